@@ -1,0 +1,171 @@
+"""Ports: what the protocol needs kept, and nothing about where. Implemented in `store`, handed in by whoever starts a server.
+
+Values are bytes; a port never learns what they mean. All times are seconds. Every method may raise `Disconnected` when the
+store is out of reach; callers decide whether that fails closed (single use, `once`) or open (notices).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class Sessions(Protocol):
+    """Sessions of the stateful revisions, by id. A record that expired is absent."""
+
+    async def load(self, session: str) -> bytes | None:
+        """Return the record, or None when there is none or it expired."""
+        ...
+
+    async def save(self, session: str, record: bytes, ttl: float) -> None:
+        """Write the record and let it expire `ttl` seconds from now."""
+        ...
+
+    async def touch(self, session: str, ttl: float) -> None:
+        """Let an existing record expire `ttl` seconds from now."""
+        ...
+
+    async def delete(self, session: str) -> bool:
+        """Remove the record; True when there was one."""
+        ...
+
+    async def count(self) -> int:
+        """How many sessions are alive."""
+        ...
+
+
+class Events(Protocol):
+    """Messages of resumable streams (2025-03-26 to 2025-11-25), in order, until they are forgotten.
+
+    A sequence number is unique within its session and grows; it is what an SSE event id is made of.
+    """
+
+    async def append(self, session: str, stream: str, message: bytes) -> int:
+        """Store a message at the end of a stream; return its sequence number (from 1)."""
+        ...
+
+    async def after(self, session: str, stream: str, sequence: int) -> list[tuple[int, bytes]]:
+        """Return the messages of a stream that come after a sequence number, in order."""
+        ...
+
+    async def mark(self, session: str, stream: str, sequence: int) -> None:
+        """Note that everything up to a sequence number was handed to the client's connection."""
+        ...
+
+    async def marked(self, session: str, stream: str) -> int:
+        """Return the sequence number last marked; 0 when none was."""
+        ...
+
+    async def forget(self, session: str, stream: str | None = None) -> None:
+        """Drop a stream of a session, or all of them."""
+        ...
+
+
+class Fresh(msgspec.Struct, frozen=True):
+    """The claim is yours: run the side effect, then settle it."""
+
+
+class Running(msgspec.Struct, frozen=True):
+    """Somebody alive holds the claim; its result will come."""
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """The side effect ran; `value` is what was recorded."""
+
+    value: bytes
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Claimed by somebody who died before settling it: nobody knows whether it ran."""
+
+
+Claim = Fresh | Running | Settled | Lost
+
+
+class Ledger(Protocol):
+    """What must happen at most once, shared by all workers and outliving a restart where the store does."""
+
+    async def claim(self, call: str, name: str, ttl: float) -> Claim:
+        """Claim (call, name) atomically; only the first gets `Fresh`. A claim is kept for `ttl` seconds.
+
+        The holder's claim counts as alive while its process renews it (the store does so by itself, every second or so);
+        one that was not renewed for ten seconds and has no value is `Lost`, for good.
+        """
+        ...
+
+    async def settle(self, call: str, name: str, value: bytes) -> None:
+        """Record the outcome of a claim that was `Fresh`."""
+        ...
+
+    async def wait(self, call: str, name: str) -> Settled | Lost:
+        """Wait until a `Running` claim is settled, or found lost."""
+        ...
+
+    async def keep(self, key: str, value: bytes, ttl: float) -> None:
+        """Keep a value too large for a request's state (an answer over 8 KiB)."""
+        ...
+
+    async def kept(self, key: str) -> bytes | None:
+        """Return a kept value, or None."""
+        ...
+
+    async def burn(self, nonce: str, ttl: float) -> bool:
+        """Use a nonce up; True exactly once, however many workers race for it."""
+        ...
+
+
+class Bus(Protocol):
+    """Messages between the workers of one server. At most once, in the order of each publisher, the publisher included."""
+
+    async def publish(self, topic: str, message: bytes) -> None:
+        """Hand a message to every subscriber of a topic in every worker."""
+        ...
+
+    def subscribe(self, topic: str, receive: Callable[[bytes], None]) -> Callable[[], None]:
+        """Call `receive` on the event loop for every message of a topic, until the returned function is called."""
+        ...
+
+
+class Keys(Protocol):
+    """The key ring that seals what passes through clients."""
+
+    def ring(self) -> Sequence[bytes]:
+        """Return the keys, 32 bytes each: seal with the first, open with any. Rotation puts a new one first."""
+        ...
+
+
+class Stores(Protocol):
+    """All ports of one server, opened and closed together."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Sessions of the stateful revisions."""
+        ...
+
+    @property
+    def events(self) -> Events:
+        """Messages of resumable streams."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """What must happen at most once."""
+        ...
+
+    @property
+    def bus(self) -> Bus:
+        """Messages between workers."""
+        ...
+
+    @property
+    def keys(self) -> Keys:
+        """The key ring."""
+        ...
+
+    async def open(self) -> None:
+        """Make the stores ready, on the running event loop."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release everything; idempotent."""
+        ...

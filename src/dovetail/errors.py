@@ -1,0 +1,239 @@
+"""One tree of exceptions, and the codes of JSON-RPC and MCP. Whose fault a failure is, is part of its type.
+
+    DovetailError
+    ├── Refusal                  the peer sent what we cannot serve; `code`, `message`, `data` go onto the wire
+    │   ├── MalformedJSON            -32700  not JSON, or JSON that two parsers could read differently
+    │   ├── InvalidRequest           -32600  not a JSON-RPC request
+    │   │   └── LimitExceeded        -32600  larger, deeper or more than a limit allows
+    │   ├── MethodNotFound           -32601
+    │   ├── InvalidParams            -32602
+    │   │   ├── InvalidArguments     -32602  arguments that do not fit a tool's or prompt's declaration
+    │   │   └── ResourceNotFound     -32602 or -32002, as the revision says
+    │   ├── HeaderMismatch           -32020  headers and body disagree
+    │   ├── CapabilityMissing        -32021  the client did not declare what this needs
+    │   ├── UnsupportedRevision      -32022
+    │   ├── UrlElicitationRequired   -32042  (2025-11-25 only)
+    │   ├── Busy                     -32603  a limit on concurrency or rate; try again later
+    │   └── InternalError            -32603  our fault, masked; the id is in the log
+    ├── ToolError                what a model should read; becomes a result with `isError`
+    ├── PeerError                the peer answered with an error: `code`, `data`
+    ├── ProtocolViolation        the peer broke the protocol (found on our side, never on the wire)
+    ├── Timeout                  a deadline of ours passed
+    ├── Disconnected             the other side is gone
+    ├── AuthRequired             credentials are missing or not enough
+    ├── OnceUnknown              a side effect was claimed and its outcome is not known; it is never run again
+    ├── RoundsExceeded           a call asked its client more often than allowed
+    ├── AnswerDeclined           a declared question (`Ask`) was declined or cancelled
+    └── DefinitionError          wrong use of this library, found when a server is defined
+        ├── InvalidName
+        ├── InvalidSchema
+        └── Unsayable            a message that a protocol revision has no words for
+
+Texts carry no secrets, no argument values and no more than 256 bytes of a peer's input (W-12).
+"""
+
+from typing import Any, ClassVar
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+RESOURCE_NOT_FOUND = -32002  # 2025-11-25 and earlier
+HEADER_MISMATCH = -32020
+CAPABILITY_MISSING = -32021
+UNSUPPORTED_REVISION = -32022
+URL_ELICITATION_REQUIRED = -32042  # 2025-11-25 only
+
+_ECHO_LIMIT = 256
+
+
+def quote(text: str, limit: int = _ECHO_LIMIT) -> str:
+    """Quote a peer's text for an error: printable ASCII only, at most `limit` characters (W-12)."""
+    shown = ascii(text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 4] + "...'"
+
+
+class DovetailError(Exception):
+    """The root: every error that this library raises on purpose."""
+
+
+class Refusal(DovetailError):
+    """The peer's message cannot be served; `code`, `message` and `data` are what it is told.
+
+    Attributes:
+        code: The JSON-RPC error code.
+        message: One sentence that names the field and what was expected.
+        data: Structured detail for the peer, or None.
+    """
+
+    code: int = INVALID_REQUEST
+    retry_after: ClassVar[int | None] = None
+
+    def __init__(self, message: str, *, data: Any = None, code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data = data
+        if code is not None:
+            self.code = code
+
+
+class MalformedJSON(Refusal):
+    """The bytes are not JSON, or JSON that two parsers could read differently (duplicate keys, bad UTF-8)."""
+
+    code = PARSE_ERROR
+
+
+class InvalidRequest(Refusal):
+    """JSON, but not a JSON-RPC 2.0 message that MCP allows."""
+
+    code = INVALID_REQUEST
+
+
+class LimitExceeded(InvalidRequest):
+    """Larger, deeper or more than a limit allows. `limit` names the setting."""
+
+    def __init__(self, message: str, *, limit: str = "", data: Any = None, code: int | None = None) -> None:
+        super().__init__(message, data=data, code=code)
+        self.limit = limit
+
+
+class MethodNotFound(Refusal):
+    """The revision, or this server, has no such method."""
+
+    code = METHOD_NOT_FOUND
+
+
+class InvalidParams(Refusal):
+    """Parameters of the wrong shape; the message names the field and what was expected."""
+
+    code = INVALID_PARAMS
+
+
+class InvalidArguments(InvalidParams):
+    """Arguments that do not fit what a tool or prompt declares.
+
+    Attributes:
+        path: Where, such as `$.items[2].price`.
+        expected: What was expected there.
+    """
+
+    def __init__(self, path: str, expected: str, *, data: Any = None) -> None:
+        super().__init__(f"{path}: {expected}", data=data)
+        self.path = path
+        self.expected = expected
+
+
+class ResourceNotFound(InvalidParams):
+    """No such resource. The code depends on the revision, so the one who answers sets it."""
+
+    def __init__(self, uri: str, *, code: int = INVALID_PARAMS) -> None:
+        super().__init__("Resource not found", data={"uri": uri[:_ECHO_LIMIT]}, code=code)
+
+
+class HeaderMismatch(Refusal):
+    """HTTP headers and the body disagree, or a required header is missing (2026-07-28, Server Validation)."""
+
+    code = HEADER_MISMATCH
+
+
+class CapabilityMissing(Refusal):
+    """The client did not declare a capability that this needs; `data.requiredCapabilities` names it."""
+
+    code = CAPABILITY_MISSING
+
+    def __init__(self, message: str, required: dict[str, Any]) -> None:
+        super().__init__(message, data={"requiredCapabilities": required})
+        self.required = required
+
+
+class UnsupportedRevision(Refusal):
+    """A protocol revision that this server does not speak; `data` lists those it does."""
+
+    code = UNSUPPORTED_REVISION
+
+    def __init__(self, requested: str, supported: tuple[str, ...]) -> None:
+        data = {"supported": list(supported), "requested": requested[:_ECHO_LIMIT]}
+        super().__init__("Unsupported protocol version", data=data)
+
+
+class UrlElicitationRequired(Refusal):
+    """A URL must be visited before the request can be served (2025-11-25, elicitation, URL mode)."""
+
+    code = URL_ELICITATION_REQUIRED
+
+
+class Busy(Refusal):
+    """A limit on concurrency or rate was reached; try again after `retry_after` seconds."""
+
+    code = INTERNAL_ERROR
+    retry_after = 1
+
+
+class InternalError(Refusal):
+    """Our fault. The text names only an id; the cause stands in the log under that id."""
+
+    code = INTERNAL_ERROR
+
+
+class ToolError(DovetailError):
+    """Raised by a tool for the model to read: becomes a result with `isError` (spec, Tools, Error Handling)."""
+
+
+class PeerError(DovetailError):
+    """The peer answered with a JSON-RPC error.
+
+    Attributes:
+        code: Its code.
+        data: Its data, or None.
+    """
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        super().__init__(f"{message} ({code})")
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+class ProtocolViolation(DovetailError):
+    """The peer broke the protocol; found here and never sent."""
+
+
+class Timeout(DovetailError):
+    """A deadline of ours passed. Never mistaken for an error of the peer (W-11)."""
+
+
+class Disconnected(DovetailError):
+    """The other side is gone; nothing more will come."""
+
+
+class AuthRequired(DovetailError):
+    """Credentials are missing, or do not suffice."""
+
+
+class OnceUnknown(DovetailError):
+    """A side effect was claimed before and its outcome is unknown, or the ledger is out of reach. It was not run."""
+
+
+class RoundsExceeded(DovetailError):
+    """A call asked its client more often than the limit of rounds allows."""
+
+
+class AnswerDeclined(DovetailError):
+    """A question that a handler declared (`Ask`) was declined or cancelled."""
+
+
+class DefinitionError(DovetailError):
+    """Wrong use of this library, found while a server is being defined."""
+
+
+class InvalidName(DefinitionError):
+    """A tool name outside 1 to 128 of `[A-Za-z0-9_.-]` (spec, Tools, Tool Names), or another illegal name."""
+
+
+class InvalidSchema(DefinitionError):
+    """A JSON Schema that is not valid, not bounded, or of a dialect that is not supported."""
+
+
+class Unsayable(DefinitionError):
+    """A message that a protocol revision has no words for."""

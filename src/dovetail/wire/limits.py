@@ -1,0 +1,72 @@
+"""Every default limit of the wire, in one place. All can be changed; none can be switched off by accident."""
+
+import msgspec
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits on what a peer may send. Sizes in bytes, times in seconds. What exceeds one is refused, never truncated."""
+
+    body: int = 4 * MIB
+    """A request body over HTTP: 413."""
+    line: int = 16 * MIB
+    """A line on stdio, or one SSE event."""
+    depth: int = 128
+    """Nested arrays and objects."""
+    keys: int = 10_000
+    """Keys in one object."""
+    nodes: int = 200_000
+    """Values in one message, counted as `,`, `{` and `[` before anything is parsed."""
+    identifier: int = 256
+    """A request id, a method, a progress token."""
+    request_state: int = 64 * KIB
+    """The sealed state of a multi-round request."""
+    cursor: int = 4 * KIB
+    """A pagination cursor."""
+    handle: int = 256
+    """A state handle."""
+    batch: int = 50
+    """Elements of a JSON-RPC batch (2025-03-26)."""
+    header_block: int = 32 * KIB
+    """All header fields of a request: 431."""
+    header_count: int = 100
+    """Number of header fields: 431."""
+    header_value: int = 8 * KIB
+    """One header value: 431."""
+    header_seconds: float = 10.0
+    """From the connection, or the end of the last response, to the end of the header."""
+    body_seconds: float = 30.0
+    """From the end of the header to the end of the body."""
+    body_rate: int = KIB
+    """Bytes a second that a body must arrive at."""
+    write_seconds: float = 30.0
+    """How long a client may leave what was sent to it unread."""
+    schema_bytes: int = 256 * KIB
+    schema_depth: int = 64
+    schema_nodes: int = 5_000
+    schema_refs: int = 1_000
+    schema_pattern: int = 1_024
+    in_flight: int = 100
+    """Requests under way for one stdio peer; more are queued."""
+    queued: int = 1_000
+    """Requests queued for one stdio peer; more are refused as busy."""
+    queued_bytes: int = 16 * MIB
+    principal_in_flight: int = 200
+    """Requests under way for one principal over HTTP: 429."""
+    streams: int = 100
+    """Listen streams of one principal: 429."""
+    stream_messages: int = 256
+    """Messages waiting on one stream before it is closed."""
+    stream_bytes: int = MIB
+    """Bytes waiting on one stream before it is closed."""
+    rounds: int = 10
+    """Rounds of one call that asks its client."""
+    sessions: int = 10_000
+    """Sessions of the stateful revisions: 503."""
+    session_seconds: float = 3600.0
+    """How long a session may be idle."""
+
+
+DEFAULT_LIMITS = Limits()
