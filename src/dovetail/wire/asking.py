@@ -23,7 +23,7 @@ class InputRequest(Wire, frozen=True, kw_only=True):
     """One question: `elicitation/create`, `sampling/createMessage` or `roots/list`, and the JSON of its parameters."""
 
     method: str
-    params: msgspec.Raw | None = None
+    params: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class InputRequiredResult(Result, frozen=True, kw_only=True):

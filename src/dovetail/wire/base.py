@@ -3,10 +3,10 @@
 Here live the words that several features use. Never here: a feature's own types, or anything that knows a revision.
 
 Invariants of every type in this room: one frozen Struct for each construct, the superset over all revisions, named as
-the newest official schema names it; optional means `None` (or `UNSET` where null is a legal value) and is then left
-out; unknown fields are ignored when decoding; base64 stays the string that it is on the wire. A Struct whose official
-name differs says so in `__wire_name__`: a class variable, or a property where it depends on the instance. An object
-that has no name of its own in the schema is called `Owner.field`.
+the newest official schema names it. Optional means `None`, or `UNSET` for raw JSON (whose null is a value), and is then
+left out. Unknown fields are ignored when decoding. Base64 stays the string that it is on the wire. A Struct whose
+official name differs says so in `__wire_name__`: a class variable, or a property where it depends on the instance. An
+object that has no name of its own in the schema is called `Owner.field`.
 """
 
 from typing import Literal

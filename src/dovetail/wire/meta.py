@@ -45,10 +45,12 @@ class RequestMeta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     progress_token: ProgressToken | None = msgspec.field(default=None, name=PROGRESS_TOKEN)
     protocol_version: str | None = msgspec.field(default=None, name=PROTOCOL_VERSION)
-    client_info: msgspec.Raw | None = msgspec.field(default=None, name=CLIENT_INFO)
-    client_capabilities: msgspec.Raw | None = msgspec.field(default=None, name=CLIENT_CAPABILITIES)
+    client_info: msgspec.Raw | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name=CLIENT_INFO)
+    client_capabilities: msgspec.Raw | msgspec.UnsetType = msgspec.field(
+        default=msgspec.UNSET, name=CLIENT_CAPABILITIES
+    )
     log_level: LoggingLevel | None = msgspec.field(default=None, name=LOG_LEVEL)
-    subscription_id: msgspec.Raw | None = msgspec.field(default=None, name=SUBSCRIPTION_ID)
+    subscription_id: msgspec.Raw | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name=SUBSCRIPTION_ID)
     traceparent: str | None = None
     tracestate: str | None = None
     baggage: str | None = None

@@ -13,11 +13,11 @@ class CancelledNotificationParams(NotificationParams, frozen=True, kw_only=True)
     """A request's result is wanted no more.
 
     Attributes:
-        request_id: Its id, as it is written (None: optional in 2025-11-25, meaningless without).
+        request_id: Its id, as it is written (optional in 2025-11-25, where it cancels nothing without).
         reason: For a log or a user.
     """
 
-    request_id: msgspec.Raw | None = None
+    request_id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     reason: str | None = None
 
 

@@ -52,7 +52,7 @@ class Tool(Wire, frozen=True, kw_only=True):
     input_schema: msgspec.Raw
     title: str | None = None
     description: str | None = None
-    output_schema: msgspec.Raw | None = None
+    output_schema: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     annotations: ToolAnnotations | None = None
     icons: list[Icon] | None = None
     execution: ToolExecution | None = None
@@ -70,11 +70,11 @@ class CallToolRequestParams(InputResponseRequestParams, frozen=True, kw_only=Tru
 
     Attributes:
         name: The tool.
-        arguments: The JSON of an object; None when there are none.
+        arguments: The JSON of an object; UNSET when there are none.
     """
 
     name: str
-    arguments: msgspec.Raw | None = None
+    arguments: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class CallToolResult(Result, frozen=True, kw_only=True):
