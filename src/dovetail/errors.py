@@ -8,6 +8,7 @@
     │   ├── MethodNotFound           -32601
     │   ├── InvalidParams            -32602
     │   │   ├── InvalidArguments     -32602  arguments that do not fit a tool's or prompt's declaration
+    │   │   ├── StateRefused         -32602  a sealed `requestState` that does not open here; why is for the log only
     │   │   └── ResourceNotFound     -32602 or -32002, as the revision says
     │   ├── HeaderMismatch           -32020  headers and body disagree
     │   ├── CapabilityMissing        -32021  the client did not declare what this needs
@@ -20,6 +21,7 @@
     ├── ProtocolViolation        the peer broke the protocol (found on our side, never on the wire)
     ├── Timeout                  a deadline of ours passed
     ├── Disconnected             the other side is gone
+    │   └── StoreUnusable            the state directory, or a file in it, needs its owner's attention
     ├── AuthRequired             credentials are missing or not enough
     ├── OnceUnknown              a side effect was claimed and its outcome is not known; it is never run again
     ├── RoundsExceeded           a call asked its client more often than allowed
@@ -124,6 +126,18 @@ class InvalidArguments(InvalidParams):
         self.expected = expected
 
 
+class StateRefused(InvalidParams):
+    """A sealed `requestState` that does not open here; the peer is never told why (S-12).
+
+    Attributes:
+        reason: Why, for the log: such as `expired` or `does not authenticate`. Holds nothing of the state.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("requestState is not valid for this request")
+        self.reason = reason
+
+
 class ResourceNotFound(InvalidParams):
     """No such resource. The code depends on the revision, so the one who answers sets it."""
 
@@ -205,6 +219,13 @@ class Timeout(DovetailError):
 
 class Disconnected(DovetailError):
     """The other side is gone; nothing more will come."""
+
+
+class StoreUnusable(Disconnected):
+    """The state directory, or a file in it, needs its owner's attention: permissions, damage, or somebody else's file.
+
+    The text names the file's role and what to do, never what it holds.
+    """
 
 
 class AuthRequired(DovetailError):
