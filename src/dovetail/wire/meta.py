@@ -6,7 +6,7 @@ rules for key names, extension identifiers and trace context. Never here: what a
 Invariant: every check is linear in the length of its input (no pattern can backtrack).
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -42,6 +42,8 @@ class RequestMeta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         tracestate: W3C Trace Context; see `is_tracestate`.
         baggage: W3C Baggage; see `is_baggage`.
     """
+
+    __wire_name__: ClassVar[str] = "RequestMetaObject"
 
     progress_token: ProgressToken | None = msgspec.field(default=None, name=PROGRESS_TOKEN)
     protocol_version: str | None = msgspec.field(default=None, name=PROTOCOL_VERSION)
