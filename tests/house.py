@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "dovetail"
 
 # Imports go down only (ARCHITECTURE.md, Floors). A room that is missing here has no floor and fails the build.
 FLOORS: dict[str, float] = {
-    "revisions": 0, "errors": 0, "_lazy": 0,
+    "revisions": 0, "_revision": 0, "errors": 0, "_lazy": 0,
     "wire": 1,
     "core": 2, "auth": 2,
     "net": 3, "store": 3,
@@ -25,9 +25,9 @@ FLOORS: dict[str, float] = {
     "cli": 7,
     "__main__": 8,
 }  # fmt: skip
-GROUND = frozenset({"revisions", "errors", "_lazy"})
-SIDEWAYS = frozenset({("gateway", "host"), ("revisions", "errors"), ("revisions", "_lazy")})
-SANS_IO = frozenset({"revisions", "errors", "wire", "core", "auth"})
+GROUND = frozenset({"revisions", "_revision", "errors", "_lazy"})
+SIDEWAYS = frozenset({("gateway", "host"), ("revisions", "_revision"), ("revisions", "errors"), ("revisions", "_lazy")})
+SANS_IO = frozenset({"revisions", "_revision", "errors", "wire", "core", "auth"})
 
 
 @dataclass(frozen=True)
