@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dovetail.core.sse import COMMENT, Event, Parser, event_bytes
+from dovetail.core.sse import KEEP_ALIVE, Event, Parser, event_bytes
 from dovetail.errors import LimitExceeded
 
 # The examples of WHATWG HTML 9.2.6, and the corners of its grammar.
@@ -113,7 +113,7 @@ def test_no_payload_writes_a_line_or_a_field_of_its_own(
     expected = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").decode("utf-8", "replace")
     before = event_bytes(b"before")
     after = event_bytes(b"after", id="z")
-    assert fed([before + written + COMMENT + after]) == [
+    assert fed([before + written + KEEP_ALIVE + after]) == [
         Event("before"),
         Event(expected, kind, id, retry),
         Event("after", id="z"),
@@ -129,7 +129,7 @@ def test_an_event_is_written_as_clients_expect_it() -> None:
     assert event_bytes(b'{"a":1}') == b'data: {"a":1}\n\n'
     assert event_bytes(b"", id="s:1", retry=1000) == b"id: s:1\nretry: 1000\ndata: \n\n"
     assert event_bytes(b"/messages?x=1", event="endpoint") == b"event: endpoint\ndata: /messages?x=1\n\n"
-    assert fed([COMMENT * 3]) == []
+    assert fed([KEEP_ALIVE * 3]) == []
 
 
 @pytest.mark.req("W-08")

@@ -15,7 +15,7 @@ import msgspec
 from dovetail.errors import LimitExceeded
 from dovetail.wire import DEFAULT_LIMITS
 
-COMMENT: Final = b":\n\n"
+KEEP_ALIVE: Final = b":\n\n"
 """A comment, which every client ignores: keeps intermediaries and idle timeouts from closing a quiet stream."""
 
 _MARK: Final = b"\xef\xbb\xbf"
