@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from dovetail._lazy import lazy
 
 if TYPE_CHECKING:
+    from dovetail.core.lines import LineSplitter as LineSplitter
+    from dovetail.core.lines import Oversize as Oversize
     from dovetail.core.ports import Bus as Bus
     from dovetail.core.ports import Claim as Claim
     from dovetail.core.ports import Events as Events
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "lines": "LineSplitter Oversize",
         "ports": "Bus Claim Events Fresh Keys Ledger Lost Running Sessions Settled Stores",
     },
 )
