@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+SPEC ?= ../shared/spec
 
 BIN := .venv/bin
 PIP := -m pip install -qq --disable-pip-version-check
