@@ -1,13 +1,22 @@
-"""The store room."""
+"""The store room: the ports of `core` in memory and in SQLite, key rings, state handles. No driver's type leaks."""
 
 from typing import TYPE_CHECKING
 
 from dovetail._lazy import lazy
 
 if TYPE_CHECKING:
-    pass
+    from dovetail.store.handles import Handles as Handles
+    from dovetail.store.keys import FileKeys as FileKeys
+    from dovetail.store.keys import FixedKeys as FixedKeys
+    from dovetail.store.memory import MemoryStores as MemoryStores
+    from dovetail.store.sqlite import SqliteStores as SqliteStores
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
-    {},
+    {
+        "handles": "Handles",
+        "keys": "FileKeys FixedKeys",
+        "memory": "MemoryStores",
+        "sqlite": "SqliteStores",
+    },
 )

@@ -1,0 +1,131 @@
+"""Resumable streams' messages in SQLite: what was appended survives kill -9, and is numbered once over all workers.
+
+Invariants: the number is given and the message stored in one transaction. A stream holds a bounded number of
+messages; the oldest goes first, and as marks only move forward that is a marked one wherever there is one.
+"""
+
+import sqlite3
+
+from dovetail.store.sqlite_shelf import Shelf
+
+
+class SqliteEvents:
+    """The `Events` port in SQLite.
+
+    Args:
+        shelf: What the ports share.
+        per_stream: Messages kept of one stream.
+        idle: Seconds after which a session's messages are forgotten when nothing was appended or marked.
+    """
+
+    def __init__(self, shelf: Shelf, *, per_stream: int, idle: float) -> None:
+        self._shelf = shelf
+        self._per_stream = per_stream
+        self._idle = idle
+
+    def __repr__(self) -> str:
+        return f"<SqliteEvents {self._shelf!r}>"
+
+    async def append(self, session: str, stream: str, message: bytes) -> int:
+        """Store a message at the end of a stream; return its sequence number (from 1)."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            self._use(connection, session)
+            connection.execute("UPDATE numbering SET last = last + 1 WHERE session = ?", (session,))
+            query = "SELECT last FROM numbering WHERE session = ?"
+            sequence: int = connection.execute(query, (session,)).fetchone()[0]
+            connection.execute(
+                "INSERT INTO streams (session, stream, held) VALUES (?, ?, 1)"
+                " ON CONFLICT (session, stream) DO UPDATE SET held = held + 1",
+                (session, stream),
+            )
+            connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (session, stream, sequence, message))
+            self._bound(connection, session, stream)
+            return sequence
+
+        return await self._shelf.thread.write(work)
+
+    async def after(self, session: str, stream: str, sequence: int) -> list[tuple[int, bytes]]:
+        """Return the messages of a stream that come after a sequence number, in order."""
+
+        def work(connection: sqlite3.Connection) -> list[tuple[int, bytes]]:
+            return connection.execute(
+                "SELECT sequence, message FROM events WHERE session = ? AND stream = ? AND sequence > ?"
+                " AND EXISTS (SELECT 1 FROM numbering WHERE session = ? AND touched > ?) ORDER BY sequence",
+                (session, stream, sequence, session, self._shelf.now() - self._idle),
+            ).fetchall()
+
+        return await self._shelf.thread.read(work)
+
+    async def mark(self, session: str, stream: str, sequence: int) -> None:
+        """Note that everything up to a sequence number was handed over. A mark never goes back."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            self._use(connection, session)
+            connection.execute(
+                "INSERT INTO streams (session, stream, marked) VALUES (?, ?, ?)"
+                " ON CONFLICT (session, stream) DO UPDATE SET marked = max(marked, excluded.marked)",
+                (session, stream, sequence),
+            )
+
+        await self._shelf.thread.write(work)
+
+    async def marked(self, session: str, stream: str) -> int:
+        """Return the sequence number last marked; 0 when none was."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            row = connection.execute(
+                "SELECT marked FROM streams JOIN numbering USING (session)"
+                " WHERE session = ? AND stream = ? AND touched > ?",
+                (session, stream, self._shelf.now() - self._idle),
+            ).fetchone()
+            return 0 if row is None else row[0]
+
+        return await self._shelf.thread.read(work)
+
+    async def forget(self, session: str, stream: str | None = None) -> None:
+        """Drop a stream of a session; or all of them and their numbering, for a session that is over."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            if stream is None:
+                _forget(connection, session)
+                return
+            connection.execute("DELETE FROM events WHERE session = ? AND stream = ?", (session, stream))
+            connection.execute("DELETE FROM streams WHERE session = ? AND stream = ?", (session, stream))
+
+        await self._shelf.thread.write(work)
+
+    def prune(self, connection: sqlite3.Connection, limit: int) -> None:
+        """In the thread: forget sessions that were quiet for too long."""
+        query = "SELECT session FROM numbering WHERE touched <= ? LIMIT ?"
+        for (session,) in connection.execute(query, (self._shelf.now() - self._idle, limit)).fetchall():
+            _forget(connection, session)
+
+    def _use(self, connection: sqlite3.Connection, session: str) -> None:
+        now = self._shelf.now()
+        row = connection.execute("SELECT touched FROM numbering WHERE session = ?", (session,)).fetchone()
+        if row is not None and row[0] <= now - self._idle:
+            _forget(connection, session)
+        connection.execute(
+            "INSERT INTO numbering VALUES (?, 0, ?) ON CONFLICT (session) DO UPDATE SET touched = excluded.touched",
+            (session, now),
+        )
+
+    def _bound(self, connection: sqlite3.Connection, session: str, stream: str) -> None:
+        where = (session, stream)
+        query = "SELECT held FROM streams WHERE session = ? AND stream = ?"
+        over = connection.execute(query, where).fetchone()[0] - self._per_stream
+        if over <= 0:
+            return
+        connection.execute(
+            "DELETE FROM events WHERE session = ? AND stream = ? AND sequence IN"
+            " (SELECT sequence FROM events WHERE session = ? AND stream = ? ORDER BY sequence LIMIT ?)",
+            (*where, *where, over),
+        )
+        connection.execute("UPDATE streams SET held = held - ? WHERE session = ? AND stream = ?", (over, *where))
+
+
+def _forget(connection: sqlite3.Connection, session: str) -> None:
+    connection.execute("DELETE FROM events WHERE session = ?", (session,))
+    connection.execute("DELETE FROM streams WHERE session = ?", (session,))
+    connection.execute("DELETE FROM numbering WHERE session = ?", (session,))

@@ -1,0 +1,96 @@
+"""Sessions in SQLite: shared by all workers, there after a restart.
+
+Invariant: a record that expired is absent, even before it is pruned. `touch` writes at most every few seconds: a
+session may expire that much earlier than its last touch says, never later.
+"""
+
+import sqlite3
+
+from dovetail.store.sqlite_shelf import Shelf
+
+_SLACK = 5.0
+"""Seconds that a touch may go unwritten; a tenth of the session's time where that is less."""
+
+_REMEMBERED = 20_000
+
+
+class SqliteSessions:
+    """The `Sessions` port in SQLite."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._written: dict[str, float] = {}  # when each session expires, as this process last wrote it
+
+    def __repr__(self) -> str:
+        return f"<SqliteSessions {self._shelf!r}>"
+
+    async def load(self, session: str) -> bytes | None:
+        """Return the record, or None when there is none or it expired."""
+
+        def work(connection: sqlite3.Connection) -> bytes | None:
+            query = "SELECT record FROM sessions WHERE id = ? AND expires > ?"
+            row = connection.execute(query, (session, self._shelf.now())).fetchone()
+            return None if row is None else row[0]
+
+        return await self._shelf.thread.read(work)
+
+    async def save(self, session: str, record: bytes, ttl: float) -> None:
+        """Write the record and let it expire `ttl` seconds from now."""
+        expires = self._shelf.now() + ttl
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO sessions VALUES (?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET record = excluded.record, expires = excluded.expires",
+                (session, record, expires),
+            )
+
+        await self._shelf.thread.write(work)
+        self._remember(session, expires)
+
+    async def touch(self, session: str, ttl: float) -> None:
+        """Let an existing record expire `ttl` seconds from now; see the module for how exactly."""
+        now = self._shelf.now()
+        expires = now + ttl
+        known = self._written.get(session)
+        if known is not None and abs(expires - known) < min(_SLACK, ttl / 10):
+            return
+
+        def work(connection: sqlite3.Connection) -> None:
+            query = "UPDATE sessions SET expires = ? WHERE id = ? AND expires > ?"
+            connection.execute(query, (expires, session, now))
+
+        await self._shelf.thread.write(work)
+        self._remember(session, expires)
+
+    async def delete(self, session: str) -> bool:
+        """Remove the record; True when there was one."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            query = "SELECT 1 FROM sessions WHERE id = ? AND expires > ?"
+            alive = connection.execute(query, (session, self._shelf.now())).fetchone() is not None
+            connection.execute("DELETE FROM sessions WHERE id = ?", (session,))
+            return alive
+
+        self._written.pop(session, None)
+        return await self._shelf.thread.write(work)
+
+    async def count(self) -> int:
+        """How many sessions are alive, over all workers."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            query = "SELECT count(*) FROM sessions WHERE expires > ?"
+            count: int = connection.execute(query, (self._shelf.now(),)).fetchone()[0]
+            return count
+
+        return await self._shelf.thread.read(work)
+
+    def prune(self, connection: sqlite3.Connection, limit: int) -> None:
+        """In the thread: drop what expired."""
+        query = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires <= ? LIMIT ?)"
+        connection.execute(query, (self._shelf.now(), limit))
+
+    def _remember(self, session: str, expires: float) -> None:
+        if len(self._written) >= _REMEMBERED:
+            self._written.clear()  # costs one write a session that is still touched
+        self._written[session] = expires

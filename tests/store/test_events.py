@@ -1,0 +1,147 @@
+"""Messages of resumable streams: numbered once, kept until they are forgotten, and there after a kill."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from dovetail.core import Stores
+from dovetail.store import MemoryStores, SqliteStores
+from tests.store.conftest import Clock
+from tests.store.processes import Process
+
+Start = Callable[..., Awaitable[Process]]
+
+
+async def test_numbers_grow_over_all_streams_of_a_session_from_one(stores: Stores) -> None:
+    assert [await stores.events.append("s", stream, b"m") for stream in ("a", "b", "a")] == [1, 2, 3]
+    assert await stores.events.append("other", "a", b"m") == 1
+
+
+async def test_a_stream_gives_its_own_messages_after_a_number_in_order(stores: Stores) -> None:
+    for stream, message in (("a", b"1"), ("b", b"2"), ("a", b"3"), ("a", b"4")):
+        await stores.events.append("s", stream, message)
+    await stores.events.append("t", "a", b"foreign")
+    assert await stores.events.after("s", "a", 0) == [(1, b"1"), (3, b"3"), (4, b"4")]
+    assert await stores.events.after("s", "a", 1) == [(3, b"3"), (4, b"4")]
+    assert await stores.events.after("s", "a", 2) == [(3, b"3"), (4, b"4")]
+    assert await stores.events.after("s", "a", 4) == []
+    assert await stores.events.after("s", "never", 0) == []
+    assert await stores.events.after("never", "a", 0) == []
+
+
+async def test_a_mark_is_remembered_and_never_goes_back(stores: Stores) -> None:
+    assert await stores.events.marked("s", "a") == 0
+    await stores.events.append("s", "a", b"m")
+    assert await stores.events.marked("s", "a") == 0
+    await stores.events.mark("s", "a", 5)
+    await stores.events.mark("s", "a", 3)
+    assert await stores.events.marked("s", "a") == 5
+    assert await stores.events.marked("s", "b") == 0
+    assert await stores.events.after("s", "a", 0) == [(1, b"m")]
+
+
+async def test_a_full_stream_drops_its_oldest_which_is_a_marked_one(stores: Stores) -> None:
+    for number in range(1, 7):
+        await stores.events.append("s", "a", b"%d" % number)
+        await stores.events.mark("s", "a", min(number, 2))
+        await stores.events.append("s", "b", b"-")
+    assert [message for _, message in await stores.events.after("s", "a", 0)] == [b"3", b"4", b"5", b"6"]
+    assert len(await stores.events.after("s", "b", 0)) == 4
+
+
+async def test_a_forgotten_stream_is_empty_and_the_numbers_go_on(stores: Stores) -> None:
+    await stores.events.append("s", "a", b"m")
+    await stores.events.append("s", "b", b"m")
+    await stores.events.mark("s", "a", 1)
+    await stores.events.forget("s", "a")
+    await stores.events.forget("s", "never")
+    await stores.events.forget("never", "a")
+    assert await stores.events.after("s", "a", 0) == []
+    assert await stores.events.marked("s", "a") == 0
+    assert await stores.events.after("s", "b", 0) == [(2, b"m")]
+    assert await stores.events.append("s", "a", b"m") == 3
+
+
+async def test_a_forgotten_session_has_nothing_left(stores: Stores) -> None:
+    await stores.events.append("s", "a", b"m")
+    await stores.events.append("t", "a", b"m")
+    await stores.events.forget("s")
+    await stores.events.forget("s")
+    assert await stores.events.after("s", "a", 0) == []
+    assert await stores.events.after("t", "a", 0) == [(1, b"m")]
+
+
+async def test_messages_of_a_quiet_session_are_forgotten_and_those_of_a_busy_one_are_not(
+    stores: Stores, clock: Clock
+) -> None:
+    await stores.events.append("quiet", "a", b"m")
+    await stores.events.append("busy", "a", b"m")
+    clock.forward(60.0)
+    await stores.events.mark("busy", "a", 1)
+    clock.forward(60.0)
+    assert await stores.events.after("quiet", "a", 0) == []
+    assert await stores.events.marked("quiet", "a") == 0
+    assert await stores.events.after("busy", "a", 0) == [(1, b"m")]
+    assert await stores.events.append("quiet", "a", b"new") == 1
+
+
+async def test_appends_at_once_get_a_number_each(stores: Stores) -> None:
+    numbers = await asyncio.gather(*[stores.events.append("s", f"{n % 50}", b"m") for n in range(200)])
+    assert sorted(numbers) == list(range(1, 201))
+
+
+async def test_a_full_memory_forgets_the_session_that_was_quiet_longest(clock: Clock) -> None:
+    stores = MemoryStores(clock, max_bytes=4_000)
+    for session in ("a", "b", "a", "c"):
+        await stores.events.append(session, "x", bytes(700))
+    assert await stores.events.after("b", "x", 0) == []
+    assert len(await stores.events.after("a", "x", 0)) == 2
+    assert len(await stores.events.after("c", "x", 0)) == 1
+    for session in ("a", "b", "c"):
+        await stores.events.forget(session)
+    assert stores.events._weight == 0
+
+
+async def test_two_workers_number_one_session_together(tmp_path: Path, clock: Clock) -> None:
+    one, two = SqliteStores(tmp_path, clock), SqliteStores(tmp_path, clock)
+    await one.open()
+    await two.open()
+    numbers = await asyncio.gather(*[w.events.append("s", "a", b"m") for _ in range(50) for w in (one, two)])
+    assert sorted(numbers) == list(range(1, 101))
+    await two.events.mark("s", "a", 40)
+    assert await one.events.marked("s", "a") == 40
+    await one.aclose()
+    await two.aclose()
+
+
+@pytest.mark.timeout(60)
+async def test_a_kill_between_append_and_mark_loses_nothing_and_doubles_nothing(process: Start) -> None:
+    delivered: list[str] = []
+    for cycle in range(21):
+        worker = await process("deliver", f"message {cycle}")
+        delivered += await worker.hear()
+        assert await worker.hear() == cycle + 1
+        await worker.kill()
+    assert delivered == [f"message {cycle}" for cycle in range(20)]
+
+
+@pytest.mark.timeout(60)
+async def test_what_was_acknowledged_before_a_kill_is_there_after_it(process: Start, tmp_path: Path) -> None:
+    acknowledged: dict[int, str] = {}
+    for cycle in range(5):
+        workers = [await process("pour", f"{cycle}-{worker}") for worker in range(2)]
+        for _ in range(40 + 17 * cycle):
+            for worker in workers:
+                sequence, body = await worker.hear()
+                assert acknowledged.setdefault(sequence, body) == body
+        for worker in workers:
+            await worker.kill()
+    stores = SqliteStores(tmp_path / "state", per_stream=100_000)
+    await stores.open()
+    stored = await stores.events.after("session", "stream", 0)
+    assert [sequence for sequence, _ in stored] == list(range(1, len(stored) + 1))
+    assert {number: body.decode() for number, body in stored if number in acknowledged} == acknowledged
+    assert len({body for _, body in stored}) == len(stored)
+    await stores.aclose()
