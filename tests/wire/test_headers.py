@@ -335,9 +335,9 @@ def test_what_a_client_writes_a_server_accepts(argument: Any) -> None:
 @pytest.mark.req("S-26", "S-27")
 @pytest.mark.parametrize(
     "name",
-    "password userPassword PASSWORD db_passwd apiKey api_key APIKey X-API-Key access_key privateKey secret client_secret "
-    "token access_token idToken authToken Authorization bearer cookie card_number creditCard cvv otp pin ssn "
-    "sessionId jwt passphrase credentials seed_phrase securityCode".split(),
+    "password userPassword PASSWORD db_passwd apiKey api_key APIKey X-API-Key access_key privateKey secret "
+    "client_secret token access_token idToken authToken Authorization bearer cookie card_number creditCard cvv otp pin "
+    "ssn sessionId jwt passphrase credentials seed_phrase securityCode".split(),
 )
 def test_names_of_secrets_are_recognised(name: str) -> None:
     assert looks_secret(name)
