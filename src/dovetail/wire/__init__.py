@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from dovetail.wire.capabilities import SamplingCapability as SamplingCapability
     from dovetail.wire.capabilities import ServerCapabilities as ServerCapabilities
     from dovetail.wire.capabilities import ToolsCapability as ToolsCapability
+    from dovetail.wire.codec import decode as decode
+    from dovetail.wire.codec import encode as encode
+    from dovetail.wire.codec import encode_result as encode_result
     from dovetail.wire.completion import MAX_VALUES as MAX_VALUES
     from dovetail.wire.completion import CompleteRequestParams as CompleteRequestParams
     from dovetail.wire.completion import CompleteResult as CompleteResult
@@ -76,6 +79,30 @@ if TYPE_CHECKING:
     from dovetail.wire.envelope import PaginatedResult as PaginatedResult
     from dovetail.wire.envelope import RequestParams as RequestParams
     from dovetail.wire.envelope import Result as Result
+    from dovetail.wire.frames import Answer as Answer
+    from dovetail.wire.frames import Batch as Batch
+    from dovetail.wire.frames import Broken as Broken
+    from dovetail.wire.frames import Failure as Failure
+    from dovetail.wire.frames import Message as Message
+    from dovetail.wire.frames import Notification as Notification
+    from dovetail.wire.frames import Request as Request
+    from dovetail.wire.frames import RpcError as RpcError
+    from dovetail.wire.frames import Single as Single
+    from dovetail.wire.frames import batch_frame as batch_frame
+    from dovetail.wire.frames import error_frame as error_frame
+    from dovetail.wire.frames import id_key as id_key
+    from dovetail.wire.frames import notification_frame as notification_frame
+    from dovetail.wire.frames import parse as parse
+    from dovetail.wire.frames import request_frame as request_frame
+    from dovetail.wire.frames import result_frame as result_frame
+    from dovetail.wire.headers import ParamHeader as ParamHeader
+    from dovetail.wire.headers import decode_value as decode_value
+    from dovetail.wire.headers import encode_value as encode_value
+    from dovetail.wire.headers import header_mismatch as header_mismatch
+    from dovetail.wire.headers import header_value as header_value
+    from dovetail.wire.headers import looks_secret as looks_secret
+    from dovetail.wire.headers import matches as matches
+    from dovetail.wire.headers import param_headers as param_headers
     from dovetail.wire.lifecycle import DiscoverResult as DiscoverResult
     from dovetail.wire.lifecycle import InitializeRequestParams as InitializeRequestParams
     from dovetail.wire.lifecycle import InitializeResult as InitializeResult
@@ -137,6 +164,7 @@ if TYPE_CHECKING:
     from dovetail.wire.sampling import ModelPreferences as ModelPreferences
     from dovetail.wire.sampling import SamplingMessage as SamplingMessage
     from dovetail.wire.sampling import ToolChoice as ToolChoice
+    from dovetail.wire.strict import check as check
     from dovetail.wire.subscriptions import SubscriptionFilter as SubscriptionFilter
     from dovetail.wire.subscriptions import SubscriptionsListenRequestParams as SubscriptionsListenRequestParams
     from dovetail.wire.subscriptions import SubscriptionsListenResult as SubscriptionsListenResult
@@ -156,6 +184,7 @@ __getattr__, __dir__, __all__ = lazy(
             "ClientCapabilities ElicitationCapability PromptsCapability ResourcesCapability RootsCapability "
             "SamplingCapability ServerCapabilities ToolsCapability"
         ),
+        "codec": "decode encode encode_result",
         "completion": (
             "CompleteRequestParams CompleteResult Completion CompletionArgument CompletionContext MAX_VALUES "
             "PromptReference ResourceTemplateReference"
@@ -173,8 +202,15 @@ __getattr__, __dir__, __all__ = lazy(
             "UrlElicitationRequiredData"
         ),
         "envelope": (
-            "CacheableResult ClientResult InputResponseRequestParams NotificationParams "
-            "PaginatedRequestParams PaginatedResult RequestParams Result"
+            "CacheableResult ClientResult InputResponseRequestParams NotificationParams PaginatedRequestParams "
+            "PaginatedResult RequestParams Result"
+        ),
+        "frames": (
+            "Answer Batch Broken Failure Message Notification Request RpcError Single batch_frame error_frame "
+            "id_key notification_frame parse request_frame result_frame"
+        ),
+        "headers": (
+            "ParamHeader decode_value encode_value header_mismatch header_value looks_secret matches param_headers"
         ),
         "lifecycle": (
             "DiscoverResult InitializeRequestParams InitializeResult MissingCapabilityData UnsupportedVersionData"
@@ -189,11 +225,11 @@ __getattr__, __dir__, __all__ = lazy(
         "methods": "METHODS Method",
         "names": "check_name check_tool_name",
         "notices": (
-            "CancelledNotificationParams ElicitationCompleteNotificationParams "
-            "LoggingMessageNotificationParams ProgressNotificationParams ResourceUpdatedNotificationParams "
+            "CancelledNotificationParams ElicitationCompleteNotificationParams LoggingMessageNotificationParams "
+            "ProgressNotificationParams ResourceUpdatedNotificationParams "
             "SubscriptionsAcknowledgedNotificationParams"
         ),
-        "prompts": "GetPromptRequestParams GetPromptResult ListPromptsResult Prompt PromptArgument PromptMessage",
+        "prompts": ("GetPromptRequestParams GetPromptResult ListPromptsResult Prompt PromptArgument PromptMessage"),
         "resources": (
             "ListResourceTemplatesResult ListResourcesResult ReadResourceRequestParams ReadResourceResult "
             "Resource ResourceTemplate SubscribeRequestParams UnsubscribeRequestParams"
@@ -204,5 +240,6 @@ __getattr__, __dir__, __all__ = lazy(
         ),
         "subscriptions": "SubscriptionFilter SubscriptionsListenRequestParams SubscriptionsListenResult",
         "tools": "CallToolRequestParams CallToolResult ListToolsResult Tool ToolAnnotations ToolExecution",
+        "strict": "check",
     },
 )

@@ -1,0 +1,60 @@
+"""What to tell a peer whose message has the wrong shape: where, and what was expected there. Never what it sent.
+
+The JSON library names the place and the types; but for a choice it echoes the value (W-12), so there the choices are
+looked up in the type.
+"""
+
+import re
+from types import UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+import msgspec
+
+from dovetail.errors import InvalidParams, MalformedJSON, Refusal
+
+_place: Final = re.compile(r" - at `(?:key in )?(\$[^`]*)`$").search
+_missing: Final = re.compile(r"Object missing required field `([^`]*)`").fullmatch
+_expected: Final = re.compile(r"Expected .*", re.DOTALL).fullmatch
+_SHOWN: Final = 16
+
+
+def refusal(error: Exception, kind: Any) -> Refusal:
+    """Return the refusal for JSON that did not decode into a type."""
+    if isinstance(error, RecursionError):
+        return InvalidParams("$: nested too deeply")
+    if not isinstance(error, msgspec.ValidationError):
+        return MalformedJSON("Not valid JSON")
+    text = str(error)
+    found = _place(text)
+    path = found[1] if found else "$"
+    said = text[: found.start()] if found else text
+    if missing := _missing(said):
+        return InvalidParams(f"{path}.{missing[1]}: required")
+    if _expected(said):
+        return InvalidParams(f"{path}: {said[0].lower()}{said[1:].replace('`', '')}")
+    choices = _choices(kind, path)
+    if not choices:
+        return InvalidParams(f"{path}: not an allowed value")
+    return InvalidParams(f"{path}: expected one of {', '.join(sorted(map(repr, choices))[:_SHOWN])}")
+
+
+def _choices(kind: Any, path: str) -> set[Any]:
+    """Return the literals, or the tags of Structs, that a type allows at a path."""
+    shapes = [kind]
+    for step in re.findall(r"\.([^.\[]+)|(\[)", path):
+        name = step[0]
+        inner = [part for shape in shapes for part in _members(shape)]
+        if not name:
+            shapes = [part for shape in inner for part in get_args(shape)[-1:]]
+            continue
+        structs = [part for part in inner if isinstance(part, type) and issubclass(part, msgspec.Struct)]
+        tags = {part.__struct_config__.tag for part in structs if part.__struct_config__.tag_field == name}
+        if tags:
+            return tags
+        shapes = [field.type for part in structs for field in msgspec.structs.fields(part) if field.encode_name == name]
+    found = [part for shape in shapes for part in _members(shape) if get_origin(part) is Literal]
+    return {value for part in found for value in get_args(part)}
+
+
+def _members(shape: Any) -> list[Any]:
+    return [*get_args(shape)] if get_origin(shape) in (Union, UnionType) else [shape]
