@@ -1,7 +1,7 @@
 """Lazy room exports (PEP 562): a name is imported from its module when it is first asked for.
 
-Why: `from dovetail import Server` must not pay for what a program never uses. A room's `__init__` lists its public names
-once; nothing is loaded until then. A name that has been looked up is stored in the room, so the second look is a plain one.
+Why: `from dovetail import Server` must not pay for what a program never uses. A room lists its public names
+once; nothing is loaded until then. A name that was looked up is stored in the room, so the second look is a plain one.
 """
 
 import sys

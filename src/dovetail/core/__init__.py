@@ -5,8 +5,44 @@ from typing import TYPE_CHECKING
 from dovetail._lazy import lazy
 
 if TYPE_CHECKING:
+    from dovetail.core.admission import STATELESS as STATELESS
+    from dovetail.core.admission import SUPPORTED as SUPPORTED
+    from dovetail.core.admission import Admission as Admission
+    from dovetail.core.admission import check_method_header as check_method_header
+    from dovetail.core.admission import check_name_header as check_name_header
+    from dovetail.core.admission import check_version_header as check_version_header
+    from dovetail.core.asks import AskLedger as AskLedger
+    from dovetail.core.asks import State as State
+    from dovetail.core.asks import digest_of as digest_of
+    from dovetail.core.asks import read_state as read_state
+    from dovetail.core.asks import without_values as without_values
+    from dovetail.core.asks import write_state as write_state
+    from dovetail.core.endpoint import Endpoint as Endpoint
+    from dovetail.core.guard import LOOPBACK as LOOPBACK
+    from dovetail.core.guard import Guard as Guard
+    from dovetail.core.handshake import Handshake as Handshake
+    from dovetail.core.handshake import Lifecycle as Lifecycle
+    from dovetail.core.handshake import negotiate as negotiate
+    from dovetail.core.http import PARAM_PREFIX as PARAM_PREFIX
+    from dovetail.core.http import RESUME_HEADER as RESUME_HEADER
+    from dovetail.core.http import SESSION_HEADER as SESSION_HEADER
+    from dovetail.core.http import STREAM_HEADERS as STREAM_HEADERS
+    from dovetail.core.http import VERSION_HEADER as VERSION_HEADER
+    from dovetail.core.http import Rejected as Rejected
+    from dovetail.core.http import accepts_stream as accepts_stream
+    from dovetail.core.http import check_post as check_post
+    from dovetail.core.http import event_id as event_id
+    from dovetail.core.http import fields_of as fields_of
+    from dovetail.core.http import is_json as is_json
+    from dovetail.core.http import read_event_id as read_event_id
+    from dovetail.core.http import session_is_legal as session_is_legal
+    from dovetail.core.http import status_of as status_of
     from dovetail.core.lines import LineSplitter as LineSplitter
     from dovetail.core.lines import Oversize as Oversize
+    from dovetail.core.peer import ANONYMOUS as ANONYMOUS
+    from dovetail.core.peer import Call as Call
+    from dovetail.core.peer import Peer as Peer
+    from dovetail.core.peer import Principal as Principal
     from dovetail.core.ports import Bus as Bus
     from dovetail.core.ports import Claim as Claim
     from dovetail.core.ports import Events as Events
@@ -18,11 +54,38 @@ if TYPE_CHECKING:
     from dovetail.core.ports import Sessions as Sessions
     from dovetail.core.ports import Settled as Settled
     from dovetail.core.ports import Stores as Stores
+    from dovetail.core.seal import Binding as Binding
+    from dovetail.core.seal import open_state as open_state
+    from dovetail.core.seal import seal_state as seal_state
+    from dovetail.core.sse import COMMENT as COMMENT
+    from dovetail.core.sse import KEEP_ALIVE as KEEP_ALIVE
+    from dovetail.core.sse import Event as Event
+    from dovetail.core.sse import Parser as Parser
+    from dovetail.core.sse import event_bytes as event_bytes
+    from dovetail.core.subscriptions import PROMPTS_CHANGED as PROMPTS_CHANGED
+    from dovetail.core.subscriptions import RESOURCES_CHANGED as RESOURCES_CHANGED
+    from dovetail.core.subscriptions import TOOLS_CHANGED as TOOLS_CHANGED
+    from dovetail.core.subscriptions import Filter as Filter
+    from dovetail.core.subscriptions import Notice as Notice
+    from dovetail.core.subscriptions import resource_updated as resource_updated
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "admission": "Admission STATELESS SUPPORTED check_method_header check_name_header check_version_header",
+        "asks": "AskLedger State digest_of read_state without_values write_state",
+        "endpoint": "Endpoint",
+        "guard": "Guard LOOPBACK",
+        "handshake": "Handshake Lifecycle negotiate",
+        "http": (
+            "PARAM_PREFIX RESUME_HEADER Rejected SESSION_HEADER STREAM_HEADERS VERSION_HEADER accepts_stream "
+            "check_post event_id fields_of is_json read_event_id session_is_legal status_of"
+        ),
         "lines": "LineSplitter Oversize",
+        "peer": "ANONYMOUS Call Peer Principal",
         "ports": "Bus Claim Events Fresh Keys Ledger Lost Running Sessions Settled Stores",
+        "seal": "Binding open_state seal_state",
+        "sse": "COMMENT Event KEEP_ALIVE Parser event_bytes",
+        "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated",
     },
 )

@@ -1,6 +1,6 @@
-"""Ports: what the protocol needs kept, and nothing about where. Implemented in `store`, handed in by whoever starts a server.
+"""Ports: what the protocol needs kept, and nothing about where. Implemented in `store`, handed in by whoever starts it.
 
-Values are bytes; a port never learns what they mean. All times are seconds. Every method may raise `Disconnected` when the
+Values are bytes; a port never learns what they mean. Times are seconds. Every method may raise `Disconnected` when the
 store is out of reach; callers decide whether that fails closed (single use, `once`) or open (notices).
 """
 
@@ -88,7 +88,7 @@ class Ledger(Protocol):
     async def claim(self, call: str, name: str, ttl: float) -> Claim:
         """Claim (call, name) atomically; only the first gets `Fresh`. A claim is kept for `ttl` seconds.
 
-        The holder's claim counts as alive while its process renews it (the store does so by itself, every second or so);
+        A claim counts as alive while its process renews it (the store does so by itself, every second or so);
         one that was not renewed for ten seconds and has no value is `Lost`, for good.
         """
         ...
@@ -115,7 +115,7 @@ class Ledger(Protocol):
 
 
 class Bus(Protocol):
-    """Messages between the workers of one server. At most once, in the order of each publisher, the publisher included."""
+    """Messages between the workers of one server: at most once, in each publisher's order, the publisher included."""
 
     async def publish(self, topic: str, message: bytes) -> None:
         """Hand a message to every subscriber of a topic in every worker."""

@@ -238,8 +238,8 @@ __getattr__, __dir__, __all__ = lazy(
         "sampling": (
             "CreateMessageRequestParams CreateMessageResult ModelHint ModelPreferences SamplingMessage ToolChoice"
         ),
+        "strict": "check",
         "subscriptions": "SubscriptionFilter SubscriptionsListenRequestParams SubscriptionsListenResult",
         "tools": "CallToolRequestParams CallToolResult ListToolsResult Tool ToolAnnotations ToolExecution",
-        "strict": "check",
     },
 )

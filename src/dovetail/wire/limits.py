@@ -7,7 +7,7 @@ MIB = 1024 * KIB
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits on what a peer may send. Sizes in bytes, times in seconds. What exceeds one is refused, never truncated."""
+    """Limits on what a peer may send: bytes and seconds. What exceeds one is refused, never truncated."""
 
     body: int = 4 * MIB
     """A request body over HTTP: 413."""

@@ -1,0 +1,88 @@
+"""Who hears of which change: the filter of `subscriptions/listen`, and its frames (2026-07-28, Subscriptions)."""
+
+import msgspec
+
+from dovetail.wire import SubscriptionFilter, notification_frame
+
+_encode = msgspec.json.encode
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A change that clients may hear of.
+
+    Attributes:
+        method: The notification, such as `notifications/tools/list_changed`.
+        uri: The resource that was updated; empty for list changes.
+    """
+
+    method: str
+    uri: str = ""
+
+    @property
+    def params(self) -> bytes | None:
+        """The parameters that every revision has: the URI of an update, nothing for a list."""
+        return b'{"uri":%b}' % _encode(self.uri) if self.uri else None
+
+    def frame(self) -> bytes:
+        """Return the notification for a peer that was not told a subscription id."""
+        return notification_frame(self.method, self.params)
+
+    def tagged(self, subscription: bytes) -> bytes:
+        """Return the notification for one listen stream.
+
+        "All notifications delivered on the stream carry io.modelcontextprotocol/subscriptionId in _meta [...]. The
+        value is the JSON-RPC ID of the subscriptions/listen request."
+        """
+        meta = b'"_meta":{"io.modelcontextprotocol/subscriptionId":%b}' % subscription
+        uri = b',"uri":%b' % _encode(self.uri) if self.uri else b""
+        return notification_frame(self.method, b"{%b%b}" % (meta, uri))
+
+
+TOOLS_CHANGED = Notice("notifications/tools/list_changed")
+PROMPTS_CHANGED = Notice("notifications/prompts/list_changed")
+RESOURCES_CHANGED = Notice("notifications/resources/list_changed")
+
+
+def resource_updated(uri: str) -> Notice:
+    """Return the notice that a resource's contents changed."""
+    return Notice("notifications/resources/updated", uri)
+
+
+class Filter:
+    """What one listen stream was promised."""
+
+    __slots__ = ("_methods", "_uris", "agreed")
+
+    def __init__(self, wanted: SubscriptionFilter, offered: frozenset[str]) -> None:
+        """Agree to the part of a wish that the server can honour.
+
+        "The server MUST NOT send notification types the client has not explicitly requested."
+
+        Args:
+            wanted: The filter of the request.
+            offered: The notification methods that the server declares.
+        """
+        updates = "notifications/resources/updated" in offered and wanted.resource_subscriptions
+        self.agreed = SubscriptionFilter(
+            tools_list_changed=(wanted.tools_list_changed and TOOLS_CHANGED.method in offered) or None,
+            prompts_list_changed=(wanted.prompts_list_changed and PROMPTS_CHANGED.method in offered) or None,
+            resources_list_changed=(wanted.resources_list_changed and RESOURCES_CHANGED.method in offered) or None,
+            resource_subscriptions=wanted.resource_subscriptions if updates else None,
+        )
+        flags = (
+            (self.agreed.tools_list_changed, TOOLS_CHANGED),
+            (self.agreed.prompts_list_changed, PROMPTS_CHANGED),
+            (self.agreed.resources_list_changed, RESOURCES_CHANGED),
+        )
+        self._methods = frozenset(notice.method for agreed, notice in flags if agreed)
+        self._uris = frozenset(self.agreed.resource_subscriptions or ())
+
+    def wants(self, notice: Notice) -> bool:
+        """Tell whether a notice belongs on the stream."""
+        return notice.uri in self._uris if notice.uri else notice.method in self._methods
+
+    def acknowledgement(self, subscription: bytes) -> bytes:
+        """Return the first message of the stream: "notifications/subscriptions/acknowledged as the first message"."""
+        meta = b'"_meta":{"io.modelcontextprotocol/subscriptionId":%b}' % subscription
+        params = b'{%b,"notifications":%b}' % (meta, _encode(self.agreed))
+        return notification_frame("notifications/subscriptions/acknowledged", params)

@@ -1,0 +1,288 @@
+"""`Server`: what a server offers, as a definition. Costs nothing to import and starts nothing.
+
+Definition-time module: no event loop, no transport. What runs is a `Runtime`, made when a transport starts.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from inspect import isasyncgenfunction
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+
+import msgspec
+
+from dovetail.core import Call
+from dovetail.errors import DefinitionError
+from dovetail.server.catalogue import Catalogue
+from dovetail.server.context import Context
+from dovetail.server.gates import Rate
+from dovetail.server.options import Cache, PromptOptions, ResourceOptions, ServerOptions, ToolOptions
+from dovetail.wire import DEFAULT_LIMITS, Implementation, Limits, ServerCapabilities, check_extension_id
+
+if TYPE_CHECKING:
+    from dovetail.core import Stores
+    from dovetail.net import Channel
+    from dovetail.server.runtime import Runtime
+
+F = TypeVar("F", bound=Callable[..., Any])
+Handler = Callable[[Call, Context], Any]
+"""The one callable shape: `async (call, ctx) -> result`."""
+
+Middleware = Callable[[Handler], Handler]
+
+DEFAULT_RATE = Rate(200.0, 400)
+"""Calls of one principal over a network: 200 a second in the long run, 400 at once."""
+
+
+class Server:
+    """An MCP server: tools, resources and prompts, served on every transport and every protocol revision.
+
+    Example:
+        app = Server("orders")
+
+        @app.tool
+        async def lookup(order_id: str) -> Order: ...
+
+        app.run()
+    """
+
+    def __init__(self, name: str, **options: Unpack[ServerOptions]) -> None:
+        """Define a server.
+
+        Args:
+            name: Who it is, for programs.
+            options: See `ServerOptions`.
+
+        Raises:
+            DefinitionError: An option that makes no sense.
+        """
+        if not name:
+            raise DefinitionError("A server needs a name")
+        self.name = name
+        self.instructions = options.get("instructions")
+        self.limits: Limits = options.get("limits", DEFAULT_LIMITS)
+        self.rate = Rate.of(options.get("rate", DEFAULT_RATE))
+        self.threads = options.get("threads", 32)
+        self.identify = options.get("identify")
+        self.audience = options.get("audience", name)
+        self.single_use = options.get("single_use", False)
+        self.allowed_hosts = tuple(options.get("allowed_hosts", ()))
+        self.allowed_origins = tuple(options.get("allowed_origins", ()))
+        self.stores: Stores | None = options.get("stores")
+        self.info = Implementation(
+            name=name,
+            version=options.get("version", "0.0.0"),
+            title=options.get("title"),
+            description=options.get("description"),
+            website_url=options.get("website_url"),
+            icons=options.get("icons"),
+        )
+        self.lifespan = _as_manager(options.get("lifespan"))
+        self.middleware: list[Middleware] = []
+        self.extensions: dict[str, Any] = {}
+        self.extension_methods: dict[str, Handler] = {}
+        self.running: set[Runtime] = set()
+        self.catalogue = Catalogue(
+            self,
+            page_size=options.get("page_size"),
+            cache=options.get("cache", Cache()),
+            timeout=options.get("timeout"),
+        )
+        self._mounted: list[Server] = []
+
+    def __repr__(self) -> str:
+        return f"<Server {self.name}: {self.catalogue!r}>"
+
+    # What it offers.
+
+    @overload
+    def tool(self, function: F, /) -> F: ...
+
+    @overload
+    def tool(self, **options: Unpack[ToolOptions]) -> Callable[[F], F]: ...
+
+    def tool(self, function: Any = None, /, **options: Any) -> Any:
+        """Offer a function as a tool; with or without parentheses.
+
+        Raises:
+            InvalidName: Outside 1 to 128 of `[A-Za-z0-9_.-]`.
+            DefinitionError: Parameters that have no schema, or a name that is taken.
+        """
+        return _decorate(function, lambda target: self.add_tool(target, **options))
+
+    def add_tool(self, function: Callable[..., Any], **options: Unpack[ToolOptions]) -> None:
+        """Offer a function as a tool, also while the server runs: clients hear of it by themselves."""
+        self.catalogue.add_tool(function, options)
+
+    def remove_tool(self, name: str) -> None:
+        """Offer a tool no more.
+
+        Raises:
+            DefinitionError: There is none of that name.
+        """
+        self.catalogue.tools.remove(name)
+
+    def resource(self, uri: str, **options: Unpack[ResourceOptions]) -> Callable[[F], F]:
+        """Offer what a function returns as a resource; braces make it a template (RFC 6570).
+
+        Raises:
+            DefinitionError: A template whose variables are not the function's parameters, or a URI that is taken.
+        """
+
+        def register(function: F) -> F:
+            self.add_resource(uri, function, **options)
+            return function
+
+        return register
+
+    def add_resource(self, uri: str, function: Callable[..., Any], **options: Unpack[ResourceOptions]) -> None:
+        """Offer a resource, also while the server runs."""
+        self.catalogue.add_resource(uri, function, options)
+
+    def remove_resource(self, uri: str) -> None:
+        """Offer a resource, or a template, no more.
+
+        Raises:
+            DefinitionError: There is none of that URI.
+        """
+        self.catalogue.remove_resource(uri)
+
+    @overload
+    def prompt(self, function: F, /) -> F: ...
+
+    @overload
+    def prompt(self, **options: Unpack[PromptOptions]) -> Callable[[F], F]: ...
+
+    def prompt(self, function: Any = None, /, **options: Any) -> Any:
+        """Offer a function as a prompt; with or without parentheses.
+
+        Raises:
+            DefinitionError: A name that is taken.
+        """
+        return _decorate(function, lambda target: self.add_prompt(target, **options))
+
+    def add_prompt(self, function: Callable[..., Any], **options: Unpack[PromptOptions]) -> None:
+        """Offer a prompt, also while the server runs."""
+        self.catalogue.add_prompt(function, options)
+
+    def remove_prompt(self, name: str) -> None:
+        """Offer a prompt no more.
+
+        Raises:
+            DefinitionError: There is none of that name.
+        """
+        self.catalogue.prompts.remove(name)
+
+    def use(self, middleware: Middleware) -> Middleware:
+        """Wrap every call:
+
+        `middleware(handler) -> handler`, both `async (call, ctx) -> result`. The first is outermost.
+        """
+        self.middleware.append(middleware)
+        return middleware
+
+    def mount(self, other: "Server", prefix: str = "") -> None:
+        """Offer all that another server offers, its names behind `prefix_`; what it adds later, too.
+
+        Raises:
+            DefinitionError: A name that is taken, or a server mounted in itself.
+        """
+        if self in other.family():
+            raise DefinitionError(f"{other.name} cannot be mounted in itself")
+        self._mounted.append(other)
+        self.catalogue.mount(other.catalogue, prefix)
+
+    def extension(
+        self, identifier: str, settings: Mapping[str, Any] | None = None, methods: Mapping[str, Handler] | None = None
+    ) -> None:
+        """Declare an extension, and serve its methods.
+
+        Args:
+            identifier: With a prefix, such as `com.example/search`.
+            settings: What the capability says; empty when not given.
+            methods: Handlers by method name. They get the parameters as a dict, and return one. "If one party supports
+                an extension but the other does not, the supporting party MUST either revert to core protocol behavior
+                or reject the request" (Versioning): a client that did not declare it is refused.
+
+        Raises:
+            InvalidName: No prefix, or malformed.
+        """
+        check_extension_id(identifier)
+        self.extensions[identifier] = dict(settings or {})
+        for method, handler in (methods or {}).items():
+            self.extension_methods[method] = _for_those_who_declare(identifier, handler)
+
+    # What it says of itself.
+
+    def capabilities(self) -> ServerCapabilities:
+        """Return what the server declares: what it offers, and nothing else."""
+        return self.catalogue.capabilities(self.extensions)
+
+    def encoded_info(self) -> bytes:
+        """Return `serverInfo` as it stands in the `_meta` of every result of the stateless revision."""
+        return msgspec.json.encode(self.info)
+
+    def family(self) -> "Iterable[Server]":
+        """This server and all that are mounted in it."""
+        yield self
+        for server in self._mounted:
+            yield from server.family()
+
+    # Serving. Each loads its transport when it is called.
+
+    def asgi(self, path: str = "/mcp", **options: Any) -> Any:
+        """Return an ASGI app that serves both eras on one endpoint; it starts itself when mounted in another app.
+
+        Args:
+            path: Where the endpoint is.
+            options: See `dovetail.server.asgi.App`.
+        """
+        from dovetail.server.asgi import App
+
+        return App(self, path=path, **options)
+
+    def run(self, transport: str = "stdio", **options: Any) -> None:
+        """Serve until stopped: `"stdio"`, or `"http"` with `host=`, `port=`, `path=`, `workers=`, `state=`.
+
+        Raises:
+            DefinitionError: No such transport, or a bind that is not safe.
+        """
+        from dovetail.server.run import run
+
+        run(self, transport, options)
+
+    def connect(self) -> "Channel":
+        """Return the client's end of an in-memory connection to this server, on the running event loop."""
+        from dovetail.server.run import connect
+
+        return connect(self)
+
+
+def _decorate(function: Any, register: Callable[[Any], None]) -> Any:
+    if function is not None:
+        register(function)
+        return function
+
+    def decorator(target: Any) -> Any:
+        register(target)
+        return target
+
+    return decorator
+
+
+def _as_manager(lifespan: Any) -> Callable[[Server], AbstractAsyncContextManager[Any]] | None:
+    if lifespan is None:
+        return None
+    manager: Callable[[Server], AbstractAsyncContextManager[Any]]
+    manager = asynccontextmanager(lifespan) if isasyncgenfunction(lifespan) else lifespan
+    return manager
+
+
+def _for_those_who_declare(identifier: str, handler: Handler) -> Handler:
+    async def served(call: Call, context: Context) -> Any:
+        from dovetail.errors import CapabilityMissing
+
+        if identifier not in (call.peer.capabilities.extensions or {}):
+            raise CapabilityMissing(f"This method needs the extension {identifier}", {"extensions": {identifier: {}}})
+        return await handler(call, context)
+
+    return served

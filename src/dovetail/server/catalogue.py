@@ -1,0 +1,280 @@
+"""The catalogue: all that a server offers, in the order in which it was offered, and the lists made of it.
+
+Invariants: one list is made, and encoded, once for all viewers who see the same, and again only after a change. A name
+    is taken once. What a caller does not see, it cannot use: lists and calls share `sees` (S-24).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from dovetail.core import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice, Principal
+from dovetail.errors import DefinitionError, InvalidParams, ResourceNotFound, quote
+from dovetail.server.entries import Entry, PromptEntry, ResourceEntry, TemplateEntry, ToolEntry
+from dovetail.wire import (
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PromptsCapability,
+    ReadResourceResult,
+    ResourcesCapability,
+    ServerCapabilities,
+    ToolsCapability,
+)
+
+if TYPE_CHECKING:
+    from dovetail.server.app import Server
+    from dovetail.server.context import Context
+    from dovetail.server.options import Cache
+
+E = TypeVar("E", bound=Entry)
+NO_SCOPES: Final = frozenset[str]()
+_KEPT: Final = 256
+
+
+class Listing:
+    """One page of a list as one viewer sees it, and its encoded forms by revision."""
+
+    __slots__ = ("payloads", "result")
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+        self.payloads: dict[int, bytes] = {}
+
+
+class Shelf(Generic[E]):
+    """Entries of one kind, by name, in order."""
+
+    def __init__(self, kind: str, notice: Notice, changed: Callable[[Notice], None]) -> None:
+        """Start empty; call `changed` with `notice` after every change."""
+        self._kind = kind
+        self._notice = notice
+        self._changed = changed
+        self._entries: dict[str, E] = {}
+        self._last = 0
+        self.declared = False
+
+    def __repr__(self) -> str:
+        return f"<{len(self._entries)} {self._kind}s>"
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[E]:
+        return iter(self._entries.values())
+
+    def get(self, name: str) -> E | None:
+        """Return the entry of a name, or None."""
+        return self._entries.get(name)
+
+    def add(self, entry: E) -> None:
+        """Put an entry at the end.
+
+        Raises:
+            DefinitionError: The name is taken.
+        """
+        if entry.name in self._entries:
+            raise DefinitionError(f"There is a {self._kind} named {entry.name!r} already")
+        self._last += 1
+        entry.sequence = self._last
+        self._entries[entry.name] = entry
+        self.declared = True
+        self._changed(self._notice)
+
+    def remove(self, name: str) -> None:
+        """Take an entry away.
+
+        Raises:
+            DefinitionError: There is none of that name.
+        """
+        if self._entries.pop(name, None) is None:
+            raise DefinitionError(f"There is no {self._kind} named {name!r}")
+        self._changed(self._notice)
+
+    def discard(self, name: str) -> None:
+        """Take an entry away if it is there."""
+        if name in self._entries:
+            self.remove(name)
+
+    def after(self, sequence: int) -> Iterator[E]:
+        """Return the entries behind a place, in order."""
+        return (entry for entry in self._entries.values() if entry.sequence > sequence)
+
+
+class Catalogue:
+    """What one server offers."""
+
+    def __init__(self, owner: "Server", *, page_size: int | None, cache: "Cache", timeout: float | None) -> None:
+        """Start empty."""
+        self._owner = owner
+        self._page_size = page_size
+        self._timeout = timeout
+        self.cache_hints: dict[str, Any] = {"ttl_ms": round(cache.seconds * 1000), "cache_scope": cache.scope}
+        self.tools: Shelf[ToolEntry] = Shelf("tool", TOOLS_CHANGED, self._changed)
+        self.resources: Shelf[ResourceEntry] = Shelf("resource", RESOURCES_CHANGED, self._changed)
+        self.templates: Shelf[TemplateEntry] = Shelf("resource template", RESOURCES_CHANGED, self._changed)
+        self.prompts: Shelf[PromptEntry] = Shelf("prompt", PROMPTS_CHANGED, self._changed)
+        self.encoded: dict[int, Listing] = {}
+        self._listings: dict[tuple[str, frozenset[str], str | None], Listing] = {}
+        self._scopes: frozenset[str] | None = NO_SCOPES
+        self._parents: list[tuple[Catalogue, str]] = []
+        self._mirrored: dict[tuple[str, int], Entry] = {}
+
+    def __repr__(self) -> str:
+        return f"<Catalogue {self.tools!r} {self.resources!r} {self.templates!r} {self.prompts!r}>"
+
+    # Adding.
+
+    def add_tool(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        """Add a tool. See `Server.add_tool`."""
+        self.tools.add(ToolEntry(self._owner, function, {"timeout": self._timeout, **options}))
+
+    def add_resource(self, uri: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        """Add a resource, or a template. See `Server.add_resource`."""
+        options = {"timeout": self._timeout, **options}
+        if "{" in uri:
+            self.templates.add(TemplateEntry(self._owner, uri, function, options))
+        else:
+            self.resources.add(ResourceEntry(self._owner, uri, function, options))
+
+    def remove_resource(self, uri: str) -> None:
+        """Remove a resource, or a template."""
+        if uri in self.templates._entries:
+            self.templates.remove(uri)
+        else:
+            self.resources.remove(uri)
+
+    def add_prompt(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        """Add a prompt. See `Server.add_prompt`."""
+        self.prompts.add(PromptEntry(self._owner, function, {"timeout": self._timeout, **options}))
+
+    def mount(self, other: "Catalogue", prefix: str) -> None:
+        """Offer all that another catalogue offers, now and later."""
+        other._parents.append((self, prefix))
+        self._mirror(other, prefix)
+
+    def _mirror(self, other: "Catalogue", prefix: str) -> None:
+        """Bring what is mounted up to date: what is new there is added here, what is gone is removed."""
+        for mine, theirs in self._pairs(other):
+            present = {id(entry): entry for entry in theirs}
+            for key, copy in list(self._mirrored.items()):
+                if copy.origin is theirs and key[1] not in present:
+                    del self._mirrored[key]
+                    mine.discard(copy.name)
+            for identity, entry in present.items():
+                key = (prefix, identity)
+                if key not in self._mirrored:
+                    copy = entry.renamed(prefix)
+                    copy.origin = theirs
+                    self._mirrored[key] = copy
+                    mine.add(copy)
+
+    def _pairs(self, other: "Catalogue") -> list[tuple[Shelf[Any], Shelf[Any]]]:
+        return [
+            (self.tools, other.tools),
+            (self.resources, other.resources),
+            (self.templates, other.templates),
+            (self.prompts, other.prompts),
+        ]
+
+    def _changed(self, notice: Notice) -> None:
+        self._listings.clear()
+        self.encoded.clear()
+        self._scopes = None
+        for parent, prefix in self._parents:
+            parent._mirror(self, prefix)
+        for runtime in self._owner.running:
+            runtime.announce(notice)
+
+    # Seeing.
+
+    def sees(self, principal: Principal, entry: Entry) -> bool:
+        """Tell whether a caller may see, and so use, an entry."""
+        return not entry.scopes or entry.scopes <= principal.scopes
+
+    def page(self, method: str, principal: Principal, cursor: str | None) -> Any:
+        """Return one page of a list.
+
+        Raises:
+            InvalidParams: The cursor is none of ours: "Invalid cursors SHOULD result in an error with code -32602".
+        """
+        scopes = self._scopes
+        if scopes is None:
+            entries = (entry for mine, _ in self._pairs(self) for entry in mine)
+            scopes = self._scopes = NO_SCOPES.union(*(entry.scopes for entry in entries if entry.scopes))
+        view = principal.scopes & scopes if scopes else NO_SCOPES
+        key = (method, view, cursor)
+        listing = self._listings.get(key)
+        if listing is None:
+            if len(self._listings) >= _KEPT:
+                self._listings.clear()
+                self.encoded.clear()
+            listing = self._listings[key] = Listing(self._page(method, principal, cursor))
+            self.encoded[id(listing.result)] = listing
+        return listing.result
+
+    def _page(self, method: str, principal: Principal, cursor: str | None) -> Any:
+        shelf: Shelf[Any]
+        shelf, make = {
+            "tools/list": (self.tools, lambda items, **more: ListToolsResult(tools=items, **more)),
+            "prompts/list": (self.prompts, lambda items, **more: ListPromptsResult(prompts=items, **more)),
+            "resources/list": (self.resources, lambda items, **more: ListResourcesResult(resources=items, **more)),
+            "resources/templates/list": (
+                self.templates,
+                lambda items, **more: ListResourceTemplatesResult(resource_templates=items, **more),
+            ),
+        }[method]
+        start = _place(cursor)
+        entries = [entry for entry in shelf.after(start) if self.sees(principal, entry)]
+        following = None
+        if self._page_size is not None and len(entries) > self._page_size:
+            entries = entries[: self._page_size]
+            following = str(entries[-1].sequence)
+        return make([entry.definition for entry in entries], next_cursor=following, **self.cache_hints)
+
+    def resolve(self, uri: str, principal: Principal) -> tuple[ResourceEntry | TemplateEntry, dict[str, str]] | None:
+        """Return what serves a URI, and the template's variables."""
+        resource = self.resources.get(uri)
+        if resource is not None:
+            return (resource, {}) if self.sees(principal, resource) else None
+        for template in self.templates:
+            variables = template.match(uri)
+            if variables is not None and self.sees(principal, template):
+                return template, variables
+        return None
+
+    async def read(self, uri: str, context: "Context", resume: Any = None) -> ReadResourceResult:
+        """Read a resource.
+
+        Raises:
+            ResourceNotFound: There is none with that URI, or the caller does not see it.
+        """
+        found = self.resolve(uri, context.principal)
+        if found is None:
+            raise ResourceNotFound(uri)
+        entry, variables = found
+        if resume is not None:
+            context.entry = entry
+            await resume(entry, context.call, context)
+        return await entry.run(uri, variables, context)
+
+    def capabilities(self, extensions: Mapping[str, Any]) -> ServerCapabilities:
+        """Return what the server declares."""
+        resources = self.resources.declared or self.templates.declared
+        completions = any(entry.completes for shelf in (self.prompts, self.templates) for entry in shelf)
+        return ServerCapabilities(
+            tools=ToolsCapability(list_changed=True) if self.tools.declared else None,
+            resources=ResourcesCapability(subscribe=True, list_changed=True) if resources else None,
+            prompts=PromptsCapability(list_changed=True) if self.prompts.declared else None,
+            completions={} if completions else None,
+            logging={},
+            extensions=dict(extensions) or None,
+        )
+
+
+def _place(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not cursor.isdigit() or len(cursor) > 18:
+        raise InvalidParams(f"params.cursor: not a cursor of this server: {quote(cursor, 32)}")
+    return int(cursor)

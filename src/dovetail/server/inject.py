@@ -1,0 +1,87 @@
+"""What a handler is given besides its arguments: its context, its dependencies, and answers to declared questions.
+
+Declared questions are settled first, all in one round. Dependencies open in the order of their parameters and close in
+reverse when the turn ends, however it ends; one function is opened once a call.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dovetail.errors import AnswerDeclined
+from dovetail.server.context import Context
+
+if TYPE_CHECKING:
+    from dovetail.server.markers import Ask, Depends
+    from dovetail.server.signature import Injected
+
+Opened = dict[Callable[..., Any], Any]
+
+
+async def injected_values(parameters: "Sequence[Injected]", context: Context, stack: AsyncExitStack) -> dict[str, Any]:
+    """Return values by parameter name; what has to be closed is closed with the stack.
+
+    Raises:
+        AnswerDeclined: A declared question was not answered.
+    """
+    values: dict[str, Any] = {}
+    questions = [parameter for parameter in parameters if parameter.kind == "ask"]
+    if questions:
+        answers = await asyncio.gather(
+            *(_answer(context, parameter.name, parameter.annotation, parameter.payload) for parameter in questions)
+        )
+        values.update(zip((parameter.name for parameter in questions), answers, strict=True))
+    opened: Opened = {}
+    for parameter in parameters:
+        match parameter.kind:
+            case "context":
+                values[parameter.name] = context
+            case "depends":
+                values[parameter.name] = await _open(parameter.payload, context, stack, opened)
+    return values
+
+
+async def _answer(context: Context, name: str, annotation: Any, ask: "Ask") -> Any:
+    answer = await context.elicit(ask.question, annotation, key=ask.key or f"ask:{name}")
+    if not answer.accepted:
+        raise AnswerDeclined(f"The user did not answer: {ask.question}")
+    return answer.value
+
+
+async def _open(depends: "Depends", context: Context, stack: AsyncExitStack, opened: Opened) -> Any:
+    function = depends.function
+    if function in opened:
+        return opened[function]
+    from dovetail.server.signature import Signature
+
+    signature = Signature.of(function)
+    arguments: dict[str, Any] = {}
+    for parameter in signature.injected:
+        if parameter.kind == "context":
+            arguments[parameter.name] = context
+        elif parameter.kind == "depends":
+            arguments[parameter.name] = await _open(parameter.payload, context, stack, opened)
+        else:
+            arguments[parameter.name] = await _answer(context, parameter.name, parameter.annotation, parameter.payload)
+    value = opened[function] = await _enter(function, arguments, context, stack)
+    return value
+
+
+async def _enter(
+    function: Callable[..., Any], arguments: dict[str, Any], context: Context, stack: AsyncExitStack
+) -> Any:
+    if inspect.isasyncgenfunction(function):
+        return await stack.enter_async_context(asynccontextmanager(function)(**arguments))
+    if inspect.isgeneratorfunction(function):
+        return stack.enter_context(contextmanager(function)(**arguments))
+    if inspect.iscoroutinefunction(function):
+        value = await function(**arguments)
+    else:
+        value = function(**arguments)
+    if hasattr(value, "__aenter__"):
+        return await stack.enter_async_context(value)
+    if hasattr(value, "__enter__") and hasattr(value, "__exit__"):
+        return stack.enter_context(value)
+    return value

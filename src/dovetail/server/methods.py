@@ -1,0 +1,172 @@
+"""The methods of the protocol, each as the one callable shape, and their composition with middleware.
+
+What a client may see it may use, and nothing else: lists and calls share one decision, `Catalogue.sees` (S-24).
+"""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from dovetail.core import SUPPORTED, Call
+from dovetail.errors import InvalidParams, MethodNotFound, ResourceNotFound, quote
+from dovetail.server.context import Context
+from dovetail.wire import (
+    CallToolResult,
+    CompleteResult,
+    Completion,
+    DiscoverResult,
+    GetPromptResult,
+    PromptReference,
+    ReadResourceResult,
+    Result,
+)
+
+if TYPE_CHECKING:
+    from dovetail.server.app import Middleware
+    from dovetail.server.entries import Entry
+    from dovetail.server.runtime import Runtime
+
+Method = Callable[[Call, Context], Coroutine[Any, Any, Any]]
+_EMPTY: Final = Result()
+
+
+class Methods:
+    """The handlers of one runtime."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        """Serve the runtime's catalogue."""
+        self._runtime = runtime
+        self._catalogue = runtime.server.catalogue
+        self._meter = runtime.meter
+        self._table: dict[str, Method] = {
+            "ping": self._ping,
+            "server/discover": self._discover,
+            "tools/list": self._list,
+            "tools/call": self._call_tool,
+            "resources/list": self._list,
+            "resources/templates/list": self._list,
+            "resources/read": self._read,
+            "resources/subscribe": self._subscribe,
+            "resources/unsubscribe": self._subscribe,
+            "prompts/list": self._list,
+            "prompts/get": self._get_prompt,
+            "completion/complete": self._complete,
+            "logging/setLevel": self._set_level,
+            **runtime.server.extension_methods,
+        }
+
+    async def dispatch(self, call: Call, context: Context) -> Any:
+        """Serve a call by its method."""
+        method = self._table.get(call.method)
+        if method is None:
+            raise MethodNotFound(f"Method not found: {quote(call.method, 80)}")
+        return await method(call, context)
+
+    async def _ping(self, call: Call, context: Context) -> Result:
+        return _EMPTY
+
+    async def _discover(self, call: Call, context: Context) -> DiscoverResult:
+        server = self._runtime.server
+        return DiscoverResult(
+            supported_versions=list(SUPPORTED),
+            capabilities=server.capabilities(),
+            instructions=server.instructions,
+            **self._catalogue.cache_hints,
+        )
+
+    async def _list(self, call: Call, context: Context) -> Any:
+        return self._catalogue.page(call.method, call.principal, call.params.cursor)
+
+    def _admit(self, entry: "Entry | None", call: Call, context: Context) -> None:
+        """Count a call against the limits on rate. A retry pays, too, until its state proves it is one."""
+        if context.network:
+            self._meter.take(call.principal.bucket, self._runtime.clock())
+        if entry is not None and entry.meter is not None:
+            entry.meter.take(call.principal.bucket, self._runtime.clock())
+
+    async def _resume(self, entry: "Entry", call: Call, context: Context) -> None:
+        if call.params.request_state is None:
+            return
+        await self._runtime.resume_call(context)
+        # "A valid retry costs no rate token." (asking, Clocks and limits)
+        if context.network:
+            self._meter.give_back(call.principal.bucket)
+        if entry.meter is not None:
+            entry.meter.give_back(call.principal.bucket)
+
+    async def _call_tool(self, call: Call, context: Context) -> CallToolResult:
+        tool = self._catalogue.tools.get(call.params.name)
+        if tool is None or not self._catalogue.sees(call.principal, tool):
+            # "Unknown tools" are protocol errors (Tools, Error Handling)
+            raise InvalidParams(f"Unknown tool: {quote(call.params.name)}")
+        context.entry = tool
+        self._admit(tool, call, context)
+        await self._resume(tool, call, context)
+        if tool.owner is not self._runtime.server and tool.owner.middleware:
+            result: CallToolResult = await wrapped(tool.owner.middleware, tool.serve)(call, context)
+            return result
+        return await tool.serve(call, context)
+
+    async def _read(self, call: Call, context: Context) -> ReadResourceResult:
+        self._admit(None, call, context)
+        return await self._catalogue.read(call.params.uri, context, resume=self._resume)
+
+    async def _get_prompt(self, call: Call, context: Context) -> GetPromptResult:
+        prompt = self._catalogue.prompts.get(call.params.name)
+        if prompt is None or not self._catalogue.sees(call.principal, prompt):
+            raise InvalidParams(f"Unknown prompt: {quote(call.params.name)}")
+        context.entry = prompt
+        self._admit(prompt, call, context)
+        await self._resume(prompt, call, context)
+        if prompt.owner is not self._runtime.server and prompt.owner.middleware:
+            result: GetPromptResult = await wrapped(prompt.owner.middleware, prompt.serve)(call, context)
+            return result
+        return await prompt.serve(call, context)
+
+    async def _complete(self, call: Call, context: Context) -> CompleteResult:
+        self._admit(None, call, context)
+        params = call.params
+        reference = params.ref
+        entry: Any
+        if isinstance(reference, PromptReference):
+            entry = self._catalogue.prompts.get(reference.name)
+        else:
+            entry = self._catalogue.templates.get(reference.uri) or self._catalogue.resources.get(reference.uri)
+        if entry is None or not self._catalogue.sees(call.principal, entry):
+            raise InvalidParams("params.ref: there is no such prompt or resource template")
+        context.entry = entry
+        settled = {} if params.context is None else params.context.arguments or {}
+        values, total = await entry.complete(params.argument.name, params.argument.value, settled, context)
+        return CompleteResult(completion=Completion(values=values[:100], total=total, has_more=total > 100))
+
+    async def _subscribe(self, call: Call, context: Context) -> Result:
+        session = context.session
+        assert session is not None, "only stateful revisions have this method"
+        uri = call.params.uri
+        if call.method == "resources/unsubscribe":
+            session.subscriptions.discard(uri)
+        elif self._catalogue.resolve(uri, call.principal) is None:
+            raise ResourceNotFound(uri)
+        elif len(session.subscriptions) >= self._runtime.limits.queued:
+            raise InvalidParams("params.uri: this session has as many subscriptions as it may")
+        else:
+            session.subscriptions.add(uri)
+        await session.save()
+        return _EMPTY
+
+    async def _set_level(self, call: Call, context: Context) -> Result:
+        assert context.session is not None, "only stateful revisions have this method"
+        context.session.log_level = call.params.level
+        await context.session.save()
+        return _EMPTY
+
+
+def compose(runtime: "Runtime") -> Method:
+    """Return the handler of a runtime: its methods inside its server's middleware, the first one outermost."""
+    return wrapped(runtime.server.middleware, Methods(runtime).dispatch)
+
+
+def wrapped(middleware: "Sequence[Middleware]", handler: Method) -> Method:
+    """Return a handler inside middleware, the first one outermost."""
+    for layer in reversed(middleware):
+        handler = layer(handler)
+    return handler

@@ -1,0 +1,110 @@
+"""Change notices: one hub that every client of either era listens to, whatever its transport.
+
+A catalogue that changes publishes here; changes of one loop iteration become one notice. With several workers, notices
+travel over the bus, so that a change in one reaches the clients of all.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from dovetail.core import Notice
+
+if TYPE_CHECKING:
+    from dovetail.core import Bus
+
+TOPIC = "notices"
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Notice).decode
+
+
+class Listener(Protocol):
+    """Somebody who hears of changes. `deliver` never blocks and never raises."""
+
+    def deliver(self, notice: Notice) -> None:
+        """Take a notice; ignore it if it was not asked for."""
+        ...
+
+    def beat(self) -> None:
+        """Show that the connection lives, if it is a stream."""
+        ...
+
+
+BEAT_SECONDS = 15.0
+"""How often an idle stream carries a comment (2026-07-28, Streamable HTTP: "periodically emit an SSE comment line")."""
+
+
+class Hub:
+    """All listeners of one runtime."""
+
+    def __init__(self, bus: "Bus") -> None:
+        """Start with nobody listening."""
+        self._bus = bus
+        self._listeners: dict[Listener, None] = {}
+        self._due: dict[Notice, None] = {}
+        self._scheduled = False
+        self._leave: Callable[[], None] | None = None
+        self._beat: asyncio.TimerHandle | None = None
+        self._publishing: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Hub {len(self._listeners)} listeners>"
+
+    def open(self) -> None:
+        """Begin to hear what other workers publish."""
+        self._leave = self._bus.subscribe(TOPIC, self._receive)
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        if self._leave is not None:
+            self._leave()
+        if self._beat is not None:
+            self._beat.cancel()
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+    def join(self, listener: Listener) -> None:
+        """Add a listener."""
+        self._listeners[listener] = None
+        if self._beat is None:
+            self._schedule_beat()
+
+    def leave(self, listener: Listener) -> None:
+        """Remove a listener; unknown ones are ignored."""
+        self._listeners.pop(listener, None)
+
+    def publish(self, notice: Notice) -> None:
+        """Tell everybody, once for all equal notices of this loop iteration."""
+        self._due[notice] = None
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        due, self._due = self._due, {}
+        task = asyncio.get_running_loop().create_task(self._send(list(due)))
+        self._publishing.add(task)
+        task.add_done_callback(self._publishing.discard)
+
+    async def _send(self, notices: list[Notice]) -> None:
+        for notice in notices:
+            await self._bus.publish(TOPIC, _encode(notice))
+
+    def _receive(self, message: bytes) -> None:
+        notice = _decode(message)
+        for listener in list(self._listeners):
+            listener.deliver(notice)
+
+    def _schedule_beat(self) -> None:
+        self._beat = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat_all)
+
+    def _beat_all(self) -> None:
+        for listener in list(self._listeners):
+            listener.beat()
+        self._beat = None
+        if self._listeners:
+            self._schedule_beat()

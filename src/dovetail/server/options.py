@@ -1,0 +1,118 @@
+"""Options of what a server offers, as keyword arguments: one TypedDict each, so that an editor knows them."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+import msgspec
+
+from dovetail.core import Principal
+from dovetail.wire import Annotations, Icon, Limits, ToolAnnotations
+
+if TYPE_CHECKING:
+    from dovetail.core import Stores
+    from dovetail.server.app import Server
+    from dovetail.server.gates import Rate
+
+Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any] | AsyncIterator[Any]]
+Identify = Callable[[Any, Mapping[bytes, bytes]], Principal | None]
+
+
+class Cache(msgspec.Struct, frozen=True):
+    """How long a client may reuse a result, and whether it may share it (2026-07-28, Caching).
+
+    Attributes:
+        seconds: 0 means not at all.
+        scope: `public` only for what every caller may see.
+    """
+
+    seconds: float = 0.0
+    scope: Literal["public", "private"] = "private"
+
+
+class Common(TypedDict, total=False):
+    """What tools, resources and prompts have in common."""
+
+    name: str
+    """For programs; the function's name, when not given."""
+    title: str
+    """For people."""
+    description: str
+    """The docstring's text, when not given."""
+    icons: list[Icon]
+    meta: dict[str, Any]
+    """`_meta`: keys with a prefix of yours."""
+    scopes: Iterable[str]
+    """Scopes that a caller must have to see and use it."""
+    tags: Iterable[str]
+    """For filtering on this side; not sent."""
+    version: str
+    """For people; sent in `_meta` under `dovetail/version`."""
+    timeout: float | None
+    """Seconds that a call may take, the client's answers not counted; None for no limit."""
+    limit: "str | Rate"
+    """Calls of one principal, such as `"10/s"`."""
+    concurrency: int
+    """Calls at a time, of all principals."""
+
+
+class ToolOptions(Common, total=False):
+    """Options of a tool."""
+
+    annotations: ToolAnnotations
+    input_schema: Mapping[str, Any] | bytes
+    """A JSON Schema, sent verbatim; arguments are validated against it and arrive as JSON values."""
+    output_schema: Mapping[str, Any] | bytes | None
+    """A JSON Schema, sent verbatim; None for none."""
+    structured: bool
+    """False: results are content only, whatever the return annotation says."""
+    repair: bool
+    """False: arguments that arrive as JSON strings are refused instead of repaired."""
+    cache: Cache
+    """A hint in `_meta` under `dovetail/cache`, for hosts and gateways that cache calls."""
+
+
+class ResourceOptions(Common, total=False):
+    """Options of a resource, or a template."""
+
+    mime_type: str
+    size: int
+    annotations: Annotations
+    cache: Cache
+
+
+class PromptOptions(Common, total=False):
+    """Options of a prompt."""
+
+
+class ServerOptions(TypedDict, total=False):
+    """Options of a server."""
+
+    version: str
+    title: str
+    description: str
+    website_url: str
+    icons: list[Icon]
+    instructions: str
+    lifespan: Lifespan
+    limits: Limits
+    stores: "Stores"
+    """Where sessions, events and claims are kept; memory, when not given."""
+    rate: "str | Rate"
+    """Calls of one principal over a network."""
+    threads: int
+    """Plain functions that may run at a time."""
+    page_size: int | None
+    """Entries on one page of a list; None for one page."""
+    cache: Cache
+    """How long lists may be reused."""
+    identify: Identify
+    """From an ASGI scope and header fields to the principal."""
+    allowed_hosts: Iterable[str]
+    allowed_origins: Iterable[str]
+    audience: str
+    """What sealed state is bound to; the name, when not given."""
+    single_use: bool
+    """A sealed state can be used once only."""
+    timeout: float | None
+    """Seconds that any call may take, where an entry does not say."""

@@ -1,0 +1,286 @@
+"""A server that runs: what its calls share while they are served. One a server and process, whatever the transports.
+ A `Server` is a definition and costs nothing; a `Runtime` holds the stores, the hub, the pool and the composed handler,
+and is made when the first transport starts.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from dovetail.core import (
+    AskLedger,
+    Binding,
+    Call,
+    Notice,
+    Stores,
+    open_state,
+    read_state,
+    seal_state,
+    without_values,
+    write_state,
+)
+from dovetail.errors import Disconnected, DovetailError, InternalError, InvalidParams, Refusal
+from dovetail.server.context import Context, Stop
+from dovetail.server.gates import Meter
+from dovetail.server.notices import Hub
+from dovetail.server.outcomes import masked, outcome_of
+from dovetail.server.pool import Pool
+from dovetail.server.turn import Turn, refuse, turn_of
+from dovetail.wire import (
+    CallToolResult,
+    InputRequiredResult,
+    ReadResourceResult,
+    digest,
+    encode_result,
+    error_frame,
+    result_frame,
+)
+
+if TYPE_CHECKING:
+    from dovetail.server.app import Server
+    from dovetail.server.connection import Connection
+    from dovetail.server.listen import Subscription
+    from dovetail.wire import Limits
+
+log = logging.getLogger("dovetail.server")
+
+STATE_SECONDS = 600.0
+"""How long a client may take to answer a round (asking, The seal)."""
+
+URL_STATE_SECONDS = 3600.0
+"""How long it may take when the user has to visit a URL."""
+
+
+class Counters:
+    """What happened, in numbers."""
+
+    __slots__ = ("abandoned", "calls", "errors")
+
+    def __init__(self) -> None:
+        self.abandoned = 0
+        self.calls = 0
+        self.errors = 0
+
+    def __repr__(self) -> str:
+        return f"<Counters {self.calls} calls, {self.errors} errors, {self.abandoned} abandoned>"
+
+
+class Runtime:
+    """What the calls of one server share in one process."""
+
+    def __init__(
+        self, server: "Server", stores: Stores, *, worker: str = "", clock: Callable[[], float] = time.time
+    ) -> None:
+        """Prepare to serve; `start` makes it ready."""
+        self.server = server
+        self.stores = stores
+        self.worker = worker
+        self.clock = clock
+        self.limits: Limits = server.limits
+        self.counters = Counters()
+        self.hub = Hub(stores.bus)
+        self.pool = Pool(server.threads)
+        self.meter = Meter(server.rate)
+        self.in_flight: set[Context] = set()
+        self.lifespans: dict[Server, Any] = {}
+        self.streams: dict[Subscription, Callable[[], None]] = {}
+        self.connections: set[Connection] = set()
+        self.draining = False
+        self._exit = AsyncExitStack()
+        self._background: set[asyncio.Task[Any]] = set()
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+        from dovetail.server.methods import compose
+
+        self.handle = compose(self)
+        self._info = server.encoded_info()
+
+    def __repr__(self) -> str:
+        state = "draining" if self.draining else "ready" if self.loop else "new"
+        return f"<Runtime of {self.server.name} {state}, {len(self.in_flight)} in flight, {len(self.hub)} listeners>"
+
+    # Life.
+
+    async def start(self) -> None:
+        """Open the stores and enter the server's lifespan, and those of all that is mounted."""
+        if self.loop is not None:
+            return
+        self.loop = asyncio.get_running_loop()
+        await self.stores.open()
+        self._exit.push_async_callback(self.stores.aclose)
+        self.hub.open()
+        self._exit.callback(self.hub.close)
+        self._exit.callback(self.pool.close)
+        for server in self.server.family():
+            if server.lifespan is not None:
+                self.lifespans[server] = await self._exit.enter_async_context(server.lifespan(server))
+        self.server.running.add(self)
+
+    def drain(self) -> None:
+        """Begin to shut down: listen streams end with their result, so that clients go elsewhere (idempotent)."""
+        self.draining = True
+        for end in list(self.streams.values()):
+            end()
+        for connection in list(self.connections):
+            connection.end_streams()
+
+    async def stop(self) -> None:
+        """End what is under way and release everything; idempotent."""
+        self.server.running.discard(self)
+        self.drain()
+        for context in list(self.in_flight):
+            refuse(context, InternalError("The server is shutting down"), Stop.SHUT_DOWN)
+        tasks = [turn.task for context in self.in_flight if (turn := context.turn) and turn.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
+        for task in list(self._background):
+            task.cancel()
+        await self._exit.aclose()
+        self.loop = None
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run something beside the calls; a failure is logged, never raised."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: "asyncio.Task[Any]") -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Disconnected):
+            log.error("Background work failed: %s", type(error).__name__)
+
+    # Notices.
+
+    async def publish(self, notice: Notice) -> None:
+        """Tell every client that wants to hear."""
+        self.hub.publish(notice)
+
+    def announce(self, notice: Notice) -> None:
+        """Publish from anywhere, threads included."""
+        loop = self.loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self.hub.publish, notice)
+
+    # Outcomes.
+
+    def success(self, result: Any, context: Context) -> tuple[bytes, Refusal | None]:
+        """Return the frame of a result."""
+        try:
+            payload = self.encode(result, context.call)
+        except Exception as failure:
+            return self.outcome(failure, context)
+        return result_frame(context.call.id, payload), None
+
+    def encode(self, result: Any, call: Call) -> bytes:
+        """Return a result as its peer's revision says it; lists that did not change are encoded once."""
+        listing = self.server.catalogue.encoded.get(id(result))
+        if listing is not None:
+            revision = call.peer.revision
+            payload = listing.payloads.get(revision.index)
+            if payload is None:
+                payload = listing.payloads[revision.index] = encode_result(result, revision, server_info=self._info)
+            return payload
+        return encode_result(result, call.peer.revision, server_info=self._info)
+
+    def outcome(self, failure: BaseException, context: Context) -> tuple[bytes, Refusal | None]:
+        """Return the frame of a failure, and the refusal in it if it is an error on the wire."""
+        self.counters.errors += 1
+        call = context.call
+        outcome = outcome_of(failure, call)
+        if isinstance(outcome, CallToolResult):
+            try:
+                return result_frame(call.id, self.encode(outcome, call)), None
+            except Exception as unsayable:
+                outcome = masked(unsayable, call)
+        return error_frame(call.id, outcome), outcome
+
+    # The state of calls that ask (core.asks).
+
+    def new_call_id(self) -> str:
+        """Return a fresh 128-bit id for a logical call."""
+        return os.urandom(16).hex()
+
+    def binding(self, context: Context) -> Binding:
+        """Return what a call's state is bound to: who, where, which definition, and which request (S-12)."""
+        params = context.call.params
+        subject = {"name": getattr(params, "name", None), "uri": getattr(params, "uri", None)}
+        arguments = getattr(params, "arguments", None)
+        if arguments is not None and arguments is not msgspec.UNSET:
+            subject["arguments"] = msgspec.json.decode(arguments) if isinstance(arguments, msgspec.Raw) else arguments
+        return Binding(
+            principal=context.principal.key,
+            audience=self.server.audience,
+            definition=context.entry.digest if context.entry is not None else "",
+            method=context.call.method,
+            request=digest(subject),
+        )
+
+    async def resume_call(self, context: Context) -> None:
+        """Take up the state that a retry brings; nothing to do for a call without one.
+
+        Raises:
+            InvalidParams: The state was not issued here, for this principal and this request, or has expired.
+        """
+        params = context.call.params
+        if params.request_state is None:
+            return
+        sealed = open_state(params.request_state, self.binding(context), self.stores.keys.ring(), now=self.clock())
+        state = read_state(sealed)
+        if self.server.single_use and not await self._burn(state.call, state.round):
+            raise InvalidParams("requestState: not valid for this request")
+        responses = {key: bytes(value) for key, value in (params.input_responses or {}).items()}
+        ledger = AskLedger(state, responses)
+        for key in ledger.stored():
+            ledger.load(key, await self.stores.ledger.kept(f"{state.call}:{key}"))
+        turn_of(context).ledger = ledger
+
+    async def _burn(self, call: str, round_: int) -> bool:
+        try:
+            return await self.stores.ledger.burn(f"{call}:{round_}", URL_STATE_SECONDS)
+        except Disconnected:
+            return False  # S-13: a store that is out of reach fails closed
+
+    async def ask_client(self, turn: Turn) -> None:
+        """End a turn with its questions and the sealed state."""
+        context = turn.context
+        try:
+            frame = await self._questions(turn)
+        except DovetailError as failure:
+            frame, error = self.outcome(failure, context)
+            await context.outlet.finish(frame, error)
+        else:
+            await context.outlet.finish(frame)
+
+    async def _questions(self, turn: Turn) -> bytes:
+        context, ledger = turn.context, turn.ledger
+        assert ledger is not None
+        state = ledger.next_state(self.limits.rounds)
+        seconds = (
+            URL_STATE_SECONDS if any(b'"url"' in params for _, params, _ in ledger.pending.values()) else STATE_SECONDS
+        )
+        for given in ledger.oversize():
+            await self.stores.ledger.keep(f"{state.call}:{given.key}", given.value, seconds)
+        sealed = seal_state(
+            write_state(without_values(state)),
+            self.binding(context),
+            self.stores.keys.ring(),
+            expires=self.clock() + seconds,
+            random=os.urandom,
+            limit=self.limits.request_state,
+        )
+        requests = {
+            key: msgspec.Raw(b'{"method":"%b","params":%b}' % (method.encode(), params))
+            for key, (method, params, _) in ledger.pending.items()
+        }
+        result = InputRequiredResult(input_requests=requests, request_state=sealed)
+        return result_frame(context.call.id, self.encode(result, context.call))
+
+    async def read_resource(self, uri: str, context: Context) -> ReadResourceResult:
+        """Read a resource from inside another call."""
+        return await self.server.catalogue.read(uri, context)

@@ -1,0 +1,269 @@
+"""Driving one call to its one terminal outcome: a result, an error, questions, or nothing at all.
+ Theory. The handler's first step is driven inline, in the task that read the request: most handlers are done then, and
+a call has cost no task, no timer and no watcher. Only one that waits for something becomes a `Turn`: it can now be
+cancelled, run out of time, or be suspended. The task stays the one it started in, so that what a handler captured of
+its task (timeouts, task groups) stays true; a transport that reads many requests in one task goes on reading in another
+(`Outlet.suspended`).
+ A turn that is ended from outside gets its outcome sent first, by whoever ended it, and only then is the handler's task
+cancelled. What the handler still returns or raises is discarded and logged. One that has not finished five seconds
+later is abandoned and counted.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Generator
+from types import coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dovetail.errors import Refusal
+from dovetail.server.context import CURRENT, Context, Stop
+from dovetail.server.outcomes import refusal_of, timed_out
+
+if TYPE_CHECKING:
+    from dovetail.core import AskLedger
+    from dovetail.server.runtime import Runtime
+
+T = TypeVar("T")
+log = logging.getLogger("dovetail.server")
+
+GRACE_SECONDS = 5.0
+"""How long a handler may take to clean up once its turn has ended."""
+
+
+@coroutine
+def resume(steps: Coroutine[Any, Any, T], signal: Any) -> Generator[Any, Any, T]:
+    """Go on with a coroutine whose first step was driven by hand and yielded `signal`."""
+    while True:
+        try:
+            yield signal
+        except BaseException as error:
+            try:
+                signal = steps.throw(error)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+        else:
+            rest: T = yield from steps
+            return rest
+
+
+class Turn:
+    """A call whose handler waits for something."""
+
+    __slots__ = (
+        "_grace",
+        "_limit",
+        "_paused",
+        "_rest",
+        "_started",
+        "_timer",
+        "context",
+        "finishing",
+        "ledger",
+        "loop",
+        "over",
+        "rounds",
+        "stop",
+        "task",
+        "waiters",
+    )
+
+    def __init__(self, context: Context, loop: asyncio.AbstractEventLoop) -> None:
+        """Made when it is first needed: at the first suspension, the first question, or a retry with answers."""
+        self.context = context
+        self.loop = loop
+        self.task: asyncio.Task[Any] | None = None
+        self.stop: Stop | None = None
+        self.over = False
+        self.ledger: AskLedger | None = None
+        self.waiters: list[asyncio.Future[bytes]] = []
+        self.finishing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._grace: asyncio.TimerHandle | None = None
+        self._limit: float | None = None
+        self._rest = 0.0
+        self._started = 0.0
+        self._paused = 0
+        self.rounds = 0
+
+    def __repr__(self) -> str:
+        state = self.stop.value if self.stop else "over" if self.over else "running"
+        return f"<Turn {self.context.call.method} {state}>"
+
+    @property
+    def replaying(self) -> bool:
+        """True while the handler goes over ground that an earlier turn covered."""
+        return self.ledger is not None and self.ledger.replaying
+
+    # Time. The clock of a call stands still while the peer's answer is awaited.
+
+    def limit_time(self, seconds: float) -> None:
+        """Start the call's clock."""
+        self._limit = self._rest = seconds
+        if not self._paused:
+            self._run_clock()
+
+    def _run_clock(self) -> None:
+        self._started = self.loop.time()
+        self._timer = self.loop.call_later(self._rest, self._out_of_time)
+
+    def pause(self) -> None:
+        """Stop the clock and give the concurrency slot back; calls nest."""
+        self._paused += 1
+        slots = self.context.slots
+        if slots is not None and self._paused == 1:
+            slots.leave()
+        if self._timer is not None and self._paused == 1:
+            self._timer.cancel()
+            self._timer = None
+            self._rest = max(0.0, self._rest - (self.loop.time() - self._started))
+
+    def unpause(self) -> None:
+        """Let the clock run again, with the slot taken: there may be one too many for a while."""
+        self._paused -= 1
+        slots = self.context.slots
+        if slots is not None and self._paused == 0:
+            slots.taken += 1
+        if self._limit is not None and self._paused == 0 and self.stop is None and not self.over:
+            self._run_clock()
+
+    def _out_of_time(self) -> None:
+        assert self._limit is not None
+        context = self.context
+        frame, error = context.runtime.outcome(timed_out(self._limit), context)
+        self.end(Stop.TIMED_OUT, lambda: context.outlet.finish(frame, error))
+
+    # Ending from outside.
+
+    def end(self, reason: Stop, finish: Callable[[], Coroutine[Any, Any, None]] | None) -> bool:
+        """End the turn: send its outcome, then cancel the handler. False when it had ended already."""
+        if self.stop is not None or self.over:
+            return False
+        self.stop = reason
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if finish is not None:
+            self.finishing = self.loop.create_task(finish())
+        for waiter in self.waiters:
+            waiter.cancel()
+        if self.task is not None:
+            self.task.cancel()
+            self._grace = self.loop.call_later(GRACE_SECONDS, self._abandon)
+        return True
+
+    def _abandon(self) -> None:
+        self.context.runtime.counters.abandoned += 1
+        log.warning(
+            "A handler of %s has not finished %g s after its turn ended", self.context.call.method, GRACE_SECONDS
+        )
+
+    def close(self) -> None:
+        """Release timers; the handler is done."""
+        self.over = True
+        for timer in (self._timer, self._grace):
+            if timer is not None:
+                timer.cancel()
+        for waiter in self.waiters:
+            waiter.cancel()
+
+
+def turn_of(context: Context) -> Turn:
+    """Return the turn of a call, made now if this is the first time that it is needed."""
+    turn = context.turn
+    if turn is None:
+        turn = context.turn = Turn(context, asyncio.get_running_loop())
+    return turn
+
+
+async def run_call(runtime: "Runtime", context: Context) -> None:
+    """Serve one call: exactly one terminal outcome reaches its outlet, whatever its handler does (S-25)."""
+    token = CURRENT.set(context)
+    try:
+        try:
+            steps = runtime.handle(context.call, context)
+            signal = steps.send(None)
+        except StopIteration as stop:
+            frame, error = runtime.success(stop.value, context)
+        except BaseException as failure:
+            _let_through(failure, context)
+            frame, error = runtime.outcome(failure, context)
+        else:
+            await _suspended(runtime, context, steps, signal)
+            return
+    finally:
+        CURRENT.reset(token)
+    if context.turn is not None:
+        context.turn.close()
+    await context.outlet.finish(frame, error)
+
+
+async def _suspended(runtime: "Runtime", context: Context, steps: Coroutine[Any, Any, Any], signal: Any) -> None:
+    turn = turn_of(context)
+    task = turn.task = asyncio.current_task()
+    assert task is not None
+    runtime.in_flight.add(context)
+    if context.timeout is not None:
+        turn.limit_time(context.timeout)
+    result: Any = None
+    failure: BaseException | None = None
+    try:
+        context.outlet.suspended(context)
+        result = await resume(steps, signal)
+    except BaseException as raised:
+        failure = raised
+    finally:
+        turn.close()
+        runtime.in_flight.discard(context)
+        context.outlet.ended(context)
+    if turn.stop is not None:
+        await _after_stop(turn, task, failure)
+        return
+    if failure is None:
+        frame, error = runtime.success(result, context)
+    else:
+        _let_through(failure, context)
+        frame, error = runtime.outcome(failure, context)
+    await context.outlet.finish(frame, error)
+
+
+async def _after_stop(turn: Turn, task: "asyncio.Task[Any]", failure: BaseException | None) -> None:
+    """The turn was ended from outside: discard what the handler still said, and let its outcome go out."""
+    task.uncancel()
+    if failure is not None and not isinstance(failure, asyncio.CancelledError):
+        log.info("Discarded an exception raised after the turn had ended: %s", type(failure).__name__)
+    elif failure is None:
+        log.info("Discarded a result returned after the turn had ended")
+    if turn.finishing is not None:
+        await asyncio.wait([turn.finishing])
+        broken = turn.finishing.exception()
+        if broken is not None:
+            log.error("An outcome could not be sent: %s", type(broken).__name__)
+    else:
+        await turn.context.outlet.finish(None)
+
+
+def _let_through(failure: BaseException, context: Context) -> None:
+    """Re-raise what is not the handler's to raise: Ctrl-C, and a cancellation that came from outside."""
+    if isinstance(failure, KeyboardInterrupt):
+        raise failure
+    if isinstance(failure, asyncio.CancelledError):
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise failure
+
+
+def cancel(context: Context) -> None:
+    """Cancel a call on the client's wish: "Not send a response for the cancelled request" (spec, Cancellation)."""
+    turn = context.turn
+    if turn is not None:
+        turn.end(Stop.CANCELLED, None)
+
+
+def refuse(context: Context, error: BaseException, reason: Stop) -> None:
+    """End a suspended call with an error."""
+    turn = context.turn
+    if turn is not None:
+        refusal: Refusal = refusal_of(error)
+        frame, _ = context.runtime.outcome(refusal, context)
+        turn.end(reason, lambda: context.outlet.finish(frame, refusal))
