@@ -1,6 +1,7 @@
 """Messages of resumable streams: numbered once, kept until they are forgotten, and there after a kill."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from dovetail.core import Stores
 from dovetail.store import MemoryStores, SqliteStores
 from tests.store.conftest import Clock
 from tests.store.processes import Process
+
+CYCLES = 500 if os.environ.get("DOVETAIL_LONG") else 20
 
 Start = Callable[..., Awaitable[Process]]
 
@@ -116,15 +119,15 @@ async def test_two_workers_number_one_session_together(tmp_path: Path, clock: Cl
     await two.aclose()
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(30 + 3 * CYCLES)
 async def test_a_kill_between_append_and_mark_loses_nothing_and_doubles_nothing(process: Start) -> None:
     delivered: list[str] = []
-    for cycle in range(21):
+    for cycle in range(CYCLES + 1):
         worker = await process("deliver", f"message {cycle}")
         delivered += await worker.hear()
         assert await worker.hear() == cycle + 1
         await worker.kill()
-    assert delivered == [f"message {cycle}" for cycle in range(20)]
+    assert delivered == [f"message {cycle}" for cycle in range(CYCLES)]
 
 
 @pytest.mark.timeout(60)

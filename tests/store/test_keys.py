@@ -16,6 +16,8 @@ from dovetail.core import Stores
 from dovetail.errors import DefinitionError, StoreUnusable
 from dovetail.store import FileKeys, FixedKeys, MemoryStores, SqliteStores
 
+posix = pytest.mark.skipif(os.name != "posix", reason="modes are a POSIX matter")
+
 A, B = bytes(range(32)), bytes(range(223, 255))
 
 
@@ -71,7 +73,7 @@ def test_no_key_is_in_a_repr(tmp_path: Path) -> None:
     assert (repr(keys), repr(FixedKeys([A, B]))) == ("<FileKeys 1 keys>", "<FixedKeys 2 keys>")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes are a POSIX matter")
+@posix
 def test_the_file_is_private_whatever_the_umask_and_no_spare_file_stays(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
@@ -85,7 +87,7 @@ def test_the_file_is_private_whatever_the_umask_and_no_spare_file_stays(tmp_path
     }
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes are a POSIX matter")
+@posix
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o660, 0o666, 0o644, 0o700 | 0o001])
 def test_a_file_that_others_may_use_is_refused_with_what_to_do(tmp_path: Path, mode: int) -> None:
     keys = FileKeys(tmp_path / "keys")
@@ -125,6 +127,33 @@ def test_a_link_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
         FileKeys(tmp_path / "keys").ring()
 
 
+def test_a_pipe_or_directory_in_place_of_the_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "keys", 0o600)
+    with pytest.raises(StoreUnusable):
+        FileKeys(tmp_path / "keys").ring()
+    (tmp_path / "folder").mkdir(0o700)
+    with pytest.raises(StoreUnusable):
+        FileKeys(tmp_path / "folder").ring()
+    with pytest.raises(StoreUnusable):
+        FileKeys(tmp_path / "folder").rotate()
+
+
+@posix
+def test_a_disk_that_takes_no_more_leaves_the_old_ring(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path; from dovetail.store import FileKeys\n"
+        "from dovetail.errors import StoreUnusable\n"
+        "keys = FileKeys(Path(sys.argv[1]) / 'keys'); ring = keys.ring()\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+        "try: keys.rotate()\n"
+        "except StoreUnusable as error: print(error, ring == keys.ring())"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "The key file cannot be written to the state directory True\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["keys", "keys.lock"]
+
+
 def test_a_directory_that_cannot_hold_the_file_is_a_typed_error(tmp_path: Path) -> None:
     with pytest.raises(StoreUnusable):
         FileKeys(tmp_path / "missing" / "keys").ring()
@@ -147,6 +176,15 @@ def test_workers_that_race_to_create_the_file_agree_on_its_keys(tmp_path: Path) 
             path = tmp_path / str(number)
             rings = set(pool.map(lambda _, path=path: tuple(FileKeys(path).ring()), range(16)))
             assert len(rings) == 1
+
+
+def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", link)
+    assert FileKeys(tmp_path / "keys").ring() == FileKeys(tmp_path / "keys").ring()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["keys", "keys.lock"]
 
 
 def test_rotations_that_race_lose_no_key(tmp_path: Path) -> None:

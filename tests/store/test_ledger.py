@@ -18,6 +18,13 @@ from tests.store.processes import Process
 Start = Callable[..., Awaitable[Process]]
 
 
+async def under_way(stores: Stores) -> None:
+    """Return when the tasks made before have looked once: the stores work in order."""
+    await asyncio.sleep(0)
+    await stores.ledger.kept("nothing")
+    await asyncio.sleep(0)
+
+
 async def test_only_the_first_claim_is_fresh_and_later_ones_see_its_outcome(stores: Stores) -> None:
     assert await stores.ledger.claim("call", "pay", 60.0) == Fresh()
     assert await stores.ledger.claim("call", "pay", 60.0) == Running()
@@ -48,6 +55,7 @@ async def test_those_who_wait_get_the_outcome_as_soon_as_it_is_there(stores: Sto
     waiting = [asyncio.create_task(stores.ledger.wait("call", "pay")) for _ in range(3)]
     waiting.append(asyncio.create_task(stores.ledger.wait("call", "mail")))
     assert await waiting.pop() == Lost()
+    await under_way(stores)
     await stores.ledger.settle("call", "pay", b"receipt")
     assert await asyncio.gather(*waiting) == [Settled(b"receipt")] * 3
 
@@ -55,6 +63,7 @@ async def test_those_who_wait_get_the_outcome_as_soon_as_it_is_there(stores: Sto
 async def test_a_claim_that_expires_while_somebody_waits_is_lost_and_then_free(stores: Stores, clock: Clock) -> None:
     await stores.ledger.claim("call", "pay", 60.0)
     waiting = asyncio.create_task(stores.ledger.wait("call", "pay"))
+    await under_way(stores)
     clock.forward(60.0)
     assert await waiting == Lost()
     assert await stores.ledger.claim("call", "pay", 60.0) == Fresh()
@@ -99,7 +108,7 @@ async def test_closing_makes_what_is_unsettled_lost(clock: Clock) -> None:
     await stores.ledger.claim("call", "mail", 60.0)
     await stores.ledger.settle("call", "mail", b"sent")
     waiting = asyncio.create_task(stores.ledger.wait("call", "pay"))
-    await asyncio.sleep(0)
+    await under_way(stores)
     await stores.aclose()
     assert await waiting == Lost()
     assert await stores.ledger.claim("call", "mail", 60.0) == Settled(b"sent")
@@ -135,6 +144,7 @@ async def test_whoever_waits_for_a_holder_that_dies_hears_of_it(tmp_path: Path) 
     holder, other = await pair(tmp_path, lambda: START, ahead)
     await holder.ledger.claim("call", "pay", 3600.0)
     waiting = asyncio.create_task(other.ledger.wait("call", "pay"))
+    await under_way(other)
     ahead.forward(ALIVE)
     assert await waiting == Lost()
     await holder.aclose()
@@ -216,6 +226,7 @@ async def test_a_process_that_settles_wakes_those_that_wait_in_another(process: 
     await stores.open()
     assert await stores.ledger.claim("call", "pay", 60.0) == Running()
     waiting = asyncio.create_task(stores.ledger.wait("call", "pay"))
+    await under_way(stores)
     holder.tell("settle")
     assert await holder.hear() == "settled"
     assert await waiting == Settled(b"done")

@@ -1,10 +1,13 @@
 """The state directory: private, recognised, and a typed error at once whenever something is wrong with it."""
 
 import asyncio
+import logging
 import os
+import re
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from dovetail.errors import Disconnected, StoreUnusable
-from dovetail.store import SqliteStores, sqlite_file, sqlite_thread
+from dovetail.store import Handles, MemoryStores, SqliteStores, sqlite_file, sqlite_thread
 from tests.store.conftest import Clock
 from tests.store.processes import Process
 
@@ -80,6 +83,19 @@ async def test_a_path_that_is_no_directory_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "file", tmp_path / "file" / "state"):
         with pytest.raises(StoreUnusable, match="state directory"):
             await SqliteStores(path).open()
+
+
+@posix
+def test_what_is_no_regular_file_is_refused_in_the_database_s_place(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    os.mkfifo(path)
+    assert "not a regular file" in asyncio.run(refusal(tmp_path))
+    path.unlink()
+    path.symlink_to("elsewhere")
+    assert "cannot be opened" in asyncio.run(refusal(tmp_path))
+    path.unlink()
+    path.mkdir()
+    assert "cannot be opened" in asyncio.run(refusal(tmp_path))
 
 
 @pytest.mark.parametrize("damage", ["all of it", "the header", "a page"])
@@ -316,6 +332,100 @@ async def test_what_expired_is_pruned(tmp_path: Path, clock: Clock) -> None:
 
     assert await stores._thread.read(count) == [0, 0, 0, 0, 0, 0, 0, 1]
     await stores.aclose()
+
+
+async def test_expired_rows_go_by_themselves_and_a_database_that_cannot_be_written_is_logged_once(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("dovetail.store.sqlite.BEAT_SECONDS", 0.0)
+    monkeypatch.setattr("dovetail.store.sqlite.PRUNE_SECONDS", 0.0)
+    loop, logged = asyncio.get_running_loop(), asyncio.Queue[str]()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            loop.call_soon_threadsafe(logged.put_nowait, record.getMessage())
+
+    stores = SqliteStores(tmp_path, clock, sockets=False)  # without sockets the pulse is quick
+    await stores.open()
+    await stores.sessions.save("s", b"r", 60.0)
+    clock.forward(60.0)
+
+    def rows(connection: sqlite3.Connection) -> int:
+        return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
+
+    while await stores._thread.read(rows):
+        assert await stores.sessions.load("s") is None
+    handler = Handler()
+    logging.getLogger("dovetail.store").addHandler(handler)
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await logged.get() == "The state database cannot be written (SQLITE_BUSY)"
+        assert "sick" in repr(stores)
+    logging.getLogger("dovetail.store").removeHandler(handler)
+    await stores.sessions.save("t", b"r", 60.0)
+    await stores.aclose()
+    assert logged.empty()
+
+
+async def test_a_thread_that_ends_unexpectedly_leaves_nobody_waiting(tmp_path: Path, clock: Clock) -> None:
+    stores = SqliteStores(tmp_path, clock)
+    await stores.open()
+    assert stores._thread._stopped is not None
+    stores._thread._jobs.put(None)
+    await stores._thread._stopped
+    with pytest.raises(Disconnected, match="not open"):
+        await stores.sessions.count()
+    await stores.aclose()
+
+
+async def test_a_thread_whose_loop_is_gone_goes_on_quietly(tmp_path: Path, clock: Clock) -> None:
+    stores = SqliteStores(tmp_path, clock)
+
+    async def abandoned() -> int:
+        await stores.open()
+        return await stores.sessions.count()
+
+    def run() -> int:
+        return asyncio.run(abandoned())
+
+    assert await asyncio.to_thread(run) == 0
+    ended = threading.Event()
+    stores._thread._jobs.put(sqlite_thread._Job(lambda _: ended.set(), False, None))
+    stores._thread._jobs.put(None)
+    assert await asyncio.to_thread(ended.wait, 5.0)
+    stores.bus._unbind()
+
+
+async def test_closing_gives_up_on_a_disk_that_hangs(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite_thread, "PATIENCE", 0.1)
+    stores = SqliteStores(tmp_path, clock)
+    await stores.open()
+    hang = threading.Event()
+
+    def work(_: sqlite3.Connection) -> None:
+        hang.wait(5.0)
+
+    stores._thread.later(work, writes=False)
+    await stores.aclose()
+    assert caplog.messages == ["The state database did not close within 0.1 s"]
+    assert stores._thread._stopped is not None
+    hang.set()
+    await stores._thread._stopped
+
+
+async def test_every_part_says_what_it_is_and_holds_nothing_of_its_content(tmp_path: Path, clock: Clock) -> None:
+    for stores in (MemoryStores(clock), SqliteStores(tmp_path, clock)):
+        await stores.open()
+        await stores.sessions.save("secret session", b"secret record", 60.0)
+        stores.bus.subscribe("secret topic", print)
+        parts = (stores, stores.sessions, stores.events, stores.ledger, stores.bus, stores.keys, Handles(stores.ledger))
+        for part in parts:
+            assert re.fullmatch(r"<[A-Z]\w+ .*>", repr(part))
+            assert "secret" not in repr(part)
+        await stores.aclose()
 
 
 async def test_a_commit_may_wait_for_the_disk_where_that_is_wanted(tmp_path: Path, clock: Clock) -> None:

@@ -24,6 +24,9 @@ KEY_BYTES = 32
 RING = 3
 """Keys that a rotation leaves in the ring."""
 
+# Never through a link, and never waiting for whoever may write to a pipe in the file's place.
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
 _FILE_BYTES = 64 * 1024
 
 
@@ -121,9 +124,7 @@ class FileKeys:
         with self._alone():
             fresh = self._write([self._random(KEY_BYTES)])
             try:
-                os.link(
-                    fresh, self._path
-                )  # unlike a rename it fails when another worker was first, whose key then counts
+                os.link(fresh, self._path)  # unlike a rename, it fails when another worker was first
             except FileExistsError:
                 fresh.unlink()
             except OSError:  # a file system without hard links: the lock is what keeps others away
@@ -147,7 +148,7 @@ class FileKeys:
 
     def _load(self) -> tuple[bytes, ...]:
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            descriptor = os.open(self._path, _READ)
             with os.fdopen(descriptor, "rb") as file:
                 _check_private(os.fstat(file.fileno()))
                 content = file.read(_FILE_BYTES)

@@ -118,7 +118,10 @@ def _create(path: Path) -> None:
     # SQLite gives its side files (-wal, -shm) the mode of the database file.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:
-        if os.name == "posix" and stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise StoreUnusable("The state database is not a regular file: move it away to start afresh")
+        if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o077:
             os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)

@@ -152,6 +152,11 @@ class DatabaseThread:
         except TimeoutError:
             raise Disconnected(f"The state database did not answer within {PATIENCE:g} s") from None
 
+    def _ended(self, stopped: "asyncio.Future[None]") -> None:
+        _settle(stopped)
+        if stopped is self._stopped:  # whatever ended the thread, nobody may wait for it any more
+            self._loop = None
+
     # What follows runs in the thread.
 
     def _run(
@@ -168,7 +173,7 @@ class DatabaseThread:
             self._serve(connection, loop, jobs)
         finally:
             connection.close()
-            _call(loop, _settle, stopped)
+            _call(loop, self._ended, stopped)
 
     def _serve(
         self,
