@@ -52,8 +52,8 @@ docs: $(READY)
 
 nightly: $(READY) $(PEERS) $(NPM)
 	@HYPOTHESIS_PROFILE=nightly DOVETAIL_LONG=1 $(BIN)/python -m pytest $(TESTS) --timeout 3600
-	@$(BIN)/python tests/fuzz/run.py --seconds 600
-	@$(BIN)/python tests/requirements/mutate.py
+	@$(BIN)/python -m tests.fuzz.run --seconds 600
+	@$(BIN)/python -m tests.requirements.mutate
 
 facts: $(READY)
 	@$(BIN)/python tests/spec/derive.py ../shared/spec > tests/spec/facts.new && mv tests/spec/facts.new tests/spec/facts.json

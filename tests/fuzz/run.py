@@ -1,6 +1,6 @@
 """Throw mutated bytes at every parser's fuzz target.
 
-    python tests/fuzz/run.py --seconds 600 [--target NAME ...] [--seed N]
+    python -m tests.fuzz.run --seconds 600 [--target NAME ...] [--seed N]
 
 A target is `tests/fuzz/fuzz_<name>.py` with `fuzz(data: bytes) -> None`, which raises only when it found a defect, and
 may offer `SEEDS: list[bytes]` to start from. An input that raises, or takes longer than a second, is a failure: it is
@@ -126,5 +126,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(HERE.parent.parent))
     sys.exit(main())

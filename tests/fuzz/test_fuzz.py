@@ -1,6 +1,6 @@
 """Every fuzz target takes a few thousand inputs without a defect, and every input that once failed passes now.
 
-The long form is `make nightly`: `tests/fuzz/run.py`, ten minutes a target.
+The long form is `make nightly`: `python -m tests.fuzz.run`, ten minutes a target.
 """
 
 import pytest
