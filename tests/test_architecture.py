@@ -32,7 +32,7 @@ from tests.house import (
 MAX_FILE = 400
 MAX_FUNCTION = 50
 MAX_PARAMETERS = 10
-MAX_PUBLIC_METHODS = 15
+MAX_PUBLIC_METHODS = 18  # properties not counted
 MAX_INHERITANCE = 2
 MAX_TOP_LEVEL_NAMES = 25
 
@@ -90,7 +90,7 @@ def test_across_rooms_the_room_is_imported_and_inside_a_room_the_module() -> Non
             if room in GROUND:
                 continue
             if room == module.room:
-                if not inner and not module.is_package:
+                if not inner and not module.is_package and not module.name.endswith("__main__"):
                     wrong.append(f"{module.where(found.line)}: import the module, not its own room")
             elif inner or not found.name:
                 wrong.append(f"{module.where(found.line)}: import `{found.name or target}` from the room {room!r}")
@@ -182,16 +182,17 @@ def test_inheritance_is_shallow_and_nothing_is_a_mixin() -> None:
     """Exceptions and plain records may go deeper: there depth is meaning, and no behaviour is inherited."""
     bases = {c.name: [ast.unparse(b).split("[")[0] for b in c.bases] for m in modules() for c in classes(m.tree)}
 
-    def depth(name: str, seen: tuple[str, ...] = ()) -> int:
+    def lines(name: str, seen: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+        """Every way up from a class, through classes of ours."""
         known = [base for base in bases.get(name, []) if base in bases and base not in seen]
-        return max((1 + depth(base, (*seen, name)) for base in known), default=0)
+        return [way for base in known for way in lines(base, (*seen, name))] or [(*seen, name)]
 
     wrong = []
     for module in modules():
         for c in classes(module.tree):
             behaves = any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in c.body)
-            raised = isinstance(getattr(errors, c.name, None), type)
-            if c.name.endswith("Mixin") or (depth(c.name) > MAX_INHERITANCE and behaves and not raised):
+            deep = [way for way in lines(c.name) if len(way) > MAX_INHERITANCE + 1 and way[-1] != "DovetailError"]
+            if c.name.endswith("Mixin") or (deep and behaves):
                 wrong.append(f"{module.where(c.lineno)}: {c.name}")
     assert not wrong, "\n".join(wrong)
 
@@ -251,8 +252,9 @@ def test_every_module_and_every_public_class_and_function_has_a_docstring() -> N
 @pytest.mark.parametrize("room", [module.name for module in packages()])
 def test_every_room_is_lazy_and_shows_type_checkers_the_same_names(room: str) -> None:
     package = next(module for module in modules() if module.name == room)
-    eager = [i for i in package.imports if not i.typing_only and i.target not in ("typing", "dovetail._lazy")]
-    assert not eager, f"{package.where(eager[0].line)}: a room imports nothing when it is imported"
+    ours_now = [i for i, _ in ours_imported(package) if not i.typing_only and i.at_top]
+    eager = [i for i in ours_now if i.target != "dovetail._lazy"]
+    assert not eager, f"{package.where(eager[0].line)}: a room imports none of ours when it is imported"
     lazy_names = exports(package)
     typed = {i.name: (ours(i.target) or "") for i in package.imports if i.typing_only}
     assert typed == {name: prefixed(room, inner) for name, inner in lazy_names.items()}
