@@ -1,0 +1,71 @@
+"""Who hears of which change: what is asked for and offered, and nothing else."""
+
+import json
+from itertools import product
+from typing import Any
+
+import pytest
+
+from dovetail.core.subscriptions import (
+    PROMPTS_CHANGED,
+    RESOURCES_CHANGED,
+    TOOLS_CHANGED,
+    Filter,
+    resource_updated,
+)
+from dovetail.wire import SubscriptionFilter
+
+UPDATED = resource_updated("a://b").method
+ALL = frozenset({TOOLS_CHANGED.method, PROMPTS_CHANGED.method, RESOURCES_CHANGED.method, UPDATED})
+LISTS = {
+    "tools_list_changed": TOOLS_CHANGED,
+    "prompts_list_changed": PROMPTS_CHANGED,
+    "resources_list_changed": RESOURCES_CHANGED,
+}
+
+
+def params(frame: bytes) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(frame)
+    return dict(value["params"])
+
+
+@pytest.mark.parametrize("wanted", list(product([True, False, None], repeat=3)))
+@pytest.mark.parametrize("offered", [ALL, frozenset({TOOLS_CHANGED.method}), frozenset()])
+def test_a_stream_carries_what_was_both_asked_for_and_offered(
+    wanted: tuple[bool | None, ...], offered: frozenset[str]
+) -> None:
+    wish = SubscriptionFilter(
+        tools_list_changed=wanted[0], prompts_list_changed=wanted[1], resources_list_changed=wanted[2]
+    )
+    agreed = Filter(wish, offered)
+    for name, notice in LISTS.items():
+        promised = bool(getattr(wish, name)) and notice.method in offered
+        assert agreed.wants(notice) is promised
+        assert bool(getattr(agreed.agreed, name)) is promised
+    assert not agreed.wants(resource_updated("a://b"))
+
+
+def test_a_resource_is_heard_of_by_its_own_uri_only() -> None:
+    agreed = Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), ALL)
+    assert agreed.wants(resource_updated("a://b"))
+    assert not agreed.wants(resource_updated("a://b/c"))
+    assert not agreed.wants(RESOURCES_CHANGED)
+    assert not Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), frozenset()).wants(
+        resource_updated("a://b")
+    )
+
+
+def test_every_message_of_a_stream_names_its_subscription_as_the_id_was_written() -> None:
+    agreed = Filter(SubscriptionFilter(tools_list_changed=True, resource_subscriptions=["a://b"]), ALL)
+    key = "io.modelcontextprotocol/subscriptionId"
+    for written, identifier in ((b"7", 7), (b'"7"', "7")):
+        acknowledged = params(agreed.acknowledgement(written))
+        assert acknowledged["_meta"] == {key: identifier}
+        assert acknowledged["notifications"] == {"toolsListChanged": True, "resourceSubscriptions": ["a://b"]}
+        assert params(TOOLS_CHANGED.tagged(written)) == {"_meta": {key: identifier}}
+        assert params(resource_updated("a://b").tagged(written)) == {"_meta": {key: identifier}, "uri": "a://b"}
+
+
+def test_a_notice_for_older_clients_carries_no_subscription() -> None:
+    assert "params" not in json.loads(TOOLS_CHANGED.frame())
+    assert params(resource_updated('a://"b"').frame()) == {"uri": 'a://"b"'}
