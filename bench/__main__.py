@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 
 from bench.machine import describe
-from bench.rows import Measure, Plan, http, listing, start, stdio
+from bench.rows import Measure, Plan, http, listing, start, stdio, streams, transports
 from bench.sides import ROOT, SIDES, TITLES
 from bench.table import Row, markdown, plain, to_json
 
@@ -22,40 +22,89 @@ ROWS: dict[str, Measure] = {
     "start-command": start.command,
     "memory": start.memory,
     "import": start.imports,
+    "listen": streams.idle,
 }
+TRANSPORTS = "transports"
+OURS = {"dovetail": "Dovetail"}
+RESULTS = ROOT / "bench" / "RESULTS.md"
+_MODES = """\
+Each peer in the fastest mode that its documentation names: stateless HTTP with JSON responses (`stateless_http=True`,
+`json_response=True`; sessions where the row is about sessions) under uvicorn with uvloop and httptools, no access log.
+The floor is a bare ASGI program under plain uvicorn, or a bare asyncio program on pipes, that decodes, adds and encodes
+the same bytes, and checks nothing. HTTP rows count the server's processor time for each request (user and system), as
+throughput drifts on small machines; the load comes from a process of its own. A ratio is the median of the ratios of
+the rounds, so it need not be the ratio of the medians. Every answer is verified."""
 
 
 def main() -> int:
     """Run what the command line asks for."""
     options = _options()
     rounds = options.rounds or (1 if options.quick else 9)
-    plan = Plan(rounds, 0.2 if options.quick else 1.0, options.sides)
-    head = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {describe()}. {rounds} rounds, medians."
-    say(head)
-    rows: list[Row] = []
-    for key in options.rows:
-        started = time.monotonic()
-        rows.append(ROWS[key](plan))
-        say(plain(rows[-1:], TITLES) + f"    ({time.monotonic() - started:.0f} s)")
+    plan = Plan(rounds, 0.02 if options.quick else 1.0, options.sides)
+    head = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC. {describe()}. {rounds} rounds, interleaved; medians."
+    _say(head)
+    rows = _measured({key: ROWS[key] for key in options.rows if key in ROWS}, plan)
+    ours = _measured({TRANSPORTS: transports.compared} if TRANSPORTS in options.rows else {}, plan)
     if options.json:
-        print(json.dumps({"machine": head, "rows": to_json(rows)}))
+        print(json.dumps({"machine": head, "rows": to_json(rows), "transports": to_json(ours)}))
     else:
-        print(plain(rows, TITLES))
+        print(plain(rows, TITLES) if rows else "", plain(ours, OURS) if ours else "", sep="\n")
+    if options.write:
+        RESULTS.write_text(_document(head, rows, ours))
+        _say(f"written to {RESULTS.relative_to(ROOT)}")
     return 0
 
 
-def say(text: str) -> None:
+def _measured(wanted: dict[str, Measure], plan: Plan) -> list[Row]:
+    rows: list[Row] = []
+    for key, measure in wanted.items():
+        started = time.monotonic()
+        try:
+            found = measure(plan)
+        except Exception as error:  # one row that fails takes no other with it, and the table says so
+            found = Row(key, key, "", void=f"{type(error).__name__}: {error}"[:300])
+        rows += found if isinstance(found, list) else [found]
+        _say(f"{key}: {time.monotonic() - started:.0f} s" + "".join(f"; VOID {r.void}" for r in rows[-1:] if r.void))
+    return rows
+
+
+def _document(head: str, rows: list[Row], ours: list[Row]) -> str:
+    return "\n".join(
+        [
+            "# Results",
+            "",
+            f"{head} Written by `make bench`.",
+            "",
+            _MODES,
+            "",
+            markdown(rows, TITLES),
+            "## Our transports",
+            "",
+            "A hundred calls one after another, by a client that does the least it can.",
+            "",
+            markdown(ours, OURS),
+        ]
+    )
+
+
+def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def _options() -> argparse.Namespace:
+    keys = [*ROWS, TRANSPORTS]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
-    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES), metavar="SIDE", help=", ".join(SIDES))
+    parser.add_argument("--rows", nargs="+", choices=keys, metavar="ROW", help=", ".join(keys))
+    parser.add_argument("--sides", nargs="+", choices=SIDES, metavar="SIDE", help=", ".join(SIDES))
     parser.add_argument("--rounds", type=int, help="of each side, interleaved (9)")
     parser.add_argument("--quick", action="store_true", help="one short round: proves the harness, measures nothing")
     parser.add_argument("--json", action="store_true", help="the results as JSON instead of tables")
-    return parser.parse_args()
+    parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md also when not all was measured")
+    options = parser.parse_args()
+    options.write = options.write or not (options.rows or options.sides or options.quick or options.rounds)
+    options.rows = options.rows or keys
+    options.sides = options.sides or list(SIDES)
+    return options
 
 
 if __name__ == "__main__":

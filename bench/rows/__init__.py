@@ -1,4 +1,4 @@
-"""The rows: each module measures some, and nothing runs on import. A row is a function from `Plan` to `Row`s."""
+"""The rows: each module measures some, and nothing runs on import. A function measures what it is asked to."""
 
 from collections.abc import Callable
 
@@ -30,4 +30,4 @@ class Plan(msgspec.Struct):
         return [side for side in wanted if not side.missing()]
 
 
-Measure = Callable[[Plan], Row]
+Measure = Callable[[Plan], Row] | Callable[[Plan], list[Row]]

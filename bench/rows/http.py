@@ -81,7 +81,7 @@ def _ready(
     with http_server(side, mode) as server, generator() as driver:
         verify(server, tool, revision)
         sessions = [server.open_session() if revision == calls.STATEFUL else "" for _ in range(CONNECTIONS)]
-        templates = [_template(server.port, tool, revision, session) for session in sessions]
+        templates = [template(server.port, tool, revision, session) for session in sessions]
 
         def measured() -> float:
             return _round(server, driver, templates, _SECONDS * plan.scale, capacity if side.name == "floor" else [])
@@ -112,7 +112,8 @@ def verify(server: HttpServer, tool: str, revision: str) -> None:
             raise Unusable(str(error)) from None
 
 
-def _template(port: int, tool: str, revision: str, session: str) -> str:
+def template(port: int, tool: str, revision: str, session: str) -> str:
+    """A whole request, to be completed by `% (id, a)`; as text, for JSON."""
     message = calls.call(revision, tool)
     body = calls.template(message)
     length = len(body % (calls.FIRST, calls.FIRST))

@@ -29,7 +29,7 @@ def file(plan: Plan) -> Row:
 
 
 def command(plan: Plan) -> Row:
-    """`dovetail run FILE`, and FastMCP's counterpart. The SDK's `mcp run` needs an extra, so its `python FILE` stands."""
+    """`dovetail run FILE`, and FastMCP's counterpart; of the SDK `python FILE`, as `mcp run` needs an extra."""
     row = Row(
         "start-command",
         "start to first answer over stdio, dovetail run FILE",

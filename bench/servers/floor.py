@@ -1,7 +1,7 @@
 """The floors: the least that any ASGI or asyncio program can do - decode, add, encode. No checks, no protocol.
 
 floor.py stdio
-floor.py http PORT MODE        MODE: plain, await (yields to the loop once), list
+floor.py http PORT MODE        MODE: plain, await (yields to the loop once), list, listen
 """
 
 import asyncio
@@ -93,7 +93,41 @@ class Listing:
         return encode(Answer(call.id, msgspec.Raw(self.encoded)))
 
 
+def broadcaster() -> Any:
+    """Streams that wait, and a call that all of them are told of."""
+    waiting: list[asyncio.Future[None]] = []
+    acknowledged, changed = "notifications/subscriptions/acknowledged", "notifications/tools/list_changed"
+
+    def event(call: Call, method: str) -> bytes:
+        meta = {"io.modelcontextprotocol/subscriptionId": call.id}
+        return b"data: " + encode({"jsonrpc": "2.0", "method": method, "params": {"_meta": meta}}) + b"\n\n"
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        call = decode((await receive())["body"])
+        if call.method == "tools/call":
+            told, waiting[:] = waiting[:], []
+            for future in told:
+                future.set_result(None)
+            data = answer(call, Result)
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(data))]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": data})
+            return
+        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": event(call, acknowledged), "more_body": True})
+        leaving = asyncio.ensure_future(receive())
+        while not leaving.done():
+            waiting.append(asyncio.get_running_loop().create_future())
+            await asyncio.wait([leaving, waiting[-1]], return_when=asyncio.FIRST_COMPLETED)
+            await send({"type": "http.response.body", "body": event(call, changed), "more_body": True})
+
+    return app
+
+
 def application(mode: str) -> Any:
+    if mode == "listen":
+        return broadcaster()
     listing = Listing() if mode == "list" else None
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
