@@ -14,6 +14,7 @@ from dovetail import errors
 from tests.house import (
     FLOORS,
     GROUND,
+    ROOT,
     SANS_IO,
     SIDEWAYS,
     SOURCE,
@@ -46,6 +47,15 @@ IO_MODULES = frozenset(
 IO_CALLS = frozenset({"open", "print", "input", "breakpoint"})
 CLOCKS = frozenset({"now", "utcnow", "today"})
 HEAVY_AT_IMPORT = "typer rich uvicorn aiohttp cryptography jsonschema_rs pydantic sqlite3 ssl".split()
+
+# Modules whose tests stand in another's file, because the two are one thing to a caller. All others have their own.
+TESTED_WITH = {
+    "wire.content": "types",
+    "wire.expected": "codec",
+    "wire.logging": "types",
+    "wire.template_match": "templates",
+    "wire.template_parts": "templates",
+}
 
 
 def ours_imported(module: Module) -> list[tuple[Import, str]]:
@@ -317,11 +327,13 @@ def test_nothing_prints_outside_the_command_line() -> None:
 
 
 def test_nothing_is_left_unfinished() -> None:
+    """One line may name NotImplementedError: raising it is how msgspec's hooks are told "not mine"."""
     wrong = [
         f"{module.where(number)}: {line.strip()}"
         for module in modules()
         for number, line in enumerate(module.text.splitlines(), 1)
         if UNFINISHED.search(line)
+        and not (line.strip().startswith("raise NotImplementedError  # ") and "msgspec" in line)
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -331,3 +343,18 @@ def test_importing_the_server_loads_nothing_heavy() -> None:
     code = f"import sys; from dovetail import Server; print([m for m in {HEAVY_AT_IMPORT} if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert loaded.stdout.strip() == "[]"
+
+
+def test_every_module_of_wire_and_core_that_does_something_has_tests_of_its_own() -> None:
+    missing = []
+    for module in modules():
+        protocols = {
+            id(f) for c in classes(module.tree) if "Protocol" in map(ast.unparse, c.bases) for f in functions(c)
+        }
+        behaves = any(id(f) not in protocols for f in functions(module.tree))
+        if module.room not in ("wire", "core") or module.is_package or not behaves:
+            continue
+        tested = TESTED_WITH.get(module.name, module.name.rpartition(".")[2])
+        if not (ROOT / "tests" / module.room / f"test_{tested}.py").exists():
+            missing.append(f"tests/{module.room}/test_{tested}.py")
+    assert not missing, "\n".join(missing)
