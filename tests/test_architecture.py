@@ -222,6 +222,7 @@ def test_no_revision_date_stands_in_code_outside_revisions() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.req("W-13")
 def test_wire_core_and_auth_do_no_io_and_have_no_clock() -> None:
     wrong = []
     for module in modules():
