@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from dovetail.core.seal import Binding as Binding
     from dovetail.core.seal import open_state as open_state
     from dovetail.core.seal import seal_state as seal_state
-    from dovetail.core.sse import COMMENT as COMMENT
     from dovetail.core.sse import KEEP_ALIVE as KEEP_ALIVE
     from dovetail.core.sse import Event as Event
     from dovetail.core.sse import Parser as Parser
@@ -85,7 +84,7 @@ __getattr__, __dir__, __all__ = lazy(
         "peer": "ANONYMOUS Call Peer Principal",
         "ports": "Bus Claim Events Fresh Keys Ledger Lost Running Sessions Settled Stores",
         "seal": "Binding open_state seal_state",
-        "sse": "COMMENT Event KEEP_ALIVE Parser event_bytes",
+        "sse": "Event KEEP_ALIVE Parser event_bytes",
         "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated",
     },
 )

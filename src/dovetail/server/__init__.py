@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from dovetail.server.context import get_context as get_context
     from dovetail.server.elicited import Elicited as Elicited
     from dovetail.server.gates import Rate as Rate
+    from dovetail.server.markers import Ask as Ask
+    from dovetail.server.markers import Complete as Complete
+    from dovetail.server.markers import Depends as Depends
+    from dovetail.server.markers import Header as Header
+    from dovetail.server.media import Audio as Audio
+    from dovetail.server.media import File as File
+    from dovetail.server.media import Image as Image
     from dovetail.server.options import Cache as Cache
     from dovetail.server.options import PromptOptions as PromptOptions
     from dovetail.server.options import ResourceOptions as ResourceOptions
@@ -23,6 +30,8 @@ __getattr__, __dir__, __all__ = lazy(
         "context": "Context get_context",
         "elicited": "Elicited",
         "gates": "Rate",
+        "markers": "Ask Complete Depends Header",
+        "media": "Audio File Image",
         "options": "Cache PromptOptions ResourceOptions ServerOptions ToolOptions",
     },
 )

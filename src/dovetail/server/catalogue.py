@@ -256,7 +256,7 @@ class Catalogue:
         if resume is not None:
             context.entry = entry
             await resume(entry, context.call, context)
-        return await entry.run(uri, variables, context)
+        return await entry.read(uri, variables, context)
 
     def capabilities(self, extensions: Mapping[str, Any]) -> ServerCapabilities:
         """Return what the server declares."""

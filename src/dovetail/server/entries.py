@@ -1,40 +1,64 @@
 """What stands in the catalogue: a tool, a resource, a template, a prompt; each knows its definition and how it is served.
 
-An entry is compiled once, when it is offered: its signature, its schema, its decoder. Serving one call is then: decode, give
-what is injected, call, convert. Nothing is looked up or inspected on the way.
+An entry is compiled once, when it is offered: its signature, its schema, its decoder. Serving one call is then: decode,
+give what is injected, call, convert. Nothing is looked up or inspected on the way.
 """
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
+from msgspec import UNSET, Raw
 
 from dovetail.core import Call
+from dovetail.errors import DefinitionError
 from dovetail.server.context import Context
 from dovetail.server.gates import Meter, Rate, Slots
-from dovetail.server.inject import injected_values
-from dovetail.server.signature import Signature
+from dovetail.server.messages import prompt_messages, resource_contents
+from dovetail.server.parameters import name_of
+from dovetail.server.results import Returns
+from dovetail.server.signature import Parameter, Signature
 from dovetail.wire import (
     CallToolResult,
+    GetPromptResult,
+    ParamHeader,
+    Prompt,
+    ReadResourceResult,
+    Resource,
+    ResourceTemplate,
+    Template,
     Tool,
+    check_meta_key,
+    check_name,
     check_tool_name,
 )
 
 if TYPE_CHECKING:
     from dovetail.server.app import Server
-    from dovetail.wire import ParamHeader
+
+_NO_ARGUMENTS: Final = b"{}"
+_NOTHING: Final[dict[str, Any]] = {}
+_ASKS: Final = frozenset({"elicit", "elicit_url", "sample", "roots"})
 
 
 class Entry:
     """What all entries have in common."""
 
     completes = False
+    definition: Any
+    signature: Signature
 
-    def __init__(self, owner: "Server", name: str, options: Mapping[str, Any]) -> None:
-        """Take the common options."""
+    def __init__(self, owner: "Server", name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        """Take the common options.
+
+        Raises:
+            DefinitionError: A plain function that asks as only an async one can.
+        """
+        _refuse_plain_asking(name, function)
         self.owner = owner
         self.name = name
         self.sequence = 0
@@ -47,8 +71,6 @@ class Entry:
         self.origin: object = None
         self._digest = ""
 
-    definition: Any
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
@@ -60,39 +82,52 @@ class Entry:
         return self._digest
 
     def renamed(self, prefix: str) -> Self:
-        """Return a copy that stands behind a prefix; it goes on counting with the original."""
+        """Return a copy that stands behind a prefix; limits go on counting with the original."""
         twin = copy.copy(self)
-        if prefix:
-            twin.name = self._prefixed(prefix)
+        twin._digest = ""
         return twin
 
-    def _prefixed(self, prefix: str) -> str:
-        return f"{prefix}_{self.name}"
-
-    async def invoke(self, signature: Signature, values: dict[str, Any], context: Context) -> Any:
-        """Call a handler with its arguments and what is injected, within the entry's limits."""
+    async def invoke(self, values: tuple[Any, ...], context: Context) -> Any:
+        """Call the handler with its arguments and what is injected, within the entry's limits."""
         context.timeout = self.timeout
         slots = self.slots
         if slots is None:
-            return await self._call(signature, values, context)
+            return await self._give(values, context)
         slots.enter()
         context.slots = slots
         try:
-            return await self._call(signature, values, context)
+            return await self._give(values, context)
         finally:
             slots.leave()
 
-    async def _call(self, signature: Signature, values: dict[str, Any], context: Context) -> Any:
+    async def _give(self, values: tuple[Any, ...], context: Context) -> Any:
+        signature = self.signature
         if not signature.injected:
-            return await self._enter(signature, values, context)
-        async with AsyncExitStack() as stack:
-            values.update(await injected_values(signature.injected, context, stack))
-            return await self._enter(signature, values, context)
+            return await self._call(values, _NOTHING, context)
+        from dovetail.server.inject import injected_values
 
-    async def _enter(self, signature: Signature, values: dict[str, Any], context: Context) -> Any:
+        async with AsyncExitStack() as stack:
+            injected = await injected_values(signature.injected, context, stack)
+            return await self._call(values, injected, context)
+
+    async def _call(self, values: tuple[Any, ...], injected: dict[str, Any], context: Context) -> Any:
+        signature = self.signature
         if signature.is_async:
-            return await signature.function(**values)
-        return await context.runtime.pool.run(context, signature.function, (), values)
+            return await signature.call(values, injected)
+        return await context.runtime.pool.run(context, signature.call, values, injected)
+
+    async def complete(
+        self, name: str, typed: str, settled: Mapping[str, str], context: Context
+    ) -> tuple[list[str], int]:
+        """Return at most 100 suggestions for an argument, and how many there are; none for one without suggestions."""
+        for parameter in self.signature.parameters:
+            if parameter.name == name and parameter.complete is not None:
+                found = parameter.complete.suggest(typed, settled)
+                if inspect.isawaitable(found):
+                    found = await found
+                values = [str(value) for value in found]
+                return values[:100], len(values)
+        return [], 0
 
 
 class ToolEntry(Entry):
@@ -102,20 +137,180 @@ class ToolEntry(Entry):
 
     def __init__(self, owner: "Server", function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Compile a function; see `Server.add_tool`."""
-        super().__init__(owner, check_tool_name(options.get("name") or function.__name__), options)
-        self.signature = Signature.of(function, options)
-        self.convert = self.signature.converter
-        self.definition = self.signature.tool(self.name, options)
-        self.param_headers: tuple[ParamHeader, ...] = self.signature.param_headers
+        super().__init__(owner, check_tool_name(options.get("name") or name_of(function)), function, options)
+        self.signature = Signature.of(
+            function, input_schema=options.get("input_schema"), repair=options.get("repair", True), limits=owner.limits
+        )
+        returns = Returns.of(
+            function,
+            output_schema=options.get("output_schema", UNSET),
+            structured=options.get("structured", True),
+            limits=owner.limits,
+        )
+        self._convert = returns.convert
+        self.param_headers = _headers(self.signature)
+        output = returns.output_schema
+        self.definition = Tool(
+            name=self.name,
+            input_schema=Raw(self.signature.input_schema),
+            output_schema=UNSET if output is None else Raw(output),
+            annotations=options.get("annotations"),
+            **_described(self.signature, options),
+        )
 
     def renamed(self, prefix: str) -> Self:
         """Return a copy that stands behind a prefix."""
         twin = super().renamed(prefix)
-        twin.definition = msgspec.structs.replace(self.definition, name=check_tool_name(twin.name))
+        if prefix:
+            twin.name = check_tool_name(f"{prefix}_{self.name}")
+            twin.definition = msgspec.structs.replace(self.definition, name=twin.name)
         return twin
 
     async def serve(self, call: Call, context: Context) -> CallToolResult:
         """Serve a call of the tool."""
         raw = call.params.arguments
-        values = self.signature.decode(b"{}" if raw is msgspec.UNSET else raw)
-        return self.convert(await self.invoke(self.signature, values, context))
+        values = self.signature.decode(_NO_ARGUMENTS if raw is UNSET else raw)
+        return self._convert(await self.invoke(values, context))
+
+
+class ReadableEntry(Entry):
+    """A resource or a template: what both have in common."""
+
+    def __init__(self, owner: "Server", name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        """Take the options of both."""
+        super().__init__(owner, check_name(name, "resource"), function, options)
+        self.signature = Signature.of(function, limits=owner.limits)
+        self._mime_type: str | None = options.get("mime_type")
+        cache = options.get("cache")
+        self._hints = {} if cache is None else {"ttl_ms": round(cache.seconds * 1000), "cache_scope": cache.scope}
+
+    async def read(self, uri: str, variables: Mapping[str, str], context: Context) -> ReadResourceResult:
+        """Read the resource."""
+        value = await self.invoke(self.signature.decode_texts(variables), context)
+        result = resource_contents(value, uri, self._mime_type)
+        if self._hints and result.ttl_ms is None:
+            result = msgspec.structs.replace(result, **self._hints)
+        return result
+
+
+class ResourceEntry(ReadableEntry):
+    """A resource."""
+
+    definition: Resource
+
+    def __init__(self, owner: "Server", uri: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        """Compile a function; see `Server.add_resource`."""
+        super().__init__(owner, options.get("name") or name_of(function), function, options)
+        if self.signature.parameters:
+            raise DefinitionError(f"{self.name}: a resource without braces in its URI takes no arguments")
+        self.definition = Resource(
+            uri=check_name(uri, "resource"),
+            name=self.name,
+            mime_type=self._mime_type,
+            size=options.get("size"),
+            annotations=options.get("annotations"),
+            **_described(self.signature, options),
+        )
+        self.name = uri
+
+
+class TemplateEntry(ReadableEntry):
+    """A resource template."""
+
+    definition: ResourceTemplate
+
+    def __init__(self, owner: "Server", uri: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        """Compile a function; see `Server.add_resource`."""
+        super().__init__(owner, options.get("name") or name_of(function), function, options)
+        self._template = Template(uri)
+        names = {parameter.name for parameter in self.signature.parameters}
+        required = {parameter.name for parameter in self.signature.parameters if parameter.required}
+        self._template.matcher  # noqa: B018 -- prepared now, to hear of a mistake now
+        variables = set(self._template.variables)
+        if not required <= variables or not variables <= names:
+            raise DefinitionError(
+                f"{self.name}: the template has {sorted(variables)}, the function takes {sorted(names)}"
+            )
+        self.definition = ResourceTemplate(
+            uri_template=uri,
+            name=self.name,
+            mime_type=self._mime_type,
+            annotations=options.get("annotations"),
+            **_described(self.signature, options),
+        )
+        self.name = uri
+        self.completes = _completes(self.signature.parameters)
+
+    def match(self, uri: str) -> dict[str, str] | None:
+        """Return the variables of a URI; None when it is none of this template."""
+        return self._template.match(uri)
+
+
+class PromptEntry(Entry):
+    """A prompt."""
+
+    definition: Prompt
+
+    def __init__(self, owner: "Server", function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        """Compile a function; see `Server.add_prompt`."""
+        super().__init__(owner, check_name(options.get("name") or name_of(function), "prompt"), function, options)
+        self.signature = Signature.of(function, limits=owner.limits)
+        self.definition = Prompt(
+            name=self.name,
+            arguments=list(self.signature.prompt_arguments) or None,
+            **_described(self.signature, options),
+        )
+        self.completes = _completes(self.signature.parameters)
+
+    def renamed(self, prefix: str) -> Self:
+        """Return a copy that stands behind a prefix."""
+        twin = super().renamed(prefix)
+        if prefix:
+            twin.name = f"{prefix}_{self.name}"
+            twin.definition = msgspec.structs.replace(self.definition, name=twin.name)
+        return twin
+
+    async def serve(self, call: Call, context: Context) -> GetPromptResult:
+        """Serve a request for the prompt."""
+        value = await self.invoke(self.signature.decode_texts(call.params.arguments or {}), context)
+        return prompt_messages(value, self.definition.description)
+
+
+def _described(signature: Signature, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what people read of an entry, and its `_meta`."""
+    meta = dict(options.get("meta") or {})
+    for key in meta:
+        check_meta_key(key)
+    if "version" in options:
+        meta["dovetail/version"] = options["version"]
+    if "cache" in options and "mime_type" not in options:
+        meta["dovetail/cache"] = msgspec.to_builtins(options["cache"])
+    return {
+        "title": options.get("title"),
+        "description": options.get("description") or signature.docstring.text or None,
+        "icons": options.get("icons"),
+        "meta": meta or None,
+    }
+
+
+def _headers(signature: Signature) -> tuple[ParamHeader, ...]:
+    if b"x-mcp-header" not in signature.input_schema:
+        return ()
+    from dovetail.wire import param_headers
+
+    return param_headers(signature.schema)
+
+
+def _completes(parameters: tuple[Parameter, ...]) -> bool:
+    return any(parameter.complete is not None for parameter in parameters)
+
+
+def _refuse_plain_asking(name: str, function: Callable[..., Any]) -> None:
+    """Refuse a plain function that asks and cannot wait (asking, Plain `def` handlers)."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None or code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+        return
+    used = _ASKS.intersection(code.co_names)
+    if used and "ask_sync" not in code.co_names:
+        asked = sorted(used)[0]
+        raise DefinitionError(f"{name} is a plain function: ask with ctx.ask_sync(ctx.{asked}(...)), or make it async")

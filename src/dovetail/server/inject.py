@@ -54,11 +54,10 @@ async def _open(depends: "Depends", context: Context, stack: AsyncExitStack, ope
     function = depends.function
     if function in opened:
         return opened[function]
-    from dovetail.server.signature import Signature
+    from dovetail.server.signature import dependencies_of
 
-    signature = Signature.of(function)
     arguments: dict[str, Any] = {}
-    for parameter in signature.injected:
+    for parameter in dependencies_of(function):
         if parameter.kind == "context":
             arguments[parameter.name] = context
         elif parameter.kind == "depends":

@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from dovetail.core import COMMENT, STREAM_HEADERS, Oversize, Principal, event_bytes, is_json
+from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Oversize, Principal, event_bytes, is_json
 from dovetail.errors import Busy, Disconnected, InvalidRequest, LimitExceeded, MethodNotFound
 from dovetail.net import Outbox, Reply, TooLarge, read_body
 from dovetail.server.connection import Connection
@@ -66,7 +66,7 @@ class SseChannel:
 
     def beat(self) -> None:
         """Show that the stream lives."""
-        self._outbox.put(COMMENT)
+        self._outbox.put(KEEP_ALIVE)
 
     async def drain(self) -> None:
         """See `Channel.drain`."""

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from dovetail.core import COMMENT, STREAM_HEADERS, Call, Filter, Notice, event_bytes
+from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Call, Filter, Notice, event_bytes
 from dovetail.net import Outbox, Reply
 from dovetail.wire import notification_frame, result_frame
 
@@ -96,7 +96,7 @@ class HttpStream:
 
     def beat(self) -> None:
         """Send a comment."""
-        self._outbox.put(COMMENT)
+        self._outbox.put(KEEP_ALIVE)
 
     async def close(self) -> None:
         """Let what waits go out, then end the response."""

@@ -36,7 +36,6 @@ from dovetail.wire import (
     CallToolResult,
     InputRequiredResult,
     ReadResourceResult,
-    digest,
     encode_result,
     error_frame,
     result_frame,
@@ -208,6 +207,8 @@ class Runtime:
 
     def binding(self, context: Context) -> Binding:
         """Return what a call's state is bound to: who, where, which definition, and which request (S-12)."""
+        from dovetail.wire import digest
+
         params = context.call.params
         subject = {"name": getattr(params, "name", None), "uri": getattr(params, "uri", None)}
         arguments = getattr(params, "arguments", None)

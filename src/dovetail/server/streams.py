@@ -7,7 +7,7 @@ marked, so that a client that comes back without a place goes on where the last 
 import asyncio
 from typing import TYPE_CHECKING
 
-from dovetail.core import COMMENT, STREAM_HEADERS, Notice, event_bytes, event_id
+from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Notice, event_bytes, event_id
 from dovetail.net import Reply
 from dovetail.server.session import Session
 from dovetail.server.sessions import NOTICES
@@ -85,7 +85,7 @@ class Follower:
             if self._session.peer.revision.priming_event:
                 await reply.write(event_bytes(b"", id=event_id(self._stream, self._sequence)))
             else:
-                await reply.write(COMMENT)
+                await reply.write(KEEP_ALIVE)
             while not await self._catch_up():
                 if self._session.closed or reply.gone:
                     break
@@ -105,7 +105,7 @@ class Follower:
         try:
             await asyncio.wait_for(wake.wait(), BEAT_SECONDS)
         except TimeoutError:
-            await self._reply.write(COMMENT)
+            await self._reply.write(KEEP_ALIVE)
         wake.clear()
 
     async def _catch_up(self) -> bool:

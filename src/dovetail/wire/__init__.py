@@ -139,17 +139,15 @@ if TYPE_CHECKING:
     from dovetail.wire.notices import LoggingMessageNotificationParams as LoggingMessageNotificationParams
     from dovetail.wire.notices import ProgressNotificationParams as ProgressNotificationParams
     from dovetail.wire.notices import ResourceUpdatedNotificationParams as ResourceUpdatedNotificationParams
-    from dovetail.wire.notices import (
-        SubscriptionsAcknowledgedNotificationParams as SubscriptionsAcknowledgedNotificationParams,
-    )
+    from dovetail.wire.notices import SubscriptionsAcknowledgedNotificationParams as SubscriptionsAcknowledgedNotificationParams
     from dovetail.wire.prompts import GetPromptRequestParams as GetPromptRequestParams
     from dovetail.wire.prompts import GetPromptResult as GetPromptResult
     from dovetail.wire.prompts import ListPromptsResult as ListPromptsResult
     from dovetail.wire.prompts import Prompt as Prompt
     from dovetail.wire.prompts import PromptArgument as PromptArgument
     from dovetail.wire.prompts import PromptMessage as PromptMessage
-    from dovetail.wire.resources import ListResourcesResult as ListResourcesResult
     from dovetail.wire.resources import ListResourceTemplatesResult as ListResourceTemplatesResult
+    from dovetail.wire.resources import ListResourcesResult as ListResourcesResult
     from dovetail.wire.resources import ReadResourceRequestParams as ReadResourceRequestParams
     from dovetail.wire.resources import ReadResourceResult as ReadResourceResult
     from dovetail.wire.resources import Resource as Resource
@@ -168,6 +166,7 @@ if TYPE_CHECKING:
     from dovetail.wire.subscriptions import SubscriptionFilter as SubscriptionFilter
     from dovetail.wire.subscriptions import SubscriptionsListenRequestParams as SubscriptionsListenRequestParams
     from dovetail.wire.subscriptions import SubscriptionsListenResult as SubscriptionsListenResult
+    from dovetail.wire.templates import Template as Template
     from dovetail.wire.tools import CallToolRequestParams as CallToolRequestParams
     from dovetail.wire.tools import CallToolResult as CallToolResult
     from dovetail.wire.tools import ListToolsResult as ListToolsResult
@@ -210,7 +209,8 @@ __getattr__, __dir__, __all__ = lazy(
             "id_key notification_frame parse request_frame result_frame"
         ),
         "headers": (
-            "ParamHeader decode_value encode_value header_mismatch header_value looks_secret matches param_headers"
+            "ParamHeader decode_value encode_value header_mismatch header_value looks_secret matches "
+            "param_headers"
         ),
         "lifecycle": (
             "DiscoverResult InitializeRequestParams InitializeResult MissingCapabilityData UnsupportedVersionData"
@@ -229,7 +229,9 @@ __getattr__, __dir__, __all__ = lazy(
             "ProgressNotificationParams ResourceUpdatedNotificationParams "
             "SubscriptionsAcknowledgedNotificationParams"
         ),
-        "prompts": ("GetPromptRequestParams GetPromptResult ListPromptsResult Prompt PromptArgument PromptMessage"),
+        "prompts": (
+            "GetPromptRequestParams GetPromptResult ListPromptsResult Prompt PromptArgument PromptMessage"
+        ),
         "resources": (
             "ListResourceTemplatesResult ListResourcesResult ReadResourceRequestParams ReadResourceResult "
             "Resource ResourceTemplate SubscribeRequestParams UnsubscribeRequestParams"
@@ -240,6 +242,7 @@ __getattr__, __dir__, __all__ = lazy(
         ),
         "strict": "check",
         "subscriptions": "SubscriptionFilter SubscriptionsListenRequestParams SubscriptionsListenResult",
+        "templates": "Template",
         "tools": "CallToolRequestParams CallToolResult ListToolsResult Tool ToolAnnotations ToolExecution",
     },
 )
