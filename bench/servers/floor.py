@@ -41,7 +41,7 @@ class Sum(msgspec.Struct):
 
 class Result(msgspec.Struct, rename="camel"):
     content: list[Text]
-    structured_content: Sum
+    structured_content: int
     result_type: str = "complete"
     meta: dict[str, Any] = msgspec.field(name="_meta", default_factory=lambda: SERVER_INFO)
 
@@ -61,9 +61,14 @@ decode = msgspec.json.Decoder(Call).decode
 encode = msgspec.json.Encoder().encode
 
 
-def answer(call: Call, result_type: Any) -> bytes:
+def answer(call: Call) -> bytes:
     total = call.params.arguments.a + call.params.arguments.b
-    return encode(Answer(call.id, result_type([Text(str(total))], Sum(total))))
+    return encode(Answer(call.id, Result([Text(str(total))], total)))
+
+
+def old_answer(call: Call) -> bytes:
+    total = call.params.arguments.a + call.params.arguments.b
+    return encode(Answer(call.id, OldResult([Text(str(total))], Sum(total))))
 
 
 # HTTP
@@ -86,7 +91,7 @@ class Listing:
     def answer(self, call: Call) -> bytes:
         if call.method != "tools/list":
             self.grow()
-            return answer(call, Result)
+            return answer(call)
         if not self.encoded:
             result = {"tools": self.tools, "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
             self.encoded = encode(result | {"_meta": SERVER_INFO})
@@ -108,7 +113,7 @@ def broadcaster() -> Any:
             told, waiting[:] = waiting[:], []
             for future in told:
                 future.set_result(None)
-            data = answer(call, Result)
+            data = answer(call)
             headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(data))]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": data})
@@ -143,8 +148,7 @@ def application(mode: str) -> Any:
         if listing is not None:
             data = listing.answer(call)
         else:
-            result_type = Result if b'"io.modelcontextprotocol/protocolVersion"' in body else OldResult
-            data = answer(call, result_type)
+            data = answer(call) if b'"io.modelcontextprotocol/protocolVersion"' in body else old_answer(call)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(data)), *session]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": data})
@@ -169,7 +173,7 @@ class Lines(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         *lines, self.rest = (self.rest + data).split(b"\n")
-        answers = [answer(decode(line), Result) for line in lines]
+        answers = [answer(decode(line)) for line in lines]
         answers.append(b"")
         self.output.write(b"\n".join(answers))
 
