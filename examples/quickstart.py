@@ -19,9 +19,9 @@ POLICIES = {
 }
 
 
-def topics() -> list[str]:
-    """Offer the topics for completion."""
-    return sorted(POLICIES)
+def topics(typed: str) -> list[str]:
+    """Suggest topics that begin with what was typed."""
+    return [topic for topic in POLICIES if topic.startswith(typed)]
 
 
 @app.tool

@@ -53,6 +53,8 @@ TESTED_WITH = {
     "wire.content": "types",
     "wire.expected": "codec",
     "wire.logging": "types",
+    "wire.schema_bounds": "schema",
+    "wire.schema_explain": "schema",
     "wire.template_match": "templates",
     "wire.template_parts": "templates",
 }
@@ -285,6 +287,17 @@ def defined(name: str) -> set[str]:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
     return names
+
+
+def test_no_room_exports_a_name_that_is_also_one_of_its_modules() -> None:
+    """Whichever was imported first would win: importing a module puts it into its room under its own name."""
+    clashes = [
+        prefixed(package.name, name)
+        for package in packages()
+        for name in exports(package)
+        if prefixed(package.name, name) in module_names()
+    ]
+    assert not clashes, "\n".join(clashes)
 
 
 def test_the_top_level_has_few_names() -> None:
