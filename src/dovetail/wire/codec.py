@@ -22,7 +22,7 @@ from dovetail.errors import Unsayable
 from dovetail.revisions import REVISIONS, Revision
 from dovetail.wire.asking import COMPLETE, INPUT_REQUIRED, InputRequiredResult
 from dovetail.wire.content import ResourceContents
-from dovetail.wire.degrade import change_for, in_words
+from dovetail.wire.degrade import change_for, reworded
 from dovetail.wire.envelope import RequestParams, Result
 from dovetail.wire.expected import refusal
 from dovetail.wire.meta import SERVER_INFO, TRACE_KEYS, RequestMeta
@@ -123,7 +123,7 @@ def encode_result(result: Any, revision: Revision, *, server_info: bytes = b"") 
     if plan is None:
         if not isinstance(result, Struct):
             return _encode_foreign(result, revision, server_info)
-        result = in_words(result, revision)
+        result = reworded(result, revision)
         plan = _plan(result, revision)
     if not plan.clean:
         result = plan.fit(result)
@@ -287,6 +287,6 @@ def _fit(value: Any, revision: Revision) -> Any:
         return value
     plan = _PLANS[revision.index].get(type(value))
     if plan is None:
-        value = in_words(value, revision)
+        value = reworded(value, revision)
         plan = _plan(value, revision)
     return value if plan.clean else plan.fit(value)

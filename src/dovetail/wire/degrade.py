@@ -56,10 +56,14 @@ _TOP: Final = ("$schema", "$defs", "definitions")
 _BODY: Final = ("#/$defs/", "#/definitions/")
 
 
-def in_words(message: msgspec.Struct, revision: Revision) -> msgspec.Struct:
-    """Return a message, or the text that stands for it if it is content of a kind that the revision lacks."""
+def reworded(message: msgspec.Struct, revision: Revision) -> msgspec.Struct:
+    """Return a message under a name that the revision has, if there is one: text for content, a legacy choice."""
     kind = type(message)
-    return _as_text(message) if kind in _YOUNGER and kind.__name__ not in revision.fields else message
+    if kind in _YOUNGER and kind.__name__ not in revision.fields:
+        return _as_text(message)
+    if isinstance(message, StringSchema) and not revision.multi_select:
+        return _legacy_style(message)
+    return message
 
 
 def _as_text(content: msgspec.Struct) -> TextContent:
@@ -191,10 +195,6 @@ def _one_block(message: Any) -> Any:
 # Forms.
 
 
-def _styles(revision: Revision) -> Change | None:
-    return None if revision.multi_select else _legacy_style
-
-
 def _legacy_style(field: StringSchema) -> StringSchema:
     if field.one_of is None:
         return field
@@ -244,7 +244,6 @@ _CHANGES: Final[dict[type[msgspec.Struct], Callable[[Revision], Change | None]]]
     CreateMessageRequestParams: _messages,
     CreateMessageResult: _answer,
     SamplingMessage: _answer,
-    StringSchema: _styles,
     ElicitResult: _answers,
     ClientCapabilities: _form_capability,
     Completion: lambda _: _first_values,

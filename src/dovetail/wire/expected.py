@@ -15,6 +15,7 @@ from dovetail.errors import InvalidParams, MalformedJSON, Refusal
 _place: Final = re.compile(r" - at `(?:key in )?(\$[^`]*)`$").search
 _missing: Final = re.compile(r"Object missing required field `([^`]*)`").fullmatch
 _expected: Final = re.compile(r"Expected .*", re.DOTALL).fullmatch
+_steps: Final = re.compile(r"(?<=\.)[^.\[\]]+|\[").findall
 _SHOWN: Final = 16
 
 
@@ -41,10 +42,9 @@ def refusal(error: Exception, kind: Any) -> Refusal:
 def _choices(kind: Any, path: str) -> set[Any]:
     """Return the literals, or the tags of Structs, that a type allows at a path."""
     shapes = [kind]
-    for step in re.findall(r"\.([^.\[]+)|(\[)", path):
-        name = step[0]
+    for name in _steps(path):
         inner = [part for shape in shapes for part in _members(shape)]
-        if not name:
+        if name == "[":
             shapes = [part for shape in inner for part in get_args(shape)[-1:]]
             continue
         structs = [part for part in inner if isinstance(part, type) and issubclass(part, msgspec.Struct)]
