@@ -93,7 +93,16 @@ def test_a_key_that_nobody_asked_for_is_ignored() -> None:
     state, _ = asked(FRESH, "a")
     ledger = turn(state, wrong=b"1", extra=b"2")
     assert ledger.ask("wrong", FORM, b"{}", anything) is None
-    assert turn(FRESH, a=b"1").ask("a", FORM, b"{}", anything) is None, "answers without a state belong to nothing"
+
+
+def test_an_answer_that_comes_before_any_question_is_taken_by_its_key_once_and_if_it_fits() -> None:
+    ledger = turn(FRESH, a=b"1", b=b'"no number"', c=b"3")
+    assert not ledger.replaying
+    assert [ledger.ask(key, FORM, b"{}", bytes.isdigit) for key in ("a", "b")] == [b"1", None]
+    state = ledger.next_state(ROUNDS)
+    assert [given.key for given in state.given] == ["a"]
+    assert turn(state, a=b"9", b=b"2").ask("a", FORM, b"{}", anything) == b"1", "a settled answer stays as it was"
+    assert turn(state, c=b"3").ask("c", FORM, b"{}", anything) is None, "later, only what was asked may be answered"
 
 
 def test_questions_at_one_site_are_told_apart_by_their_order() -> None:

@@ -7,6 +7,8 @@ question:
 * Every question has a key, and the digest of its method and parameters. Both are sealed.
 * A question whose digest differs from the sealed one is another question: that answer and all later ones are dropped.
 * Answers that are missing, or that the question does not accept, are asked for again; the others are kept.
+* Answers may come with the very first turn, before anything was asked and so without a state: a client may know the
+  keys from before. Each is taken by a question of that key, once, if the question accepts it.
 * While answers are left that were not handed out yet, the handler is going over known ground: it is `replaying`.
  Answers are attacker-controlled input: the question decides whether it accepts one. Sealing is `core.seal`; suspending
 the handler is the server room's.
@@ -86,7 +88,7 @@ def digest_of(method: str, params: bytes) -> bytes:
 class AskLedger:
     """The questions and answers of one turn."""
 
-    __slots__ = ("_given", "_handed", "_ordinals", "call", "pending", "round")
+    __slots__ = ("_given", "_handed", "_ordinals", "_volunteered", "call", "pending", "round")
 
     def __init__(self, state: State, responses: Mapping[str, bytes]) -> None:
         """Start a turn.
@@ -103,6 +105,7 @@ class AskLedger:
             value = responses.get(question.key)
             if value is not None:
                 self._given[question.key] = Given(question.key, question.digest, value)
+        self._volunteered = dict(responses) if state.round == 0 else {}
         self._handed: set[str] = set()
         self._ordinals: dict[str, int] = {}
 
@@ -147,6 +150,9 @@ class AskLedger:
         if given is not None and not accepts(given.value):
             del self._given[key]
             given = None
+        volunteered = self._volunteered.pop(key, None)
+        if given is None and volunteered is not None and accepts(volunteered):
+            given = self._given[key] = Given(key, digest, volunteered)
         if given is None:
             self.pending[key] = (method, params, digest)
             return None

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from dovetail.core import AskLedger, State
 from dovetail.errors import CapabilityMissing, DovetailError, InvalidParams, PeerError, RoundsExceeded
 from dovetail.revisions import Asks, Revision
 from dovetail.server.context import Context, Stop
@@ -138,7 +137,7 @@ async def _pull(context: Context, site: str, method: str, params: bytes, read: C
         raise asyncio.CancelledError("the turn has ended")
     if turn.ledger is None:
         _require_asking_method(context)
-        turn.ledger = AskLedger(State(context.runtime.new_call_id(), 0), {})
+        turn.ledger = context.runtime.new_ledger(context)
     ledger = turn.ledger
 
     def accepts(raw: bytes) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from dovetail.core import AskLedger, Fresh, Lost, Running, Settled, State
+from dovetail.core import Fresh, Lost, Running, Settled
 from dovetail.errors import Disconnected, OnceUnknown, ToolError
 from dovetail.server.context import Context
 from dovetail.server.turn import turn_of
@@ -52,7 +52,7 @@ def _call_id(context: Context) -> str:
     """Return the id of the logical call; minted now if this turn is the first and nothing was asked yet."""
     turn = turn_of(context)
     if turn.ledger is None:
-        turn.ledger = AskLedger(State(context.runtime.new_call_id(), 0), {})
+        turn.ledger = context.runtime.new_ledger(context)
     return turn.ledger.call
 
 

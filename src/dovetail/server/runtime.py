@@ -18,6 +18,7 @@ from dovetail.core import (
     Binding,
     Call,
     Notice,
+    State,
     Stores,
     open_state,
     read_state,
@@ -36,6 +37,7 @@ from dovetail.wire import (
     CallToolResult,
     InputRequiredResult,
     ReadResourceResult,
+    digest,
     encode_result,
     error_frame,
     result_frame,
@@ -205,10 +207,12 @@ class Runtime:
         """Return a fresh 128-bit id for a logical call."""
         return os.urandom(16).hex()
 
+    def new_ledger(self, context: Context) -> AskLedger:
+        """Return the ask ledger of a call that brought no state, with the answers that it may have brought."""
+        return AskLedger(State(self.new_call_id(), 0), _responses(context))
+
     def binding(self, context: Context) -> Binding:
         """Return what a call's state is bound to: who, where, which definition, and which request (S-12)."""
-        from dovetail.wire import digest
-
         params = context.call.params
         subject = {"name": getattr(params, "name", None), "uri": getattr(params, "uri", None)}
         arguments = getattr(params, "arguments", None)
@@ -235,8 +239,7 @@ class Runtime:
         state = read_state(sealed)
         if self.server.single_use and not await self._burn(state.call, state.round):
             raise InvalidParams("requestState: not valid for this request")
-        responses = {key: bytes(value) for key, value in (params.input_responses or {}).items()}
-        ledger = AskLedger(state, responses)
+        ledger = AskLedger(state, _responses(context))
         for key in ledger.stored():
             ledger.load(key, await self.stores.ledger.kept(f"{state.call}:{key}"))
         turn_of(context).ledger = ledger
@@ -285,3 +288,9 @@ class Runtime:
     async def read_resource(self, uri: str, context: Context) -> ReadResourceResult:
         """Read a resource from inside another call."""
         return await self.server.catalogue.read(uri, context)
+
+
+def _responses(context: Context) -> dict[str, bytes]:
+    """The client's answers by key, as JSON."""
+    given = getattr(context.call.params, "input_responses", None) or {}
+    return {key: bytes(value) for key, value in given.items()}
