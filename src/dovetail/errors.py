@@ -17,6 +17,7 @@
     │   ├── Busy                     -32603  a limit on concurrency or rate; try again later
     │   └── InternalError            -32603  our fault, masked; the id is in the log
     ├── ToolError                what a model should read; becomes a result with `isError`
+    │   └── InvalidOutput            what a handler returned does not fit what it declared (S-10)
     ├── PeerError                the peer answered with an error: `code`, `data`
     ├── ProtocolViolation        the peer broke the protocol (found on our side, never on the wire)
     ├── Timeout                  a deadline of ours passed
@@ -192,6 +193,20 @@ class InternalError(Refusal):
 
 class ToolError(DovetailError):
     """Raised by a tool for the model to read: becomes a result with `isError` (spec, Tools, Error Handling)."""
+
+
+class InvalidOutput(ToolError):
+    """What a handler returned does not fit its output schema, or has no form on the wire (S-10). Never holds the value.
+
+    Attributes:
+        path: Where, such as `$.items[2].price`.
+        expected: What was expected there.
+    """
+
+    def __init__(self, path: str, expected: str) -> None:
+        super().__init__(f"The result does not fit what was declared: {path}: {expected}")
+        self.path = path
+        self.expected = expected
 
 
 class PeerError(DovetailError):

@@ -1,0 +1,129 @@
+"""Constraints: what stands beside a type in `Annotated[...]`, as the decoder's own `Meta` and tests.
+
+Reads `msgspec.Meta`, plain strings (descriptions), `annotated_types` by their attributes, and Pydantic's `Field` where
+it says nothing that only Pydantic could do. What is not known is ignored, as PEP 593 asks; what is known to constrain
+and cannot be honoured is refused, since a constraint that silently holds nothing is worse than none.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from dovetail.errors import DefinitionError
+
+_BOUNDS: Final = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length")
+_ONLY_PYDANTIC: Final = (
+    "alias",
+    "validation_alias",
+    "serialization_alias",
+    "discriminator",
+    "json_schema_extra",
+    "default_factory",
+    "field_title_generator",
+    "exclude",
+)
+NUMERIC: Final = frozenset({"ge", "gt", "le", "lt", "multiple_of"})
+SIZED: Final = frozenset({"min_length", "max_length"})
+
+
+class Constraints:
+    """What was found beside one type.
+
+    Attributes:
+        native: The `Meta` that the author gave, as they are.
+        limits: Bounds by `Meta`'s names.
+        description: For people and models.
+        examples: Values for example.
+        tests: Functions that must say yes.
+        pydantic: Something that only Pydantic can read.
+    """
+
+    __slots__ = ("description", "examples", "limits", "native", "pydantic", "tests")
+
+    def __init__(self, metadata: Iterable[Any]) -> None:
+        """Read what stands beside a type."""
+        self.native: list[msgspec.Meta] = []
+        self.limits: dict[str, Any] = {}
+        self.description: str | None = None
+        self.examples: list[Any] | None = None
+        self.tests: list[Callable[[Any], Any]] = []
+        self.pydantic = False
+        for item in metadata:
+            self._take(item)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing that the decoder has to be told in other words than the author's."""
+        return not (self.limits or self.description or self.examples or self.tests or self.pydantic)
+
+    def meta(self, names: Iterable[str] | None = None) -> msgspec.Meta | None:
+        """Return what the decoder shall be told: all, or the bounds among `names` only."""
+        if names is not None:
+            chosen = {name: self.limits[name] for name in names if name in self.limits}
+            return msgspec.Meta(**chosen) if chosen else None
+        told = {**self.limits, "description": self.description, "examples": self.examples}
+        told = {name: value for name, value in told.items() if value is not None}
+        return msgspec.Meta(**told) if told else None
+
+    def words(self) -> msgspec.Meta | None:
+        """Return the description and the examples alone."""
+        if self.description is None and self.examples is None:
+            return None
+        return msgspec.Meta(description=self.description, examples=self.examples)
+
+    def _take(self, item: Any) -> None:
+        origin = type(item).__module__.partition(".")[0]
+        if isinstance(item, msgspec.Meta):
+            self.native.append(item)
+        elif isinstance(item, str):
+            self.description = item
+        elif isinstance(getattr(item, "documentation", None), str):
+            self.description = item.documentation
+        elif origin == "annotated_types":
+            self._take_bounds(item)
+        elif origin.startswith("pydantic"):
+            self._take_pydantic(item)
+        elif hasattr(item, "__get_pydantic_core_schema__"):
+            self.pydantic = True
+
+    def _take_bounds(self, item: Any) -> None:
+        if isinstance(item, Iterable):  # Interval, Len: groups of others
+            for part in item:
+                self._take_bounds(part)
+            return
+        found = {name: getattr(item, name) for name in _BOUNDS if getattr(item, name, None) is not None}
+        if not found and callable(getattr(item, "func", None)):
+            self.tests.append(item.func)
+        elif not found and not hasattr(item, "min_length") and type(item).__name__ != "Unit":
+            raise DefinitionError(f"The constraint {type(item).__name__} is not supported here")
+        self.limits.update(found)
+
+    def _take_pydantic(self, item: Any) -> None:
+        if type(item).__name__ != "FieldInfo":
+            parts = list(_parts(item))
+            self.pydantic |= not parts or not self._take_known(parts)
+            return
+        only_pydantic = any(getattr(item, name, None) is not None for name in _ONLY_PYDANTIC)
+        if only_pydantic or not self._take_known(item.metadata):
+            self.pydantic = True
+            return
+        self.description = item.description or self.description
+        self.examples = item.examples or self.examples
+
+    def _take_known(self, metadata: Iterable[Any]) -> bool:
+        """Take the parts of a Pydantic group; False when one of them is Pydantic's own business."""
+        for part in metadata:
+            if type(part).__module__.partition(".")[0] == "annotated_types":
+                self._take_bounds(part)
+                continue
+            said = {name: value for name, value in getattr(part, "__dict__", {}).items() if value is not None}
+            if set(said) - {"pattern"} or not isinstance(said.get("pattern"), str):
+                return False
+            self.limits.update(said)
+        return True
+
+
+def _parts(item: Any) -> Iterator[Any]:
+    """Return what a group such as `StringConstraints` is made of; nothing when it is no group."""
+    return iter(item) if isinstance(item, Iterable) else iter(())

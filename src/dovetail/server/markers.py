@@ -1,0 +1,83 @@
+"""Markers: what stands in `Annotated[...]` beside a parameter's type and says where its value comes from, or goes to.
+
+Here live the words a handler's author writes. Never here: what is done with them. Invariant: frozen, compared by
+identity, so that a marker can hold a list or a function and still stand in any annotation.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+Suggestions = Iterable[Any] | Awaitable[Iterable[Any]]
+
+
+class Depends(msgspec.Struct, frozen=True, eq=False):
+    """`Annotated[DB, Depends(open_db)]`: the value comes from calling `function`, once a call however often it is
+    named.
+
+    Attributes:
+        function: Plain or async; a generator, or whatever returns a context manager, is closed when the turn ends. It
+            may itself have parameters that are injected, and no others without a default.
+    """
+
+    function: Callable[..., Any]
+
+
+class Ask(msgspec.Struct, frozen=True, eq=False):
+    """`Annotated[Branch, Ask("Which branch?")]`: the user is asked before the handler runs, and the answer is the
+    value.
+
+    Attributes:
+        question: What the user reads.
+        key: Which question this is, over several rounds; made from the parameter's name, when not given.
+    """
+
+    question: str
+    key: str | None = None
+
+
+class Header(msgspec.Struct, frozen=True, eq=False):
+    """`Annotated[str, Header("Region")]`: clients mirror the argument into `Mcp-Param-Region` (2026-07-28,
+    x-mcp-header).
+
+    Only for strings, integers and booleans, and never for a secret: intermediaries read it.
+
+    Attributes:
+        name: What follows `Mcp-Param-`: a token (RFC 9110, section 5.1), unique in the tool whatever its case.
+    """
+
+    name: str
+
+
+class Complete(msgspec.Struct, frozen=True, eq=False):
+    """`Annotated[str, Complete(topics)]`: what a client may suggest while somebody types the argument.
+
+    Attributes:
+        source: Values, of which those that begin with what was typed are offered; or a function, plain or async, of
+            what was typed and, if it takes two parameters, of the arguments that are settled already.
+    """
+
+    source: Sequence[Any] | Callable[..., Suggestions]
+
+    def suggest(self, typed: str, settled: Mapping[str, str]) -> Suggestions:
+        """Return the suggestions, or an awaitable of them."""
+        source = self.source
+        if callable(source):
+            return source(typed, settled) if _takes_two(source) else source(typed)
+        start = typed.casefold()
+        return [value for value in map(str, source) if value.casefold().startswith(start)]
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    positional = {
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    }
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
+        return True
+    bound = set(function.keywords) if isinstance(function, partial) else set()
+    return sum(parameter.kind in positional and parameter.name not in bound for parameter in parameters) > 1
