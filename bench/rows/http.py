@@ -33,7 +33,7 @@ def modern(plan: Plan) -> Row:
 
 def modern_await(plan: Plan) -> Row:
     """The same with a handler that awaits once; so does the floor's."""
-    row = Row("http-await", "the same, the handler awaits once", "µs cpu", notes=["the floor awaits once, too"])
+    row = Row("http-await", "the same, the handler awaits once", "µs cpu", notes=["the floor awaits once, too", RAISED])
     return _measure(plan, row, "add_later", "plain", calls.MODERN)
 
 
