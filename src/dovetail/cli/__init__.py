@@ -1,7 +1,6 @@
 """The command `dovetail`.
-
-`dovetail run` is dispatched before anything heavy is imported: a client waits for it to start. Everything else goes through
-typer, which is loaded then.
+ `dovetail run` is dispatched before anything heavy is imported: a client waits for it to start. Everything else goes
+through typer, which is loaded then.
 """
 
 import sys

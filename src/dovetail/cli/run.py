@@ -3,8 +3,8 @@
 import sys
 from typing import Any, Final
 
-from dovetail.cli.source import load_server
 from dovetail.errors import DovetailError
+from dovetail.server import load_server
 
 USAGE: Final = (
     "usage: dovetail run FILE[:object] [--transport stdio|http] [--host HOST] [--port PORT] [--path PATH] [--workers N]"

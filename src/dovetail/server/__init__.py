@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dovetail.server.options import ResourceOptions as ResourceOptions
     from dovetail.server.options import ServerOptions as ServerOptions
     from dovetail.server.options import ToolOptions as ToolOptions
+    from dovetail.server.source import load_server as load_server
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
@@ -33,5 +34,6 @@ __getattr__, __dir__, __all__ = lazy(
         "markers": "Ask Complete Depends Header",
         "media": "Audio File Image",
         "options": "Cache PromptOptions ResourceOptions ServerOptions ToolOptions",
+        "source": "load_server",
     },
 )

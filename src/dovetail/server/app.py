@@ -100,7 +100,8 @@ class Server:
     @overload
     def tool(self, **options: Unpack[ToolOptions]) -> Callable[[F], F]: ...
 
-    def tool(self, function: Any = None, /, **options: Any) -> Any:
+    # mypy does not match Unpack with Unpack in an overload.
+    def tool(self, function: Any = None, /, **options: Unpack[ToolOptions]) -> Any:  # type: ignore[misc]
         """Offer a function as a tool; with or without parentheses.
 
         Raises:
@@ -152,7 +153,8 @@ class Server:
     @overload
     def prompt(self, **options: Unpack[PromptOptions]) -> Callable[[F], F]: ...
 
-    def prompt(self, function: Any = None, /, **options: Any) -> Any:
+    # mypy does not match Unpack with Unpack in an overload.
+    def prompt(self, function: Any = None, /, **options: Unpack[PromptOptions]) -> Any:  # type: ignore[misc]
         """Offer a function as a prompt; with or without parentheses.
 
         Raises:

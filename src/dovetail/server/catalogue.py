@@ -15,6 +15,7 @@ from dovetail.wire import (
     ListResourcesResult,
     ListResourceTemplatesResult,
     ListToolsResult,
+    PaginatedResult,
     PromptsCapability,
     ReadResourceResult,
     ResourcesCapability,
@@ -214,23 +215,21 @@ class Catalogue:
         return listing.result
 
     def _page(self, method: str, principal: Principal, cursor: str | None) -> Any:
-        shelf: Shelf[Any]
-        shelf, make = {
-            "tools/list": (self.tools, lambda items, **more: ListToolsResult(tools=items, **more)),
-            "prompts/list": (self.prompts, lambda items, **more: ListPromptsResult(prompts=items, **more)),
-            "resources/list": (self.resources, lambda items, **more: ListResourcesResult(resources=items, **more)),
-            "resources/templates/list": (
-                self.templates,
-                lambda items, **more: ListResourceTemplatesResult(resource_templates=items, **more),
-            ),
-        }[method]
+        shelves: dict[str, tuple[Shelf[Any], type[PaginatedResult], str]] = {
+            "tools/list": (self.tools, ListToolsResult, "tools"),
+            "prompts/list": (self.prompts, ListPromptsResult, "prompts"),
+            "resources/list": (self.resources, ListResourcesResult, "resources"),
+            "resources/templates/list": (self.templates, ListResourceTemplatesResult, "resource_templates"),
+        }
+        shelf, make, field = shelves[method]
         start = _place(cursor)
         entries = [entry for entry in shelf.after(start) if self.sees(principal, entry)]
         following = None
         if self._page_size is not None and len(entries) > self._page_size:
             entries = entries[: self._page_size]
             following = str(entries[-1].sequence)
-        return make([entry.definition for entry in entries], next_cursor=following, **self.cache_hints)
+        page: dict[str, Any] = {field: [entry.definition for entry in entries], "next_cursor": following}
+        return make(**page, **self.cache_hints)
 
     def resolve(self, uri: str, principal: Principal) -> tuple[ResourceEntry | TemplateEntry, dict[str, str]] | None:
         """Return what serves a URI, and the template's variables."""

@@ -233,15 +233,11 @@ class Connection:
 
     async def _request(self, request: Request) -> None:
         try:
-            modern = is_modern(request)
-            if modern:
-                call = self.opening.stateless(request, self.principal)
-            elif request.method == "initialize":
+            if request.method == "initialize" and not is_modern(request):
                 payload = initialize(self.runtime, self.session, request)
                 self._say(result_frame(request.id, payload))
                 return
-            else:
-                call = self.opening.stateful(request, self.session, principal=self.principal)
+            call, modern = self.opening.either(request, self.session, self.principal)
             if self.endpoint.under_way(request.id) or request.id in self._subscriptions:
                 raise InvalidRequest("id: a request with this id is still in progress")
         except Refusal as error:

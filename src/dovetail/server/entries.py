@@ -114,7 +114,7 @@ class Entry:
         signature = self.signature
         if signature.is_async:
             return await signature.call(values, injected)
-        return await context.runtime.pool.run(context, signature.call, values, injected)
+        return await context.runtime.pool.run(context, signature.call, (values, injected), {})
 
     async def complete(
         self, name: str, typed: str, settled: Mapping[str, str], context: Context

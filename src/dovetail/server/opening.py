@@ -101,14 +101,7 @@ class Opening:
             Refusal: At the rung of the ladder that it fails; see `core.admission`.
         """
         method = request.method
-        entry = METHODS.get(method)
-        params: Any
-        if method in self._extensions:
-            params = extension_parameters(request.params or _EMPTY)
-        elif entry is None or request.params is None or method not in _STATELESS_METHODS:
-            params = decode(request.params or _EMPTY, RequestParams)
-        else:
-            params = decode(request.params, entry.params)
+        params = self._parameters(request)
         meta = params.meta
         if fields is not None and meta is not None and meta.protocol_version is not None:
             check_version_header(fields, meta.protocol_version)
@@ -118,6 +111,25 @@ class Opening:
         if fields is not None:
             self._check_headers(method, params, fields)
         return Call(method, params, peer, principal, request.id, fields, meta.log_level)
+
+    def _parameters(self, request: Request) -> Any:
+        method = request.method
+        if method in self._extensions:
+            return extension_parameters(request.params or _EMPTY)
+        entry = METHODS.get(method)
+        if entry is None or request.params is None or method not in _STATELESS_METHODS:
+            return decode(request.params or _EMPTY, RequestParams)
+        return decode(request.params, entry.params)
+
+    def either(self, request: Request, session: Session, principal: Principal) -> tuple[Call, bool]:
+        """Open a request of whichever era, where no header tells; True when it is of the stateless one.
+
+        Raises:
+            Refusal: As `stateless` or `stateful`.
+        """
+        if is_modern(request):
+            return self.stateless(request, principal), True
+        return self.stateful(request, session, principal=principal), False
 
     def _check_headers(self, method: str, params: Any, fields: Mapping[bytes, bytes]) -> None:
         check_method_header(fields, method)

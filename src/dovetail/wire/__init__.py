@@ -103,6 +103,8 @@ if TYPE_CHECKING:
     from dovetail.wire.headers import looks_secret as looks_secret
     from dovetail.wire.headers import matches as matches
     from dovetail.wire.headers import param_headers as param_headers
+    from dovetail.wire.jcs import canonical as canonical
+    from dovetail.wire.jcs import digest as digest
     from dovetail.wire.lifecycle import DiscoverResult as DiscoverResult
     from dovetail.wire.lifecycle import InitializeRequestParams as InitializeRequestParams
     from dovetail.wire.lifecycle import InitializeResult as InitializeResult
@@ -139,15 +141,17 @@ if TYPE_CHECKING:
     from dovetail.wire.notices import LoggingMessageNotificationParams as LoggingMessageNotificationParams
     from dovetail.wire.notices import ProgressNotificationParams as ProgressNotificationParams
     from dovetail.wire.notices import ResourceUpdatedNotificationParams as ResourceUpdatedNotificationParams
-    from dovetail.wire.notices import SubscriptionsAcknowledgedNotificationParams as SubscriptionsAcknowledgedNotificationParams
+    from dovetail.wire.notices import (
+        SubscriptionsAcknowledgedNotificationParams as SubscriptionsAcknowledgedNotificationParams,
+    )
     from dovetail.wire.prompts import GetPromptRequestParams as GetPromptRequestParams
     from dovetail.wire.prompts import GetPromptResult as GetPromptResult
     from dovetail.wire.prompts import ListPromptsResult as ListPromptsResult
     from dovetail.wire.prompts import Prompt as Prompt
     from dovetail.wire.prompts import PromptArgument as PromptArgument
     from dovetail.wire.prompts import PromptMessage as PromptMessage
-    from dovetail.wire.resources import ListResourceTemplatesResult as ListResourceTemplatesResult
     from dovetail.wire.resources import ListResourcesResult as ListResourcesResult
+    from dovetail.wire.resources import ListResourceTemplatesResult as ListResourceTemplatesResult
     from dovetail.wire.resources import ReadResourceRequestParams as ReadResourceRequestParams
     from dovetail.wire.resources import ReadResourceResult as ReadResourceResult
     from dovetail.wire.resources import Resource as Resource
@@ -162,6 +166,9 @@ if TYPE_CHECKING:
     from dovetail.wire.sampling import ModelPreferences as ModelPreferences
     from dovetail.wire.sampling import SamplingMessage as SamplingMessage
     from dovetail.wire.sampling import ToolChoice as ToolChoice
+    from dovetail.wire.schema import DIALECTS as DIALECTS
+    from dovetail.wire.schema import Validator as Validator
+    from dovetail.wire.schema import compile_schema as compile_schema
     from dovetail.wire.strict import check as check
     from dovetail.wire.subscriptions import SubscriptionFilter as SubscriptionFilter
     from dovetail.wire.subscriptions import SubscriptionsListenRequestParams as SubscriptionsListenRequestParams
@@ -209,9 +216,9 @@ __getattr__, __dir__, __all__ = lazy(
             "id_key notification_frame parse request_frame result_frame"
         ),
         "headers": (
-            "ParamHeader decode_value encode_value header_mismatch header_value looks_secret matches "
-            "param_headers"
+            "ParamHeader decode_value encode_value header_mismatch header_value looks_secret matches param_headers"
         ),
+        "jcs": "canonical digest",
         "lifecycle": (
             "DiscoverResult InitializeRequestParams InitializeResult MissingCapabilityData UnsupportedVersionData"
         ),
@@ -229,9 +236,7 @@ __getattr__, __dir__, __all__ = lazy(
             "ProgressNotificationParams ResourceUpdatedNotificationParams "
             "SubscriptionsAcknowledgedNotificationParams"
         ),
-        "prompts": (
-            "GetPromptRequestParams GetPromptResult ListPromptsResult Prompt PromptArgument PromptMessage"
-        ),
+        "prompts": ("GetPromptRequestParams GetPromptResult ListPromptsResult Prompt PromptArgument PromptMessage"),
         "resources": (
             "ListResourceTemplatesResult ListResourcesResult ReadResourceRequestParams ReadResourceResult "
             "Resource ResourceTemplate SubscribeRequestParams UnsubscribeRequestParams"
@@ -240,6 +245,7 @@ __getattr__, __dir__, __all__ = lazy(
         "sampling": (
             "CreateMessageRequestParams CreateMessageResult ModelHint ModelPreferences SamplingMessage ToolChoice"
         ),
+        "schema": "DIALECTS Validator compile_schema",
         "strict": "check",
         "subscriptions": "SubscriptionFilter SubscriptionsListenRequestParams SubscriptionsListenResult",
         "templates": "Template",

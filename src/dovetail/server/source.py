@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from dovetail.errors import DefinitionError
-from dovetail.server import Server
+from dovetail.server.app import Server
 
 _USUAL = ("app", "server", "mcp")
 
