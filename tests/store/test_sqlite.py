@@ -356,13 +356,12 @@ async def test_expired_rows_go_by_themselves_and_a_database_that_cannot_be_writt
 
     while await stores._thread.read(rows):
         assert await stores.sessions.load("s") is None
-    handler = Handler()
-    logging.getLogger("dovetail.store").addHandler(handler)
+    log = logging.getLogger("dovetail.store")
+    monkeypatch.setattr(log, "handlers", [Handler()])
     with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert await logged.get() == "The state database cannot be written (SQLITE_BUSY)"
         assert "sick" in repr(stores)
-    logging.getLogger("dovetail.store").removeHandler(handler)
     await stores.sessions.save("t", b"r", 60.0)
     await stores.aclose()
     assert logged.empty()

@@ -198,9 +198,9 @@ class DatabaseThread:
             self._committed()
             self._sick = False
         except Exception as error:
-            if not self._sick:
+            known, self._sick = self._sick, True
+            if not known:
                 log.warning("The state database cannot be written (%s)", _name(error))
-            self._sick = True
 
     def _perform(self, connection: sqlite3.Connection, jobs: list[_Job[Any]]) -> None:
         while jobs:
