@@ -86,7 +86,7 @@ def test_a_client_sees_what_it_should(peer: str, transport: str, era: str, what:
     saw = seen(peer, transport, era, folder)
     expected = SEEN[what][era] if isinstance(SEEN[what], dict) else SEEN[what]
     if what == "progress" and peer.startswith("typescript"):
-        # These clients forget a call's progress handler before they call it, when a step and the result are read at once.
+        # Read together with the result, a step comes too late: these clients have forgotten whom to tell by then.
         assert saw.get(what), saw["stderr"]
         expected = expected[: len(saw[what])]
     assert saw.get(what) == expected, saw["stderr"]
