@@ -319,6 +319,8 @@ def test_a_schema_that_contains_itself_is_refused() -> None:
         {"minLength": -1},
         {"$ref": 5},
         {"$id": 5},
+        {"$id": "http://[x"},
+        {"$ref": "http://[x"},
         b"{",
         b"5",
         b'{"a":1,"a":2}',

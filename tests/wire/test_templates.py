@@ -256,7 +256,20 @@ def test_what_is_no_template_is_refused_when_it_is_defined(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{a}{b}", "{+a}{b}", "x{a*}{b*}", "{;a*}", "{&a}", "x{&a}", "{?a}{?b}", "{?a}x", "{?a}{b}", "{?a}{#b}", "{a}{+b}"],
+    [
+        "{a}{b}",
+        "{+a}{b}",
+        "x{a*}{b*}",
+        "{;a*}",
+        "{&a}",
+        "x{&a}",
+        "{?a}{?b}",
+        "x?y{?a}",
+        "{?a}x",
+        "{?a}{b}",
+        "{?a}{#b}",
+        "{a}{+b}",
+    ],
 )
 def test_a_template_that_reads_in_two_ways_cannot_be_matched(text: str) -> None:
     template = Template(text)

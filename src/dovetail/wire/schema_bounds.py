@@ -58,7 +58,7 @@ class Document:
             InvalidSchema: It leads out of the document, or nowhere.
         """
         base = self._base.get(id(node), "")
-        url, fragment = (base, reference[1:]) if reference.startswith("#") else urldefrag(urljoin(base, reference))
+        url, fragment = (base, reference[1:]) if reference.startswith("#") else _resolved(base, reference)
         if url.startswith(_OFFICIAL) and url not in self._resources:
             return None
         fragment = unquote(fragment)
@@ -102,10 +102,10 @@ class Document:
         """Note the names under which a subschema can be referred to; return its base URI."""
         name = node.get("$id")
         if isinstance(name, str):
-            url, fragment = urldefrag(urljoin(base, name))
+            url, fragment = _resolved(base, name)
             if fragment:  # draft-07 spells an anchor this way
                 self._name(self._anchors, (base, fragment), node)
-            if urldefrag(name).url:
+            if not name.startswith("#"):
                 base = url
                 self._name(self._resources, base, node)
         for keyword in ("$anchor", "$dynamicAnchor"):
@@ -158,6 +158,15 @@ class Document:
         edges += [("*", item) for item in _values(node.get("patternProperties")).values()]
         edges += [("*", node[keyword]) for keyword in _ANY_PROPERTY if keyword in node]
         return edges
+
+
+def _resolved(base: str, reference: str) -> tuple[str, str]:
+    """Resolve a URI reference; return it without its fragment, and the fragment."""
+    try:
+        url, fragment = urldefrag(urljoin(base, reference))
+    except ValueError:  # "Invalid IPv6 URL"
+        raise InvalidSchema(f"{quote(reference, 128)} is no URI reference") from None
+    return url, fragment
 
 
 _MISSING: Final = object()

@@ -175,7 +175,7 @@ def _split_query(parts: Sequence[Part]) -> tuple[list[Part], dict[str, Variable]
                 if not isinstance(before, str) or "?" not in before:
                     raise DefinitionError("A URI template continues a query ({&...}) that nothing begins")
                 opening = before[before.index("?") :]
-            elif part.operator == "?" and query:
+            elif part.operator == "?" and (query or any(isinstance(item, str) and "?" in item for item in path)):
                 raise DefinitionError("A URI template begins its query twice")
             query.update((variable.name, variable) for variable in part.variables)
         elif query:
