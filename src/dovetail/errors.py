@@ -9,7 +9,8 @@
     │   ├── InvalidParams            -32602
     │   │   ├── InvalidArguments     -32602  arguments that do not fit a tool's or prompt's declaration
     │   │   ├── StateRefused         -32602  a sealed `requestState` that does not open here; why is for the log only
-    │   │   └── ResourceNotFound     -32602 or -32002, as the revision says
+    │   │   ├── ResourceNotFound     -32602 or -32002, as the revision says
+    │   │   └── UnsafePath           -32602  a path that leads out of its root, or could be made to
     │   ├── HeaderMismatch           -32020  headers and body disagree
     │   ├── CapabilityMissing        -32021  the client did not declare what this needs
     │   ├── UnsupportedRevision      -32022
@@ -144,6 +145,10 @@ class ResourceNotFound(InvalidParams):
 
     def __init__(self, uri: str, *, code: int = INVALID_PARAMS) -> None:
         super().__init__("Resource not found", data={"uri": uri[:_ECHO_LIMIT]}, code=code)
+
+
+class UnsafePath(InvalidParams):
+    """A path that leads, or could be made to lead, out of its root. The text names the reason and never the root."""
 
 
 class HeaderMismatch(Refusal):
