@@ -11,6 +11,7 @@ import sys
 import typing
 from collections.abc import Iterable, Mapping
 from datetime import datetime, time
+from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
@@ -114,7 +115,10 @@ class Reader:
         if found.pydantic:
             return stand_in("Pydantic", ByPydantic(annotation))
         read = self.read(base)
-        if found.limits and get_origin(base) in (Union, UnionType):
+        if read is Decimal and found.limits:
+            read = _bounded_decimal(found)
+            meta = found.words()
+        elif found.limits and get_origin(base) in (Union, UnionType):
             read = self._limited(base, found)
             meta = found.words()
         else:
@@ -130,12 +134,15 @@ class Reader:
 
     def _limited(self, union: Any, found: Constraints) -> Any:
         """Put bounds onto those members of a union that they are about."""
-        members = []
+        members: list[Any] = []
         for member in get_args(union):
             plain = get_args(member)[0] if get_origin(member) is Annotated else member
             kind = get_origin(plain) or plain
             names: set[str] = set()
-            if kind in (int, float) or getattr(kind, "__name__", "") == "Decimal":
+            if kind is Decimal:
+                members.append(_bounded_decimal(found))
+                continue
+            if kind in (int, float):
                 names |= NUMERIC
             elif isinstance(kind, type) and issubclass(kind, _SIZED):
                 names |= SIZED | ({"pattern"} if kind is str else set())
@@ -187,7 +194,7 @@ class Reader:
         """Collect the classes with fields that a class's fields lead to, with their annotations."""
         if cls in reachable:
             return
-        hints = reachable[cls] = self._hints(cls)
+        hints = reachable[cls] = self.hints(cls)
         waiting = list((hints or {}).values())
         while waiting:
             annotation = waiting.pop()
@@ -196,7 +203,12 @@ class Reader:
             elif get_origin(annotation) is not Literal:
                 waiting += get_args(annotation)
 
-    def _hints(self, cls: Any) -> dict[str, Any]:
+    def hints(self, cls: Any) -> dict[str, Any]:
+        """Return the resolved annotations of a class's fields.
+
+        Raises:
+            DefinitionError: A name that is not known.
+        """
         try:
             return get_type_hints(cls, localns=self._namespace, include_extras=True)
         except NameError as error:
@@ -240,7 +252,13 @@ def _union(members: Iterable[Any]) -> Any:
     return Union[tuple(members)]  # noqa: UP007
 
 
-def uses_pydantic(annotation: Any) -> bool:
+def _bounded_decimal(found: Constraints) -> type[StandIn]:
+    """Return a Decimal within bounds: the decoder knows bounds of int and float only."""
+    words, tests = found.decimal_bounds()
+    return stand_in("Decimal", Passing(Annotated[Decimal, msgspec.Meta(extra_json_schema=words)], tests))
+
+
+def uses_pydantic(annotation: Any, reader: Reader) -> bool:
     """Tell whether some part of an annotation is only for Pydantic to read."""
     if "pydantic" not in sys.modules:
         return False
@@ -256,7 +274,7 @@ def uses_pydantic(annotation: Any) -> bool:
         if get_origin(part) is Annotated and Constraints(part.__metadata__).pydantic:
             return True
         if _has_fields(part):
-            waiting += Reader()._hints(part).values()
+            waiting += reader.hints(part).values()
         elif get_origin(part) is not Literal:
             waiting += get_args(part)
     return False

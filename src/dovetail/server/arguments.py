@@ -98,7 +98,7 @@ class Typed:
 class Verbatim:
     """Arguments by a schema that the author gave: one dict of JSON values."""
 
-    __slots__ = ("_check", "_limits", "_repair", "_schema", "_strings")
+    __slots__ = ("_check", "_limits", "_repair", "_strings", "schema")
 
     def __init__(self, schema: bytes, *, repair: bool, limits: Limits) -> None:
         """Compile the schema.
@@ -109,7 +109,8 @@ class Verbatim:
         from dovetail.wire import compile_schema
 
         self._check: Callable[[Any], None] = compile_schema(schema, limits).check
-        self._schema = msgspec.json.decode(schema)
+        decoded = msgspec.json.decode(schema)
+        self.schema: dict[str, Any] = decoded if isinstance(decoded, dict) else {}
         self._strings = repair
         self._limits = limits
         self._repair: Any = None
@@ -136,7 +137,7 @@ class Verbatim:
         if self._repair is None:
             from dovetail.server.repair import Repair
 
-            self._repair = Repair(self._schema, self._limits)
+            self._repair = Repair(self.schema, self._limits)
         mended = self._repair.apply(raw, strings=self._strings)
         value = msgspec.json.decode(raw if mended is None else mended)
         self._check(value)

@@ -5,7 +5,10 @@ it says nothing that only Pydantic could do. What is not known is ignored, as PE
 and cannot be honoured is refused, since a constraint that silently holds nothing is worse than none.
 """
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +26,13 @@ _ONLY_PYDANTIC: Final = (
     "field_title_generator",
     "exclude",
 )
+_DECIMAL: Final[dict[str, tuple[str, Callable[[Any, Any], Any]]]] = {
+    "ge": ("minimum", operator.ge),
+    "gt": ("exclusiveMinimum", operator.gt),
+    "le": ("maximum", operator.le),
+    "lt": ("exclusiveMaximum", operator.lt),
+    "multiple_of": ("multipleOf", lambda value, bound: value % bound == 0),
+}
 NUMERIC: Final = frozenset({"ge", "gt", "le", "lt", "multiple_of"})
 SIZED: Final = frozenset({"min_length", "max_length"})
 
@@ -71,6 +81,17 @@ class Constraints:
         if self.description is None and self.examples is None:
             return None
         return msgspec.Meta(description=self.description, examples=self.examples)
+
+    def decimal_bounds(self) -> tuple[dict[str, Any], list[Callable[[Any], Any]]]:
+        """Return the bounds of a number as JSON Schema's words, and as tests."""
+        words: dict[str, Any] = {}
+        tests: list[Callable[[Any], Any]] = []
+        for name, (word, holds) in _DECIMAL.items():
+            if name in self.limits:
+                bound = Decimal(str(self.limits[name]))
+                words[word] = int(bound) if bound == int(bound) else float(bound)
+                tests.append(partial(_holds, holds, bound))
+        return words, tests
 
     def _take(self, item: Any) -> None:
         origin = type(item).__module__.partition(".")[0]
@@ -122,6 +143,10 @@ class Constraints:
                 return False
             self.limits.update(said)
         return True
+
+
+def _holds(compare: Callable[[Any, Any], Any], bound: Decimal, value: Decimal) -> bool:
+    return value.is_finite() and bool(compare(value, bound))
 
 
 def _parts(item: Any) -> Iterator[Any]:

@@ -26,7 +26,7 @@ from dovetail.server.annotations import Reader, uses_pydantic
 from dovetail.server.blocks import BLOCKS, block_of, is_block, text_block
 from dovetail.server.expectations import explained
 from dovetail.server.media import Audio, File, Image
-from dovetail.server.parameters import MISSING, name_of, returned_by
+from dovetail.server.parameters import MISSING, name_of, namespace_of, returned_by
 from dovetail.server.schemas import Schemas, schema_for, sealed
 from dovetail.server.standins import adapter, hook, is_pydantic
 from dovetail.wire import DEFAULT_LIMITS, CallToolResult, Limits, TextContent
@@ -91,13 +91,13 @@ class Returns:
             return cls(_checked(_schema_check(raw, limits)), raw)
         annotation = _awaited(returned_by(function))
         try:
-            return cls.as_annotated(annotation)
+            return cls.as_annotated(annotation, namespace_of(function))
         except DefinitionError as error:
             raise DefinitionError(f"{name_of(function)}: its return annotation: {error}") from None
 
     @classmethod
-    def as_annotated(cls, annotation: Any) -> "Returns":
-        """Compile from a type.
+    def as_annotated(cls, annotation: Any, namespace: Mapping[str, Any] | None = None) -> "Returns":
+        """Compile from a type; names in strings that it leads to are looked up in `namespace`, too.
 
         Raises:
             DefinitionError: It has no JSON Schema.
@@ -106,10 +106,10 @@ class Returns:
             raise DefinitionError("a result is one value, not a stream; report progress instead")
         if _is_free(annotation):
             return cls(convert_any)
-        if uses_pydantic(annotation):
+        reader = Reader(namespace)
+        if uses_pydantic(annotation, reader):
             schema = msgspec.json.encode(schema_for(annotation, output=True))
             return cls(_by_pydantic(annotation, _schema_check(schema, DEFAULT_LIMITS)), schema)
-        reader = Reader()
         read = reader.read(annotation)
         described = Schemas([read], reader.choices, output=True)
         schema_dict = sealed(described.roots[0], described.defs)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Optional, Union, get_args, get_origi
 
 import msgspec
 
-from dovetail.errors import DefinitionError, InvalidArguments, quote
+from dovetail.errors import DefinitionError, InvalidArguments, InvalidSchema, quote
 from dovetail.server.annotations import Reader
 from dovetail.server.arguments import Typed, Values, Verbatim
 from dovetail.server.docstrings import Docstring, parse_docstring
@@ -106,6 +106,8 @@ class Signature:
         self.function = function
         self.is_async = is_async(function)
         self.docstring = parse_docstring(doc_of(function))
+        self.parameters = ()
+        self.injected = ()
 
     def __repr__(self) -> str:
         names = [*(item.name for item in self.parameters), *(item.name for item in self.injected)]
@@ -194,7 +196,9 @@ class Signature:
     def _verbatim(self, raw: bytes, given: list[Declared], *, repair: bool, limits: Limits) -> Verbatim:
         reader = Verbatim(raw, repair=repair, limits=limits)
         self.input_schema = raw
-        self.schema = msgspec.json.decode(raw)
+        self.schema = reader.schema
+        if self.schema.get("type") != "object":
+            raise InvalidSchema(f"{name_of(self.function)}: an input schema has `type: object` at its root (Tools)")
         properties = self.schema.get("properties", {})
         required = self.schema.get("required", ())
         for item in given:
