@@ -4,10 +4,10 @@
 """
 
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -206,6 +206,12 @@ class Context:
 
     # Asking. The rules stand in `asking`; what is asked where, in `core.asks`.
 
+    @overload
+    def elicit(self, message: str, schema: type[T], *, key: str | None = None) -> "Asking[Elicited[T]]": ...
+
+    @overload
+    def elicit(self, message: str, schema: Any = None, *, key: str | None = None) -> "Asking[Elicited[Any]]": ...
+
     def elicit(self, message: str, schema: Any = None, *, key: str | None = None) -> "Asking[Elicited[Any]]":
         """Ask the user to fill in a form: `answer = await ctx.elicit("Which branch?", Branch)`.
 
@@ -270,7 +276,7 @@ class Context:
 
         return ask_from_thread(self, question)
 
-    async def once(self, name: str, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
+    async def once(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
         """Run a side effect at most once in the life of this call, over all turns and workers; return its result.
 
         Args:
@@ -284,8 +290,7 @@ class Context:
         """
         from dovetail.server.once import once
 
-        result: T = await once(self, name, function, args)
-        return result
+        return await once(self, name, function, args)
 
     async def read_resource(self, uri: str) -> "ReadResourceResult":
         """Read a resource of this server.

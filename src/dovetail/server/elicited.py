@@ -33,10 +33,13 @@ class Elicited(Generic[T]):
 
     __slots__ = ("action", "value")
 
+    value: T
+
     def __init__(self, action: str, value: T | None) -> None:
         """Made from a client's answer."""
         self.action = action
-        self.value = value
+        # Typed as what was asked for, since who has looked at `accepted` knows that it is there.
+        self.value = value  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"<Elicited {self.action}>"

@@ -26,7 +26,7 @@ from dovetail.core import (
     without_values,
     write_state,
 )
-from dovetail.errors import Disconnected, DovetailError, InternalError, InvalidParams, Refusal
+from dovetail.errors import Disconnected, DovetailError, InternalError, InvalidParams, LimitExceeded, Refusal
 from dovetail.server.context import Context, Stop
 from dovetail.server.gates import Meter
 from dovetail.server.notices import Hub
@@ -255,6 +255,11 @@ class Runtime:
         context = turn.context
         try:
             frame = await self._questions(turn)
+        except LimitExceeded as failure:
+            # "A state over the limit is never issued: the error names the ask." (asking, Size)
+            asks = ", ".join(turn.ledger.pending if turn.ledger is not None else ())
+            named = LimitExceeded(f"{failure.message}; asked by {asks}", limit=failure.limit)
+            await context.outlet.finish(error_frame(context.call.id, named), named)
         except DovetailError as failure:
             frame, error = self.outcome(failure, context)
             await context.outlet.finish(frame, error)
