@@ -344,6 +344,25 @@ def test_a_parameter_that_a_verbatim_schema_does_not_require_needs_a_default() -
         Signature.of(f, input_schema=VERBATIM)
 
 
+@pytest.mark.parametrize("raw", [b"nope", b"[]", b"3", b'"x"'])
+def test_a_verbatim_schema_takes_objects_only(raw: bytes) -> None:
+    with pytest.raises(InvalidArguments) as caught:
+        Signature.of(lambda **rest: None, input_schema={"type": "object"}).decode(raw)
+    assert caught.value.path == "$"
+
+
+def test_a_verbatim_schema_reads_texts_too() -> None:
+    signature = Signature.of(lambda **rest: rest, input_schema=VERBATIM)
+    for _ in range(2):
+        assert signature.call(signature.decode_texts({"a": "5"}), {}) == {"a": 5}
+
+
+@pytest.mark.parametrize("schema", [{"type": "array"}, {}, b"true"])
+def test_a_verbatim_input_schema_is_about_an_object(schema: Any) -> None:
+    with pytest.raises(InvalidSchema):
+        Signature.of(lambda **rest: None, input_schema=schema)
+
+
 def test_a_verbatim_schema_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidSchema):
         Signature.of(lambda: None, input_schema={"type": "strange"})

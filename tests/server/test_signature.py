@@ -276,6 +276,14 @@ def test_a_header_is_declared_and_its_rules_are_kept() -> None:
             Signature.of(bad)
 
 
+@pytest.mark.req("S-27")
+def test_a_secret_is_never_mirrored_into_a_header() -> None:
+    def f(api_key: Annotated[str, Header("Key")]) -> None: ...
+
+    with pytest.raises(DefinitionError, match="'api_key' looks like a secret"):
+        Signature.of(f)
+
+
 def test_completions_are_found() -> None:
     marker = Complete(["a", "b"])
 

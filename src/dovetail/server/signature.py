@@ -188,10 +188,15 @@ class Signature:
         root["additionalProperties"] = False
         self.schema = sealed(root, defs)
         self.input_schema = msgspec.json.encode(self.schema)
-        if any(parameter.header is not None for parameter in self.parameters):
-            from dovetail.wire import param_headers
+        mirrored = [parameter.name for parameter in self.parameters if parameter.header is not None]
+        if mirrored:
+            from dovetail.wire import looks_secret, param_headers
 
             param_headers(self.schema)
+            for name in filter(looks_secret, mirrored):
+                # "Server developers SHOULD NOT mark sensitive parameters (passwords, API keys, tokens, PII) with
+                # x-mcp-header, as header values are visible to network intermediaries." (2026-07-28, x-mcp-header)
+                raise DefinitionError(f"{name_of(self.function)}: {name!r} looks like a secret: no Header for it")
 
     def _verbatim(self, raw: bytes, given: list[Declared], *, repair: bool, limits: Limits) -> Verbatim:
         reader = Verbatim(raw, repair=repair, limits=limits)
