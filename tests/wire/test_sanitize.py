@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dovetail.wire.sanitize import sanitize
+from dovetail.wire.sanitize import sanitize_text
 
 HOSTILE = {
     "red": ("\x1b[31mred\x1b[0m", "red"),
@@ -72,13 +72,13 @@ KEPT = [
 @pytest.mark.req("S-29")
 @pytest.mark.parametrize(("text", "shown"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_what_is_not_seen_is_removed(text: str, shown: str) -> None:
-    assert sanitize(text) == shown
+    assert sanitize_text(text) == shown
 
 
 @pytest.mark.req("S-29")
 @pytest.mark.parametrize("text", KEPT)
 def test_what_people_write_stays(text: str) -> None:
-    assert sanitize(text) == text
+    assert sanitize_text(text) == text
 
 
 @pytest.mark.req("S-29")
@@ -89,12 +89,12 @@ def test_every_invisible_character_of_unicode_is_removed_between_letters() -> No
         kind = unicodedata.category(character)
         selector = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
         if (kind in ("Cc", "Cs", "Zl", "Zp") and character not in "\t\n") or selector:
-            left += [code] if character in sanitize(f"a{character}b") else []
+            left += [code] if character in sanitize_text(f"a{character}b") else []
         elif kind == "Cf":
             # some format characters are seen: signs of Arabic numbers, Kaithi, Egyptian quadrats
             seen = range(0x600, 0x606), (0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD), range(0x13430, 0x13456)
             if not any(code in some for some in seen):
-                left += [code] if character in sanitize(f"a{character}b") else []
+                left += [code] if character in sanitize_text(f"a{character}b") else []
     assert [hex(code) for code in left] == []
 
 
@@ -106,8 +106,8 @@ everything = st.text(
 @pytest.mark.req("S-29")
 @given(everything)
 def test_a_second_pass_changes_nothing_and_nothing_is_added(text: str) -> None:
-    shown = sanitize(text)
-    assert sanitize(shown) == shown
+    shown = sanitize_text(text)
+    assert sanitize_text(shown) == shown
     rest = iter(text)
     assert all(character in rest for character in shown)
     assert not any(c in shown for c in "\x1b\x9b\x9d\x00\b\x7f\u202e\u200b\ufeff\U000e0041")
@@ -121,7 +121,7 @@ def test_a_second_pass_changes_nothing_and_nothing_is_added(text: str) -> None:
     )
 )
 def test_letters_numbers_and_punctuation_are_never_touched(text: str) -> None:
-    assert sanitize(text) == text
+    assert sanitize_text(text) == text
 
 
 SIZE = 200_000
@@ -148,5 +148,5 @@ WORST += ["a\ufe0f\u200dé", "\x1b]" + "a" * 4095, "\x1b[" + "0" * 255, "\x1b ",
 def test_the_worst_text_takes_linear_time(unit: str) -> None:
     text = unit * (SIZE // len(unit))
     start = time.perf_counter()
-    sanitize(text)
+    sanitize_text(text)
     assert time.perf_counter() - start < 1

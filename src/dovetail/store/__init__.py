@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from dovetail.store.keys import FileKeys as FileKeys
     from dovetail.store.keys import FixedKeys as FixedKeys
     from dovetail.store.memory import MemoryStores as MemoryStores
+    from dovetail.store.paths import open_beneath as open_beneath
+    from dovetail.store.paths import safe_join as safe_join
     from dovetail.store.sqlite import SqliteStores as SqliteStores
 
 __getattr__, __dir__, __all__ = lazy(
@@ -17,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy(
         "handles": "Handles",
         "keys": "FileKeys FixedKeys",
         "memory": "MemoryStores",
+        "paths": "open_beneath safe_join",
         "sqlite": "SqliteStores",
     },
 )

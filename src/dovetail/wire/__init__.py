@@ -166,6 +166,7 @@ if TYPE_CHECKING:
     from dovetail.wire.sampling import ModelPreferences as ModelPreferences
     from dovetail.wire.sampling import SamplingMessage as SamplingMessage
     from dovetail.wire.sampling import ToolChoice as ToolChoice
+    from dovetail.wire.sanitize import sanitize_text as sanitize_text
     from dovetail.wire.schema import DIALECTS as DIALECTS
     from dovetail.wire.schema import Validator as Validator
     from dovetail.wire.schema import compile_schema as compile_schema
@@ -245,6 +246,7 @@ __getattr__, __dir__, __all__ = lazy(
         "sampling": (
             "CreateMessageRequestParams CreateMessageResult ModelHint ModelPreferences SamplingMessage ToolChoice"
         ),
+        "sanitize": "sanitize_text",
         "schema": "DIALECTS Validator compile_schema",
         "strict": "check",
         "subscriptions": "SubscriptionFilter SubscriptionsListenRequestParams SubscriptionsListenResult",

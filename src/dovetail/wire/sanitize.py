@@ -47,7 +47,7 @@ _INVISIBLE: Final = re.compile(
 )
 
 
-def sanitize(text: str) -> str:
+def sanitize_text(text: str) -> str:
     """Return a text without anything that is read and not seen.
 
     Args:
