@@ -515,7 +515,7 @@ async def _gathers(ctx: Context, events: list[str]) -> str:
 
 
 async def _gathers_exceptions(ctx: Context, events: list[str]) -> str:
-    answers: list[Any] = await asyncio.gather(ctx.elicit("?", int), ctx.elicit("??", int), return_exceptions=True)
+    answers: Any = await asyncio.gather(ctx.elicit("?", int), ctx.elicit("??", int), return_exceptions=True)
     return "swallowed" if isinstance(answers[0], BaseException) else str(answers[0].value)
 
 
