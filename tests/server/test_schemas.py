@@ -240,7 +240,9 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "schema"), TABLE, ids=[repr(annotation)[:60] for annotation, _ in TABLE])
+@pytest.mark.parametrize(
+    ("annotation", "schema"), TABLE, ids=[repr(annotation)[:60].partition(" at 0x")[0] for annotation, _ in TABLE]
+)
 def test_an_annotation_becomes_its_schema(annotation: Any, schema: dict[str, Any]) -> None:
     assert schema_for(annotation) == schema
 
