@@ -320,7 +320,7 @@ def test_a_schema_that_contains_itself_is_refused() -> None:
         {"$ref": 5},
         {"$id": 5},
         {"$id": "http://[x"},
-        {"$ref": "http://[x"},
+        {"$ref": "http://[x#a"},
         b"{",
         b"5",
         b'{"a":1,"a":2}',
@@ -486,6 +486,51 @@ COMPLAINTS: list[tuple[Any, str, str]] = [
 @pytest.mark.parametrize(("value", "path", "expected"), COMPLAINTS)
 def test_an_error_names_the_place_and_what_was_expected(value: Any, path: str, expected: str) -> None:
     assert complaint(OBJECT, value) == (path, expected)
+
+
+RARE: list[tuple[Any, Any, tuple[str, str]]] = [
+    ({"contains": {"const": 1}, "minContains": 0, "maxContains": 1}, [1, 1], ("$", "expected to fit the schema")),
+    ({"not": {"$ref": "#/$defs/a"}, "$defs": {"a": {}}}, 1, ("$", "expected to fit the schema")),
+    ({"$ref": "#/$defs/a%20b", "$defs": {"a b": {"type": "null"}}}, 1, ("$", "expected to fit the schema")),
+    (
+        {"additionalProperties": {"type": "null"}, "properties": {"a": True}},
+        {"a": 1, "b": 1},
+        ("$.b", "expected null, got integer"),
+    ),
+    ({"items": {"enum": [1]}, "prefixItems": [True]}, [1, 1, 2], ("$[2]", "expected one of [1]")),
+    ({"prefixItems": [True, {"type": "null"}]}, [1, 1, 2], ("$[1]", "expected null, got integer")),
+    ({"prefixItems": [True], "unevaluatedItems": False}, [1, 2], ("$", "expected to fit the schema")),
+    ({"anyOf": [False, {"const": 1}]}, 2, ("$", "expected exactly 1")),
+    ({"anyOf": [{"const": 1}, {"const": 2}]}, 3, ("$", "expected to fit one of 2 alternatives")),
+    ({"oneOf": [{"const": 1}, {"enum": [1]}]}, 1, ("$", "expected to fit exactly one of 2 alternatives")),
+    (
+        {"$schema": DRAFT_7, "items": [{"type": "null"}], "additionalItems": False},
+        [None, 1],
+        ("$[1]", "expected nothing here"),
+    ),
+    (
+        {"additionalProperties": {"type": "null"}, "allOf": [{"required": ["z"]}]},
+        {"b": None},
+        ("$", "expected the property 'z'"),
+    ),
+    (
+        {
+            "$ref": "#/$defs/0",
+            "$defs": {**{str(n): {"$ref": f"#/$defs/{n + 1}"} for n in range(300)}, "300": {"type": "null"}},
+        },
+        1,
+        ("$", "expected to fit the schema"),
+    ),
+    ({"type": ["string", "null"]}, 1.5, ("$", "expected string or null, got number")),
+    ({"if": {"type": "integer"}, "then": {"minimum": 5}}, 1, ("$", "expected to fit the schema")),
+    ({"dependentRequired": {"a": ["b"]}}, {"a": 1}, ("$", 'expected the properties that others require: {"a":["b"]}')),
+    ({"patternProperties": {"^x": {}}, "additionalProperties": False}, {"y": 1}, ("$", "expected to fit the schema")),
+]
+
+
+@pytest.mark.parametrize(("schema", "value", "said"), RARE)
+def test_an_error_of_a_rare_kind_is_right_if_general(schema: Any, value: Any, said: tuple[str, str]) -> None:
+    assert complaint(schema, value) == said
 
 
 @pytest.mark.req("S-09")

@@ -2,7 +2,7 @@
 
 import time
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
@@ -285,6 +285,12 @@ def test_bounds_are_exact() -> None:
     assert most.match("1/" * MOST_VARIABLES) is not None
 
 
+def test_a_query_of_thousands_of_values_does_not_fit() -> None:
+    template = Template("s://q{?a*}")
+    assert template.match("s://q?a=1" + "&a=1" * 1000) == {"a": ",".join("1" * 1001)}
+    assert template.match("s://q?a=1" + "&a=1" * 1001) is None
+
+
 def test_a_template_shows_itself_and_its_variables() -> None:
     template = Template("f://{a}/{+b}{?a,c.d}")
     assert template.variables == ("a", "b", "c.d")
@@ -358,6 +364,12 @@ def test_what_is_expanded_is_matched_again(a: str, b: str, path: str, q: str | N
         template = Template(text)
         expected = {name: value for name in template.variables if (value := values[name]) is not None}
         assert template.match(template.expand(values)) == expected
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=20))
+def test_decoding_is_that_of_the_standard_library(value: str) -> None:
+    raw = quote(value, safe="\\éx").replace("/", "%2F").replace("?", "%3F")
+    assert Template("{a}").match(raw) == {"a": unquote(raw, errors="strict")}
 
 
 @given(st.lists(st.sampled_from(["a", "b", "/", "ab", "{S}", "{R}"]), max_size=7), st.text(alphabet="ab/", max_size=12))

@@ -48,7 +48,7 @@ class Validator:
         self.schema = schema
         self.dialect = dialect
         self.is_valid = compiled.is_valid
-        self._map: jsonschema_rs.ValidatorMap | dict[str, jsonschema_rs.Validator] | None = None
+        self._map: jsonschema_rs.ValidatorMap | None = None
 
     def __repr__(self) -> str:
         return f"<Validator of {self.dialect}>"
@@ -74,10 +74,7 @@ class Validator:
             import jsonschema_rs
 
             schema = {"$schema": self.dialect, **self.schema} if isinstance(self.schema, dict) else self.schema
-            try:
-                self._map = jsonschema_rs.validator_map_for(schema, retriever=_refuse, pattern_options=_patterns())
-            except ValueError:  # data that looks like a schema and is none; the explanation stays general
-                self._map = {}
+            self._map = jsonschema_rs.validator_map_for(schema, retriever=_refuse, pattern_options=_patterns())
         part = self._map.get(pointer)
         return part is None or part.is_valid(value)
 

@@ -79,10 +79,8 @@ def explain(root: Any, value: Any, fits: Fits, fits_keyword: FitsKeyword) -> tup
 def _at(spot: _Spot, fits_keyword: FitsKeyword) -> str | None:
     """Say what does not fit right here, in the order in which a reader would want to know."""
     schema, value = spot.schema, spot.value
-    if schema is False:
+    if not isinstance(schema, dict):  # of the two booleans, one fits everything
         return "expected nothing here"
-    if not isinstance(schema, dict):
-        return None
     types = _types(schema)
     if types and not any(_is(value, name) for name in types):
         return f"expected {' or '.join(types)}, got {_kind(value)}"
@@ -112,8 +110,6 @@ def _at_object(schema: dict[str, Any], value: dict[str, Any]) -> str | None:
 def _below(spot: _Spot, root: Any) -> Iterable[_Spot]:
     """Yield the subschemas that must fit, with what they look at."""
     schema, value = spot.schema, spot.value
-    if not isinstance(schema, dict):
-        return
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/"):
         yield from _referred(reference, root, spot)
@@ -180,9 +176,7 @@ def _may_fit(schema: Any, root: Any, value: Any) -> bool:
     return True
 
 
-def _alternatives(schema: Any) -> str | None:
-    if not isinstance(schema, dict):
-        return None
+def _alternatives(schema: Mapping[str, Any]) -> str | None:
     for keyword, text in (("anyOf", "one of"), ("oneOf", "exactly one of")):
         items = schema.get(keyword)
         if isinstance(items, list):
