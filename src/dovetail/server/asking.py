@@ -152,7 +152,7 @@ async def _pull(context: Context, site: str, method: str, params: bytes, read: C
     if value is not None:
         return read(value)
     waiter: asyncio.Future[bytes] = turn.loop.create_future()
-    turn.waiters.append(waiter)
+    turn.wait_for(waiter)
     if first:
         turn.loop.call_soon(_end_with_questions, turn)
     turn.pause()
@@ -181,7 +181,7 @@ async def _push(context: Context, method: str, params: bytes, read: Callable[[by
     _count_round(context, turn)
     waiter: asyncio.Future[bytes] = turn.loop.create_future()
     identifier, frame = session.endpoint.ask(method, params, waiter)
-    turn.waiters.append(waiter)
+    turn.wait_for(waiter)
     turn.pause()
     try:
         await context.outlet.send(frame)
@@ -191,7 +191,7 @@ async def _push(context: Context, method: str, params: bytes, read: Callable[[by
         raise
     finally:
         turn.unpause()
-        turn.waiters.remove(waiter)
+        turn.forget(waiter)
     try:
         return read(raw)
     except (msgspec.MsgspecError, DovetailError):

@@ -114,8 +114,10 @@ def _typed_form(annotation: Any) -> Form:
 
 
 def _as(content: Any, annotation: Any) -> Any:
-    validate = getattr(annotation, "model_validate", None)
-    return validate(content) if validate is not None else msgspec.convert(content, annotation, strict=True)
+    from dovetail.server.annotations import Reader
+    from dovetail.server.standins import convert
+
+    return convert(content, Reader().read(annotation))
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:

@@ -50,41 +50,25 @@ def resume(steps: Coroutine[Any, Any, T], signal: Any) -> Generator[Any, Any, T]
 class Turn:
     """A call whose handler waits for something."""
 
-    __slots__ = (
-        "_grace",
-        "_limit",
-        "_paused",
-        "_rest",
-        "_started",
-        "_timer",
-        "context",
-        "finishing",
-        "ledger",
-        "loop",
-        "over",
-        "rounds",
-        "stop",
-        "task",
-        "waiters",
-    )
+    # Kept by the class until set: most turns need none of these.
+    task: "asyncio.Task[Any] | None" = None
+    stop: Stop | None = None
+    over = False
+    ledger: "AskLedger | None" = None
+    waiters: "tuple[asyncio.Future[bytes], ...]" = ()
+    finishing: "asyncio.Task[None] | None" = None
+    rounds = 0
+    _timer: asyncio.TimerHandle | None = None
+    _grace: asyncio.TimerHandle | None = None
+    _limit: float | None = None
+    _rest = 0.0
+    _started = 0.0
+    _paused = 0
 
     def __init__(self, context: Context, loop: asyncio.AbstractEventLoop) -> None:
         """Made when it is first needed: at the first suspension, the first question, or a retry with answers."""
         self.context = context
         self.loop = loop
-        self.task: asyncio.Task[Any] | None = None
-        self.stop: Stop | None = None
-        self.over = False
-        self.ledger: AskLedger | None = None
-        self.waiters: list[asyncio.Future[bytes]] = []
-        self.finishing: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._grace: asyncio.TimerHandle | None = None
-        self._limit: float | None = None
-        self._rest = 0.0
-        self._started = 0.0
-        self._paused = 0
-        self.rounds = 0
 
     def __repr__(self) -> str:
         state = self.stop.value if self.stop else "over" if self.over else "running"
@@ -158,14 +142,35 @@ class Turn:
             "A handler of %s has not finished %g s after its turn ended", self.context.call.method, GRACE_SECONDS
         )
 
+    def wait_for(self, waiter: "asyncio.Future[bytes]") -> None:
+        """Note that somebody waits for an answer: when the turn ends, nobody does any longer."""
+        self.waiters = (*self.waiters, waiter)
+
+    def forget(self, waiter: "asyncio.Future[bytes]") -> None:
+        """Note that the answer came."""
+        self.waiters = tuple(other for other in self.waiters if other is not waiter)
+
     def close(self) -> None:
         """Release timers; the handler is done."""
         self.over = True
-        for timer in (self._timer, self._grace):
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._grace is not None:
+            self._grace.cancel()
         for waiter in self.waiters:
             waiter.cancel()
+
+
+class _Ended(Turn):
+    """The turn of every call that is over: what still runs on its behalf is heard no more."""
+
+    over = True
+
+    def __init__(self) -> None:
+        pass
+
+
+ENDED = _Ended()
 
 
 def turn_of(context: Context) -> Turn:
@@ -195,6 +200,7 @@ async def run_call(runtime: "Runtime", context: Context) -> None:
         CURRENT.reset(token)
     if context.turn is not None:
         context.turn.close()
+    context.turn = ENDED
     await context.outlet.finish(frame, error)
 
 
@@ -219,6 +225,8 @@ async def _suspended(runtime: "Runtime", context: Context, steps: Coroutine[Any,
     if turn.stop is not None:
         await _after_stop(turn, task, failure)
         return
+    # Nobody ended it, so nobody asks it any more: the two let go of each other, and no cycle is left to collect.
+    context.turn = ENDED
     if failure is None:
         frame, error = runtime.success(result, context)
     else:
