@@ -200,12 +200,12 @@ def test_a_line_without_end_is_held_no_longer_than_the_limit() -> None:
 
 def test_a_large_event_in_small_pieces_takes_linear_time() -> None:
     parser = Parser()
-    start = time.perf_counter()
+    start = time.process_time()
     for piece in [b"data: ", *[b"x" * 100] * 40_000]:
         parser.feed(piece)
     (event,) = parser.feed(b"\n\n")
     assert len(event.data) == 4_000_000
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_the_state_of_a_parser_can_be_read() -> None:

@@ -147,6 +147,6 @@ WORST += ["a\ufe0f\u200dé", "\x1b]" + "a" * 4095, "\x1b[" + "0" * 255, "\x1b ",
 @pytest.mark.parametrize("unit", WORST)
 def test_the_worst_text_takes_linear_time(unit: str) -> None:
     text = unit * (SIZE // len(unit))
-    start = time.perf_counter()
+    start = time.process_time()
     sanitize_text(text)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1

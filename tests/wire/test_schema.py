@@ -264,10 +264,10 @@ def branching(levels: int) -> dict[str, Any]:
 def test_a_schema_that_would_cost_too_much_is_refused_at_once(bomb: Any) -> None:
     best = 1.0
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         with pytest.raises(InvalidSchema):
             compile_schema(bomb)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     assert best < 0.1
 
 
@@ -282,10 +282,10 @@ def test_the_largest_schemas_that_pass_compile_in_time() -> None:
         {"$ref": "#"},
         {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
     ):
-        start = time.perf_counter()
+        start = time.process_time()
         validator = compile_schema(schema)
         validator.is_valid({"a": 1})
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1
 
 
 def test_looks_are_counted_along_one_value_and_not_over_all_properties() -> None:
@@ -355,9 +355,9 @@ CATASTROPHIC = [
 def test_a_catastrophic_pattern_is_harmless(pattern: str) -> None:
     validator = compile_schema({"pattern": pattern})
     for text in ("a" * 30 + "!", "a" * 5_000 + "!", "a " * 5_000 + "\n", "a" * 100_000 + "!"):
-        start = time.perf_counter()
+        start = time.process_time()
         validator.is_valid(text)
-        assert time.perf_counter() - start < 0.2
+        assert time.process_time() - start < 0.2
 
 
 def tree(keyword: str) -> dict[str, Any]:
@@ -377,19 +377,19 @@ def test_a_recursive_choice_with_a_deep_wrong_value_is_harmless(keyword: str) ->
     value: dict[str, Any] = {"kind": "none", "children": []}
     for _ in range(60):
         value = {"children": [value], "kind": "none"}
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InvalidArguments):
         validator.check(value)
-    assert time.perf_counter() - start < 0.2
+    assert time.process_time() - start < 0.2
 
 
 @pytest.mark.parametrize("schema", [{"uniqueItems": True}, {"items": {"type": "integer"}}, {"contains": {"const": 1}}])
 def test_a_long_list_is_checked_in_time(schema: Any) -> None:
     validator = compile_schema(schema)
     value = [{"a": n} for n in range(50_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     validator.is_valid(value)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_value_that_is_no_json_does_not_fit() -> None:

@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 import time
+import timeit
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jiter import from_json
 
 from dovetail.errors import LimitExceeded, MalformedJSON, Refusal
 from dovetail.wire.limits import DEFAULT_LIMITS, Limits
@@ -286,17 +289,17 @@ BOMBS = {
 def test_a_bomb_is_refused_in_milliseconds(bomb: bytes) -> None:
     best = 1.0
     for _ in range(3):  # the machine may be busy; the bomb is not
-        start = time.perf_counter()
+        start = time.process_time()
         assert refused(bomb).code in {-32700, -32600}
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     assert best < 0.05
 
 
 def test_a_ten_megabyte_string_is_checked_in_milliseconds() -> None:
     data = b'"' + b"a" * 10_000_000 + b'"'
-    start = time.perf_counter()
+    start = time.process_time()
     check(data)
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
 
 
 _MEMORY_PROBE = """
@@ -363,12 +366,9 @@ def test_a_changed_byte_is_refused_or_read_alike(value: Any, place: int, byte: i
     test_what_passes_is_read_alike_by_other_parsers.hypothesis.inner_test(bytes(data))  # type: ignore[attr-defined]
 
 
-def test_the_strict_pass_costs_little() -> None:
-    count = 2_000
-    best = 1.0
-    for _ in range(10):
-        start = time.perf_counter()
-        for _ in range(count):
-            check(CALL)
-        best = min(best, (time.perf_counter() - start) / count)
-    assert best < 8e-6  # 2 us on a quiet machine; the bench holds it to 2.2
+def test_the_strict_pass_costs_little_more_than_the_parse() -> None:
+    def seconds(run: Callable[[], object]) -> float:
+        return min(timeit.repeat(run, timer=time.process_time, number=2_000, repeat=10))
+
+    parse = seconds(lambda: from_json(CALL, catch_duplicate_keys=True, cache_mode="keys", allow_inf_nan=False))
+    assert seconds(lambda: check(CALL)) < 2.5 * parse  # 1.6 on a quiet machine: 2.1 us against 1.3

@@ -342,9 +342,9 @@ def test_the_longest_uri_and_the_worst_template_take_milliseconds(template: str)
     for uri in HOSTILE_URIS:
         best = 1.0
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             matcher.match(uri)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         assert best < 0.01, uri[:20]
 
 
