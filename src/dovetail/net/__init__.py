@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dovetail.net.serve import serve as serve
     from dovetail.net.serve import serve_workers as serve_workers
     from dovetail.net.stdio import open_stdio as open_stdio
+    from dovetail.net.uvicorn_protocol import HttpSite as HttpSite
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
@@ -25,5 +26,6 @@ __getattr__, __dir__, __all__ = lazy(
         "memory": "memory_pair",
         "serve": "ServeOptions serve serve_workers",
         "stdio": "open_stdio",
+        "uvicorn_protocol": "HttpSite",
     },
 )

@@ -1,0 +1,153 @@
+"""uvicorn's server, taught to leave well: the application is told first, streams end by themselves, waiting is bounded.
+
+Order of an end: no new connections; the application's `drain()`, so that listen streams finish with their result;
+connections close when their response is complete; what is left after the patience is cancelled and aborted; then the
+lifespan ends. A second signal ends the patience.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+
+from dovetail.net.uvicorn_protocol import HttpSite
+
+INTERRUPT_SECONDS: Final = 1.5
+"""How long Ctrl-C waits: somebody sits in front of it (R-42)."""
+
+LIFESPAN_SECONDS: Final = 10.0
+_TICK: Final = 1.0
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def configuration(app: Any, site: HttpSite) -> uvicorn.Config:
+    """Return a uvicorn configuration without what costs time or tells strangers something."""
+    return uvicorn.Config(
+        app,
+        http=site,  # type: ignore[arg-type]  # anything that makes a protocol will do
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+    )
+
+
+class DrainingServer(uvicorn.Server):
+    """One process that serves one application."""
+
+    def __init__(
+        self,
+        app: Any,
+        site: HttpSite,
+        *,
+        drain_seconds: float,
+        on_started: Callable[[], None] | None = None,
+    ) -> None:
+        """Prepare to serve.
+
+        Args:
+            app: The ASGI application; its `drain()`, if it has one, is called when the end begins.
+            site: Makes the connections.
+            drain_seconds: How long requests under way may take to finish.
+            on_started: Called once requests are taken.
+        """
+        super().__init__(configuration(app, site))
+        self._application = app
+        self._site = site
+        self._patience = drain_seconds
+        self._on_started = on_started
+        self._news = asyncio.Event()
+        site.on_empty = self._news.set
+
+    def __repr__(self) -> str:
+        state = "stopping" if self.should_exit else "serving" if self.started else "new"
+        return f"<DrainingServer {state}, {self._site!r}>"
+
+    def stop(self, patience: float | None = None) -> None:
+        """Begin the end; a second call does not wait for anybody."""
+        if self.should_exit:
+            self.force_exit = True
+        elif patience is not None:
+            self._patience = min(self._patience, patience)
+        self.should_exit = True
+        self._news.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Take SIGINT and SIGTERM as a wish to stop; neither is raised again, for who left well was not killed."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+
+        def take(number: int, frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(self.stop, INTERRUPT_SECONDS if number == signal.SIGINT else None)
+
+        before = {number: signal.signal(number, take) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin the lifespan, then listen."""
+        await super().startup(sockets)
+        await self.on_tick(0)
+        if self._on_started is not None:
+            self._on_started()
+
+    async def main_loop(self) -> None:
+        """Serve until told to stop; once a second the date is written anew."""
+        while not await self.on_tick(0):
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK):
+                    await self._news.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, in the order that the module describes."""
+        for server in self.servers:
+            server.close()
+        for bound in sockets or ():
+            bound.close()
+        drain = getattr(self._application, "drain", None)
+        if drain is not None:
+            done = drain()
+            if inspect.isawaitable(done):
+                await done
+        for connection in tuple(self._site.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await self._emptied()
+        await self._end_all()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LIFESPAN_SECONDS):
+                await self.lifespan.shutdown()
+
+    async def _emptied(self) -> None:
+        while self._site.connections and not self.force_exit:
+            self._news.clear()
+            await self._news.wait()
+        tasks = [] if self.force_exit else list(self.server_state.tasks)
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _end_all(self) -> None:
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        self._site.abort_all()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_TICK)
