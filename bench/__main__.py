@@ -32,8 +32,9 @@ Each peer in the fastest mode that its documentation names: stateless HTTP with 
 `json_response=True`; sessions where the row is about sessions) under uvicorn with uvloop and httptools, no access log.
 The floor is a bare ASGI program under plain uvicorn, or a bare asyncio program on pipes, that decodes, adds and encodes
 the same bytes, and checks nothing. HTTP rows count the server's processor time for each request (user and system), as
-throughput drifts on small machines; the load comes from a process of its own. A ratio is the median of the ratios of
-the rounds, so it need not be the ratio of the medians. Every answer is verified."""
+throughput drifts on small machines; the load comes from a process of its own. Each round of a row about calls starts
+its servers anew. A ratio is the median of the ratios of the rounds, so it need not be the ratio of the medians. Every
+shape of answer is verified in full before anything is timed, and every single answer by its id and its sum."""
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """Tools called over HTTP: processor time of the server for each request."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+import statistics
+from collections.abc import Callable
 
 from bench import calls
 from bench.driver import Driver, generator
@@ -12,6 +12,7 @@ from bench.table import Row, Target, interleave
 
 CONNECTIONS = 16
 _SECONDS = 1.0
+_WARM = 0.3
 _MARGIN = 1.5  # the generator must be able to do this many times the floor's rate
 RAISED = "raised: calls of one principal 200/s -> 10^9/s"
 
@@ -54,41 +55,39 @@ def sessions(plan: Plan) -> Row:
 
 def _measure(plan: Plan, row: Row, tool: str, mode: str, revision: str) -> Row:
     capacity: list[float] = []
-    with contextlib.ExitStack() as stack:
-        runs: dict[str, Callable[[], float]] = {}
-        for side in plan.those(row, "floor", "dovetail", "sdk", "fastmcp"):
-            try:
-                runs[side.name] = stack.enter_context(_ready(side, plan, tool, mode, revision, capacity))
-            except Unusable as reason:
-                row.notes.append(f"{side.name} left out: {reason}")
-        interleave(row, runs, plan.rounds)
+    runs: dict[str, Callable[[], float]] = {}
+    for side in plan.those(row, "floor", "dovetail", "sdk", "fastmcp"):
+
+        def measured(side: Side = side) -> float:
+            return _fresh(side, plan, tool, mode, revision, capacity)
+
+        try:
+            measured()
+        except Unusable as reason:
+            row.notes.append(f"{side.name} left out: {reason}")
+        else:
+            runs[side.name] = measured
+    capacity.clear()
+    interleave(row, runs, plan.rounds)
     floor = row.median("floor")
     if floor and capacity:
-        able = sorted(capacity)[len(capacity) // 2] * floor / 1e6
+        able = statistics.median(capacity) * floor / 1e6
         row.notes.append(f"the generator could do {able:.1f} times the floor's rate")
         if able < _MARGIN:
             row.void = f"the load generator reaches only {able:.2f} times the floor's rate"
     return row
 
 
-@contextlib.contextmanager
-def _ready(
-    side: Side, plan: Plan, tool: str, mode: str, revision: str, capacity: list[float]
-) -> Iterator[Callable[[], float]]:
-    """A side that runs, was verified and is warm; what it yields measures one round."""
+def _fresh(side: Side, plan: Plan, tool: str, mode: str, revision: str, capacity: list[float]) -> float:
+    """One round on a server of its own: verified, warmed up, measured."""
     if side.name == "floor":
         mode = "await" if tool == "add_later" else "plain"
     with http_server(side, mode) as server, generator() as driver:
         verify(server, tool, revision)
         sessions = [server.open_session() if revision == calls.STATEFUL else "" for _ in range(CONNECTIONS)]
         templates = [template(server.port, tool, revision, session) for session in sessions]
-
-        def measured() -> float:
-            return _round(server, driver, templates, _SECONDS * plan.scale, capacity if side.name == "floor" else [])
-
-        measured()
-        capacity.clear()
-        yield measured
+        _round(server, driver, templates, _WARM * plan.scale, [])
+        return _round(server, driver, templates, _SECONDS * plan.scale, capacity if side.name == "floor" else [])
 
 
 def _round(server: HttpServer, driver: Driver, templates: list[str], seconds: float, capacity: list[float]) -> float:

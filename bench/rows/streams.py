@@ -25,7 +25,10 @@ def idle(plan: Plan) -> list[Row]:
         f"{count:,} idle listen streams, each",
         "KiB",
         targets=[Target("at most 24 KiB", most=24)],
-        notes=["resident memory, measured once; 100 client addresses, so that no limit on one's streams is raised"],
+        notes=[
+            "resident memory of the server (not the kernel's), measured once",
+            "100 client addresses, so that no limit on one's streams is raised",
+        ],
     )
     broadcast = Row(
         "broadcast", f"a tool is added: all {count:,} heard of it", "ms", targets=[Target("at most 1 s", most=1000)]
