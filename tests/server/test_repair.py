@@ -192,7 +192,7 @@ def test_nesting_by_strings_beyond_the_limit_is_left_alone() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        ["[" * 100 + "1" + "]" * 100] * 20_000,
+        ["[" * 100 + "1" + "]" * 100] * 8_000,
         ["[[[[[[[[[["] * 100_000,
         ["1" * 100] * 20_000,
         [json.dumps(json.dumps([1]))] * 50_000,
