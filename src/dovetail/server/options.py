@@ -40,6 +40,7 @@ class Common(TypedDict, total=False):
     description: str
     """The docstring's text, when not given."""
     icons: list[Icon]
+    """For a client's user interface (2025-11-25 and later)."""
     meta: dict[str, Any]
     """`_meta`: keys with a prefix of yours."""
     scopes: Iterable[str]
@@ -60,6 +61,7 @@ class ToolOptions(Common, total=False):
     """Options of a tool."""
 
     annotations: ToolAnnotations
+    """Hints on what it does: read-only, destructive, idempotent (2025-03-26 and later)."""
     input_schema: Mapping[str, Any] | bytes
     """A JSON Schema, sent verbatim; arguments are validated against it and arrive as JSON values."""
     output_schema: Mapping[str, Any] | bytes | None
@@ -76,9 +78,13 @@ class ResourceOptions(Common, total=False):
     """Options of a resource, or a template."""
 
     mime_type: str
+    """What its contents are; found out from what is returned, when not given."""
     size: int
+    """Bytes, if known; not for a template."""
     annotations: Annotations
+    """For whom it is, and how important."""
     cache: Cache
+    """How long its contents may be reused (2026-07-28)."""
 
 
 class PromptOptions(Common, total=False):
@@ -89,13 +95,21 @@ class ServerOptions(TypedDict, total=False):
     """Options of a server."""
 
     version: str
+    """Of the server; `0.0.0`, when not given."""
     title: str
+    """For people (2025-06-18 and later)."""
     description: str
+    """For people (2025-11-25 and later)."""
     website_url: str
+    """Where people read about it (2025-11-25 and later)."""
     icons: list[Icon]
+    """For a client's user interface (2025-11-25 and later)."""
     instructions: str
+    """How a model should use the server."""
     lifespan: Lifespan
+    """What is opened when the server starts and closed when it ends; handlers see it as `ctx.lifespan`."""
     limits: Limits
+    """Limits on what a peer may send; see the page on security."""
     stores: "Stores"
     """Where sessions, events and claims are kept; memory, when not given."""
     rate: "str | Rate"
@@ -109,7 +123,9 @@ class ServerOptions(TypedDict, total=False):
     identify: Identify
     """From an ASGI scope and header fields to the principal."""
     allowed_hosts: Iterable[str]
+    """Names, besides the loopback ones, under which the server is reached over HTTP."""
     allowed_origins: Iterable[str]
+    """Origins of web pages that may use it."""
     audience: str
     """What sealed state is bound to; the name, when not given."""
     single_use: bool

@@ -44,10 +44,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     write_seconds: float = 30.0
     """How long a client may leave what was sent to it unread."""
     schema_bytes: int = 256 * KIB
+    """A schema, as JSON."""
     schema_depth: int = 64
+    """Nested arrays and objects of a schema."""
     schema_nodes: int = 5_000
+    """Subschemas of a schema."""
     schema_refs: int = 1_000
+    """References in a schema."""
     schema_pattern: int = 1_024
+    """Characters of a `pattern`."""
     in_flight: int = 100
     """Requests under way for one stdio peer; more are queued."""
     queued: int = 1_000
