@@ -7,7 +7,10 @@ lifespan ends. A second signal ends the patience.
 
 import asyncio
 import contextlib
+import errno
 import inspect
+import logging
+import os
 import signal
 import socket
 import threading
@@ -19,11 +22,15 @@ import uvicorn
 
 from dovetail.net.uvicorn_protocol import HttpSite
 
-INTERRUPT_SECONDS: Final = 1.5
+log = logging.getLogger("dovetail.net")
+
+INTERRUPT_SECONDS: Final = 1.0
 """How long Ctrl-C waits: somebody sits in front of it (R-42)."""
 
 LIFESPAN_SECONDS: Final = 10.0
 _TICK: Final = 1.0
+_COMPLAINT_SECONDS: Final = 10.0
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -66,6 +73,7 @@ class DrainingServer(uvicorn.Server):
         self._site = site
         self._patience = drain_seconds
         self._on_started = on_started
+        self._complain_at = 0.0
         self._news = asyncio.Event()
         site.on_empty = self._news.set
 
@@ -102,10 +110,20 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin the lifespan, then listen."""
+        asyncio.get_running_loop().set_exception_handler(self._loop_failed)
         await super().startup(sockets)
         await self.on_tick(0)
         if self._on_started is not None:
             self._on_started()
+
+    def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Out of descriptors, asyncio complains thousands of times a second; once is what its reader needs (R-37)."""
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in _EXHAUSTED:
+            loop.default_exception_handler(context)
+        elif loop.time() >= self._complain_at:
+            self._complain_at = loop.time() + _COMPLAINT_SECONDS
+            log.warning("New connections have to wait: %s", os.strerror(error.errno))
 
     async def main_loop(self) -> None:
         """Serve until told to stop; once a second the date is written anew."""
