@@ -21,7 +21,7 @@ help:
 	@echo "make check        style, types, the house's rules, banned calls, known-vulnerable dependencies"
 	@echo "make bench        ours, the peers and the bare floors, side by side -> bench/RESULTS.md"
 	@echo "make conformance  the official conformance suite, as a table"
-	@echo "make docs         check that the documents say what the code does"
+	@echo "make docs         write what the pages take from the code, and check the pages"
 	@echo "make nightly      the long forms: fuzzing, property tests, mutations of every guard"
 	@echo "make facts        derive tests/spec/facts.json from the official schemas"
 	@echo "make transcripts  write the golden conversations anew"
@@ -38,6 +38,7 @@ check: $(READY)
 	@$(BIN)/ruff check --quiet . && echo "ruff: clean"
 	@$(BIN)/ruff format --quiet --check . && echo "format: clean"
 	@$(BIN)/mypy src tests
+	@$(BIN)/python docs/weave.py --check && echo "pages: as the code says"
 	@$(BIN)/python -m pytest --no-header -q tests/test_architecture.py tests/test_banned.py tests/test_locks.py
 	@$(BIN)/python tests/audit.py constraints.txt requirements-peers.txt
 
@@ -48,6 +49,7 @@ conformance: $(READY) $(NPM)
 	@$(BIN)/python tests/conformance/run.py
 
 docs: $(READY)
+	@$(BIN)/python docs/weave.py
 	@$(BIN)/python -m pytest --no-header -q tests/docs
 
 nightly: $(READY) $(PEERS) $(NPM)
