@@ -1,6 +1,11 @@
 """The ask ledger: which question is which, which answers are kept, and when a handler is on known ground."""
 
+import json
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dovetail.core.asks import (
     KEEP_ABOVE,
@@ -83,6 +88,15 @@ def test_an_answer_is_never_given_to_another_question() -> None:
     assert [given.key for given in ledger.next_state(ROUNDS).given] == ["a"]
 
 
+def test_later_answers_are_dropped_also_when_they_came_earlier() -> None:
+    state, _ = asked(FRESH, "a", "b", "c")
+    ledger = turn(state, a=b"1", c=b"3")
+    assert [ledger.ask(key, FORM, b"{}", anything) for key in "abc"] == [b"1", None, b"3"]
+    ledger = turn(ledger.next_state(ROUNDS), b=b"2")
+    asks = [ledger.ask(key, FORM, params, anything) for key, params in (("a", b"{}"), ("b", b"[]"), ("c", b"{}"))]
+    assert asks == [b"1", None, None]
+
+
 def test_the_same_parameters_of_another_method_are_another_question() -> None:
     assert digest_of("a", b"b") != digest_of("ab", b"")
     state, _ = asked(FRESH, "a")
@@ -147,3 +161,75 @@ def test_bytes_that_are_no_state_are_refused_without_a_word_of_why() -> None:
 def test_a_state_is_read_as_it_was_written() -> None:
     state, _ = asked(State("id", 3, (), (Given("k", b"d" * 16, b"{}"),)), "a", "b")
     assert read_state(write_state(state)) == state
+
+
+def test_a_ledger_shows_how_far_it_is() -> None:
+    state, _ = asked(FRESH, "a", "b")
+    assert repr(turn(state, a=b"1")) == "<AskLedger round 1, 1 answers, 0 open>"
+
+
+# Whatever handlers ask and clients answer, over several turns. An answer says which question it was made for.
+
+STEP = st.tuples(st.sampled_from("abc"), st.sampled_from([b"{}", b'{"m":1}']))
+TURN = st.tuples(st.lists(STEP, max_size=6), st.lists(st.sampled_from(["good", "bad", "none", "stray"]), min_size=6))
+
+
+def made_for(key: str, params: bytes, kind: str) -> bytes:
+    return json.dumps([key, params.decode(), kind]).encode()
+
+
+def is_good(answer: bytes) -> bool:
+    return bool(json.loads(answer)[2] == "good")
+
+
+def play(state: State, steps: list[tuple[str, bytes]], responses: dict[str, bytes]) -> tuple[AskLedger, list[Any]]:
+    ledger = turn(state, **responses)
+    played = []
+    for site, params in steps:
+        key = ledger.name(site)
+        played.append((key, params, ledger.ask(key, FORM, params, is_good)))
+    return ledger, played
+
+
+@pytest.mark.req("S-14")
+@given(st.lists(TURN, max_size=6))
+def test_an_answer_only_ever_reaches_the_question_that_it_was_made_for(turns: list[Any]) -> None:
+    state, responses = FRESH, dict[str, bytes]()
+    for steps, kinds in turns:
+        ledger, played = play(state, steps, responses)
+        keys = [key for key, _, _ in played]
+        assert len(set(keys)) == len(keys), "every question has a key of its own"
+        for key, params, answer in played:
+            assert answer is None or answer == made_for(key, params, "good")
+            assert (answer is None) is (key in ledger.pending)
+        if any(answer is None for _, _, answer in played):
+            assert not ledger.replaying
+        state = ledger.next_state(ROUNDS)
+        responses = {
+            key if kind != "stray" else key + "!": made_for(key, params, kind)
+            for (key, (_, params, _)), kind in zip(ledger.pending.items(), kinds, strict=False)
+            if kind != "none"
+        }
+
+
+@given(st.lists(STEP, min_size=1, max_size=6), st.lists(st.sets(st.integers(0, 5)), max_size=5))
+def test_a_handler_that_asks_the_same_keeps_every_answer_and_is_asked_for_the_missing_ones_only(
+    steps: list[tuple[str, bytes]], rounds: list[set[int]]
+) -> None:
+    state, responses, settled = FRESH, dict[str, bytes](), set[str]()
+    for chosen in [*rounds, set(range(6))]:
+        ledger, played = play(state, steps, responses)
+        settled |= set(responses)
+        assert {key for key, _, answer in played if answer is not None} == settled
+        assert set(ledger.pending) == {key for key, _, _ in played} - settled
+        state = ledger.next_state(ROUNDS)
+        open_questions = list(ledger.pending.items())
+        responses = {
+            key: made_for(key, params, "good")
+            for place, (key, (_, params, _)) in enumerate(open_questions)
+            if place in chosen
+        }
+    ledger, played = play(state, steps, responses)
+    assert all(answer is not None for _, _, answer in played)
+    assert not ledger.pending
+    assert not ledger.replaying

@@ -25,6 +25,17 @@ def test_a_second_call_with_an_id_in_flight_is_refused_and_the_first_goes_on(aga
     assert endpoint.calls == ["third"]
 
 
+@pytest.mark.req("W-04")
+def test_an_id_is_under_way_in_every_spelling_until_its_call_has_ended() -> None:
+    endpoint = Plain()
+    seen = [endpoint.under_way(rb'"\u0061"')]
+    endpoint.begin(b'"a"', "call")
+    seen += [endpoint.under_way(identifier) for identifier in (b'"a"', rb'"\u0061"', b'"A"', b"1")]
+    endpoint.finish(b'"a"')
+    seen.append(endpoint.under_way(b'"a"'))
+    assert seen == [False, True, True, False, False, False]
+
+
 @pytest.mark.req("W-04", "R-27")
 def test_ids_of_different_type_are_different_calls() -> None:
     endpoint = Plain()

@@ -107,6 +107,14 @@ def test_accept_must_allow_both_kinds_of_reply_to_a_post_and_a_stream_to_a_get(
     assert rejected is None or rejected.status == 406
 
 
+@pytest.mark.parametrize("size", [200, 300])
+def test_verdicts_on_values_that_never_repeat_stay_right(size: int) -> None:
+    for number in range(600):
+        padding = b"; q=0.5, text/html" + b" " * (size - number % 100)
+        assert accepts_stream(b"text/event-stream%b;v=%d" % (padding, number))
+        assert not accepts_stream(b"text/plain%b;v=%d" % (padding, number))
+
+
 def test_a_compressed_body_is_refused() -> None:
     fields = {b"content-type": b"application/json", b"accept": BOTH}
     assert check_post({**fields, b"content-encoding": b"identity"}) is None

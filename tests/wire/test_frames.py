@@ -72,6 +72,20 @@ def test_an_id_at_the_limit_passes_and_one_byte_more_does_not() -> None:
     assert isinstance(refused(parse(call("1" * 257, rest=',"params":{}'))), LimitExceeded)
 
 
+@pytest.mark.req("W-03")
+@pytest.mark.parametrize("letter", ["a", "ä", "€", "😀"])
+@pytest.mark.parametrize("rest", ["", ',"params":{}'])
+def test_a_method_at_the_limit_passes_and_one_byte_more_does_not(letter: str, rest: str) -> None:
+    fits = letter * (256 // len(letter.encode()))
+    fits += "a" * (256 - len(fits.encode()))
+    message = parse(call("1", method=f'"{fits}"', rest=rest))
+    assert isinstance(message, Request)
+    assert message.method == fits
+    error = refused(parse(call("1", method=f'"{fits}a"', rest=rest)))
+    assert isinstance(error, LimitExceeded)
+    assert error.limit == "identifier"
+
+
 @pytest.mark.req("W-04", "R-27")
 def test_ids_that_differ_are_told_apart_and_two_spellings_of_one_are_one() -> None:
     assert len({id_key(identifier) for identifier in (b"1", b'"1"', b'"01"', b"10", b'"a"', b'"A"')}) == 6
@@ -189,6 +203,12 @@ def test_what_is_written_is_read_back(method: str, params: dict[str, Any]) -> No
     assert parse(notification_frame(method, raw)) == Notification(method, raw)
     assert parse(request_frame(b"1", method)) == Request(b"1", method, None)
     assert parse(notification_frame(method)) == Notification(method, None)
+
+
+def test_what_an_error_carries_besides_is_written_with_it() -> None:
+    told = InvalidRequest("no", data={"reference": "a"})
+    assert json.loads(error_frame(b"1", told))["error"] == {"code": -32600, "message": "no", "data": told.data}
+    assert "data" not in json.loads(error_frame(b"1", InvalidRequest("no")))["error"]
 
 
 def test_bytes_that_are_not_json_are_a_parse_error_without_an_id() -> None:

@@ -30,7 +30,7 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Given(msgspec.Struct, frozen=True, array_like=True):
-    """An answer as it is sealed, in the order in which the questions were asked.
+    """An answer as it is sealed.
 
     `value` is the client's JSON. It is empty when it was too large for the state and lies in the ledger's store.
     """
@@ -145,7 +145,7 @@ class AskLedger:
         digest = digest_of(method, params)
         given = self._given.get(key)
         if given is not None and given.digest != digest:
-            self._drop_from(key)
+            self._drop_later()
             given = None
         if given is not None and not accepts(given.value):
             del self._given[key]
@@ -159,12 +159,10 @@ class AskLedger:
         self._handed.add(key)
         return given.value
 
-    def _drop_from(self, key: str) -> None:
-        # "A digest that does not match drops that answer and all later ones and asks again." (asking)
-        keys = list(self._given)
-        for later in keys[keys.index(key) :]:
-            if later not in self._handed:
-                del self._given[later]
+    def _drop_later(self) -> None:
+        # "A digest that does not match drops that answer and all later ones and asks again." (asking) Later is what
+        # this turn has not come to yet: answers are kept in the order in which they came, which may be another.
+        self._given = {key: given for key, given in self._given.items() if key in self._handed}
 
     def next_state(self, limit: int) -> State:
         """Return the state that ends this turn.
