@@ -1,4 +1,4 @@
-"""What stands in the catalogue: a tool, a resource, a template, a prompt; each knows its definition and how it is served.
+"""What stands in the catalogue: a tool, a resource, a template, a prompt. Each knows what it is and how it is served.
 
 An entry is compiled once, when it is offered: its signature, its schema, its decoder. Serving one call is then: decode,
 give what is injected, call, convert. Nothing is looked up or inspected on the way.
@@ -22,6 +22,7 @@ from dovetail.server.messages import prompt_messages, resource_contents
 from dovetail.server.parameters import name_of
 from dovetail.server.results import Returns
 from dovetail.server.signature import Parameter, Signature
+from dovetail.server.traversal import leaves_its_place
 from dovetail.wire import (
     CallToolResult,
     GetPromptResult,
@@ -223,6 +224,7 @@ class TemplateEntry(ReadableEntry):
         """Compile a function; see `Server.add_resource`."""
         super().__init__(owner, options.get("name") or name_of(function), function, options)
         self._template = Template(uri)
+        self._any_path = bool(options.get("any_path", False))
         names = {parameter.name for parameter in self.signature.parameters}
         required = {parameter.name for parameter in self.signature.parameters if parameter.required}
         self._template.matcher  # noqa: B018 -- prepared now, to hear of a mistake now
@@ -242,8 +244,11 @@ class TemplateEntry(ReadableEntry):
         self.completes = _completes(self.signature.parameters)
 
     def match(self, uri: str) -> dict[str, str] | None:
-        """Return the variables of a URI; None when it is none of this template."""
-        return self._template.match(uri)
+        """Return the variables of a URI; None when it is none of this template, or leads out of its place (S-19)."""
+        variables = self._template.match(uri)
+        if variables is None or (not self._any_path and leaves_its_place(variables)):
+            return None
+        return variables
 
 
 class PromptEntry(Entry):

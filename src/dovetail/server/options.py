@@ -81,6 +81,8 @@ class ResourceOptions(Common, total=False):
     """What its contents are; found out from what is returned, when not given."""
     size: int
     """Bytes, if known; not for a template."""
+    any_path: bool
+    """True: a template's variables may hold `..`, absolute paths and the like; the function copes. Default False."""
     annotations: Annotations
     """For whom it is, and how important."""
     cache: Cache
