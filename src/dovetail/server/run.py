@@ -85,7 +85,11 @@ _serving: set["asyncio.Task[None]"] = set()
 
 async def _serve_channel(server: "Server", channel: "Channel") -> None:
     runtime = await shared_runtime(server)
-    await Connection(runtime, channel, LOCAL).serve()
+    try:
+        await Connection(runtime, channel, LOCAL).serve()
+    finally:
+        if not runtime.connections:
+            await runtime.stop()
 
 
 async def shared_runtime(server: "Server") -> Runtime:

@@ -77,11 +77,15 @@ class Sessions:
             raise Busy("Too many sessions")
         session = Session(secrets.token_urlsafe(32), principal, runtime.worker)
         session.keeper = self
-        now = runtime.clock()
+        return session
+
+    async def begin(self, session: Session) -> None:
+        """Store a session that its client has opened: from now on its id leads to it."""
+        now = self._runtime.clock()
         self._cache[session.id] = (session, now, now)
         if len(self._cache) % 256 == 0:
             self._sweep()
-        return session
+        await self.save(session)
 
     async def find(self, identifier: bytes, principal: Principal) -> Session | None:
         """Return a session by its id; None when there is none, or it is somebody else's (S-16: no telling which)."""
@@ -113,6 +117,8 @@ class Sessions:
 
     async def save(self, session: Session) -> None:
         """Store what must survive, and tell the other workers."""
+        if session.closed:
+            return  # ended while this request was served: it stays ended
         await self._runtime.stores.sessions.save(session.id, session.record(), self._runtime.limits.session_seconds)
         await self.tell(session.id, "changed")
 
@@ -122,6 +128,12 @@ class Sessions:
         await self._runtime.stores.sessions.delete(session.id)
         await self._runtime.stores.events.forget(session.id)
         await self.tell(session.id, "ended")
+
+    async def expire(self, session: Session) -> None:
+        """End a session that has been idle for longer than it may."""
+        cached = self._cache.get(session.id)
+        if cached is None or self._runtime.clock() - cached[1] > self._runtime.limits.session_seconds:
+            await self.end(session)
 
     def _drop(self, session: Session) -> None:
         self._cache.pop(session.id, None)

@@ -49,7 +49,9 @@ class SessionListener:
         self._runtime.spawn(self._sessions.append(session, NOTICES, notice.frame()))
 
     def beat(self) -> None:
-        """Followers beat by themselves."""
+        """Followers beat by themselves; here is looked after sessions whose client never came back."""
+        if not self.connected:
+            self._runtime.spawn(self._sessions.expire(self._session))
 
     def close(self) -> None:
         """Stop listening: another worker has the session's connection now, or the session is over."""
