@@ -178,13 +178,19 @@ class Outbox:
     def __repr__(self) -> str:
         return f"<Outbox {len(self._pending)} waiting, {self._bytes} bytes>"
 
-    def put(self, data: bytes) -> bool:
-        """Send, or keep for sending; False when the stream was closed, or had to be for its bounds."""
+    def put(self, data: bytes, *, last: bool = False) -> bool:
+        """Send, or keep for sending; False when the stream was closed, or had to be for its bounds.
+
+        Args:
+            data: What to send.
+            last: Nothing comes after it: it is not counted against the bounds.
+        """
         if self._reply.closed or self._reply.gone:
             return False
         if self._writer is None and self._reply.write_now(data):
             return True
-        if len(self._pending) >= self._limit_messages or self._bytes + len(data) > self._limit_bytes:
+        full = len(self._pending) >= self._limit_messages or self._bytes + len(data) > self._limit_bytes
+        if full and not last:
             self._on_overflow()
             return False
         self._pending.append(data)

@@ -178,6 +178,8 @@ async def _push(context: Context, method: str, params: bytes, read: Callable[[by
     session = context.session
     assert session is not None, "a stateful revision has a session"
     turn = turn_of(context)
+    if turn.stop is not None or turn.over:
+        raise asyncio.CancelledError("the turn has ended")
     _count_round(context, turn)
     waiter: asyncio.Future[bytes] = turn.loop.create_future()
     identifier, frame = session.endpoint.ask(method, params, waiter)

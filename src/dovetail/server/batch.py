@@ -22,11 +22,10 @@ class _Element:
     its outcome is kept for the array, everything else passes through the batch's outlet.
     """
 
-    __slots__ = ("_outlet", "_session", "frame", "network")
+    __slots__ = ("_outlet", "frame", "network")
 
-    def __init__(self, outlet: Outlet, session: Session) -> None:
+    def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
-        self._session = session
         self.frame: bytes | None = None
         self.network = outlet.network
 
@@ -37,10 +36,10 @@ class _Element:
         self.frame = frame
 
     def suspended(self, context: Context) -> None:
-        self._session.endpoint.begin(context.call.id, context)
+        self._outlet.suspended(context)
 
     def ended(self, context: Context) -> None:
-        self._session.endpoint.finish(context.call.id)
+        self._outlet.ended(context)
 
     async def close_stream(self, retry: float | None) -> None:
         """One element does not close the stream of all."""
@@ -94,6 +93,6 @@ class BatchRunner:
                 raise InvalidRequest("id: a request with this id is still in progress")
         except Refusal as error:
             return error_frame(request.id, error)
-        element = _Element(outlet, self._session)
+        element = _Element(outlet)
         await run_call(self._runtime, Context(call, self._runtime, element, self._session))
         return element.frame

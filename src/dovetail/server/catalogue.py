@@ -79,8 +79,15 @@ class Shelf(Generic[E]):
         self._last += 1
         entry.sequence = self._last
         self._entries[entry.name] = entry
-        self.declared = True
-        self._changed(self._notice)
+        declared, self.declared = self.declared, True
+        try:
+            self._changed(self._notice)
+        except DefinitionError:
+            # A server that this one is mounted in has the name already: nobody offers it then.
+            del self._entries[entry.name]
+            self.declared = declared
+            self._changed(self._notice)
+            raise
 
     def remove(self, name: str) -> None:
         """Take an entry away.
@@ -151,8 +158,19 @@ class Catalogue:
 
     def mount(self, other: "Catalogue", prefix: str) -> None:
         """Offer all that another catalogue offers, now and later."""
+        try:
+            self._mirror(other, prefix)
+        except DefinitionError:
+            self._unmirror(other, prefix)
+            raise
         other._parents.append((self, prefix))
-        self._mirror(other, prefix)
+
+    def _unmirror(self, other: "Catalogue", prefix: str) -> None:
+        for mine, theirs in self._pairs(other):
+            for key, copy in list(self._mirrored.items()):
+                if copy.origin is theirs and key[0] == prefix:
+                    del self._mirrored[key]
+                    mine.discard(copy.name)
 
     def _mirror(self, other: "Catalogue", prefix: str) -> None:
         """Bring what is mounted up to date: what is new there is added here, what is gone is removed."""
@@ -167,8 +185,9 @@ class Catalogue:
                 if key not in self._mirrored:
                     copy = entry.renamed(prefix)
                     copy.origin = theirs
-                    self._mirrored[key] = copy
+                    copy.through = (other._owner, *entry.through)
                     mine.add(copy)
+                    self._mirrored[key] = copy
 
     def _pairs(self, other: "Catalogue") -> list[tuple[Shelf[Any], Shelf[Any]]]:
         return [
@@ -242,8 +261,8 @@ class Catalogue:
                 return template, variables
         return None
 
-    async def read(self, uri: str, context: "Context", resume: Any = None) -> ReadResourceResult:
-        """Read a resource.
+    async def read(self, uri: str, context: "Context") -> ReadResourceResult:
+        """Read a resource from inside another call.
 
         Raises:
             ResourceNotFound: There is none with that URI, or the caller does not see it.
@@ -252,10 +271,7 @@ class Catalogue:
         if found is None:
             raise ResourceNotFound(uri)
         entry, variables = found
-        if resume is not None:
-            context.entry = entry
-            await resume(entry, context.call, context)
-        return await entry.read(uri, variables, context)
+        return await entry.read(uri, variables, context, inside=True)
 
     def capabilities(self, extensions: Mapping[str, Any]) -> ServerCapabilities:
         """Return what the server declares."""
@@ -274,6 +290,6 @@ class Catalogue:
 def _place(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not cursor.isdigit() or len(cursor) > 18:
+    if not (cursor.isascii() and cursor.isdigit()) or len(cursor) > 18:
         raise InvalidParams(f"params.cursor: not a cursor of this server: {quote(cursor, 32)}")
     return int(cursor)

@@ -25,6 +25,7 @@ from dovetail.net import Channel
 from dovetail.server.context import Context
 from dovetail.server.listen import Subscription
 from dovetail.server.opening import Opening, is_modern
+from dovetail.server.outcomes import masked
 from dovetail.server.session import Session
 from dovetail.server.stateful import initialize, notified
 from dovetail.server.turn import cancel, run_call
@@ -39,6 +40,7 @@ from dovetail.wire import (
     Request,
     decode,
     error_frame,
+    id_key,
     parse,
     result_frame,
 )
@@ -84,6 +86,7 @@ class ChannelOutlet:
     def ended(self, context: Context) -> None:
         """Forget the call."""
         self._connection.endpoint.finish(context.call.id)
+        self._connection.work_off()
 
     async def close_stream(self, retry: float | None) -> None:
         """There is one stream, and it stays."""
@@ -110,6 +113,7 @@ class Connection:
         self._subscriptions: dict[bytes, Subscription] = {}
         self._queue: deque[Request] = deque()
         self._queued_bytes = 0
+        self._starting = 0
         self._lead = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._clean: Variables = copy_context()
@@ -137,6 +141,8 @@ class Connection:
                 self.runtime.hub.leave(subscription)
             for context in self.session.close():
                 cancel(context)
+            if self._leader is not None:
+                self._leader.cancel()  # it serves no call: it reads
             tasks = {task for task in self._tasks if task is not asyncio.current_task()}
             if tasks:
                 await asyncio.wait(tasks, timeout=1.0)
@@ -158,10 +164,13 @@ class Connection:
 
     def _retire(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
+        if task.cancelled() and task is self._leader and not self._over:
+            self._take_lead()  # a handler cancelled the task that it found itself in: the others still want to be read
         if not task.cancelled() and (error := task.exception()) is not None:
             if not isinstance(error, Disconnected):
                 log.error("A connection failed: %s", type(error).__name__, exc_info=error)
-            self.lost()
+            if task is self._leader or isinstance(error, Disconnected):
+                self.lost()
 
     async def _read(self, lead: int) -> None:
         variables = copy_context()
@@ -173,11 +182,11 @@ class Connection:
                 return
             turns += 1
             if turns % _TURNS == 0:
+                await self.channel.drain()  # a peer that does not read is not read either, so memory stays bounded
                 await asyncio.sleep(0)
             await self._take(data)
             if copy_context() != variables and self._lead == lead:
                 self._take_lead()
-        self._work_off()
 
     async def _take(self, data: bytes | Oversize) -> None:
         if isinstance(data, Oversize):
@@ -186,7 +195,7 @@ class Connection:
             return
         message = parse(data, self.runtime.limits)
         if type(message) is Request:
-            if len(self.endpoint) >= self.runtime.limits.in_flight:
+            if self._queue or self._full:
                 self._put_off(message)
             else:
                 await self._request(message)
@@ -205,6 +214,10 @@ class Connection:
     def _over(self) -> bool:
         return self._ended is None or self._ended.done()
 
+    @property
+    def _full(self) -> bool:
+        return len(self.endpoint) + self._starting >= self.runtime.limits.in_flight
+
     # The queue.
 
     def _put_off(self, request: Request) -> None:
@@ -216,18 +229,20 @@ class Connection:
         self._queue.append(request)
         self._queued_bytes += size
 
-    def _work_off(self) -> None:
-        """Serve a request that was put off, now that a call is done."""
-        if self._queue and not self._over and len(self.endpoint) < self.runtime.limits.in_flight:
+    def work_off(self) -> None:
+        """Serve requests that were put off, now that a call is done."""
+        while self._queue and not self._over and not self._full:
             request = self._queue.popleft()
             self._queued_bytes -= len(request.params or b"")
+            self._starting += 1
             task = asyncio.get_running_loop().create_task(self._put_off_request(request), context=self._clean.copy())
             self._tasks.add(task)
             task.add_done_callback(self._retire)
 
     async def _put_off_request(self, request: Request) -> None:
+        self._starting -= 1
         await self._request(request)
-        self._work_off()
+        self.work_off()
 
     # One message.
 
@@ -238,8 +253,10 @@ class Connection:
                 self._say(result_frame(request.id, payload))
                 return
             call, modern = self.opening.either(request, self.session, self.principal)
-            if self.endpoint.under_way(request.id) or request.id in self._subscriptions:
+            if self.endpoint.under_way(request.id) or id_key(request.id) in self._subscriptions:
                 raise InvalidRequest("id: a request with this id is still in progress")
+            if call.method == "subscriptions/listen" and len(self._subscriptions) >= self.runtime.limits.streams:
+                raise Busy("Too many listen streams")
         except Refusal as error:
             self._say(error_frame(request.id, error))
             return
@@ -247,7 +264,13 @@ class Connection:
             self._listen(call)
             return
         session = None if modern else self.session
-        await run_call(self.runtime, Context(call, self.runtime, self._outlet, session))
+        try:
+            await run_call(self.runtime, Context(call, self.runtime, self._outlet, session))
+        except asyncio.CancelledError as error:
+            if self._over:
+                raise
+            # The handler cancelled the task that it runs in. It fails, and nothing else does (S-25).
+            self._say(error_frame(request.id, masked(error, call)))
 
     async def _other(self, message: Message) -> None:
         match message:
@@ -274,7 +297,7 @@ class Connection:
 
     async def cancel(self, session: Session, identifier: bytes) -> None:
         """Cancel a call, or end a listen stream; unknown ids are ignored."""
-        subscription = self._subscriptions.pop(identifier, None)
+        subscription = self._subscriptions.pop(id_key(identifier), None)
         if subscription is not None:
             self.runtime.hub.leave(subscription)
             return
@@ -283,8 +306,9 @@ class Connection:
             cancel(context)
             return
         for request in self._queue:
-            if request.id == identifier:
+            if id_key(request.id) == id_key(identifier):
                 self._queue.remove(request)
+                self._queued_bytes -= len(request.params or b"")
                 return
 
     async def _batch(self, batch: Batch) -> None:
@@ -297,16 +321,21 @@ class Connection:
             self.runtime,
             self.session,
             self,
-            lambda request: self.opening.stateful(request, self.session, principal=self.principal),
+            self._admit,
         )
         task = asyncio.get_running_loop().create_task(runner.run(batch, self._outlet), context=self._clean.copy())
         self._tasks.add(task)
         task.add_done_callback(self._retire)
 
+    def _admit(self, request: Request) -> Call:
+        if self._full:
+            raise Busy("Too many requests at a time")
+        return self.opening.stateful(request, self.session, principal=self.principal)
+
     # Notices.
 
     def _listen(self, call: Call) -> None:
-        self._subscriptions[call.id] = Subscription(self.runtime, call, self)
+        self._subscriptions[id_key(call.id)] = Subscription(self.runtime, call, self)
 
     def put(self, frame: bytes) -> None:
         """Send a message of a listen stream."""

@@ -70,6 +70,8 @@ class Entry:
         self.meter = None if limit is None else Meter(Rate.of(limit))
         self.slots = None if places is None else Slots(places)
         self.origin: object = None
+        self.through: tuple[Server, ...] = ()
+        """The mounted servers between the one that serves and the function, outermost first."""
         self._digest = ""
 
     def __repr__(self) -> str:
@@ -88,18 +90,32 @@ class Entry:
         twin._digest = ""
         return twin
 
-    async def invoke(self, values: tuple[Any, ...], context: Context) -> Any:
-        """Call the handler with its arguments and what is injected, within the entry's limits."""
-        context.timeout = self.timeout
+    async def invoke(self, values: tuple[Any, ...], context: Context, *, inside: bool = False) -> Any:
+        """Call the handler with its arguments and what is injected, within the entry's limits.
+
+        Args:
+            values: The arguments.
+            context: The call.
+            inside: Called by the handler of another entry, whose clock and slot stay the call's.
+        """
+        if not inside:
+            context.timeout = self.timeout
+            turn = context.turn
+            # A call that has waited before it came here, in middleware or for a store, starts its clock now.
+            if turn is not None and turn.task is not None and self.timeout is not None:
+                turn.limit_time(self.timeout)
         slots = self.slots
         if slots is None:
             return await self._give(values, context)
         slots.enter()
-        context.slots = slots
+        if not inside:
+            context.slots = slots
         try:
             return await self._give(values, context)
         finally:
             slots.leave()
+            if not inside:
+                context.slots = None
 
     async def _give(self, values: tuple[Any, ...], context: Context) -> Any:
         signature = self.signature
@@ -185,9 +201,20 @@ class ReadableEntry(Entry):
         cache = options.get("cache")
         self._hints = {} if cache is None else {"ttl_ms": round(cache.seconds * 1000), "cache_scope": cache.scope}
 
-    async def read(self, uri: str, variables: Mapping[str, str], context: Context) -> ReadResourceResult:
-        """Read the resource."""
-        value = await self.invoke(self.signature.decode_texts(variables), context)
+    def match(self, uri: str) -> dict[str, str] | None:
+        """Return the variables of a URI that it serves; None when it does not."""
+        return {} if uri == self.name else None
+
+    async def serve(self, call: Call, context: Context) -> ReadResourceResult:
+        """Serve a request for the resource."""
+        uri = call.params.uri
+        return await self.read(uri, self.match(uri) or {}, context)
+
+    async def read(
+        self, uri: str, variables: Mapping[str, str], context: Context, *, inside: bool = False
+    ) -> ReadResourceResult:
+        """Read the resource; `inside` as for `invoke`."""
+        value = await self.invoke(self.signature.decode_texts(variables), context, inside=inside)
         result = resource_contents(value, uri, self._mime_type)
         if self._hints and result.ttl_ms is None:
             result = msgspec.structs.replace(result, **self._hints)

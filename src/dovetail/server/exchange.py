@@ -174,7 +174,8 @@ class StatefulExchange:
         """Make the call known to its session: from now on it can be cancelled by its id."""
         self._session.endpoint.begin(context.call.id, context)
         self._load.enter(context.principal.bucket)
-        self._watcher = self._reply.watch(self._left)
+        if self._watcher is None:  # the calls of a batch share one reply
+            self._watcher = self._reply.watch(self._left)
 
     def _left(self) -> None:
         # Not a cancellation: what is still to come is stored, and the client may come back for it.

@@ -35,8 +35,10 @@ class Rate(msgspec.Struct, frozen=True):
         try:
             count = float(amount)
             allowed = int(burst) if burst else max(1, round(count))
+            if count <= 0 or allowed < 1:
+                raise ValueError
             return cls(count / _UNITS[unit.strip()[:1]], allowed)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OverflowError):
             raise DefinitionError(f"{text!r} is not a rate: expected one like '10/s' or '100/m burst 20'") from None
 
 

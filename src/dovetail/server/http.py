@@ -8,12 +8,14 @@ The stateless path is the hot one: it allocates what it needs and nothing to be 
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from dovetail.core import (
     RESUME_HEADER,
     SESSION_HEADER,
     VERSION_HEADER,
+    Call,
     Guard,
     Principal,
     accepts_stream,
@@ -122,15 +124,20 @@ class Endpoint:
         await run_call(self.runtime, Context(call, self.runtime, StatelessExchange(reply, self.load)))
 
     async def _listen(self, call: Any, reply: Reply) -> None:
-        bucket = call.principal.bucket
-        if self.listening.full(bucket):
-            await refuse(reply, 429, Busy("Too many listen streams"), call.id)
+        await self._stream(reply, call.principal, lambda: serve_listen(self.runtime, call, reply), call.id)
+
+    async def _stream(
+        self, reply: Reply, principal: Principal, serve: Callable[[], Awaitable[None]], identifier: bytes | None = None
+    ) -> None:
+        """Serve a stream that lasts, of whichever era, unless its principal has as many as it may."""
+        if self.listening.full(principal.bucket):
+            await refuse(reply, 429, Busy("Too many streams"), identifier)
             return
-        self.listening.enter(bucket)
+        self.listening.enter(principal.bucket)
         try:
-            await serve_listen(self.runtime, call, reply)
+            await serve()
         finally:
-            self.listening.leave(bucket)
+            self.listening.leave(principal.bucket)
 
     async def _stateful(self, request: Request, fields: Fields, reply: Reply, principal: Principal) -> None:
         if request.method == "initialize":
@@ -155,7 +162,7 @@ class Endpoint:
         try:
             session = await self.sessions.create(principal)
             payload = initialize(self.runtime, session, request)
-            await self.sessions.save(session)
+            await self.sessions.begin(session)
         except Refusal as error:
             await refuse(reply, 503 if isinstance(error, Busy) else 400, error, request.id)
             return
@@ -209,12 +216,13 @@ class Endpoint:
             return
         session = await self._session(fields, reply, principal, None)
         if session is not None:
-            runner = BatchRunner(
-                self.runtime,
-                session,
-                self.sessions,
-                lambda request: self.opening.stateful(request, session, fields, principal),
-            )
+
+            def admit(request: Request) -> Call:
+                if self.load.full(principal.bucket):
+                    raise Busy("Too many requests at a time")
+                return self.opening.stateful(request, session, fields, principal)
+
+            runner = BatchRunner(self.runtime, session, self.sessions, admit)
             await runner.run(batch, StatefulExchange(reply, self.load, self.sessions, session))
 
     # GET and DELETE.
@@ -231,13 +239,13 @@ class Endpoint:
             return
         resume = fields.get(RESUME_HEADER)
         if resume is None or not session.peer.revision.resumable:
-            await follow_notices(self.runtime, self.sessions, session, reply)
+            await self._stream(reply, principal, lambda: follow_notices(self.runtime, self.sessions, session, reply))
             return
         place = read_event_id(resume)
         if place is None:
             await refuse(reply, 400, InvalidRequest("Last-Event-ID: not an event id of this server"))
             return
-        await follow(self.runtime, self.sessions, session, reply, *place)
+        await self._stream(reply, principal, lambda: follow(self.runtime, self.sessions, session, reply, *place))
 
     async def _delete(self, fields: Fields, reply: Reply, principal: Principal) -> None:
         if SESSION_HEADER not in fields:

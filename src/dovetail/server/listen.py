@@ -94,6 +94,10 @@ class HttpStream:
         """Send a message as an event."""
         self._outbox.put(event_bytes(frame))
 
+    def put_last(self, frames: list[bytes]) -> None:
+        """Send the messages that end the stream, which have a place however many wait."""
+        self._outbox.put(b"".join(map(event_bytes, frames)), last=True)
+
     def beat(self) -> None:
         """Send a comment."""
         self._outbox.put(KEEP_ALIVE)
@@ -119,8 +123,8 @@ async def serve_listen(runtime: "Runtime", call: Call, reply: Reply) -> None:
     runtime.streams[subscription] = end
     try:
         if await ended:
-            for frame in subscription.ending():
-                stream.put(frame)
+            runtime.hub.leave(subscription)  # nothing comes after the result
+            stream.put_last(subscription.ending())
             await stream.close()
     finally:
         runtime.hub.leave(subscription)

@@ -21,7 +21,7 @@ from dovetail.wire import (
 )
 
 if TYPE_CHECKING:
-    from dovetail.server.app import Middleware
+    from dovetail.server.app import Middleware, Server
     from dovetail.server.entries import Entry
     from dovetail.server.runtime import Runtime
 
@@ -37,6 +37,7 @@ class Methods:
         self._runtime = runtime
         self._catalogue = runtime.server.catalogue
         self._meter = runtime.meter
+        self._chains: dict[tuple[Server, ...], Method] = {}
         self._table: dict[str, Method] = {
             "ping": self._ping,
             "server/discover": self._discover,
@@ -101,14 +102,31 @@ class Methods:
         context.entry = tool
         self._admit(tool, call, context)
         await self._resume(tool, call, context)
-        if tool.owner is not self._runtime.server and tool.owner.middleware:
-            result: CallToolResult = await wrapped(tool.owner.middleware, tool.serve)(call, context)
+        if tool.through:
+            result: CallToolResult = await self._chain(tool.through)(call, context)
             return result
         return await tool.serve(call, context)
 
+    def _chain(self, through: "tuple[Server, ...]") -> Method:
+        """Return the handler of what is mounted: inside the middleware of every server on the way, made once."""
+        chain = self._chains.get(through)
+        if chain is None:
+            layers = [layer for server in through for layer in server.middleware]
+            chain = self._chains[through] = wrapped(layers, _serve_entry)
+        return chain
+
     async def _read(self, call: Call, context: Context) -> ReadResourceResult:
-        self._admit(None, call, context)
-        return await self._catalogue.read(call.params.uri, context, resume=self._resume)
+        uri = call.params.uri
+        found = self._catalogue.resolve(uri, call.principal)
+        self._admit(None if found is None else found[0], call, context)
+        if found is None:
+            raise ResourceNotFound(uri)
+        context.entry, variables = found
+        await self._resume(context.entry, call, context)
+        if context.entry.through:
+            result: ReadResourceResult = await self._chain(context.entry.through)(call, context)
+            return result
+        return await found[0].read(uri, variables, context)
 
     async def _get_prompt(self, call: Call, context: Context) -> GetPromptResult:
         prompt = self._catalogue.prompts.get(call.params.name)
@@ -117,8 +135,8 @@ class Methods:
         context.entry = prompt
         self._admit(prompt, call, context)
         await self._resume(prompt, call, context)
-        if prompt.owner is not self._runtime.server and prompt.owner.middleware:
-            result: GetPromptResult = await wrapped(prompt.owner.middleware, prompt.serve)(call, context)
+        if prompt.through:
+            result: GetPromptResult = await self._chain(prompt.through)(call, context)
             return result
         return await prompt.serve(call, context)
 
@@ -158,6 +176,11 @@ class Methods:
         context.session.log_level = call.params.level
         await context.session.save()
         return _EMPTY
+
+
+async def _serve_entry(call: Call, context: Context) -> Any:
+    entry: Any = context.entry
+    return await entry.serve(call, context)
 
 
 def compose(runtime: "Runtime") -> Method:

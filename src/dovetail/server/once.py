@@ -4,6 +4,7 @@ claim that is taken waits for, or returns, that result. A ledger out of reach, o
 error: the effect is never run a second time on a guess.
 """
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from typing import Any, get_type_hints
@@ -32,7 +33,7 @@ _encode = msgspec.json.encode
 async def once(context: Context, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """Run a side effect at most once. See `Context.once`."""
     ledger = context.runtime.stores.ledger
-    call = _call_id(context)
+    call = _call_id(context, name)
     try:
         claim = await ledger.claim(call, name, CLAIM_SECONDS)
         if isinstance(claim, Running):
@@ -48,9 +49,12 @@ async def once(context: Context, name: str, function: Callable[..., Any], args: 
             raise OnceUnknown(f"{name}: it was begun before, and its outcome is not known; it was not run again")
 
 
-def _call_id(context: Context) -> str:
+def _call_id(context: Context, name: str) -> str:
     """Return the id of the logical call; minted now if this turn is the first and nothing was asked yet."""
     turn = turn_of(context)
+    if turn.over:
+        # Its id went with it: under a new one, the effect could run a second time.
+        raise OnceUnknown(f"{name}: the call has ended; nothing was run")
     if turn.ledger is None:
         turn.ledger = context.runtime.new_ledger(context)
     return turn.ledger.call
@@ -64,9 +68,10 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
     except ToolError as error:
         await ledger.settle(call, name, _encode(_Outcome(error=str(error), told=True)))
         raise
-    except Exception as error:
-        # It may have happened in part: what is recorded is that it must not run again.
-        await ledger.settle(call, name, _encode(_Outcome(error=type(error).__name__)))
+    except BaseException as error:
+        # It may have happened in part: what is recorded is that it must not run again. A cancelled call, too, settles
+        # its claim: whoever waits for it would wait for as long as this process lives.
+        await asyncio.shield(ledger.settle(call, name, _encode(_Outcome(error=type(error).__name__))))
         raise
     await ledger.settle(call, name, _encode(record))
     return value

@@ -28,6 +28,7 @@ class Pool:
         """Prepare for at most `size` functions at a time; threads start when they are needed."""
         self.size = size
         self._slots = asyncio.Semaphore(size)
+        self._asking = 0
         self._threads = ThreadPoolExecutor(size + ASKING_THREADS, thread_name_prefix="dovetail")
 
     def __repr__(self) -> str:
@@ -50,13 +51,21 @@ class Pool:
         future.add_done_callback(lambda _: _on_loop(loop, self._slots.release))
         return await asyncio.wrap_future(future)
 
-    def release(self) -> None:
-        """Give a slot back while its thread waits."""
-        self._slots.release()
+    async def beside(self, question: Coroutine[Any, Any, T]) -> T:
+        """Ask with the thread's slot given back, and take it again.
 
-    async def acquire(self) -> None:
-        """Take a slot again."""
-        await self._slots.acquire()
+        Beyond `ASKING_THREADS` at a time the slot is kept: were it given away, those who got it would wait for a thread
+        of those who wait for it.
+        """
+        if self._asking >= ASKING_THREADS:
+            return await question
+        self._asking += 1
+        self._slots.release()
+        try:
+            return await question
+        finally:
+            await self._slots.acquire()
+            self._asking -= 1
 
     def close(self) -> None:
         """Start no more; threads that run are left to end by themselves."""
@@ -71,9 +80,9 @@ def _on_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> N
 def _guarded(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
     try:
         return function(*args, **kwargs)
-    except StopIteration as error:
-        # A future cannot carry it: it would end the coroutine that awaits it.
-        raise RuntimeError("the function raised StopIteration") from error
+    except (StopIteration, GeneratorExit) as error:
+        # A future cannot carry them: they would end the coroutines that await it.
+        raise RuntimeError(f"the function raised {type(error).__name__}") from error
 
 
 def ask_from_thread(context: Context, question: Coroutine[Any, Any, T]) -> T:
@@ -86,15 +95,15 @@ def ask_from_thread(context: Context, question: Coroutine[Any, Any, T]) -> T:
     if turn is None or _on_event_loop():
         question.close()
         raise RuntimeError("ask_sync is for plain functions; an async function awaits its question")
+    if turn.over:
+        question.close()
+        raise asyncio.CancelledError("the turn has ended")
     pool, loop = context.runtime.pool, turn.loop
-    loop.call_soon_threadsafe(pool.release)
     try:
-        return asyncio.run_coroutine_threadsafe(question, loop).result()
+        return asyncio.run_coroutine_threadsafe(pool.beside(question), loop).result()
     except FutureCancelled:
         # The turn has ended. Not an Exception: the function must unwind, and runs again with the answer.
         raise asyncio.CancelledError from None
-    finally:
-        asyncio.run_coroutine_threadsafe(pool.acquire(), loop).result()
 
 
 def _on_event_loop() -> bool:

@@ -119,7 +119,7 @@ class Runtime:
         self._exit.callback(self.hub.close)
         self._exit.callback(self.pool.close)
         for server in self.server.family():
-            if server.lifespan is not None:
+            if server.lifespan is not None and server not in self.lifespans:  # mounted twice, it still starts once
                 self.lifespans[server] = await self._exit.enter_async_context(server.lifespan(server))
         self.server.running.add(self)
 

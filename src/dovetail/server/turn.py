@@ -83,8 +83,11 @@ class Turn:
 
     def limit_time(self, seconds: float) -> None:
         """Start the call's clock."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._limit = self._rest = seconds
-        if not self._paused:
+        if not self._paused and not self.over and self.stop is None:
             self._run_clock()
 
     def _run_clock(self) -> None:
@@ -168,6 +171,10 @@ class _Ended(Turn):
 
     def __init__(self) -> None:
         pass
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # All calls that are over share it: what one left here, another would find (S-17).
+        raise AttributeError("the call has ended")
 
 
 ENDED = _Ended()
