@@ -17,7 +17,6 @@ from tests.house import (
     ROOT,
     SANS_IO,
     SIDEWAYS,
-    SOURCE,
     Import,
     Module,
     classes,
@@ -352,7 +351,6 @@ def test_nothing_is_left_unfinished() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.skipif(not (SOURCE / "server" / "app.py").exists(), reason="Server has not landed")
 def test_importing_the_server_loads_nothing_heavy() -> None:
     code = f"import sys; from dovetail import Server; print([m for m in {HEAVY_AT_IMPORT} if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
