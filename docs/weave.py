@@ -22,7 +22,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/*.md")
-_MARK = re.compile(r"(<!-- weave: (?P<what>[^\n]+?) -->\n)(?P<woven>.*?)(^<!-- end -->$)", re.MULTILINE | re.DOTALL)
+_MARK = re.compile(
+    r"(^(?P<margin> *)<!-- weave: (?P<what>[^\n]+?) -->\n)(?P<woven>.*?)(^ *<!-- end -->$)", re.MULTILINE | re.DOTALL
+)
 _REGION = re.compile(r"^[ \t]*# region (?P<name>[\w-]+)\n(?P<body>.*?)^[ \t]*# endregion\n?", re.MULTILINE | re.DOTALL)
 _BORDER = re.compile(r"^[ \t]*# (?:region [\w-]+|endregion)\n", re.MULTILINE)
 
@@ -36,7 +38,7 @@ def woven(page: Path) -> str:
     """Return a page as it should be."""
 
     def fill(found: "re.Match[str]") -> str:
-        return found[1] + weave(found["what"]) + found[4]
+        return found[1] + textwrap.indent(weave(found["what"]), found["margin"]) + found[5]
 
     return _MARK.sub(fill, page.read_text(encoding="utf-8"))
 
@@ -115,12 +117,12 @@ def rows(head: list[str], body: Iterator[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def documented(owner: type) -> dict[str, str]:
+def documented(owner: type, *, inherit: bool = True) -> dict[str, str]:
     """Return types, and what the strings below a class's annotated names say, by name; bases first."""
     body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0]
     assert isinstance(body, ast.ClassDef)
     found: dict[str, str] = {}
-    for base in body.bases:  # from the source: a TypedDict forgets its bases
+    for base in body.bases if inherit else ():  # from the source: a TypedDict forgets its bases
         inherited = vars(sys.modules[owner.__module__]).get(ast.unparse(base))
         if inspect.isclass(inherited) and inherited.__module__.startswith("dovetail."):
             found.update(documented(inherited))
@@ -136,12 +138,12 @@ def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-def options(path: str) -> str:
-    """The keys of a TypedDict of options."""
+def options(path: str, which: str = "all") -> str:
+    """The keys of a TypedDict of options; `own`: without those of its bases."""
     from importlib import import_module
 
     module, _, name = path.rpartition(".")
-    found = documented(getattr(import_module(module), name))
+    found = documented(getattr(import_module(module), name), inherit=which == "all")
     return rows(["option", "type", "meaning"], ([f"`{key}`", told] for key, told in found.items()))
 
 
@@ -172,6 +174,16 @@ def tree() -> str:
 
     lines = (errors.__doc__ or "").splitlines()
     return "```text\n" + textwrap.dedent("\n".join(line for line in lines if line.startswith("    "))) + "\n```"
+
+
+def metrics() -> str:
+    """The metrics, from the docstring that lists them."""
+    from dovetail.server import metrics as module
+
+    lines = [line for line in (module.__doc__ or "").splitlines() if line.startswith("    dovetail_")]
+    return rows(
+        ["metric", "what"], ([f"`{name}`", told] for name, told in (re.split(r"\s{2,}", x.strip()) for x in lines))
+    )
 
 
 def degrade() -> str:
@@ -233,6 +245,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "limits": limits,
     "tree": tree,
     "degrade": degrade,
+    "metrics": metrics,
     "revisions": revisions,
     "dialects": dialects,
     "requirements": requirements,

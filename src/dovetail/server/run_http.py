@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class HttpOptions(ServeOptions, total=False):
     """Options of `run("http")`: those of `dovetail.net.serve`, and these."""
 
+    path: str
+    """Where the MCP endpoint is; `/mcp` by default."""
     workers: int
     """Processes; more than one need `state`, which they share."""
     state: str | os.PathLike[str] | None
