@@ -23,9 +23,6 @@ def lazy(room: str, exports: Mapping[str, str]) -> tuple[Callable[[str], object]
         if module is None:
             raise AttributeError(f"module {room!r} has no attribute {name!r}")
         loaded = import_module(f"{room}.{module}")
-        if origin.get(module) == module:
-            # Importing a module also sets it in its package, over the function that has its name.
-            setattr(sys.modules[room], module, getattr(loaded, module))
         value: object = getattr(loaded, name)
         setattr(sys.modules[room], name, value)
         return value

@@ -11,7 +11,7 @@ from typing import Any
 
 from dovetail.net.binding import bind
 from dovetail.net.draining import DrainingServer
-from dovetail.net.serve import loop_factory
+from dovetail.net.serving import loop_factory
 from dovetail.net.uvicorn_protocol import HttpSite
 from dovetail.wire import Limits
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from dovetail.net.asgi import read_body as read_body
     from dovetail.net.channel import Channel as Channel
     from dovetail.net.memory import memory_pair as memory_pair
-    from dovetail.net.serve import ServeOptions as ServeOptions
-    from dovetail.net.serve import serve as serve
-    from dovetail.net.serve import serve_workers as serve_workers
+    from dovetail.net.serving import ServeOptions as ServeOptions
+    from dovetail.net.serving import serve as serve
+    from dovetail.net.serving import serve_workers as serve_workers
     from dovetail.net.stdio import open_stdio as open_stdio
     from dovetail.net.uvicorn_protocol import HttpSite as HttpSite
 
@@ -24,7 +24,7 @@ __getattr__, __dir__, __all__ = lazy(
         "asgi": "Gone Outbox Reply TooLarge read_body",
         "channel": "Channel",
         "memory": "memory_pair",
-        "serve": "ServeOptions serve serve_workers",
+        "serving": "ServeOptions serve serve_workers",
         "stdio": "open_stdio",
         "uvicorn_protocol": "HttpSite",
     },

@@ -20,7 +20,7 @@ import msgspec
 from dovetail.errors import DefinitionError, DovetailError
 from dovetail.net.binding import check_reach
 from dovetail.net.draining import DrainingServer
-from dovetail.net.serve import loop_factory, max_connections
+from dovetail.net.serving import loop_factory, max_connections
 from dovetail.net.uvicorn_protocol import HttpSite
 from dovetail.wire import Limits
 

@@ -29,7 +29,7 @@ from dovetail.net.binding import url_of
 from dovetail.net.worker import FAILED, READY, Orders
 
 if TYPE_CHECKING:
-    from dovetail.net.serve import Settings
+    from dovetail.net.serving import Settings
 
 log = logging.getLogger("dovetail.net")
 

@@ -19,7 +19,7 @@ import pytest
 from dovetail.errors import DefinitionError
 from dovetail.net import serve, serve_workers
 from dovetail.net.binding import bind, check_reach, close, release, url_of
-from dovetail.net.serve import Settings, loop_factory
+from dovetail.net.serving import Settings, loop_factory
 from dovetail.net.worker import load
 from tests.net.http_server import read_all, read_head, read_response
 
