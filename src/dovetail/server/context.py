@@ -1,5 +1,6 @@
 """What a handler may do, besides computing: one `Context` a call.
- Definition-time module: it must not import asyncio, so that defining a server stays cheap. What needs the event loop
+
+Definition-time module: it must not import asyncio, so that defining a server stays cheap. What needs the event loop
 (asking, stopping, timers) stands in `turn` and `asking` and is loaded when the first call needs it.
 """
 
@@ -11,17 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import msgspec
 
-from dovetail.core import (
-    PROMPTS_CHANGED,
-    RESOURCES_CHANGED,
-    TOOLS_CHANGED,
-    Call,
-    Notice,
-    Principal,
-    resource_updated,
-)
+from dovetail.core import Call, Principal
 from dovetail.revisions import Revision
-from dovetail.wire import LEVELS, notification_frame
+from dovetail.server.telling import Log, Notify
+from dovetail.wire import notification_frame
 
 if TYPE_CHECKING:
     from dovetail.errors import Refusal
@@ -159,15 +153,24 @@ class Context:
         """
         return self.turn is not None and self.turn.replaying
 
+    @property
+    def muted(self) -> bool:
+        """True when the client gets no more messages of the call.
+
+        "Progress notifications MUST stop after completion"; a cancelled request gets no further messages either.
+        """
+        turn = self.turn
+        return turn is not None and (turn.stop is not None or turn.over or turn.replaying)
+
     # Telling.
 
     @property
-    def log(self) -> "Log":
+    def log(self) -> Log:
         """Log messages to the client."""
         return Log(self)
 
     @property
-    def notify(self) -> "Notify":
+    def notify(self) -> Notify:
         """Change notices to every client that wants them."""
         return Notify(self)
 
@@ -182,7 +185,7 @@ class Context:
         """
         meta = getattr(self.call.params, "meta", None)
         token = None if meta is None else meta.progress_token
-        if token is None or progress <= self._progress or self._muted():
+        if token is None or progress <= self._progress or self.muted:
             return
         self._progress = progress
         body: dict[str, Any] = {"progressToken": token, "progress": progress}
@@ -198,11 +201,6 @@ class Context:
         Only where streams are resumable (2025-11-25, Streamable HTTP); elsewhere nothing happens.
         """
         await self.outlet.close_stream(retry)
-
-    def _muted(self) -> bool:
-        # "Progress notifications MUST stop after completion"; a cancelled request gets no further messages.
-        turn = self.turn
-        return turn is not None and (turn.stop is not None or turn.over or turn.replaying)
 
     # Asking. The rules stand in `asking`; what is asked where, in `core.asks`.
 
@@ -305,88 +303,6 @@ def _site() -> str:
     """Name the place in the handler's code that asks: the function, and the line within it."""
     frame = sys._getframe(2)
     return f"{frame.f_code.co_name}:{frame.f_lineno - frame.f_code.co_firstlineno}"
-
-
-def at_least(level: str, minimum: str) -> bool:
-    """Tell whether a level is as severe as another, or more so."""
-    return LEVELS.index(level) >= LEVELS.index(minimum)
-
-
-class Log:
-    """Log messages to the client, at the level it asked for. Secrets are redacted (spec, Logging: MUST NOT contain)."""
-
-    __slots__ = ("_context",)
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    async def __call__(self, level: str, data: Any, *, logger: str | None = None) -> None:
-        """Send a message: `data` is anything JSON-able, `logger` an optional name.
-
-        Raises:
-            ValueError: No such level.
-        """
-        if level not in LEVELS:
-            raise ValueError(f"level: expected one of {', '.join(LEVELS)}")
-        context = self._context
-        minimum = context.session.log_level if context.session is not None else context.call.log_level
-        if minimum is None or not at_least(level, minimum) or context._muted():
-            return
-        from dovetail.server.redact import redact
-
-        body = {"level": level, "data": redact(data)}
-        if logger is not None:
-            body["logger"] = logger
-        await context.outlet.send(notification_frame("notifications/message", _encode(body)))
-
-    async def debug(self, data: Any, *, logger: str | None = None) -> None:
-        """Detail for finding faults."""
-        await self("debug", data, logger=logger)
-
-    async def info(self, data: Any, *, logger: str | None = None) -> None:
-        """General information."""
-        await self("info", data, logger=logger)
-
-    async def notice(self, data: Any, *, logger: str | None = None) -> None:
-        """Normal but significant."""
-        await self("notice", data, logger=logger)
-
-    async def warning(self, data: Any, *, logger: str | None = None) -> None:
-        """Something to look at."""
-        await self("warning", data, logger=logger)
-
-    async def error(self, data: Any, *, logger: str | None = None) -> None:
-        """Something failed."""
-        await self("error", data, logger=logger)
-
-
-class Notify:
-    """Change notices: to every client of either era that asked for them, not only to the caller."""
-
-    __slots__ = ("_context",)
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    async def _publish(self, notice: Notice) -> None:
-        if not self._context.quiet:
-            await self._context.runtime.publish(notice)
-
-    async def resource_updated(self, uri: str) -> None:
-        """Tell that a resource's contents changed."""
-        await self._publish(resource_updated(uri))
-
-    async def tools_changed(self) -> None:
-        """Tell that the list of tools changed. `add_tool` and `remove_tool` do so by themselves."""
-        await self._publish(TOOLS_CHANGED)
-
-    async def prompts_changed(self) -> None:
-        """Tell that the list of prompts changed."""
-        await self._publish(PROMPTS_CHANGED)
-
-    async def resources_changed(self) -> None:
-        """Tell that the list of resources changed."""
-        await self._publish(RESOURCES_CHANGED)
 
 
 CURRENT: ContextVar[Context] = ContextVar("dovetail_context")
