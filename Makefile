@@ -37,7 +37,8 @@ test: $(READY) $(PEERS) $(NPM)
 check: $(READY)
 	@$(BIN)/ruff check --quiet . && echo "ruff: clean"
 	@$(BIN)/ruff format --quiet --check . && echo "format: clean"
-	@$(BIN)/mypy src tests
+	@$(BIN)/mypy src tests docs
+	@$(BIN)/python docs/weave.py --check && echo "pages: woven"
 	@$(BIN)/python docs/weave.py --check && echo "pages: as the code says"
 	@$(BIN)/python -m pytest --no-header -q tests/test_architecture.py tests/test_banned.py tests/test_locks.py
 	@$(BIN)/python tests/audit.py constraints.txt requirements-peers.txt

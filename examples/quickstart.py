@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from dovetail import Complete, Context, Server, ToolError
+from dovetail.errors import ResourceNotFound
 
+# region app
 app = Server("quickstart", version="1.0.0", instructions="A small shop: add numbers up, read policies, order things.")
+# endregion
 
 POLICIES = {
     "refunds": "Refunds are paid within 14 days.",
@@ -24,6 +27,7 @@ def topics(typed: str) -> list[str]:
     return [topic for topic in POLICIES if topic.startswith(typed)]
 
 
+# region add
 @app.tool
 async def add(a: int, b: int) -> int:
     """Add two numbers.
@@ -33,6 +37,9 @@ async def add(a: int, b: int) -> int:
         b: The second number.
     """
     return a + b
+
+
+# endregion
 
 
 @app.tool
@@ -73,6 +80,7 @@ async def wait(ctx: Context) -> str:
     return "never"
 
 
+# region order
 @dataclass
 class Confirm:
     """What the buyer fills in."""
@@ -81,14 +89,21 @@ class Confirm:
     gift: bool = False
 
 
+def buy(item: str, form: Confirm) -> str:
+    """Place an order; it must not happen twice."""
+    return f"Ordered {form.quantity} x {item}{', as a gift' if form.gift else ''}."
+
+
 @app.tool
 async def order(item: str, ctx: Context) -> str:
     """Order something, once the user has said how much of it."""
-    answer = await ctx.elicit(f"How many of {item}?", Confirm)
+    answer = await ctx.elicit(f"How many of {item}?", Confirm)  # the same line on every revision that can ask
     if not answer.accepted:
         return f"Ordered no {item}."
-    form = answer.value
-    return f"Ordered {form.quantity} x {item}{', as a gift' if form.gift else ''}."
+    return await ctx.once("buy", buy, item, answer.value)  # at most once, whatever is retried
+
+
+# endregion
 
 
 def shout(text: str) -> str:
@@ -125,6 +140,8 @@ def waiting() -> str:
 @app.resource("policy://{topic}", mime_type="text/plain")
 def policy(topic: Annotated[str, Complete(topics)]) -> str:
     """What the shop promises."""
+    if topic not in POLICIES:
+        raise ResourceNotFound(f"policy://{topic}")
     return POLICIES[topic]
 
 
@@ -134,5 +151,7 @@ def triage(ticket: str, tone: Annotated[str, Complete(["brisk", "calm"])] = "cal
     return f"Sort this ticket in a {tone} tone: {ticket}"
 
 
+# region run
 if __name__ == "__main__":
-    app.run()
+    app.run()  # stdio; app.run("http", port=8000) serves HTTP
+# endregion

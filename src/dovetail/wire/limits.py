@@ -58,6 +58,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     queued: int = 1_000
     """Requests queued for one stdio peer; more are refused as busy."""
     queued_bytes: int = 16 * MIB
+    """Bytes queued for one stdio peer; more are refused as busy."""
     principal_in_flight: int = 200
     """Requests under way for one principal over HTTP: 429."""
     streams: int = 100
