@@ -692,3 +692,24 @@ def test_a_form_is_flat() -> None:
 
     with pytest.raises(DefinitionError):
         form_of({"properties": {"nested": {"type": "object"}}})
+
+
+@pytest.mark.req("S-25")
+async def test_a_client_hears_of_questions_that_could_not_be_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = server()
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        return str((await ctx.elicit("?", int)).value)
+
+    client = Conversation(app)
+    await client.call("server/discover", _meta=meta())
+    runtime = await shared_runtime(app)
+
+    def no_ring() -> list[bytes]:
+        raise RuntimeError("no keys here")
+
+    monkeypatch.setattr(runtime.stores.keys, "ring", no_ring)
+    message = await client.call("tools/call", name="ask", arguments={}, _meta=meta())
+    assert message["result"]["isError"] is True
+    await client.close()

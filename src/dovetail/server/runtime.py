@@ -26,7 +26,7 @@ from dovetail.core import (
     without_values,
     write_state,
 )
-from dovetail.errors import Disconnected, DovetailError, InternalError, InvalidParams, LimitExceeded, Refusal
+from dovetail.errors import Disconnected, InternalError, InvalidParams, LimitExceeded, Refusal
 from dovetail.server.context import Context, Stop
 from dovetail.server.gates import Meter
 from dovetail.server.notices import Hub
@@ -175,6 +175,9 @@ class Runtime:
         try:
             payload = self.encode(result, context.call)
         except Exception as failure:
+            watch = getattr(context.outlet, "failed", None)  # server/observing.py
+            if watch is not None:
+                watch(failure)
             return self.outcome(failure, context)
         return result_frame(context.call.id, payload), None
 
@@ -260,7 +263,8 @@ class Runtime:
             asks = ", ".join(turn.ledger.pending if turn.ledger is not None else ())
             named = LimitExceeded(f"{failure.message}; asked by {asks}", limit=failure.limit)
             await context.outlet.finish(error_frame(context.call.id, named), named)
-        except DovetailError as failure:
+        except Exception as failure:
+            # Whatever fails here, the client waits for an outcome: the turn has no other (S-25).
             frame, error = self.outcome(failure, context)
             await context.outlet.finish(frame, error)
         else:
