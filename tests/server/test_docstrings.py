@@ -1,12 +1,13 @@
 """Docstrings: three styles, one reading; and no text takes more than its length."""
 
-import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dovetail.server.docstrings import Docstring, parse_docstring
+from tests import pace
 
 GOOGLE = """Fetch an order.
 
@@ -151,10 +152,8 @@ def test_no_text_is_refused(text: str) -> None:
     ],
 )
 def test_long_texts_take_time_in_proportion(unit: str) -> None:
-    def cost(times: int) -> float:
+    def parsing(times: int) -> Callable[[], Docstring]:
         text = "S.\n\n" + unit * times
-        began = time.process_time()
-        parse_docstring(text)
-        return time.process_time() - began
+        return lambda: parse_docstring(text)
 
-    assert min(cost(8000) for _ in range(3)) < 1.0
+    assert pace.growth(parsing, 8_000, rounds=3) < 3

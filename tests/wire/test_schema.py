@@ -5,8 +5,8 @@ import json
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from dovetail.errors import InvalidArguments, InvalidSchema
 from dovetail.wire.limits import DEFAULT_LIMITS, Limits
 from dovetail.wire.schema import DIALECTS, compile_schema
 from dovetail.wire.schema_bounds import MOST_LOOKS, MOST_PATTERNS, Document
+from tests import pace
 
 NEWEST, DRAFT_7 = "https://json-schema.org/draft/2020-12/schema", "http://json-schema.org/draft-07/schema#"
 
@@ -262,13 +263,11 @@ def branching(levels: int) -> dict[str, Any]:
     ids=lambda _: "bomb",
 )
 def test_a_schema_that_would_cost_too_much_is_refused_at_once(bomb: Any) -> None:
-    best = 1.0
-    for _ in range(3):
-        start = time.process_time()
+    def compiling() -> None:
         with pytest.raises(InvalidSchema):
             compile_schema(bomb)
-        best = min(best, time.process_time() - start)
-    assert best < 0.1
+
+    assert pace.milliseconds(compiling, rounds=3) < 100  # the requirement: 100 ms on the reference machine
 
 
 @pytest.mark.req("C-13")
@@ -282,10 +281,8 @@ def test_the_largest_schemas_that_pass_compile_in_time() -> None:
         {"$ref": "#"},
         {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
     ):
-        start = time.process_time()
-        validator = compile_schema(schema)
-        validator.is_valid({"a": 1})
-        assert time.process_time() - start < 1
+        # The requirement: a second on the reference machine, the first value included.
+        assert pace.milliseconds(lambda: compile_schema(schema).is_valid({"a": 1}), rounds=3) < 1_000  # noqa: B023
 
 
 def test_looks_are_counted_along_one_value_and_not_over_all_properties() -> None:
@@ -355,9 +352,8 @@ CATASTROPHIC = [
 def test_a_catastrophic_pattern_is_harmless(pattern: str) -> None:
     validator = compile_schema({"pattern": pattern})
     for text in ("a" * 30 + "!", "a" * 5_000 + "!", "a " * 5_000 + "\n", "a" * 100_000 + "!"):
-        start = time.process_time()
-        validator.is_valid(text)
-        assert time.process_time() - start < 0.2
+        # The requirement: 200 ms on the reference machine.
+        assert pace.milliseconds(partial(validator.is_valid, text), rounds=3) < 200
 
 
 def tree(keyword: str) -> dict[str, Any]:
@@ -377,19 +373,23 @@ def test_a_recursive_choice_with_a_deep_wrong_value_is_harmless(keyword: str) ->
     value: dict[str, Any] = {"kind": "none", "children": []}
     for _ in range(60):
         value = {"children": [value], "kind": "none"}
-    start = time.process_time()
-    with pytest.raises(InvalidArguments):
-        validator.check(value)
-    assert time.process_time() - start < 0.2
+
+    def checking() -> None:
+        with pytest.raises(InvalidArguments):
+            validator.check(value)
+
+    assert pace.milliseconds(checking, rounds=3) < 200  # the requirement: 200 ms on the reference machine
 
 
 @pytest.mark.parametrize("schema", [{"uniqueItems": True}, {"items": {"type": "integer"}}, {"contains": {"const": 1}}])
 def test_a_long_list_is_checked_in_time(schema: Any) -> None:
     validator = compile_schema(schema)
-    value = [{"a": n} for n in range(50_000)]
-    start = time.process_time()
-    validator.is_valid(value)
-    assert time.process_time() - start < 1
+
+    def checking(size: int) -> Callable[[], bool]:
+        value = [{"a": n} for n in range(size)]
+        return lambda: validator.is_valid(value)
+
+    assert pace.growth(checking, 48_000) < 3
 
 
 def test_a_value_that_is_no_json_does_not_fit() -> None:

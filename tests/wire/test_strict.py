@@ -3,9 +3,6 @@
 import json
 import subprocess
 import sys
-import time
-import timeit
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,6 +14,7 @@ from jiter import from_json
 from dovetail.errors import LimitExceeded, MalformedJSON, Refusal
 from dovetail.wire.limits import DEFAULT_LIMITS, Limits
 from dovetail.wire.strict import check
+from tests import pace
 
 CALL = (
     b'{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":2},"_meta":'
@@ -287,19 +285,13 @@ BOMBS = {
 @pytest.mark.req("W-06")
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS.keys())
 def test_a_bomb_is_refused_in_milliseconds(bomb: bytes) -> None:
-    best = 1.0
-    for _ in range(3):  # the machine may be busy; the bomb is not
-        start = time.process_time()
-        assert refused(bomb).code in {-32700, -32600}
-        best = min(best, time.process_time() - start)
-    assert best < 0.05
+    assert refused(bomb).code in {-32700, -32600}
+    assert pace.milliseconds(lambda: refused(bomb)) < 50  # the requirement: 50 ms on the reference machine
 
 
 def test_a_ten_megabyte_string_is_checked_in_milliseconds() -> None:
     data = b'"' + b"a" * 10_000_000 + b'"'
-    start = time.process_time()
-    check(data)
-    assert time.process_time() - start < 0.1
+    assert pace.milliseconds(lambda: check(data)) < 100
 
 
 _MEMORY_PROBE = """
@@ -367,8 +359,12 @@ def test_a_changed_byte_is_refused_or_read_alike(value: Any, place: int, byte: i
 
 
 def test_the_strict_pass_costs_little_more_than_the_parse() -> None:
-    def seconds(run: Callable[[], object]) -> float:
-        return min(timeit.repeat(run, timer=time.process_time, number=2_000, repeat=10))
+    def parse() -> None:
+        for _ in range(2_000):
+            from_json(CALL, catch_duplicate_keys=True, cache_mode="keys", allow_inf_nan=False)
 
-    parse = seconds(lambda: from_json(CALL, catch_duplicate_keys=True, cache_mode="keys", allow_inf_nan=False))
-    assert seconds(lambda: check(CALL)) < 2.5 * parse  # 1.6 on a quiet machine: 2.1 us against 1.3
+    def strict() -> None:
+        for _ in range(2_000):
+            check(CALL)
+
+    assert pace.ratio(strict, parse) < 2.5  # 1.6 on a quiet machine: 2.1 us against 1.3

@@ -1,6 +1,5 @@
 """URI templates: expanded as RFC 6570 says, matched in linear time, decoded exactly once."""
 
-import time
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from dovetail.errors import DefinitionError
 from dovetail.wire.template_parts import LONGEST, MOST_VARIABLES
 from dovetail.wire.templates import Template
+from tests import pace
 
 # The variables and examples of RFC 6570, section 3.2.
 VALUES: dict[str, Any] = {
@@ -339,13 +339,12 @@ HOSTILE_TEMPLATES = [
 @pytest.mark.parametrize("template", HOSTILE_TEMPLATES, ids=range(len(HOSTILE_TEMPLATES)))
 def test_the_longest_uri_and_the_worst_template_take_milliseconds(template: str) -> None:
     matcher = Template(template).matcher
-    for uri in HOSTILE_URIS:
-        best = 1.0
-        for _ in range(3):
-            start = time.process_time()
+
+    def matching() -> None:
+        for uri in HOSTILE_URIS:
             matcher.match(uri)
-            best = min(best, time.process_time() - start)
-        assert best < 0.01, uri[:20]
+
+    assert pace.milliseconds(matching) < 10  # the requirement: 10 ms for each on the reference machine; ours: for all
 
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
