@@ -408,6 +408,14 @@ def test_an_address_beyond_this_machine_needs_a_word() -> None:
     assert "without authentication" in done.stderr
 
 
+def test_http_without_its_extra_says_what_to_install() -> None:
+    code = "import sys; sys.modules['uvicorn'] = None; from dovetail.cli import main; main()"
+    command = [sys.executable, "-c", code, "run", str(EXAMPLES / "first_server.py"), "--transport", "http"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert 'pip install "dovetail-mcp[http]"' in done.stderr
+
+
 # Security.
 
 

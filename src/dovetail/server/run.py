@@ -38,8 +38,12 @@ def run(server: "Server", transport: str, options: dict[str, Any]) -> None:
             with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(serve_stdio(server, **options))
         case "http":
-            from dovetail.server.run_http import run_http
-
+            try:
+                from dovetail.server.run_http import run_http
+            except ModuleNotFoundError as error:
+                if error.name not in ("uvicorn", "httptools"):
+                    raise
+                raise DefinitionError('HTTP needs the "http" extra: pip install "dovetail-mcp[http]"') from None
             run_http(server, **options)
         case _:
             raise DefinitionError(f"There is no transport {transport!r}: expected 'stdio' or 'http'")
@@ -60,7 +64,7 @@ async def serve_stdio(server: "Server", *, state: str | os.PathLike[str] | None 
     from dovetail.net import open_stdio
 
     runtime = Runtime(server, server.stores or stores_at(state))
-    channel = await open_stdio(server.limits)
+    channel = await open_stdio(server.limits, restore=False)
     try:
         await runtime.start()
         await Connection(runtime, channel, LOCAL).serve()
