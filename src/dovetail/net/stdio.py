@@ -27,11 +27,13 @@ from dovetail.wire import DEFAULT_LIMITS, Limits
 _PRIVATE: Final = 32
 
 
-async def open_stdio(limits: Limits = DEFAULT_LIMITS) -> "StdioChannel":
+async def open_stdio(limits: Limits = DEFAULT_LIMITS, *, restore: bool = True) -> "StdioChannel":
     """Take the process's standard input and output for the protocol until the channel is closed.
 
     Args:
         limits: `line` bounds a message; `write_seconds` is how long closing waits for the client to read.
+        restore: Give descriptors 0 and 1 back when the channel is closed. A program that ends then does not: what its
+            threads and exit functions still print must not reach the client either.
 
     Raises:
         DefinitionError: A channel on these streams is open already.
@@ -39,7 +41,7 @@ async def open_stdio(limits: Limits = DEFAULT_LIMITS) -> "StdioChannel":
     """
     if StdioChannel.current is not None:
         raise DefinitionError("A channel on standard input and output is open in this process already")
-    return StdioChannel(limits)
+    return StdioChannel(limits, restore=restore)
 
 
 class StdioChannel(LineChannel):
@@ -48,7 +50,8 @@ class StdioChannel(LineChannel):
     current: "StdioChannel | None" = None
     _forks_watched = False
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, restore: bool = True) -> None:
+        self._restore = restore
         self._streams = _Streams()
         source = descriptor(self._streams.stdin, writing=False)
         sink = descriptor(self._streams.stdout, writing=True)
@@ -67,7 +70,8 @@ class StdioChannel(LineChannel):
             await super().aclose()
         finally:
             StdioChannel.current = None
-            self._streams.restore()
+            if self._restore:
+                self._streams.restore()
             self._streams.close()
 
     def forget(self) -> None:
