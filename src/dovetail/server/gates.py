@@ -35,7 +35,7 @@ class Rate(msgspec.Struct, frozen=True):
         try:
             count = float(amount)
             allowed = int(burst) if burst else max(1, round(count))
-            if count <= 0 or allowed < 1:
+            if count <= 0 or allowed < 1 or not unit.strip().isalpha():
                 raise ValueError
             return cls(count / _UNITS[unit.strip()[:1]], allowed)
         except (KeyError, ValueError, OverflowError):
