@@ -10,7 +10,8 @@ PIP := -m pip install -qq --disable-pip-version-check
 READY := .venv/.ready
 PEERS := .venv-peers/.ready
 NPM := tests/npm/node_modules/.ready
-TESTS := -n 2 --dist loadfile --no-header
+# The files go to two processes in the order that tests/conftest.py gives them: the long ones first.
+TESTS := -n 2 --dist loadfile --no-loadscope-reorder --no-header --durations 15 --durations-min 2
 
 .DELETE_ON_ERROR:
 .PHONY: help run test check bench conformance docs nightly facts transcripts fix clean
@@ -38,7 +39,6 @@ check: $(READY)
 	@$(BIN)/ruff check --quiet . && echo "ruff: clean"
 	@$(BIN)/ruff format --quiet --check . && echo "format: clean"
 	@$(BIN)/mypy src tests docs
-	@$(BIN)/python docs/weave.py --check && echo "pages: woven"
 	@$(BIN)/python docs/weave.py --check && echo "pages: as the code says"
 	@$(BIN)/python -m pytest --no-header -q tests/test_architecture.py tests/test_banned.py tests/test_locks.py
 	@$(BIN)/python tests/audit.py constraints.txt requirements-peers.txt

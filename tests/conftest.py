@@ -1,4 +1,4 @@
-"""What every test shares: how hard hypothesis tries, and `--update`, which writes golden files anew.
+"""What every test shares: how hard hypothesis tries, which files go first, and `--update`: golden files anew.
 
 `HYPOTHESIS_PROFILE=nightly` tries a hundred times harder; a failing example prints what reproduces it.
 """
@@ -7,6 +7,8 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+LONG = frozenset({"conformance", "interop"})
 
 settings.register_profile(
     "quick",
@@ -21,3 +23,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="write golden files anew instead of comparing with them")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the files that take minutes, so that none is left to one processor in the end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)

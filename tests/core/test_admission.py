@@ -64,6 +64,7 @@ def test_a_version_that_is_not_spoken_here_is_answered_with_those_that_are(versi
         assert caught.value.code == -32022
         assert caught.value.data["requested"] == version
         assert NEWEST.version in caught.value.data["supported"]
+        assert version not in caught.value.data["supported"]
 
 
 @pytest.mark.req("S-08", "S-17")

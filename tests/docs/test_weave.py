@@ -148,3 +148,17 @@ def test_links_to_a_heading_lead_to_one() -> None:
     for page in PAGES:
         for file, anchor in re.findall(r"\]\(([\w./-]*\.md)?#([\w-]+)\)", page.read_text(encoding="utf-8")):
             assert anchor in anchors(page.parent / file if file else page), f"{page.name} -> {file}#{anchor}"
+
+
+def test_every_file_that_the_plan_of_the_house_names_is_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = {span for span in re.findall(r"`([\w/.*-]+)`", text) if "/" in span or span.endswith(".py")}
+    files = {path for path in named if path.endswith(".py") or "*" in path or path.startswith("tests/")}
+    assert len(files) > 40
+    # A bare name, such as `results.py`, belongs to the room named before it.
+    missing = {
+        path
+        for path in files
+        if not any(True for root in ("", "src/dovetail/", "src/dovetail/*/") for _ in ROOT.glob(root + path))
+    }
+    assert not missing

@@ -51,7 +51,7 @@ def never_answered(lines: list[str]) -> set[str]:
     found = set()
     for message in map(read, lines):
         if isinstance(message, dict) and message.get("method") == "notifications/cancelled":
-            found.add(json.dumps(message["params"]["requestId"]))
+            found.add(json.dumps(message["params"].get("requestId")))
         elif isinstance(message, dict) and message.get("method") == "subscriptions/listen":
             found.add(json.dumps(message["id"]))
     return found
@@ -66,6 +66,7 @@ class Replay:
         self.unanswered = unanswered
         self.waiting: set[str] = set()
         self.owed = 0  # errors without an id, and answers to batches
+        self.asked: set[str] = set()  # questions of the server: while one is open, calls may wait for its answer
         self.said: dict[bytes, bytes] = {}
 
     async def say(self, line: str) -> list[str]:
@@ -76,10 +77,8 @@ class Replay:
         self.channel.send(data)
         self.expect(read(line))
         heard: list[str] = []
-        while self.waiting or self.owed:
+        while (self.waiting or self.owed) and not self.asked:
             heard.append(await self.hear())
-            if '"method":' in heard[-1] and '"id":' in heard[-1]:
-                break  # the server asks
         for _ in range(3):
             self.channel.send(fence(self.version))
             while '"id":"fence"' not in (message := await self.hear()):
@@ -96,7 +95,9 @@ class Replay:
             self.owed += 1
         elif type(message.get("id")) not in (int, str):
             self.owed += "id" in message
-        elif "method" in message and json.dumps(message["id"]) not in self.unanswered:
+        elif "method" not in message:
+            self.asked.discard(json.dumps(message["id"]))
+        elif json.dumps(message["id"]) not in self.unanswered:
             self.waiting.add(json.dumps(message["id"]))
 
     async def hear(self) -> str:
@@ -108,6 +109,10 @@ class Replay:
             self.owed -= 1
         elif "method" not in message:
             self.waiting.discard(json.dumps(message["id"]))
+        elif "id" in message:
+            self.asked.add(json.dumps(message["id"]))
+        elif message["method"] == "notifications/cancelled":
+            self.asked.discard(json.dumps(message["params"]["requestId"]))
         for word, pattern in FRESH.items():
             if found := pattern.search(data):
                 self.said[word] = found[0]

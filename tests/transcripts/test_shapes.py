@@ -25,15 +25,18 @@ class Checker:
     """Reads one transcript from top to bottom and collects what is wrong."""
 
     def __init__(self, version: str) -> None:
+        self.calls: dict[str, Json] = {}
+        self.wrong: list[str] = []
+        self.speak(version)
+
+    def speak(self, version: str) -> None:
+        """Judge by this revision from now on."""
         revision = revision_for(version)
         assert revision is not None
         self.revision: Revision = revision
         self.sources = [source(version) for source in SOURCES]
         self.facts = FACTS[version]["methods"]
         self.codes = JSON_RPC | set(revision.codes)
-        self.calls: dict[str, Json] = {}
-        self.questions: dict[str, Json] = {}
-        self.wrong: list[str] = []
 
     def line(self, line: str) -> None:
         """Check one line."""
@@ -42,8 +45,10 @@ class Checker:
         if not server and message is None:
             return
         for single in message if isinstance(message, list) else [message]:
-            if isinstance(single, dict):
-                self.problems(line, self.of_server(single) if server else self.of_client(single))
+            if server:
+                self.problems(line, self.of_server(single))
+            elif isinstance(single, dict) and "method" in single and "id" in single:
+                self.calls[json.dumps(single["id"])] = single
 
     def problems(self, line: str, found: list[str]) -> None:
         self.wrong += [f"{line[:100]}: {problem}" for problem in found]
@@ -51,38 +56,30 @@ class Checker:
     def of_server(self, message: Json) -> list[str]:
         """Return what is wrong with a message of the server."""
         if "method" not in message:
-            return self.response(message, self.calls)
+            return self.response(message)
         method = message["method"]
         role = "ServerRequest" if "id" in message else "ServerNotification"
         keys = {"jsonrpc", "method", "params", *(["id"] if "id" in message else [])}
-        if "id" in message:
-            self.questions[json.dumps(message["id"])] = message
         return [
             *([] if method in self.facts[role] else [f"{method} is no {role} of this revision"]),
             *([] if set(message) <= keys else ["unknown members"]),
             *self.params(method, message.get("params")),
         ]
 
-    def of_client(self, message: Json) -> list[str]:
-        """Return what is wrong with a message of the client; requests are judged when their answer comes."""
-        if "method" not in message:
-            return self.response(message, self.questions)
-        if "id" in message:
-            self.calls[json.dumps(message["id"])] = message
-            return []
-        known = message["method"] in self.facts["ClientNotification"]
-        return self.params(message["method"], message.get("params")) if known else []
-
-    def response(self, message: Json, asked: dict[str, Json]) -> list[str]:
-        request = asked.get(json.dumps(message["id"]), {}) if "id" in message else {}
+    def response(self, message: Json) -> list[str]:
         if "error" in message:
             return self.error(message)
         if set(message) != {"jsonrpc", "id", "result"} or message["jsonrpc"] != "2.0":
             return ["members of a response"]
-        if not request:
+        request = self.calls.get(json.dumps(message["id"]))
+        if request is None:
             return ["nothing was asked under this id"]
-        answered = [] if asked is self.questions else self.params(request["method"], request.get("params"))
-        return [*answered, *self.result(request["method"], message["result"])]
+        method, result = request["method"], message["result"]
+        if method == "initialize":
+            self.speak(result["protocolVersion"])
+        if result.get("resultType") == "input_required":
+            return self.result(method, result)  # an answer that was no answer may be why it asks again
+        return [*self.params(method, request.get("params")), *self.result(method, result)]
 
     def error(self, message: Json) -> list[str]:
         error = message["error"]

@@ -83,8 +83,9 @@ class Admission:
 def _spoken(version: str) -> Revision:
     revision = revision_for(version)
     if revision is None or not revision.stateless:
-        # "it MUST respond with an UnsupportedProtocolVersionError listing the versions it does support" (Versioning)
-        raise UnsupportedRevision(version, SUPPORTED)
+        # "it MUST respond with an UnsupportedProtocolVersionError listing the versions it does support" (Versioning).
+        # Who asks in this way for a revision that has a handshake is not told to try that one again.
+        raise UnsupportedRevision(version, SUPPORTED if revision is None else STATELESS)
     return revision
 
 

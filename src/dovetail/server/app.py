@@ -190,8 +190,8 @@ class Server:
         """
         if self in other.family():
             raise DefinitionError(f"{other.name} cannot be mounted in itself")
-        self._mounted.append(other)
         self.catalogue.mount(other.catalogue, prefix)
+        self._mounted.append(other)
 
     def extension(
         self, identifier: str, settings: Mapping[str, Any] | None = None, methods: Mapping[str, Handler] | None = None

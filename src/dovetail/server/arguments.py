@@ -13,7 +13,7 @@ import msgspec
 from msgspec import DecodeError, Raw
 from msgspec.structs import astuple
 
-from dovetail.errors import DefinitionError, InvalidArguments
+from dovetail.errors import DefinitionError, InvalidArguments, InvalidParams
 from dovetail.server.expectations import explained
 from dovetail.server.parameters import MISSING
 from dovetail.server.standins import hook
@@ -57,6 +57,7 @@ class Typed:
 
         Raises:
             InvalidArguments: It does not fit.
+            InvalidParams: It is no object, so that the request itself is malformed.
         """
         try:
             return astuple(self._decode(raw))
@@ -92,6 +93,7 @@ class Typed:
                 return astuple(self._decode(mended))
             except DecodeError as error:
                 failure = str(error)
+        _require_object(raw if mended is None else mended)
         raise explained(failure, self._schema)
 
 
@@ -126,7 +128,7 @@ class Verbatim:
         except InvalidArguments:
             value = self._mended(raw)
         if type(value) is not dict:
-            raise InvalidArguments("$", "expected object")
+            raise _no_object()
         return (value,)
 
     def read_texts(self, texts: Mapping[str, str]) -> Values:
@@ -139,9 +141,21 @@ class Verbatim:
 
             self._repair = Repair(self.schema, self._limits)
         mended = self._repair.apply(raw, strings=self._strings)
+        _require_object(raw if mended is None else mended)
         value = msgspec.json.decode(raw if mended is None else mended)
         self._check(value)
         return value
+
+
+def _no_object() -> InvalidParams:
+    # "Malformed requests (requests that fail to satisfy CallToolRequest schema)" are protocol errors, other than
+    # arguments that do not fit a tool (2025-11-25, Tools, Error Handling).
+    return InvalidParams("params.arguments: expected an object")
+
+
+def _require_object(raw: bytes | Raw) -> None:
+    if bytes(raw).lstrip()[:1] != b"{":
+        raise _no_object()
 
 
 def _field(name: str, annotation: Any, default: Any) -> Any:

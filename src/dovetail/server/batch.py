@@ -13,7 +13,18 @@ from dovetail.server.runtime import Runtime
 from dovetail.server.session import Session
 from dovetail.server.stateful import Canceller, notified
 from dovetail.server.turn import run_call
-from dovetail.wire import Answer, Batch, Broken, Failure, Notification, Request, Single, batch_frame, error_frame
+from dovetail.wire import (
+    Answer,
+    Batch,
+    Broken,
+    Failure,
+    Notification,
+    Request,
+    Single,
+    batch_frame,
+    error_frame,
+    id_key,
+)
 
 
 class _Element:
@@ -67,7 +78,7 @@ class BatchRunner:
             error = InvalidRequest("A batch is not allowed in this protocol revision: send one message at a time")
             await outlet.finish(error_frame(None, error), error)
             return
-        frames = await asyncio.gather(*(self._element(item, outlet) for item in batch.items))
+        frames = await asyncio.gather(*(self._element(item, outlet) for item in _distinct(batch)))
         answers = [frame for frame in frames if frame is not None]
         await outlet.finish(batch_frame(answers) if answers else None)
 
@@ -96,3 +107,17 @@ class BatchRunner:
         element = _Element(outlet)
         await run_call(self._runtime, Context(call, self._runtime, element, self._session))
         return element.frame
+
+
+def _distinct(batch: Batch) -> list[Single]:
+    """Return the elements of a batch; a request under the id of an earlier one could not be told apart (W-04)."""
+    seen: set[bytes] = set()
+    items: list[Single] = []
+    for item in batch.items:
+        if isinstance(item, Request):
+            key = id_key(item.id)
+            if key in seen:
+                item = Broken(item.id, InvalidRequest("id: an earlier request of this batch has this id"))
+            seen.add(key)
+        items.append(item)
+    return items

@@ -315,7 +315,8 @@ class Connection:
         from dovetail.server.batch import BatchRunner
 
         if self.session.handshake.state is Lifecycle.NEW:
-            self._say(error_frame(None, InvalidRequest("A batch is not allowed before initialize")))
+            error = InvalidRequest("A batch is allowed only after an initialize that agreed on batches")
+            self._say(error_frame(None, error))
             return
         runner = BatchRunner(
             self.runtime,

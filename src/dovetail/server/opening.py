@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from dovetail.server.runtime import Runtime
 
 _EMPTY: Final = b"{}"
-_MODERN_MARK: Final = b"io.modelcontextprotocol/protocolVersion"
+_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
+_MODERN_MARK: Final = _VERSION.encode()
 _STATELESS_METHODS: Final = frozenset[str]().union(*(r.client_requests for r in REVISIONS if r.stateless))
 _head = msgspec.json.Decoder(RequestParams).decode
 
@@ -129,6 +130,10 @@ class Opening:
         """
         if is_modern(request):
             return self.stateless(request, principal), True
+        if session.handshake.peer is None and request.method in _STATELESS_METHODS:
+            # "A request missing any required field is malformed; the server MUST reject it with JSON-RPC error code
+            # -32602" (2026-07-28, Overview, _meta). For who wanted the other era, any code will do (Lifecycle).
+            raise InvalidParams(f'params._meta["{_VERSION}"]: required, unless the first request is initialize')
         return self.stateful(request, session, principal=principal), False
 
     def _check_headers(self, method: str, params: Any, fields: Mapping[bytes, bytes]) -> None:
