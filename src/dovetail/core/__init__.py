@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dovetail.core.asks import read_state as read_state
     from dovetail.core.asks import without_values as without_values
     from dovetail.core.asks import write_state as write_state
+    from dovetail.core.audit import AuditRecord as AuditRecord
+    from dovetail.core.audit import AuditSink as AuditSink
     from dovetail.core.endpoint import Endpoint as Endpoint
     from dovetail.core.guard import LOOPBACK as LOOPBACK
     from dovetail.core.guard import Guard as Guard
@@ -73,6 +75,7 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "admission": "Admission STATELESS SUPPORTED check_method_header check_name_header check_version_header",
         "asks": "AskLedger State digest_of read_state without_values write_state",
+        "audit": "AuditRecord AuditSink",
         "endpoint": "Endpoint",
         "guard": "Guard LOOPBACK",
         "handshake": "Handshake Lifecycle negotiate",

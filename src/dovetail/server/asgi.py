@@ -4,6 +4,7 @@
     /sse, /messages     the 2024-11-05 transport, HTTP with SSE (deprecated; can be switched off)
     /healthz            the process lives
     /readyz             it takes work: 503 while it drains
+    /metrics            numbers for Prometheus, while the server uses `Metrics`
  It starts its server when the lifespan begins, or with its first request when it is mounted in an app that does not
 pass the lifespan on.
 """
@@ -121,8 +122,15 @@ class App:
 
                     self._sse = LegacyEndpoint(endpoint, "/messages")
                 await self._sse.serve(path, scope, fields, reply, receive)
+            case "/metrics" if (metrics := self._metrics()) is not None:
+                kind, text = await metrics.scrape(endpoint.runtime)
+                await reply.whole(200, [(b"content-type", kind)], text)
             case _:
                 await refuse(reply, 404, MethodNotFound(f"There is nothing here; the MCP endpoint is {self.path}"))
+
+    def _metrics(self) -> Any:
+        """Return the server's `Metrics`, if it uses them; they are not imported for looking."""
+        return next((layer for layer in self.server.middleware if hasattr(layer, "scrape")), None)
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from dovetail._lazy import lazy
 
 if TYPE_CHECKING:
+    from dovetail.store.audit_file import AuditFile as AuditFile
     from dovetail.store.handles import Handles as Handles
     from dovetail.store.keys import FileKeys as FileKeys
     from dovetail.store.keys import FixedKeys as FixedKeys
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "audit_file": "AuditFile",
         "handles": "Handles",
         "keys": "FileKeys FixedKeys",
         "memory": "MemoryStores",
