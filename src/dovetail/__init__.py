@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dovetail._lazy import lazy
 
 if TYPE_CHECKING:
+    from dovetail.client import Client as Client
     from dovetail.errors import DovetailError as DovetailError
     from dovetail.errors import ToolError as ToolError
     from dovetail.server import Ask as Ask
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "client": "Client",
         "errors": "DovetailError ToolError",
         "server": "Ask Audio Cache Complete Context Depends Elicited File Header Image Server get_context",
         "wire": "Icon Limits ToolAnnotations",

@@ -22,7 +22,11 @@
     ├── PeerError                the peer answered with an error: `code`, `data`
     ├── ProtocolViolation        the peer broke the protocol (found on our side, never on the wire)
     ├── Timeout                  a deadline of ours passed
+    ├── NoCommonRevision         no protocol revision is spoken by both sides and allowed here
+    ├── HttpFailure              an HTTP status that answers no request; `status`, `retry_after`
     ├── Disconnected             the other side is gone
+    │   ├── Unsent                   provably before anything left: safe to send again
+    │   ├── SessionLost              the server no longer knows the session
     │   └── StoreUnusable            the state directory, or a file in it, needs its owner's attention
     ├── AuthRequired             credentials are missing or not enough
     ├── OnceUnknown              a side effect was claimed and its outcome is not known; it is never run again
@@ -241,11 +245,46 @@ class Disconnected(DovetailError):
     """The other side is gone; nothing more will come."""
 
 
+class Unsent(Disconnected):
+    """Nothing of the message left this process, so that it is safe to send it again."""
+
+
+class SessionLost(Disconnected):
+    """The server no longer knows the session (2025-11-25, Streamable HTTP, Session Management: HTTP 404)."""
+
+
 class StoreUnusable(Disconnected):
     """The state directory, or a file in it, needs its owner's attention: permissions, damage, or somebody else's file.
 
     The text names the file's role and what to do, never what it holds.
     """
+
+
+class NoCommonRevision(DovetailError):
+    """No protocol revision is spoken by both sides and allowed here.
+
+    Attributes:
+        supported: What the server says it speaks; empty when it did not say.
+    """
+
+    def __init__(self, supported: tuple[str, ...]) -> None:
+        told = ", ".join(quote(version, 32) for version in supported[:8]) or "nothing that is understood here"
+        super().__init__(f"No protocol revision in common: the server speaks {told}")
+        self.supported = supported
+
+
+class HttpFailure(DovetailError):
+    """An HTTP status that says no more than itself: there was no JSON-RPC message in the answer.
+
+    Attributes:
+        status: The status.
+        retry_after: Seconds after which the server wants to be asked again, or None.
+    """
+
+    def __init__(self, status: int, *, retry_after: float | None = None) -> None:
+        super().__init__(f"The server answered with HTTP status {status}")
+        self.status = status
+        self.retry_after = retry_after
 
 
 class AuthRequired(DovetailError):

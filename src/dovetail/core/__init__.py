@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from dovetail.core.http import status_of as status_of
     from dovetail.core.lines import LineSplitter as LineSplitter
     from dovetail.core.lines import Oversize as Oversize
+    from dovetail.core.negotiation import Negotiation as Negotiation
+    from dovetail.core.negotiation import Opening as Opening
+    from dovetail.core.negotiation import ServerPeer as ServerPeer
     from dovetail.core.peer import ANONYMOUS as ANONYMOUS
     from dovetail.core.peer import Call as Call
     from dovetail.core.peer import Peer as Peer
@@ -84,6 +87,7 @@ __getattr__, __dir__, __all__ = lazy(
             "check_post event_id fields_of is_json read_event_id session_is_legal status_of"
         ),
         "lines": "LineSplitter Oversize",
+        "negotiation": "Negotiation Opening ServerPeer",
         "peer": "ANONYMOUS Call Peer Principal",
         "ports": "Bus Claim Events Fresh Keys Ledger Lost Running Sessions Settled Stores",
         "seal": "Binding open_state seal_state",

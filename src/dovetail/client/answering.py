@@ -1,0 +1,155 @@
+"""Answering what a server asks: one set of handlers for back-channel requests and for multi-round results alike.
+
+Invariants: a question is answered by the handler that its method names, or refused with a typed error; what a handler
+returns is checked against what was asked before it leaves; a handler that fails tells the server nothing of why.
+"""
+
+import asyncio
+import inspect
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from dovetail.client.options import OnElicit, OnSample, Roots
+from dovetail.errors import InternalError, InvalidParams, MethodNotFound
+from dovetail.wire import (
+    ClientCapabilities,
+    CreateMessageRequestParams,
+    CreateMessageResult,
+    ElicitationCapability,
+    ElicitRequestParams,
+    ElicitResult,
+    ListRootsResult,
+    Root,
+    RootsCapability,
+    SamplingCapability,
+    TextContent,
+    decode,
+)
+
+log = logging.getLogger("dovetail.client")
+
+_HERE: Final = "file://"
+
+
+class Answering:
+    """The handlers of one client."""
+
+    def __init__(
+        self,
+        on_elicit: OnElicit | None = None,
+        on_sample: OnSample | None = None,
+        roots: Roots | Callable[[], Roots] | None = None,
+    ) -> None:
+        """Answer with these; what has no handler is not declared."""
+        self._on_elicit = on_elicit
+        self._on_sample = on_sample
+        self._roots = roots
+
+    def capabilities(
+        self, extensions: Mapping[str, Any] | None = None, experimental: Mapping[str, Any] | None = None
+    ) -> ClientCapabilities:
+        """Return what to declare: what there are handlers for, and nothing else."""
+        return ClientCapabilities(
+            roots=None if self._roots is None else RootsCapability(list_changed=True),
+            sampling=None if self._on_sample is None else SamplingCapability(tools={}),
+            elicitation=None if self._on_elicit is None else ElicitationCapability(form={}, url={}),
+            extensions=dict(extensions) if extensions else None,
+            experimental=dict(experimental) if experimental else None,
+        )
+
+    async def answer(self, method: str, params: bytes | msgspec.Raw | None) -> msgspec.Struct:
+        """Answer one question.
+
+        Raises:
+            MethodNotFound: There is no handler for it.
+            InvalidParams: The question is malformed.
+            InternalError: The handler failed, or its answer is not what was asked for.
+        """
+        raw = params or b"{}"
+        match method:
+            case "elicitation/create" if self._on_elicit is not None:
+                return await self.elicit(decode(raw, ElicitRequestParams))
+            case "sampling/createMessage" if self._on_sample is not None:
+                return _message(await _run(self._on_sample, decode(raw, CreateMessageRequestParams)))
+            case "roots/list" if self._roots is not None:
+                return ListRootsResult(roots=_roots(self._roots))
+            case "ping":
+                return msgspec.defstruct("Empty", [])()
+        raise MethodNotFound(f"{method}: this client does not answer that")
+
+    async def elicit(self, question: ElicitRequestParams) -> ElicitResult:
+        """Ask the user.
+
+        Raises:
+            MethodNotFound: There is nobody who could.
+            InternalError: The handler failed, or filled the form in wrongly.
+        """
+        if self._on_elicit is None:
+            raise MethodNotFound("elicitation/create: this client does not answer that")
+        if (question.mode == "url") != (question.url is not None):
+            raise InvalidParams("mode: expected `url` with a url, and no other mode with one")
+        answer = await _run(self._on_elicit, question)
+        if answer is None:
+            return ElicitResult(action="decline")
+        if not isinstance(answer, ElicitResult):
+            answer = ElicitResult(action="accept", content=None if question.mode == "url" else dict(answer))
+        if answer.action == "accept" and question.requested_schema is not None:
+            return ElicitResult(action="accept", content=_filled(question, answer.content or {}), meta=answer.meta)
+        return answer
+
+
+async def _run(handler: Callable[..., Any], question: Any) -> Any:
+    """Call a user's handler: a plain function in a thread, since it may wait for somebody at a keyboard."""
+    try:
+        if inspect.iscoroutinefunction(handler):
+            return await handler(question)
+        result = await asyncio.to_thread(handler, question)
+        return await result if inspect.isawaitable(result) else result
+    except Exception as error:
+        log.exception("A handler of the client failed")
+        raise InternalError("The client's handler failed") from error
+
+
+def _filled(question: ElicitRequestParams, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a filled-in form with the schema's defaults for what was left out, if it fits the schema.
+
+    "Clients that support defaults SHOULD pre-populate form fields with these values." (2025-11-25, Elicitation)
+    """
+    from dovetail.wire import compile_schema
+
+    form = question.requested_schema
+    assert form is not None
+    defaults = {name: field.default for name, field in form.properties.items() if field.default is not None}
+    filled = {**defaults, **content}
+    try:
+        compile_schema(msgspec.json.encode(form)).check(filled)
+    except InvalidParams as error:
+        log.error("The form was filled in wrongly: %s", error.message)
+        raise InternalError("The client's answer does not fit the form") from None
+    return filled
+
+
+def _message(answer: Any) -> CreateMessageResult:
+    if isinstance(answer, CreateMessageResult):
+        return answer
+    if isinstance(answer, str):
+        return CreateMessageResult(role="assistant", content=TextContent(text=answer), model="unknown")
+    log.error("on_sample returned %s: expected a CreateMessageResult or a str", type(answer).__name__)
+    raise InternalError("The client's handler failed")
+
+
+def _roots(given: Roots | Callable[[], Roots]) -> list[Root]:
+    return [_root(item) for item in (given() if callable(given) else given)]
+
+
+def _root(given: Root | str | os.PathLike[str]) -> Root:
+    if isinstance(given, Root):
+        return given
+    text = os.fspath(given)
+    # "uri: [...] This MUST be a file:// URI in the current specification." (2025-11-25, Roots)
+    return Root(uri=text if text.startswith(_HERE) else Path(text).absolute().as_uri())

@@ -1,0 +1,261 @@
+"""One call from its first byte to its typed end: the timer, the server's questions in rounds, and what is tried again.
+
+Whatever method is called passes here, so that what must hold of every call stands once: it ends in time (C-01), a
+round's state is returned byte for byte and on no other call (C-07), and what may have had an effect is not repeated
+(C-11).
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from dovetail.client.answering import Answering
+from dovetail.client.link import Link, Outgoing
+from dovetail.client.options import Retry
+from dovetail.client.timer import CallTimer
+from dovetail.errors import (
+    URL_ELICITATION_REQUIRED,
+    Disconnected,
+    HttpFailure,
+    InvalidParams,
+    PeerError,
+    ProtocolViolation,
+    Refusal,
+    RoundsExceeded,
+    SessionLost,
+    Timeout,
+    Unsent,
+)
+from dovetail.wire import (
+    INPUT_REQUIRED,
+    METHODS,
+    ElicitResult,
+    InputRequest,
+    InputRequiredResult,
+    UrlElicitationRequiredData,
+    decode,
+    encode,
+)
+
+_MARK: Final = INPUT_REQUIRED.encode()
+_TEMPORARY: Final = frozenset({429, 502, 503, 504})
+_encode = msgspec.json.encode
+
+
+class _Kind(msgspec.Struct):
+    result_type: str | None = msgspec.field(default=None, name="resultType")
+
+
+_kind = msgspec.json.Decoder(_Kind).decode
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A request, and how it is to be made.
+
+    Attributes:
+        outgoing: What is sent.
+        what: What to call it in an error.
+        seconds: How long the server may be silent; None for no limit but `most`.
+        most: How long it may take in all.
+        repeatable: It changes nothing, so that it may be sent again.
+        by_hand: Return a round's questions instead of answering them.
+    """
+
+    outgoing: Outgoing
+    what: str
+    seconds: float | None
+    most: float
+    repeatable: bool = False
+    by_hand: bool = False
+
+
+class Caller:
+    """Makes the calls of one client."""
+
+    def __init__(
+        self,
+        link: Callable[[], Awaitable[Link]],
+        answering: Answering,
+        *,
+        rounds: int,
+        retry: Retry,
+        visited: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Make calls.
+
+        Args:
+            link: Returns the open link; connects again when it was lost.
+            answering: Answers the server's questions.
+            rounds: How often one call may ask.
+            retry: When a request is sent again.
+            visited: Returns when a URL's visit is complete, by its elicitation id (2025-11-25).
+        """
+        self._link = link
+        self._answering = answering
+        self._rounds = rounds
+        self._retry = retry
+        self._visited = visited
+        self.timers: set[CallTimer] = set()
+
+    async def call(self, call: Call) -> bytes:
+        """Return the JSON of the result: a complete one, or a round's questions if the call is made by hand.
+
+        Raises:
+            Timeout: It took too long; the server has been told that nobody waits.
+            RoundsExceeded: The server asked too often.
+            DovetailError: See `Link.request`.
+        """
+        async with CallTimer(call.what, call.seconds, call.most) as timer:
+            self.timers.add(timer)
+            try:
+                return await self._rounds_of(call, timer)
+            finally:
+                self.timers.discard(timer)
+
+    async def _rounds_of(self, call: Call, timer: CallTimer) -> bytes:
+        outgoing = replace(call.outgoing, timer=timer)
+        if outgoing.on_progress is not None:
+            outgoing = replace(outgoing, on_progress=_touching(outgoing.on_progress, timer))
+        for _ in range(self._rounds + 1):
+            try:
+                raw = await self._send(outgoing, call.repeatable)
+            except PeerError as error:
+                if error.code != URL_ELICITATION_REQUIRED or call.by_hand:
+                    raise
+                await self._visit(error, timer, call)
+                continue
+            asked = self._asked(call, raw)
+            if asked is None or call.by_hand:
+                return raw
+            answers = await self._answers(asked, timer)
+            outgoing = replace(outgoing, params=_with_answers(call.outgoing.params, asked, answers))
+        raise RoundsExceeded(f"{call.what}: the server asked more than {self._rounds} times")
+
+    def _asked(self, call: Call, raw: bytes) -> InputRequiredResult | None:
+        """Return what the server asks instead of answering; None when it answered.
+
+        Raises:
+            ProtocolViolation: A kind of result that is neither.
+        """
+        if b'"resultType"' not in raw:
+            return None  # "Clients MUST treat an absent resultType as `complete`" (2026-07-28, Overview, Results)
+        kind = _kind(raw).result_type
+        if kind is None or kind == "complete":
+            return None
+        method = METHODS.get(call.outgoing.method)
+        if kind != INPUT_REQUIRED or (method is not None and not method.may_ask):
+            raise ProtocolViolation(f"{call.what}: the server sent a kind of result that is not known here")
+        try:
+            asked = decode(raw, InputRequiredResult)
+        except InvalidParams as error:
+            raise ProtocolViolation(f"{call.what}: the server's questions cannot be read: {error.message}") from None
+        if not asked.input_requests and asked.request_state is None:
+            raise ProtocolViolation(f"{call.what}: the server asked nothing and gave no state")
+        return asked
+
+    async def _answers(self, asked: InputRequiredResult, timer: CallTimer) -> dict[str, msgspec.Raw]:
+        """Answer the questions of one round, all at a time, while the timer stands."""
+        questions = asked.input_requests or {}
+        timer.pause()
+        try:
+            link = await self._link()
+            async with asyncio.TaskGroup() as group:
+                tasks = {key: group.create_task(self._answer(raw, link)) for key, raw in questions.items()}
+        except BaseExceptionGroup as group_error:
+            raise _first(group_error) from None
+        finally:
+            timer.resume()
+        return {key: msgspec.Raw(task.result()) for key, task in tasks.items()}
+
+    async def _answer(self, raw: msgspec.Raw, link: Link) -> bytes:
+        try:
+            question = decode(raw, InputRequest)
+        except InvalidParams as error:
+            raise ProtocolViolation(f"A question of the server cannot be read: {error.message}") from None
+        params = None if question.params is msgspec.UNSET else question.params
+        return encode(await self._answering.answer(question.method, params), link.peer.revision)
+
+    async def _visit(self, error: PeerError, timer: CallTimer, call: Call) -> None:
+        """Let the user visit what an error names, and wait until it is done (2025-11-25, Elicitation, URL mode)."""
+        try:
+            wanted = msgspec.convert(error.data, UrlElicitationRequiredData).elicitations
+        except msgspec.ValidationError:
+            raise error from None
+        timer.pause()
+        try:
+            for question in wanted:
+                waiting = asyncio.ensure_future(self._visited(question.elicitation_id or ""))
+                try:
+                    answer: ElicitResult = await self._answering.elicit(question)
+                    if answer.action != "accept":
+                        raise error
+                    await asyncio.wait_for(waiting, call.most)
+                except Refusal:
+                    raise error from None
+                except TimeoutError:
+                    raise Timeout(f"{call.what}: the visit was not complete within {call.most:g} s") from None
+                finally:
+                    waiting.cancel()
+        finally:
+            timer.resume()
+
+    async def _send(self, outgoing: Outgoing, repeatable: bool) -> bytes:
+        """Send a request; again, where that is safe and worth a try."""
+        attempt = 1
+        while True:
+            try:
+                return await (await self._link()).request(outgoing)
+            except (Unsent, SessionLost) as error:
+                # A session that is not known any more served nothing: HTTP 404 came in place of an answer.
+                failure: Exception = error
+            except Disconnected as error:
+                if not repeatable:
+                    raise
+                failure = error
+            except HttpFailure as error:
+                # "429 Too Many Requests", "503": the request was refused, hence not begun (RFC 9110, section 15.6.4).
+                if error.status not in _TEMPORARY or not (repeatable or error.status in (429, 503)):
+                    raise
+                failure = error
+            if attempt >= self._retry.attempts:
+                raise failure
+            told = getattr(failure, "retry_after", None)
+            if told is not None and told > self._retry.longest:
+                raise failure
+            await asyncio.sleep(max(told or 0.0, self._retry.wait(attempt, random.random())))  # noqa: S311
+            attempt += 1
+
+
+def _touching(hear: Callable[[Any], None], timer: CallTimer) -> Callable[[Any], None]:
+    def heard(progress: Any) -> None:
+        timer.touch()
+        hear(progress)
+
+    return heard
+
+
+def _with_answers(params: bytes, asked: InputRequiredResult, answers: dict[str, msgspec.Raw]) -> bytes:
+    """Return a request's parameters for the next round.
+
+    "If the InputRequiredResult contains a requestState, the client MUST echo back the exact value [...]. If not, the
+    client MUST NOT include it" (2026-07-28, Multi Round-Trip Requests).
+    """
+    members = []
+    if asked.input_requests:
+        members.append(b'"inputResponses":' + _encode(answers))
+    if asked.request_state is not None:
+        members.append(b'"requestState":' + _encode(asked.request_state))
+    rest = params[1:]
+    return b"{%b%b%b" % (b",".join(members), b"" if rest == b"}" else b",", rest)
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    """Return the first failure of a group: callers never see a group."""
+    failure: BaseException = group
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure

@@ -1,0 +1,270 @@
+"""A link over a channel: one conversation, in which answers are found by id.
+
+Invariants (the table of what is under way is `core.Endpoint`): an answer reaches the request it belongs to, or nobody;
+a late, repeated or unknown one is dropped and counted. At the end of the channel every request under way hears why.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from dovetail.client.link import (
+    CHANGES,
+    Heard,
+    Identity,
+    Outgoing,
+    Receiver,
+    params_of,
+    progress_of,
+    result_of,
+    subscription_of,
+)
+from dovetail.core import Endpoint, Oversize, ServerPeer
+from dovetail.errors import Disconnected, DovetailError, InternalError, LimitExceeded, MethodNotFound, Refusal
+from dovetail.net import Channel
+from dovetail.revisions import NEWEST_STATEFUL, Revision
+from dovetail.wire import (
+    Answer,
+    Batch,
+    Broken,
+    CancelledNotificationParams,
+    Failure,
+    Limits,
+    Message,
+    Notification,
+    Request,
+    decode,
+    error_frame,
+    notification_frame,
+    parse,
+    result_frame,
+)
+
+Waiter = asyncio.Future[Answer | Failure | Broken]
+Reason = Callable[[], Awaitable[DovetailError]]
+
+_UNCANCELLED: Final = frozenset({"initialize"})
+"""\"The initialize request MUST NOT be cancelled by clients" (2025-11-25, Cancellation)."""
+
+
+async def _gone() -> DovetailError:
+    return Disconnected("The server closed the connection")
+
+
+class ChannelLink:
+    """See the module. Begins to read with `start`."""
+
+    def __init__(self, channel: Channel, receiver: Receiver, limits: Limits, reason: Reason = _gone) -> None:
+        """Stand on a channel.
+
+        Args:
+            channel: Owned from here on.
+            receiver: Hears what the server says and answers what it asks.
+            limits: What one message may be.
+            reason: Says why the channel ended, once it has.
+        """
+        self._channel = channel
+        self._receiver = receiver
+        self._limits = limits
+        self._reason = reason
+        self._endpoint: Endpoint[asyncio.Task[None], Waiter] = Endpoint()
+        self._listeners: dict[bytes, Outgoing] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self._identity = b""
+        self._revision = NEWEST_STATEFUL
+        self._peer: ServerPeer | None = None
+        self._ended = asyncio.Event()
+        self.lost: DovetailError | None = None
+
+    def __repr__(self) -> str:
+        return f"<ChannelLink {self._channel!r}, {self._endpoint!r}>"
+
+    @property
+    def peer(self) -> ServerPeer:
+        """See `Link.peer`."""
+        if self._peer is None:
+            raise Disconnected("The link is not open yet")
+        return self._peer
+
+    @property
+    def dropped(self) -> int:
+        """Answers that belonged to nobody."""
+        return self._endpoint.dropped
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._reader = asyncio.create_task(self._read(), name="dovetail: reading from a server")
+
+    def speak(self, revision: Revision, identity: Identity, peer: ServerPeer | None = None) -> None:
+        """Say each later request as this revision does; with `peer`, the opening is over."""
+        self._identity = identity.fragment(revision)
+        self._revision = revision
+        self._peer = peer
+
+    def identify(self, identity: Identity) -> None:
+        """See `Link.identify`."""
+        self._identity = identity.fragment(self.peer.revision)
+
+    async def request(self, outgoing: Outgoing) -> bytes:
+        """See `Link.request`."""
+        if self.lost is not None:
+            raise self.lost
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        identifier, frame = self._endpoint.ask(outgoing.method, None, waiter)
+        frame = frame[:-1] + b',"params":%b}' % params_of(outgoing, self._identity, identifier)
+        self._listeners[identifier] = outgoing
+        try:
+            self._channel.send(frame)
+            await self._channel.drain()
+            return result_of(await waiter)
+        except asyncio.CancelledError:
+            self._cancel(identifier, outgoing.method)
+            raise
+        finally:
+            self._endpoint.withdraw(identifier)
+            self._listeners.pop(identifier, None)
+
+    async def notify(self, method: str, params: bytes | None = None) -> None:
+        """See `Link.notify`."""
+        if self.lost is not None:
+            raise self.lost
+        self._channel.send(notification_frame(method, params))
+        await self._channel.drain()
+
+    async def ended(self) -> None:
+        """See `Link.ended`."""
+        await self._ended.wait()
+
+    async def aclose(self) -> None:
+        """See `Link.aclose`."""
+        reader, self._reader = self._reader, None
+        if self.lost is None:
+            self._lose(Disconnected("The client was closed"))
+        await self._channel.aclose()
+        if reader is not None and reader is not asyncio.current_task():
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+
+    def _cancel(self, identifier: bytes, method: str) -> None:
+        # "When a party wants to cancel an in-progress request, it sends a notifications/cancelled notification"
+        # (2025-11-25, Cancellation; 2026-07-28, the same on stdio)
+        if method in _UNCANCELLED or self.lost is not None:
+            return
+        try:
+            self._channel.send(notification_frame("notifications/cancelled", b'{"requestId":%b}' % identifier))
+        except Disconnected:
+            pass  # who is gone has stopped already
+
+    async def _read(self) -> None:
+        try:
+            while (data := await self._channel.receive()) is not None:
+                if isinstance(data, Oversize):
+                    self._too_large()
+                else:
+                    self._take(parse(data, self._limits))
+        finally:
+            if self.lost is None:
+                self._lose(await self._reason())
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case Answer(identifier) | Failure(identifier):
+                self._answer(identifier, message)
+            case Notification():
+                self._hear(message)
+            case Request():
+                self._serve(message)
+            case Broken(identifier, refusal):
+                if identifier is None or not self._answer(identifier, message):
+                    self._receiver.stray(refusal.message)
+            case Batch(items):
+                for item in items:
+                    self._take(item)
+
+    def _answer(self, identifier: bytes | None, message: Answer | Failure | Broken) -> bool:
+        waiter = self._endpoint.answered(identifier)
+        if waiter is None or waiter.done():
+            return False
+        waiter.set_result(message)
+        return True
+
+    def _too_large(self) -> None:
+        """Which request it would have answered cannot be known: all hear of it, so that none waits for ever."""
+        error = LimitExceeded(f"A message of the server exceeds {self._limits.line} bytes", limit="line")
+        for identifier in list(self._listeners):
+            if (waiter := self._endpoint.answered(identifier)) is not None and not waiter.done():
+                waiter.set_exception(error)
+
+    def _hear(self, notification: Notification) -> None:
+        match notification.method:
+            case "notifications/progress":
+                if (progress := progress_of(notification)) is not None:
+                    call = self._listeners.get(msgspec.json.encode(progress.progress_token))
+                    if call is not None and call.on_progress is not None:
+                        call.on_progress(progress)
+            case "notifications/cancelled":
+                self._cancelled(notification)
+            case _:
+                listener = self._subscriber(notification)
+                if listener is not None:
+                    listener(notification)
+                elif self._peer is not None and self._peer.revision.stateless and notification.method in CHANGES:
+                    # "Unsolicited notifications [...] MUST be ignored": they name no stream of ours (C-06).
+                    self._receiver.stray(f"{notification.method}: it belongs to no stream of ours")
+                else:
+                    self._receiver.heard(notification)
+
+    def _subscriber(self, notification: Notification) -> Heard | None:
+        """Return who holds the stream that a notification names (2026-07-28, Subscriptions)."""
+        if notification.params is None or b"/subscriptionId" not in notification.params:
+            return None
+        call = self._listeners.get(subscription_of(notification.params))
+        return None if call is None else call.on_notice
+
+    def _cancelled(self, notification: Notification) -> None:
+        try:
+            params = decode(notification.params or b"{}", CancelledNotificationParams)
+        except Refusal:
+            return
+        if isinstance(params.request_id, msgspec.Raw):
+            task = self._endpoint.finish(bytes(params.request_id))
+            if task is not None:
+                task.cancel()
+
+    def _serve(self, request: Request) -> None:
+        if self._peer is not None and self._peer.revision.stateless:
+            # "servers MUST NOT send JSON-RPC requests" (2026-07-28, Transports): it is answered and never acted on.
+            error = MethodNotFound("This revision has no requests of a server")
+            self._channel.send(error_frame(request.id, error))
+            self._receiver.stray(f"{request.method}: a request of the server, which this revision does not have")
+            return
+        task = asyncio.create_task(self._serving(request))
+        try:
+            self._endpoint.begin(request.id, task)
+        except Refusal:
+            task.cancel()  # the first one with this id goes on
+
+    async def _serving(self, request: Request) -> None:
+        try:
+            answer = await self._receiver.asked(request.method, request.params, None, self._revision)
+            frame = result_frame(request.id, answer)
+        except Refusal as error:
+            frame = error_frame(request.id, error)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            frame = error_frame(request.id, InternalError("The client could not answer"))
+        if self._endpoint.finish(request.id) is not None and self.lost is None:
+            self._channel.send(frame)
+
+    def _lose(self, reason: DovetailError) -> None:
+        self.lost = reason
+        self._ended.set()
+        tasks, waiters = self._endpoint.close()
+        for task in tasks:
+            task.cancel()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(reason)

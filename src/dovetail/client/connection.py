@@ -1,0 +1,122 @@
+"""What owns the link of a client: opens it once for all who want it, opens it again when it was lost, closes it.
+
+Opening runs in a task of its own, so that a caller who gives up takes nothing away from the others; and no scope of a
+task is held, so that a client can be opened in one task and closed in another, in any order.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from dovetail.client.link import Link
+from dovetail.core import ServerPeer
+from dovetail.errors import Disconnected, DovetailError, Timeout
+
+log = logging.getLogger("dovetail.client")
+
+
+class Connection:
+    """The one link of a client, or none."""
+
+    def __init__(self, what: str, open_link: Callable[[], Awaitable[Link]], seconds: float) -> None:
+        """Own the link that `open_link` opens.
+
+        Args:
+            what: The server, for errors.
+            open_link: Opens a link.
+            seconds: How long that may take.
+        """
+        self._what = what
+        self._open_link = open_link
+        self._seconds = seconds
+        self._link: Link | None = None
+        self._opening: asyncio.Task[Link] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._users = 0
+        self.opened = 0
+
+    def __repr__(self) -> str:
+        state = "open" if self._link is not None and self._link.lost is None else "not open"
+        return f"<Connection to {self._what}, {state}, {self._users} users>"
+
+    @property
+    def peer(self) -> ServerPeer | None:
+        """The server, while it is known."""
+        return None if self._link is None else self._link.peer
+
+    @property
+    def live(self) -> Link | None:
+        """The link, if there is one that is not lost."""
+        return self._link if self._link is not None and self._link.lost is None else None
+
+    async def acquire(self) -> None:
+        """Open the link for one more user.
+
+        Raises:
+            Timeout: It took too long.
+            DovetailError: It cannot be opened; see `Link.request`.
+        """
+        self._users += 1
+        try:
+            await self.link()
+        except BaseException:
+            await self.release()
+            raise
+
+    async def release(self) -> None:
+        """Give up one use; the last one closes the link. More often than `acquire`: does nothing."""
+        if self._users == 0:
+            return
+        self._users -= 1
+        if self._users == 0:
+            self._closing = asyncio.create_task(self._close())
+            await asyncio.shield(self._closing)
+
+    async def link(self) -> Link:
+        """Return the open link; open it again if it was lost.
+
+        Raises:
+            Disconnected: Nobody has opened the client, or it was closed.
+            Timeout: Opening took too long.
+        """
+        live = self.live
+        if live is not None:
+            return live
+        if self._users == 0:
+            raise Disconnected(f"{self._what}: the client is not open; use `async with`, or `await client.connect()`")
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open(), name=f"dovetail: opening {self._what}")
+            self._opening.add_done_callback(_retrieved)
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> Link:
+        old, self._link = self._link, None
+        if old is not None:
+            await old.aclose()
+        try:
+            async with asyncio.timeout(self._seconds):
+                link = await self._open_link()
+        except TimeoutError:
+            raise Timeout(f"{self._what}: it did not open within {self._seconds:g} s") from None
+        except DovetailError:
+            raise
+        if self._users == 0:
+            await link.aclose()
+            raise Disconnected(f"{self._what}: the client was closed")
+        self._link = link
+        self.opened += 1
+        return link
+
+    async def _close(self) -> None:
+        opening, self._opening = self._opening, None
+        if opening is not None and not opening.done():
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+        link, self._link = self._link, None
+        if link is not None:
+            await link.aclose()
+
+
+def _retrieved(task: asyncio.Task[Link]) -> None:
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,75 @@
+"""From a target to an open link: which carriage, and how a new one is made each time."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from dovetail.client.channel_link import Reason
+from dovetail.client.link import Identity, Link, Receiver
+from dovetail.client.opening import ChannelOpening, Plan
+from dovetail.client.options import DEFAULT_LIMITS, ClientOptions
+from dovetail.client.target import Address, Connectable, Neighbour, Program, Target
+from dovetail.core import Negotiation
+from dovetail.errors import Disconnected, DovetailError
+from dovetail.net import Channel
+from dovetail.revisions import Revision
+
+if TYPE_CHECKING:
+    from dovetail.net import ChildChannel
+
+
+async def dial(
+    target: Target,
+    options: ClientOptions,
+    identity: Identity,
+    receiver: Receiver,
+    *,
+    fixed: Revision | None,
+    minimum: Revision,
+) -> Link:
+    """Return an open link to a target. See `Client.connect` for what is raised."""
+    plan = Plan(identity, receiver, options.get("limits", DEFAULT_LIMITS), options.get("probe", 5.0))
+    negotiation = Negotiation(minimum=minimum, fixed=fixed)
+    match target:
+        case Neighbour(server):
+            return await ChannelOpening(plan, negotiation, lambda: _neighbour(server)).run()
+        case Program():
+            return await ChannelOpening(plan, negotiation, lambda: _child(target, plan, options)).run()
+        case Address():
+            from dovetail.client.http_opening import open_http
+
+            return await open_http(target, plan, negotiation, options)
+
+
+async def _neighbour(server: object) -> tuple[Channel, Reason]:
+    channel: Channel = server.connect() if isinstance(server, Connectable) else server  # type: ignore[assignment]
+    return channel, _closed
+
+
+async def _closed() -> DovetailError:
+    return Disconnected("The server closed the connection")
+
+
+async def _child(target: Program, plan: Plan, options: ClientOptions) -> tuple[Channel, Reason]:
+    from dovetail.net import spawn
+
+    hear = options.get("on_stderr")
+    channel = await spawn(
+        target.argv,
+        env=target.env,
+        cwd=target.cwd,
+        limits=plan.limits,
+        on_stderr=None if hear is None else lambda line: hear(line.decode("utf-8", "replace")),
+    )
+    return channel, lambda: _exited(target, channel)
+
+
+async def _exited(target: Program, channel: "ChildChannel") -> DovetailError:
+    """Say why a child's stream ended: how it exited, and the last that it said."""
+    try:
+        async with asyncio.timeout(1.0):
+            end = await channel.exited()
+    except TimeoutError:
+        return Disconnected(f"{target}: the server closed its output and goes on running")
+    how = f"signal {end.signal}" if end.signal is not None else f"exit code {end.code}"
+    said = "".join(f"\n  | {line}" for line in end.stderr)
+    return Disconnected(f"{target}: the server ended with {how}{said}")

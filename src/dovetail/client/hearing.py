@@ -1,0 +1,159 @@
+"""What a server says unasked: log messages, changes, completed visits, and what no server should send.
+
+Each finds those who wait for it, or nobody. A user's callback that fails is logged, and disturbs neither the link nor
+the others; one that is a coroutine runs as a task, one after the other for each client, in the order of the messages.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from dovetail.client.answering import Answering
+from dovetail.client.link import Outgoing, Pausable
+from dovetail.client.options import OnLog
+from dovetail.errors import InvalidParams, quote
+from dovetail.revisions import Revision
+from dovetail.wire import (
+    ElicitationCompleteNotificationParams,
+    LoggingMessageNotificationParams,
+    Notification,
+    decode,
+    encode,
+)
+
+log = logging.getLogger("dovetail.client")
+
+_WAITING: Final = 1000
+"""Messages that wait for slow callbacks before the oldest is dropped."""
+_VISITS: Final = 100
+
+Listener = Callable[[Notification], None]
+
+
+class Deliveries:
+    """Calls users' callbacks in order: plain ones at once, coroutines one after the other."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Callable[[Any], Any], Any]] = deque(maxlen=_WAITING)
+        self._task: asyncio.Task[None] | None = None
+
+    def deliver(self, callback: Callable[[Any], Any], value: Any) -> None:
+        """Hand a value to a callback."""
+        if inspect.iscoroutinefunction(callback):
+            self._waiting.append((callback, value))
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._drain())
+            return
+        try:
+            callback(value)
+        except Exception:
+            log.exception("A callback of the client failed")
+
+    async def flushed(self) -> None:
+        """Return once everything that waits has been delivered, unless a callback is itself who waits."""
+        task = self._task
+        if task is not None and not task.done() and task is not asyncio.current_task():
+            await asyncio.wait({task})
+
+    def close(self) -> None:
+        """Drop what waits."""
+        self._waiting.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            callback, value = self._waiting.popleft()
+            try:
+                await callback(value)
+            except Exception:
+                log.exception("A callback of the client failed")
+
+
+class Hearing:
+    """Where the messages of one client's server go; a `Receiver`."""
+
+    def __init__(
+        self, answering: Answering, timers: Callable[[], Iterable[Pausable]], on_log: OnLog | None = None
+    ) -> None:
+        """Hear one server.
+
+        Args:
+            answering: Answers what it asks.
+            timers: The timers of the calls under way: they stand still while an answer is looked for.
+            on_log: Hears its log messages.
+        """
+        self._answering = answering
+        self._timers = timers
+        self.deliveries = Deliveries()
+        self.listeners: set[Listener] = set()
+        self.strays = 0
+        self._on_log = on_log
+        self._visits: dict[str, asyncio.Future[None]] = {}
+
+    def heard(self, notification: Notification) -> None:
+        """Take one notification."""
+        match notification.method:
+            case "notifications/message":
+                if self._on_log is not None:
+                    self._logged(notification)
+            case "notifications/elicitation/complete":
+                self._visited(notification)
+            case _:
+                for listener in tuple(self.listeners):
+                    listener(notification)
+
+    async def asked(self, method: str, params: bytes | None, call: Outgoing | None, revision: Revision) -> bytes:
+        """See `Receiver.asked`."""
+        timers = list(self._timers()) if call is None or call.timer is None else [call.timer]
+        for timer in timers:
+            timer.pause()
+        try:
+            return encode(await self._answering.answer(method, params), revision)
+        finally:
+            for timer in timers:
+                timer.resume()
+
+    def stray(self, what: str) -> None:
+        """Count what no server should send, and log the first ones."""
+        self.strays += 1
+        if self.strays & (self.strays - 1) == 0:  # the first, second, fourth, eighth ...: a flood fills no log
+            log.warning("The server sent what it should not (%d so far): %s", self.strays, quote(what))
+
+    async def visited(self, identifier: str) -> None:
+        """Return when the visit with this id is complete (2025-11-25, Elicitation, Completion Notifications)."""
+        future = self._visits.get(identifier)
+        if future is None:
+            if len(self._visits) >= _VISITS:
+                self._visits.pop(next(iter(self._visits)))
+            future = self._visits[identifier] = asyncio.get_running_loop().create_future()
+        await asyncio.shield(future)
+
+    def close(self) -> None:
+        """Let go of all who wait."""
+        self.deliveries.close()
+        self.listeners.clear()
+        self._visits.clear()
+
+    def _logged(self, notification: Notification) -> None:
+        try:
+            message = decode(notification.params or b"{}", LoggingMessageNotificationParams)
+        except InvalidParams:
+            self.stray("a log message that cannot be read")
+            return
+        assert self._on_log is not None
+        self.deliveries.deliver(self._on_log, message)
+
+    def _visited(self, notification: Notification) -> None:
+        try:
+            identifier = decode(notification.params or b"{}", ElicitationCompleteNotificationParams).elicitation_id
+        except InvalidParams:
+            self.stray("a completion that cannot be read")
+            return
+        # "Clients MUST ignore notifications referencing unknown or already-completed IDs." (Completion Notifications)
+        future = self._visits.pop(identifier, None)
+        if future is not None and not future.done():
+            future.set_result(None)

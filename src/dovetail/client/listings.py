@@ -1,0 +1,134 @@
+"""Complete lists, however many pages; and what of a catalogue a client may use."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from dovetail.errors import InvalidSchema, LimitExceeded, ProtocolViolation, quote
+from dovetail.wire import (
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    ParamHeader,
+    Prompt,
+    Resource,
+    ResourceTemplate,
+    Tool,
+    decode,
+    param_headers,
+)
+
+log = logging.getLogger("dovetail.client")
+
+T = TypeVar("T")
+
+MOST_ITEMS: Final = 20_000
+MOST_BYTES: Final = 64 * 1024 * 1024
+_MOST_CURSOR: Final = 4096
+
+
+class Listing(list[T], Generic[T]):
+    """A list of everything a server offers of one kind; also reachable under the name of its kind.
+
+    Attributes:
+        kind: `tools`, `resources`, `resource_templates` or `prompts`.
+        ttl_ms: For how many milliseconds it may be reused (2026-07-28, Caching); None when the server did not say.
+    """
+
+    def __init__(self, items: list[T], kind: str, ttl_ms: int | None) -> None:
+        super().__init__(items)
+        self.kind = kind
+        self.ttl_ms = ttl_ms
+
+    def __getattr__(self, name: str) -> "Listing[T]":
+        if name != self.__dict__.get("kind"):
+            raise AttributeError(f"a listing of {self.__dict__.get('kind')} has no {name!r}")
+        return self
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """One kind of list: its method, the result's type, and the field that holds the items."""
+
+    method: str
+    result: Any
+    field: str
+
+
+TOOLS: Final = Kind("tools/list", ListToolsResult, "tools")
+RESOURCES: Final = Kind("resources/list", ListResourcesResult, "resources")
+TEMPLATES: Final = Kind("resources/templates/list", ListResourceTemplatesResult, "resource_templates")
+PROMPTS: Final = Kind("prompts/list", ListPromptsResult, "prompts")
+
+Item = Tool | Resource | ResourceTemplate | Prompt
+_params = msgspec.json.Encoder().encode
+
+
+async def complete_list(kind: Kind, page: Callable[[bytes], Awaitable[bytes]]) -> Listing[Any]:
+    """Return all pages as one list.
+
+    Args:
+        kind: What is listed.
+        page: Asks for one page, given the parameters' JSON.
+
+    Raises:
+        LimitExceeded: More than 20,000 items or 64 MiB.
+        ProtocolViolation: A cursor that came before, or a page that cannot be read (C-12).
+    """
+    items: list[Any] = []
+    seen: set[str] = set()
+    size, ttl, cursor = 0, None, None
+    while True:
+        raw = await page(_params(PaginatedRequestParams(cursor=cursor)) if cursor is not None else b"{}")
+        size += len(raw)
+        result = decode(raw, kind.result)
+        items += getattr(result, kind.field)
+        ttl = result.ttl_ms if ttl is None or (result.ttl_ms is not None and result.ttl_ms < ttl) else ttl
+        if len(items) > MOST_ITEMS or size > MOST_BYTES:
+            raise LimitExceeded(f"{kind.method}: more than {MOST_ITEMS} items or {MOST_BYTES} bytes", limit="listing")
+        # "Clients MUST treat an empty-string cursor as a valid value; a missing nextCursor is the end" (Pagination)
+        cursor = result.next_cursor
+        if cursor is None:
+            return Listing(items, kind.field, ttl)
+        if cursor in seen or len(cursor) > _MOST_CURSOR:
+            raise ProtocolViolation(f"{kind.method}: the server's cursor came before, so the list has no end")
+        seen.add(cursor)
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What is known of a tool from the last list.
+
+    Attributes:
+        headers: The arguments that travel as header fields, too.
+        output: The JSON of the output schema; empty without one.
+        idempotent: What its annotations say of it; untrusted.
+    """
+
+    headers: tuple[ParamHeader, ...]
+    output: bytes
+    idempotent: bool
+
+
+def usable(tools: list[Tool]) -> tuple[list[Tool], dict[str, Known]]:
+    """Return the tools that may be used, and what is known of each.
+
+    "Clients MUST reject tool definitions whose x-mcp-header values are invalid: [...] exclude the tool from tools/list
+    [and] SHOULD log a warning" (2026-07-28, Streamable HTTP, Custom Headers from Tool Parameters).
+    """
+    kept: list[Tool] = []
+    known: dict[str, Known] = {}
+    for tool in tools:
+        try:
+            schema = bytes(tool.input_schema)
+            headers = param_headers(msgspec.json.decode(schema)) if b"x-mcp-header" in schema else ()
+        except InvalidSchema as error:
+            log.warning("The tool %s is left out: %s", quote(tool.name, 64), error)
+            continue
+        output = b"" if isinstance(tool.output_schema, msgspec.UnsetType) else bytes(tool.output_schema)
+        hints = tool.annotations
+        known[tool.name] = Known(headers, output, bool(hints and hints.idempotent_hint))
+        kept.append(tool)
+    return kept, known

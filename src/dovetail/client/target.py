@@ -1,0 +1,147 @@
+"""What a client can be pointed at, and how to reach it.
+
+"https://example.com/mcp"            Streamable HTTP, or the 2024-11-05 transport
+"server.py", Path("server.js")       a file, run by its own interpreter, over stdio
+["npx", "-y", "..."]                 a program and its arguments, over stdio
+{"command": ..., "args": [...]}      a manifest entry, in any spelling that people use
+server                               an object with `connect()`, such as `dovetail.Server`: in memory
+channel                              an open channel
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol, runtime_checkable
+
+import msgspec
+
+from dovetail.errors import DefinitionError
+from dovetail.net import Channel
+
+_URLS: Final = ("http://", "https://")
+_INTERPRETERS: Final = {".py": (sys.executable,), ".js": ("node",), ".mjs": ("node",), ".cjs": ("node",)}
+
+
+@runtime_checkable
+class Connectable(Protocol):
+    """A server in this process."""
+
+    def connect(self) -> Channel:
+        """Return the client's end of a connection to it."""
+        ...
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A server over HTTP.
+
+    Attributes:
+        url: Its endpoint.
+        headers: Header fields of every request.
+        sse: It is known to speak the 2024-11-05 transport.
+    """
+
+    url: str
+    headers: Mapping[str, str] = {}
+    sse: bool = False
+
+    def __str__(self) -> str:
+        return self.url.partition("?")[0]
+
+
+class Program(msgspec.Struct, frozen=True):
+    """A server to be started as a child process.
+
+    Attributes:
+        argv: The program and its arguments; no shell sees them.
+        env: Environment variables, besides the harmless ones that it inherits.
+        cwd: Its working directory; None for ours.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = {}
+    cwd: str | None = None
+
+    def __str__(self) -> str:
+        return Path(self.argv[0]).name + (f" {Path(self.argv[1]).name}" if len(self.argv) > 1 else "")
+
+
+class Neighbour(msgspec.Struct, frozen=True):
+    """A server in this process, or behind an open channel."""
+
+    server: Any
+
+    def __str__(self) -> str:
+        return str(getattr(self.server, "name", None) or type(self.server).__name__)
+
+
+Target = Address | Program | Neighbour
+
+
+def target_of(given: Any, env: Mapping[str, str] | None = None, cwd: str | os.PathLike[str] | None = None) -> Target:
+    """Return what a target means.
+
+    Raises:
+        DefinitionError: It means nothing.
+    """
+    match given:
+        case Address() | Program() | Neighbour():
+            return given
+        case str() if given.startswith(_URLS):
+            return Address(given)
+        case str() | os.PathLike():
+            return _file(os.fspath(given), env or {}, cwd)
+        case Mapping():
+            return _entry(given)
+        case Sequence() if given and all(isinstance(item, str | os.PathLike) for item in given):
+            return Program(tuple(map(os.fspath, given)), dict(env or {}), None if cwd is None else os.fspath(cwd))
+        case Connectable():
+            return Neighbour(given)
+        case _ if hasattr(given, "receive") and hasattr(given, "send"):
+            return Neighbour(given)
+    raise DefinitionError(
+        "A client needs a URL, a file, an argument vector, a manifest entry, a Server or a channel, "
+        f"not {type(given).__name__}"
+    )
+
+
+def _file(path: str, env: Mapping[str, str], cwd: str | os.PathLike[str] | None) -> Target:
+    if "://" in path:
+        raise DefinitionError(f"{path.partition('://')[0]}: is no scheme of MCP; expected http or https")
+    suffix = Path(path).suffix.lower()
+    if suffix not in _INTERPRETERS:
+        raise DefinitionError(
+            f"{Path(path).name!r} is no URL and no .py or .js file; give a program as a list: {shlex.split(path)!r}"
+        )
+    if not Path(cwd or ".", path).is_file():
+        raise DefinitionError(f"There is no file {path!r}")
+    return Program((*_INTERPRETERS[suffix], path), dict(env), None if cwd is None else os.fspath(cwd))
+
+
+def _entry(entry: Mapping[str, Any]) -> Target:
+    """Read a manifest entry: `command`/`args`/`env`/`cwd`, or `url`/`headers` with `type` or `transport`."""
+    for wrapper in ("mcpServers", "servers"):
+        inner = entry.get(wrapper)
+        if isinstance(inner, Mapping):
+            if len(inner) != 1:
+                raise DefinitionError(f"{wrapper}: a client is for one server, and here are {len(inner)}: use a Host")
+            return _entry(next(iter(inner.values())))
+    url = next((entry[key] for key in ("url", "serverUrl", "httpUrl", "endpoint") if key in entry), None)
+    if isinstance(url, str):
+        kind = str(entry.get("type", entry.get("transport", ""))).lower()
+        return Address(url, _texts(entry, "headers"), sse=kind == "sse")
+    command = entry.get("command")
+    words = [command] if isinstance(command, str) else list(command or ())
+    words += entry.get("args") or []
+    if not words or not all(isinstance(word, str) for word in words):
+        raise DefinitionError("A manifest entry needs `command` (with `args`), or `url`")
+    cwd = entry.get("cwd", entry.get("workingDirectory"))
+    return Program(tuple(words), _texts(entry, "env"), cwd)
+
+
+def _texts(entry: Mapping[str, Any], key: str) -> dict[str, str]:
+    given = entry.get(key) or {}
+    if not isinstance(given, Mapping) or not all(isinstance(value, str | int | float) for value in given.values()):
+        raise DefinitionError(f"{key}: expected an object of texts")
+    return {str(name): str(value) for name, value in given.items()}

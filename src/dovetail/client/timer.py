@@ -1,0 +1,73 @@
+"""A call's timer: how long its server may be silent, and how long it may take in all (C-01)."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from dovetail.errors import Timeout
+
+
+class CallTimer:
+    """Ends the block that it surrounds with `Timeout`.
+
+    "Implementations MAY choose to reset the timeout clock when receiving a progress notification [...]. However,
+    implementations SHOULD always enforce a maximum timeout, regardless of progress notifications" (2025-11-25,
+    Lifecycle, Timeouts). While the client's own user answers a question of the server, both stand still.
+    """
+
+    __slots__ = ("_end", "_loop", "_paused", "_scope", "_seconds", "_stopped", "_until", "_what")
+
+    def __init__(self, what: str, seconds: float | None, most: float) -> None:
+        """Allow `seconds` of silence (None: no limit but the other), and `most` seconds in all."""
+        self._loop = asyncio.get_running_loop()
+        self._what = what
+        self._seconds = most if seconds is None else seconds
+        now = self._loop.time()
+        self._until = now + self._seconds
+        self._end = now + most
+        self._paused = 0
+        self._stopped = 0.0
+        self._scope = asyncio.timeout_at(min(self._until, self._end))
+
+    def __repr__(self) -> str:
+        return f"<CallTimer of {self._what}{', standing' if self._paused else ''}>"
+
+    async def __aenter__(self) -> Self:
+        await self._scope.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._scope.__aexit__(kind, error, trace)
+        except TimeoutError:
+            silent = "answered" if self._end > self._until else "finished"
+            raise Timeout(f"{self._what}: not {silent} within {self._seconds:g} s") from None
+
+    def touch(self) -> None:
+        """See `Pausable.touch`."""
+        self._until = self._loop.time() + self._seconds
+        self._arm()
+
+    def pause(self) -> None:
+        """See `Pausable.pause`."""
+        self._paused += 1
+        if self._paused == 1:
+            self._stopped = self._loop.time()
+            self._arm()
+
+    def resume(self) -> None:
+        """See `Pausable.resume`."""
+        self._paused -= 1
+        if self._paused == 0:
+            stood = self._loop.time() - self._stopped
+            self._until += stood
+            self._end += stood
+            self._arm()
+
+    def _arm(self) -> None:
+        if self._scope.when() is None and not self._paused and self._scope.expired():
+            return
+        if not self._scope.expired():
+            self._scope.reschedule(None if self._paused else min(self._until, self._end))
