@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from dovetail.core import Guard, Rejected, Stores, fields_of
-from dovetail.errors import MethodNotFound
+from dovetail.errors import InvalidRequest, MethodNotFound
 from dovetail.net import Reply
 from dovetail.server.http import Endpoint, refuse
 from dovetail.server.runtime import Runtime
@@ -122,15 +122,14 @@ class App:
 
                     self._sse = LegacyEndpoint(endpoint, "/messages")
                 await self._sse.serve(path, scope, fields, reply, receive)
-            case "/metrics" if (metrics := self._metrics()) is not None:
-                kind, text = await metrics.scrape(endpoint.runtime)
+            case "/metrics" if (metrics := _metrics_of(endpoint.runtime)) is not None:
+                if self.server.identify is not None and not endpoint.principal(scope, fields).key:
+                    await refuse(reply, 403, InvalidRequest("The metrics are for those whom this server knows"))
+                    return
+                kind, text = await metrics.scrape(endpoint.runtime.stores.sessions)
                 await reply.whole(200, [(b"content-type", kind)], text)
             case _:
                 await refuse(reply, 404, MethodNotFound(f"There is nothing here; the MCP endpoint is {self.path}"))
-
-    def _metrics(self) -> Any:
-        """Return the server's `Metrics`, if it uses them; they are not imported for looking."""
-        return next((layer for layer in self.server.middleware if hasattr(layer, "scrape")), None)
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
@@ -168,3 +167,8 @@ class App:
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             await endpoint.runtime.stop()
+
+
+def _metrics_of(runtime: Runtime) -> Any:
+    """Return the server's `Metrics`, if it uses them; they are not imported for looking."""
+    return next((watcher for watcher in runtime.watchers if hasattr(watcher, "scrape")), None)

@@ -8,24 +8,22 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from dovetail.core import AuditRecord, AuditSink
 from dovetail.server.context import Context
-from dovetail.server.observing import End, Report, observed, request_id_of, trace_id_of
-from dovetail.server.redact import redact_text
+from dovetail.server.observing import End, Report, Watcher, principal_of, request_id_of, trace_id_of
 from dovetail.wire import digest
 
 if TYPE_CHECKING:
     from dovetail.core import Call
-    from dovetail.server.app import Handler
 
 log = logging.getLogger("dovetail.server")
 
 
-class Audit:
+class Audit(Watcher):
     """Middleware that writes one record a call.
 
     Example:
@@ -52,19 +50,16 @@ class Audit:
     def __repr__(self) -> str:
         return f"<Audit to {self._sink!r}, {self.lost} lost>"
 
-    def __call__(self, handler: "Handler") -> "Handler":
-        """Wrap a handler."""
-        return observed(self._begin)(handler)
-
-    def _begin(self, call: "Call", context: Context) -> End:
+    def begin(self, call: "Call", context: Context) -> End:
+        """Note what the call asks for."""
         # Now, and not at the end: what a handler does to its arguments must not show.
-        arguments = _digest(getattr(call.params, "arguments", None))
+        arguments = _digest(call.params)
 
         def end(report: Report) -> None:
             record = AuditRecord(
                 time=self._clock(),
                 server=context.runtime.server.name,
-                principal=redact_text(call.principal.key),
+                principal=principal_of(call.principal),
                 method=report.method,
                 name=report.name,
                 revision=call.peer.revision.version,
@@ -75,7 +70,7 @@ class Audit:
                 seconds=round(report.seconds, 6),
                 arguments=arguments,
                 request_id=request_id_of(context),
-                trace_id=trace_id_of(call),
+                trace_id=trace_id_of(call, context),
             )
             try:
                 self._sink.record(record)
@@ -90,9 +85,18 @@ class Audit:
             log.error("An audit record was lost (%d so far): %s", self.lost, type(error).__name__)
 
 
-def _digest(arguments: object) -> str:
-    if isinstance(arguments, msgspec.Raw):
-        arguments = msgspec.json.decode(arguments)
-    if arguments is None or arguments is msgspec.UNSET:
-        return ""
-    return digest(arguments)
+def _digest(params: Any) -> str:
+    """Return the digest of what a request asks for: its arguments, or its URI; empty when it has neither.
+
+    What has no canonical form (1e400, a lone surrogate) has no digest: the record says `none` instead.
+    """
+    asked = getattr(params, "arguments", None)
+    if asked is None or asked is msgspec.UNSET:
+        uri = getattr(params, "uri", None)
+        if uri is None:
+            return ""
+        asked = {"uri": uri}
+    try:
+        return digest(msgspec.json.decode(asked) if isinstance(asked, msgspec.Raw) else asked)
+    except (ValueError, msgspec.MsgspecError):
+        return "none"

@@ -6,7 +6,7 @@ Messages.)
 import asyncio
 from collections.abc import Callable
 
-from dovetail.core import Call
+from dovetail.core import Call, Principal
 from dovetail.errors import InvalidRequest, Refusal
 from dovetail.server.context import Context, Outlet
 from dovetail.server.runtime import Runtime
@@ -103,6 +103,7 @@ class BatchRunner:
             if self._session.endpoint.under_way(request.id):
                 raise InvalidRequest("id: a request with this id is still in progress")
         except Refusal as error:
+            self._runtime.refused(request, Principal(self._session.principal), error)
             return error_frame(request.id, error)
         element = _Element(outlet)
         await run_call(self._runtime, Context(call, self._runtime, element, self._session))

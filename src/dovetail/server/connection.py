@@ -224,7 +224,7 @@ class Connection:
         limits = self.runtime.limits
         size = len(request.params or b"")
         if len(self._queue) >= limits.queued or self._queued_bytes + size > limits.queued_bytes:
-            self._say(error_frame(request.id, Busy("Too many requests at a time")))
+            self._refuse(request, Busy("Too many requests at a time"))
             return
         self._queue.append(request)
         self._queued_bytes += size
@@ -258,7 +258,7 @@ class Connection:
             if call.method == "subscriptions/listen" and len(self._subscriptions) >= self.runtime.limits.streams:
                 raise Busy("Too many listen streams")
         except Refusal as error:
-            self._say(error_frame(request.id, error))
+            self._refuse(request, error)
             return
         if call.method == "subscriptions/listen":
             self._listen(call)
@@ -352,6 +352,10 @@ class Connection:
         session = self.session
         if session.ready and (not notice.uri or notice.uri in session.subscriptions):
             self._say(notice.frame())
+
+    def _refuse(self, request: Request, error: Refusal) -> None:
+        self.runtime.refused(request, self.principal, error)
+        self._say(error_frame(request.id, error))
 
     def _say(self, frame: bytes) -> None:
         try:

@@ -76,7 +76,19 @@ class Context:
     Passed to a parameter annotated `Context`; see also `get_context`.
     """
 
-    __slots__ = ("_progress", "_state", "call", "entry", "outlet", "runtime", "session", "slots", "timeout", "turn")
+    __slots__ = (
+        "_progress",
+        "_state",
+        "call",
+        "entry",
+        "failure",
+        "outlet",
+        "runtime",
+        "session",
+        "slots",
+        "timeout",
+        "turn",
+    )
 
     def __init__(self, call: Call, runtime: "Runtime", outlet: Outlet, session: "Session | None" = None) -> None:
         """Made by a transport's driver, one a request."""
@@ -88,6 +100,7 @@ class Context:
         self.entry: Entry | None = None
         self.slots: Slots | None = None
         self.timeout: float | None = None
+        self.failure: BaseException | None = None
         self._progress = float("-inf")
         self._state: dict[str, Any] | None = None
 

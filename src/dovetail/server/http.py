@@ -116,6 +116,7 @@ class Endpoint:
             if self.load.full(principal.bucket):
                 raise Busy("Too many requests at a time")
         except Refusal as error:
+            self.runtime.refused(request, principal, error)
             await refuse(reply, status_of(error), error, request.id)
             return
         if call.method == "subscriptions/listen":
@@ -153,6 +154,7 @@ class Endpoint:
             if self.load.full(principal.bucket):
                 raise Busy("Too many requests at a time")
         except Refusal as error:
+            self.runtime.refused(request, principal, error)
             await refuse(reply, 429 if isinstance(error, Busy) else 200, error, request.id)
             return
         outlet = StatefulExchange(reply, self.load, self.sessions, session)

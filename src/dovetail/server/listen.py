@@ -121,6 +121,7 @@ async def serve_listen(runtime: "Runtime", call: Call, reply: Reply) -> None:
     stream = HttpStream(runtime, reply, end)
     subscription = Subscription(runtime, call, stream)
     runtime.streams[subscription] = end
+    runtime.listening(1)
     try:
         if await ended:
             runtime.hub.leave(subscription)  # nothing comes after the result
@@ -129,6 +130,7 @@ async def serve_listen(runtime: "Runtime", call: Call, reply: Reply) -> None:
     finally:
         runtime.hub.leave(subscription)
         runtime.streams.pop(subscription, None)
+        runtime.listening(-1)
         reply.unwatch()
         if watcher is not None:
             watcher.cancel()

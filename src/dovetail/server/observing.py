@@ -7,14 +7,16 @@
 
 Theory. Each is middleware on the one callable shape, and puts itself between the call and its outlet: there every call
 ends exactly once, as the bytes that the client gets, whatever the handler did. So nothing in the path of a call knows
-of watchers, and a server without any pays nothing.
+of watchers, and a server without any pays nothing. What never becomes a call (a request that is refused before, a
+listen stream) the runtime tells them.
 
 Invariants: a report holds no argument, no result, no header and no text of an error; its method and name are ones that
 the server knows, never what a client made up, so they are few. A watcher that fails is logged and disturbs nobody.
 """
 
 import logging
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container
 from hashlib import sha256
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -27,12 +29,14 @@ from dovetail.server.redact import redact_text
 from dovetail.wire import METHODS, CallToolResult, is_traceparent
 
 if TYPE_CHECKING:
-    from dovetail.core import Call
-    from dovetail.server.app import Handler, Middleware
+    from dovetail.core import Call, Principal
+    from dovetail.server.app import Handler
+    from dovetail.wire import Request
 
 log = logging.getLogger("dovetail.server")
 
 _LONGEST: Final = 128
+_STOPPED: Final = {Stop.TIMED_OUT: "timed_out", Stop.CANCELLED: "cancelled", Stop.SHUT_DOWN: "aborted"}
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,11 +46,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         method: The method; `other` for one that nobody has.
         name: The tool, prompt, resource or template that was reached, as it was registered; else empty.
         outcome: `ok`, `tool_error` (a result with `isError`), `error` (a JSON-RPC error), `asked` (the turn ended with
-            questions), `timed_out`, `cancelled` (by the client) or `aborted` (the connection or the process ended).
-        code: The JSON-RPC error code, of an `error`.
+            questions), `timed_out`, `cancelled` (by the client, or because it left) or `aborted` (by the end of the
+            server, or of the task that served the call).
+        code: The JSON-RPC error code, if the client was sent one.
         error: The kind of failure, as its type's name; empty when there was none.
         reference: The id under which an internal failure was logged and shown to the client.
-        seconds: From the first middleware to the last byte made.
+        seconds: From this watcher's place among the middleware to the last byte made.
         size: Bytes of the outcome's frame.
     """
 
@@ -60,13 +65,108 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
 
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that was refused before there was a call: out of order, malformed, unknown, or too many at a time.
+
+    Attributes:
+        method: The method; `other` for one that nobody has.
+        principal: The caller's key; empty for a local or unauthenticated caller.
+        request_id: The JSON-RPC id.
+        code: The JSON-RPC error code.
+        error: The kind of refusal, as its type's name.
+    """
+
+    method: str
+    principal: str
+    request_id: str
+    code: int
+    error: str
+
+
 End = Callable[[Report], None]
+TRACE_ID: Final = "dovetail.trace_id"
+"""Where in a call's `state` `tracing` leaves the trace id of its span."""
+
+
+class Watcher(ABC):
+    """Middleware that watches."""
+
+    @abstractmethod
+    def begin(self, call: "Call", context: Context) -> End:
+        """Note that a call begins; what is returned is called once its outcome is made."""
+
+    def refused(self, request: Refused) -> None:  # noqa: B027 -- not everybody keeps count
+        """Note that a request was refused before there was a call."""
+
+    def streams(self, more: int) -> None:  # noqa: B027
+        """Note that there is a listen stream more (1) or less (-1)."""
+
+    def around(self, handler: "Handler") -> "Handler":
+        """Return what runs inside, between `begin` and the outcome; the handler as it is, when not overridden."""
+        return handler
+
+    def __call__(self, handler: "Handler") -> "Handler":
+        """Wrap a handler."""
+        begin, inner = self.begin, self.around(handler)
+
+        async def handle(call: "Call", context: Context) -> Any:
+            try:
+                end = begin(call, context)
+            except Exception as error:
+                _broken(error)
+                return await handler(call, context)
+            watch = context.outlet = Watch(context, end)
+            try:
+                watch.result = await inner(call, context)
+            except BaseException as failure:
+                watch.raised(failure)
+                raise
+            return watch.result
+
+        return handle
+
+    def saw_refusal(
+        self, request: "Request", principal: "Principal", error: Refusal, extensions: Container[str]
+    ) -> None:
+        """Pass a refusal on, as what may be told of it."""
+        try:
+            self.refused(
+                Refused(
+                    method=_known(request.method, extensions),
+                    principal=principal_of(principal),
+                    request_id=_shown(request.id),
+                    code=error.code,
+                    error=type(error).__name__,
+                )
+            )
+        except Exception as broken:
+            _broken(broken)
+
+    def saw_streams(self, more: int) -> None:
+        """Pass it on."""
+        try:
+            self.streams(more)
+        except Exception as broken:
+            _broken(broken)
+
+
+def _broken(error: Exception) -> None:
+    log.error("A watcher failed: %s", type(error).__name__)
+
+
+def _known(method: str, extensions: Container[str]) -> str:
+    return method if method in METHODS or method in extensions else "other"
+
+
+def _shown(identifier: bytes) -> str:
+    if identifier.isdigit() and len(identifier) <= _LONGEST:
+        return identifier.decode()
+    return redact_text(identifier[:_LONGEST].decode("utf-8", "replace").strip('"'))
 
 
 def method_of(call: "Call", context: Context) -> str:
     """Return a call's method, if anybody has it; else `other`."""
-    known = call.method in METHODS or call.method in context.runtime.server.extension_methods
-    return call.method if known else "other"
+    return _known(call.method, context.runtime.server.extension_methods)
 
 
 def name_of(call: "Call", context: Context) -> str:
@@ -86,7 +186,12 @@ def name_of(call: "Call", context: Context) -> str:
 
 def request_id_of(context: Context) -> str:
     """Return the request's id, which the client chose, fit for a record."""
-    return redact_text(context.request_id[:_LONGEST])
+    return _shown(context.call.id)
+
+
+def principal_of(principal: "Principal") -> str:
+    """Return the key of a principal, fit for a record."""
+    return redact_text(principal.key) if principal.key else ""
 
 
 def session_of(context: Context) -> str:
@@ -95,57 +200,35 @@ def session_of(context: Context) -> str:
     return sha256(identifier.encode()).hexdigest()[:16] if identifier else ""
 
 
-def trace_id_of(call: "Call") -> str:
-    """Return the W3C trace id that the request brought in its `_meta`; empty without one."""
+def trace_id_of(call: "Call", context: Context) -> str:
+    """Return the trace id of the call's span; where nobody traces, the one in the request's `_meta`; else empty."""
+    traced = context.state.get(TRACE_ID)
+    if traced is not None:
+        return str(traced)
     parent = getattr(getattr(call.params, "meta", None), "traceparent", None)
     return parent[3:35] if isinstance(parent, str) and is_traceparent(parent) else ""
-
-
-def observed(begin: "Callable[[Call, Context], End]") -> "Middleware":
-    """Return middleware that watches calls: `begin` is called first, and what it returns once the outcome is made."""
-
-    def middleware(handler: "Handler") -> "Handler":
-        async def handle(call: "Call", context: Context) -> Any:
-            try:
-                end = begin(call, context)
-            except Exception as error:
-                log.error("A watcher failed: %s", type(error).__name__)
-                return await handler(call, context)
-            watch = context.outlet = Watch(context, end)
-            try:
-                watch.result = await handler(call, context)
-            except BaseException as failure:
-                watch.failed(failure)
-                raise
-            return watch.result
-
-        return handle
-
-    return middleware
 
 
 class Watch:
     """An outlet that reports the outcome of its call, and passes everything on."""
 
-    __slots__ = ("_context", "_end", "_failure", "_outlet", "_started", "network", "result")
+    __slots__ = ("_context", "_end", "_outlet", "_started", "network", "result")
 
     def __init__(self, context: Context, end: End) -> None:
         """Watch a call that begins now."""
         self._context = context
         self._outlet: Outlet = context.outlet
         self._end: End | None = end
-        self._failure: BaseException | None = None
         self._started = perf_counter()
         self.network = self._outlet.network
         self.result: Any = None
 
-    def failed(self, failure: BaseException) -> None:
-        """Note what the handler raised; report at once when no outcome will follow it."""
-        self._failure = failure
+    def raised(self, failure: BaseException) -> None:
+        """Report at once when no outcome will follow what was raised."""
+        from dovetail.server.turn import goes_through  # it loads asyncio, which a definition need not
+
         turn = self._context.turn
-        if isinstance(failure, KeyboardInterrupt) or (
-            turn is not None and turn.stop is None and turn.task is not None and turn.task.cancelling()
-        ):
+        if (turn is None or turn.stop is None) and (goes_through(failure) or isinstance(failure, GeneratorExit)):
             self._report("aborted", None, None)
 
     async def send(self, frame: bytes) -> None:
@@ -172,27 +255,27 @@ class Watch:
     def _outcome(self, frame: bytes | None, error: Refusal | None) -> str:
         turn = self._context.turn
         stop = None if turn is None else turn.stop
-        if stop is Stop.TIMED_OUT:
-            return "timed_out"
-        if frame is None:
-            return "cancelled"
+        if stop in _STOPPED:
+            return _STOPPED[stop]
         if error is not None:
             return "error"
-        if stop is Stop.SUSPENDED:
-            return "asked"
-        bad = self._failure is not None or (isinstance(self.result, CallToolResult) and self.result.is_error)
-        return "tool_error" if bad else "ok"
+        if self._context.failure is not None or (isinstance(self.result, CallToolResult) and self.result.is_error):
+            return "tool_error"
+        return "ok" if stop is None else "asked"
 
     def _report(self, outcome: str, frame: bytes | None, error: Refusal | None) -> None:
         end, self._end = self._end, None
         if end is None:
             return
-        call, failure = self._context.call, self._failure
+        context = self._context
+        if context.outlet is self:
+            context.outlet = self._outlet  # the two let go of each other: no cycle is left to collect
+        failure = context.failure
         try:
             end(
                 Report(
-                    method=method_of(call, self._context),
-                    name=name_of(call, self._context),
+                    method=method_of(context.call, context),
+                    name=name_of(context.call, context),
                     outcome=outcome,
                     code=None if error is None else error.code,
                     error=_kind(outcome, failure, error),
@@ -202,7 +285,7 @@ class Watch:
                 )
             )
         except Exception as broken:
-            log.error("A watcher failed: %s", type(broken).__name__)
+            _broken(broken)
 
 
 def _kind(outcome: str, failure: BaseException | None, error: Refusal | None) -> str:

@@ -11,14 +11,17 @@ session).
 
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import baggage, trace
-from opentelemetry import context as otel
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.context import Context as Surroundings
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+try:
+    from opentelemetry import baggage, trace
+    from opentelemetry import context as otel
+    from opentelemetry.baggage.propagation import W3CBaggagePropagator
+    from opentelemetry.context import Context as Surroundings
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError('Tracing needs the "telemetry" extra: pip install "dovetail-mcp[telemetry]"') from missing
 
 from dovetail.server.context import Context
-from dovetail.server.observing import End, Report, method_of, name_of, observed, request_id_of, session_of
+from dovetail.server.observing import TRACE_ID, End, Report, Watcher, method_of, name_of, request_id_of, session_of
 from dovetail.wire import is_baggage, is_traceparent, is_tracestate
 
 if TYPE_CHECKING:
@@ -27,14 +30,13 @@ if TYPE_CHECKING:
 
 _FAILED: Final = frozenset({"error", "tool_error", "timed_out", "aborted"})
 _TARGETS: Final = {"tools/call": "gen_ai.tool.name", "prompts/get": "gen_ai.prompt.name"}
-_READS: Final = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
 _HERE: Final = "dovetail.surroundings"
 _OURS: Final = otel.create_key("dovetail")
 _PARENT: Final = TraceContextTextMapPropagator()
 _BAGGAGE: Final = W3CBaggagePropagator()
 
 
-class Tracing:
+class Tracing(Watcher):
     """Middleware that makes one span a call."""
 
     def __init__(self, provider: trace.TracerProvider | None = None) -> None:
@@ -44,18 +46,29 @@ class Tracing:
     def __repr__(self) -> str:
         return f"<Tracing by {type(self._tracer).__name__}>"
 
-    def __call__(self, handler: "Handler") -> "Handler":
-        """Wrap a handler."""
-        return observed(self._begin)(_inside(handler))
+    def around(self, handler: "Handler") -> "Handler":
+        """Return a handler that runs with its call's span as the current one."""
 
-    def _begin(self, call: "Call", context: Context) -> End:
-        parent = surroundings_of(call)
+        async def handle(call: "Call", context: Context) -> Any:
+            token = otel.attach(context.state[_HERE])
+            try:
+                return await handler(call, context)
+            finally:
+                otel.detach(token)
+
+        return handle
+
+    def begin(self, call: "Call", context: Context) -> End:
+        """Start the call's span."""
+        parent = surroundings_of(call, context)
         name = f"{method_of(call, context)} {name_of(call, context)}".rstrip()
         span = self._tracer.start_span(name, parent, trace.SpanKind.SERVER, _facts(call, context))
+        if (traced := span.get_span_context()).is_valid:
+            context.state[TRACE_ID] = trace.format_trace_id(traced.trace_id)
         context.state[_HERE] = otel.set_value(_OURS, True, trace.set_span_in_context(span, parent))
 
         def end(report: Report) -> None:
-            if report.name and report.method in _READS:
+            if report.name and report.method == "resources/read":
                 span.set_attribute("mcp.resource.uri", report.name)
             if report.outcome in _FAILED:
                 kind = str(report.code) if report.code is not None else "tool_error"
@@ -71,24 +84,15 @@ class Tracing:
         return end
 
 
-def _inside(handler: "Handler") -> "Handler":
-    """Return a handler that runs with its call's span as the current one."""
-
-    async def handle(call: "Call", context: Context) -> Any:
-        token = otel.attach(context.state.get(_HERE) or otel.get_current())
-        try:
-            return await handler(call, context)
-        finally:
-            otel.detach(token)
-
-    return handle
-
-
-def surroundings_of(call: "Call") -> Surroundings:
+def surroundings_of(call: "Call", context: Context) -> Surroundings:
     """Return what a call's span is made in: what its `_meta` carries, where that is well-formed; else what is current.
 
-    A span of ours that is current belongs to another call, and is no parent.
+    In a mounted server, that is the span of the server around it. A span of ours that is current otherwise belongs to
+    another call, and is no parent.
     """
+    around: Surroundings | None = context.state.get(_HERE)
+    if around is not None:
+        return around
     here = otel.get_current()
     meta = getattr(call.params, "meta", None)
     parent, state, bag = (getattr(meta, key, None) for key in ("traceparent", "tracestate", "baggage"))

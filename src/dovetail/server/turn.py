@@ -198,7 +198,7 @@ async def run_call(runtime: "Runtime", context: Context) -> None:
         except StopIteration as stop:
             frame, error = runtime.success(stop.value, context)
         except BaseException as failure:
-            _let_through(failure, context)
+            _let_through(failure)
             frame, error = runtime.outcome(failure, context)
         else:
             await _suspended(runtime, context, steps, signal)
@@ -237,7 +237,7 @@ async def _suspended(runtime: "Runtime", context: Context, steps: Coroutine[Any,
     if failure is None:
         frame, error = runtime.success(result, context)
     else:
-        _let_through(failure, context)
+        _let_through(failure)
         frame, error = runtime.outcome(failure, context)
     await context.outlet.finish(frame, error)
 
@@ -258,14 +258,17 @@ async def _after_stop(turn: Turn, task: "asyncio.Task[Any]", failure: BaseExcept
         await turn.context.outlet.finish(None)
 
 
-def _let_through(failure: BaseException, context: Context) -> None:
-    """Re-raise what is not the handler's to raise: Ctrl-C, and a cancellation that came from outside."""
-    if isinstance(failure, KeyboardInterrupt):
-        raise failure
+def goes_through(failure: BaseException) -> bool:
+    """Tell whether a failure is not the handler's to raise: Ctrl-C, or a cancellation that came from outside."""
     if isinstance(failure, asyncio.CancelledError):
         task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise failure
+        return task is not None and task.cancelling() > 0
+    return isinstance(failure, KeyboardInterrupt)
+
+
+def _let_through(failure: BaseException) -> None:
+    if goes_through(failure):
+        raise failure
 
 
 def cancel(context: Context) -> None:
