@@ -53,7 +53,7 @@ class Audit(Watcher):
     def begin(self, call: "Call", context: Context) -> End:
         """Note what the call asks for."""
         # Now, and not at the end: what a handler does to its arguments must not show.
-        arguments = _digest(call.params)
+        arguments = digest_of(call.params)
 
         def end(report: Report) -> None:
             record = AuditRecord(
@@ -85,7 +85,7 @@ class Audit(Watcher):
             log.error("An audit record was lost (%d so far): %s", self.lost, type(error).__name__)
 
 
-def _digest(params: Any) -> str:
+def digest_of(params: Any) -> str:
     """Return the digest of what a request asks for: its arguments, or its URI; empty when it has neither.
 
     What has no canonical form (1e400, a lone surrogate) has no digest: the record says `none` instead.
