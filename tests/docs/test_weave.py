@@ -6,6 +6,7 @@ import sys
 import tomllib
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,12 +106,20 @@ def test_every_limit_stands_on_the_page_of_security() -> None:
     assert all(rows.values())
 
 
-def test_every_option_of_run_stands_on_the_page_of_the_command_line() -> None:
-    from dovetail.cli.run import USAGE
+def test_every_command_and_every_option_of_one_stands_on_the_page_of_the_command_line() -> None:
+    import typer
 
-    options = set(re.findall(r"--[\w-]+", USAGE))
-    assert len(options) >= 9
+    from dovetail.cli.app import app
+
+    group = typer.main.get_command(app)
     text = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
+    commands: dict[str, Any] = getattr(group, "commands", {})
+    assert set(commands) == {"run", "dev", "new", "contract"}
+    assert set(re.findall(r"^## (.+)$", text, re.MULTILINE)) == set(commands)
+    options = {
+        flag for one in (group, *commands.values()) for each in one.params for flag in each.opts if flag[0] == "-"
+    }
+    assert len(options) >= 14
     assert not [option for option in options if option not in text]
 
 

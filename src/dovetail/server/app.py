@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 import msgspec
 
-from dovetail.core import Call
+from dovetail.core import Call, Principal
 from dovetail.errors import DefinitionError
 from dovetail.server.catalogue import Catalogue
 from dovetail.server.context import Context
@@ -252,11 +252,15 @@ class Server:
 
         run(self, transport, options)
 
-    def connect(self) -> "Channel":
-        """Return the client's end of an in-memory connection to this server, on the running event loop."""
-        from dovetail.server.run import connect
+    def connect(self, principal: Principal | None = None) -> "Channel":
+        """Return the client's end of an in-memory connection to this server, on the running event loop.
 
-        return connect(self)
+        Args:
+            principal: On whose behalf the client speaks; the local user, without any scope, by default.
+        """
+        from dovetail.server.run import LOCAL, connect
+
+        return connect(self, principal or LOCAL)
 
 
 def _decorate(function: Any, register: Callable[[Any], None]) -> Any:

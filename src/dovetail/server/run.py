@@ -73,24 +73,35 @@ async def serve_stdio(server: "Server", *, state: str | os.PathLike[str] | None 
         await channel.aclose()
 
 
-def connect(server: "Server") -> "Channel":
+def connect(server: "Server", principal: Principal = LOCAL) -> "Channel":
     """Return the client's end of an in-memory connection. See `Server.connect`."""
     from dovetail.net import memory_pair
 
     near, far = memory_pair(server.limits)
-    task = asyncio.get_running_loop().create_task(_serve_channel(server, far))
+    task = asyncio.get_running_loop().create_task(_serve_channel(server, far, principal))
     _serving.add(task)
-    task.add_done_callback(_serving.discard)
+    task.add_done_callback(_served)
     return near
 
 
 _serving: set["asyncio.Task[None]"] = set()
 
 
-async def _serve_channel(server: "Server", channel: "Channel") -> None:
-    runtime = await shared_runtime(server)
+def _served(task: "asyncio.Task[None]") -> None:
+    _serving.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        told = {"message": "A server in memory failed", "exception": error, "task": task}
+        task.get_loop().call_exception_handler(told)
+
+
+async def _serve_channel(server: "Server", channel: "Channel", principal: Principal) -> None:
     try:
-        await Connection(runtime, channel, LOCAL).serve()
+        runtime = await shared_runtime(server)
+    except BaseException:
+        await channel.aclose()  # who waits for an answer hears that none will come
+        raise
+    try:
+        await Connection(runtime, channel, principal).serve()
     finally:
         if not runtime.connections:
             await runtime.stop()
