@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dovetail import Context, Server
+from dovetail import Context, Limits, Server, ToolError
 from dovetail.server import Audit, CallLog, Metrics, Tracing
 from dovetail.server.observing import End, Refused, Watcher
 from dovetail.wire import CallToolResult, TextContent
@@ -208,6 +208,21 @@ async def test_a_request_that_is_refused_before_there_is_a_call_is_counted_and_l
     await caller.close()
 
 
+@pytest.mark.parametrize("version", [STATEFUL, STATELESS])
+async def test_a_request_too_many_is_refused_and_seen(version: str) -> None:
+    watched = Watched(limits=Limits(principal_in_flight=1))
+    async with calling(watched, "http", version) as caller:
+        call = asyncio.create_task(caller.tool("waits"))
+        await watched.began.wait()
+        assert "error" in await caller.tool("add", a=1, b=2)
+        assert watched.log.lines[0]["error"] == "Busy"
+        assert watched.counted == {"tools/call - refused -": 1.0}
+        assert watched.in_flight == 1
+        (runtime,) = watched.server.running
+        await runtime.stop()
+        await call
+
+
 async def test_each_request_of_a_batch_is_watched_on_its_own() -> None:
     watched = Watched()
     client = Http(watched.server.asgi())
@@ -333,13 +348,19 @@ async def test_a_watched_call_leaves_no_cycle_behind() -> None:
         kept.append(weakref.ref(kept_one))
         return "kept"
 
+    @watched.server.tool
+    async def fails(ctx: Context) -> str:
+        await keeps(ctx)
+        raise ToolError("no")
+
     async with calling(watched, "http", STATELESS) as caller:
         gc.collect()
         gc.disable()
         try:
             await caller.tool("keeps")
-            await caller.tool("keeps")
+            await caller.tool("fails")
             assert [ref() for ref in kept] == [None, None]
+            assert watched.outcomes == ["ok", "tool_error"]
         finally:
             gc.enable()
 

@@ -43,6 +43,15 @@ class Stop(Enum):
     SHUT_DOWN = "the server is shutting down"
 
 
+class Failed(msgspec.Struct, frozen=True, gc=False):
+    """What a call failed with; not the exception, whose frames would keep the call alive."""
+
+    kind: str
+    """The exception's type."""
+    reference: str
+    """The id under which it was logged, if it was masked."""
+
+
 class Outlet(Protocol):
     """Where the messages of one call go. Implemented once a transport."""
 
@@ -100,7 +109,7 @@ class Context:
         self.entry: Entry | None = None
         self.slots: Slots | None = None
         self.timeout: float | None = None
-        self.failure: BaseException | None = None
+        self.failure: Failed | None = None
         self._progress = float("-inf")
         self._state: dict[str, Any] | None = None
 

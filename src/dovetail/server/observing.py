@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dovetail.errors import Refusal
-from dovetail.server.context import Context, Outlet, Stop
+from dovetail.server.context import Context, Failed, Outlet, Stop
 from dovetail.server.redact import redact_text
 from dovetail.wire import METHODS, CallToolResult, is_traceparent
 
@@ -288,15 +288,15 @@ class Watch:
             _broken(broken)
 
 
-def _kind(outcome: str, failure: BaseException | None, error: Refusal | None) -> str:
+def _kind(outcome: str, failure: Failed | None, error: Refusal | None) -> str:
     if outcome in ("ok", "asked"):
         return ""
     if outcome in ("error", "tool_error") and failure is not None:
-        return type(failure).__name__
+        return failure.kind
     return outcome if error is None else type(error).__name__
 
 
-def _reference(failure: BaseException | None, error: Refusal | None) -> str:
+def _reference(failure: Failed | None, error: Refusal | None) -> str:
     data = None if error is None else error.data
     shown = data.get("reference", "") if isinstance(data, dict) else ""
-    return str(shown or getattr(failure, "dovetail_reference", ""))
+    return str(shown or ("" if failure is None else failure.reference))

@@ -47,7 +47,7 @@ def error_result(text: str) -> CallToolResult:
 def masked(failure: BaseException, call: Call) -> InternalError:
     """Log a failure of ours under a fresh id and return what the peer is told of it."""
     reference = uuid.uuid4().hex[:12]
-    failure.__dict__["dovetail_reference"] = reference  # for whoever watches the call (server/observing.py)
+    failure.__dict__["dovetail_reference"] = reference  # see context.Failed
     log.error(
         "Call of %s failed [%s]: %s",
         call.method,

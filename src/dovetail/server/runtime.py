@@ -28,7 +28,7 @@ from dovetail.core import (
     write_state,
 )
 from dovetail.errors import Disconnected, InternalError, InvalidParams, LimitExceeded, Refusal
-from dovetail.server.context import Context, Stop
+from dovetail.server.context import Context, Failed, Stop
 from dovetail.server.gates import Meter
 from dovetail.server.notices import Hub
 from dovetail.server.outcomes import masked, outcome_of
@@ -208,9 +208,9 @@ class Runtime:
     def outcome(self, failure: BaseException, context: Context) -> tuple[bytes, Refusal | None]:
         """Return the frame of a failure, and the refusal in it if it is an error on the wire."""
         self.counters.errors += 1
-        context.failure = failure
         call = context.call
         outcome = outcome_of(failure, call)
+        context.failure = Failed(type(failure).__name__, getattr(failure, "dovetail_reference", ""))
         if isinstance(outcome, CallToolResult):
             try:
                 return result_frame(call.id, self.encode(outcome, call)), None
