@@ -96,7 +96,7 @@ async def started(*arguments: str, cwd: Path, stdin: bool = False) -> AsyncItera
         *DOVETAIL,
         *arguments,
         cwd=cwd,
-        env=environment(),
+        env=environment(TMPDIR=str(cwd.parent)),  # a killed command cannot clean up
         stdin=PIPE if stdin else DEVNULL,
         stdout=PIPE,
         stderr=PIPE,

@@ -15,7 +15,8 @@ _MARKS: Final = ("pyproject.toml", "setup.py", "setup.cfg")
 _SKIPPED: Final = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
 FOLDERS: Final = 2000
 """Folders watched at most: the nearest ones."""
-_STEP_MILLISECONDS: Final = 30
+_STEP_MILLISECONDS: Final = 100
+"""So long nothing must have changed: what a checkout or a formatter changes at once reloads once."""
 
 
 class Watch:
