@@ -94,7 +94,8 @@ async def test_the_span_around_a_server_is_the_parent_where_the_request_names_no
     async with calling(watched, "http", STATELESS) as caller:
         with tracer.start_as_current_span("POST /mcp") as outer:
             await caller.tool("add", a=1, b=2)
-        assert watched.spans[0].parent == outer.get_span_context()
+            await caller.wire.modern("tools/list", meta={"traceparent": "nonsense"})
+        assert [span.parent for span in watched.spans[:2]] == [outer.get_span_context()] * 2
 
 
 async def test_a_call_from_inside_another_call_on_a_kept_connection_is_no_part_of_it() -> None:
