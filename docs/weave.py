@@ -178,7 +178,7 @@ def tree() -> str:
 
 def metrics() -> str:
     """The metrics, from the docstring that lists them."""
-    from dovetail.server import metrics as module
+    from dovetail.server.watching import metrics as module
 
     lines = [line for line in (module.__doc__ or "").splitlines() if line.startswith("    dovetail_")]
     return rows(

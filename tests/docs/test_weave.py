@@ -12,7 +12,7 @@ import pytest
 
 import dovetail
 from dovetail.server import PromptOptions, ResourceOptions, ServerOptions, ToolOptions
-from dovetail.server.run_http import HttpOptions
+from dovetail.server.transports.run_http import HttpOptions
 from dovetail.wire import Limits
 from tests.house import ROOT
 
@@ -88,7 +88,7 @@ def words(pages: list[Path]) -> set[str]:
 
 @pytest.mark.parametrize("kind", ["ServerOptions", "ToolOptions", "ResourceOptions", "PromptOptions", "HttpOptions"])
 def test_every_option_has_a_meaning_in_a_table(kind: str, weave: types.ModuleType) -> None:
-    module = "dovetail.server.run_http" if kind == "HttpOptions" else "dovetail.server"
+    module = "dovetail.server.transports.run_http" if kind == "HttpOptions" else "dovetail.server"
     table = weave.options(f"{module}.{kind}")
     rows = dict(re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", table, re.MULTILINE))
     assert set(rows) == set(getattr(importlib.import_module(module), kind).__annotations__)

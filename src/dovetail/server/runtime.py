@@ -28,12 +28,12 @@ from dovetail.core import (
     write_state,
 )
 from dovetail.errors import Disconnected, InternalError, InvalidParams, LimitExceeded, Refusal
-from dovetail.server.context import Context, Failed, Stop
-from dovetail.server.gates import Meter
+from dovetail.server.calls.context import Context, Failed, Stop
+from dovetail.server.calls.gates import Meter
+from dovetail.server.calls.outcomes import masked, outcome_of
+from dovetail.server.calls.pool import Pool
+from dovetail.server.calls.turn import Turn, refuse, turn_of
 from dovetail.server.notices import Hub
-from dovetail.server.outcomes import masked, outcome_of
-from dovetail.server.pool import Pool
-from dovetail.server.turn import Turn, refuse, turn_of
 from dovetail.wire import (
     CallToolResult,
     InputRequiredResult,
@@ -47,9 +47,9 @@ from dovetail.wire import (
 
 if TYPE_CHECKING:
     from dovetail.server.app import Middleware, Server
-    from dovetail.server.connection import Connection
-    from dovetail.server.listen import Subscription
-    from dovetail.server.observing import Watcher
+    from dovetail.server.transports.connection import Connection
+    from dovetail.server.transports.listen import Subscription
+    from dovetail.server.watching.observing import Watcher
     from dovetail.wire import Limits
 
 log = logging.getLogger("dovetail.server")
@@ -317,7 +317,7 @@ def watchers_of(middleware: "Sequence[Middleware]") -> "tuple[Watcher, ...]":
     """Return those layers that watch; nothing is loaded for a server without middleware."""
     if not middleware:
         return ()
-    from dovetail.server.observing import Watcher
+    from dovetail.server.watching.observing import Watcher
 
     return tuple(layer for layer in middleware if isinstance(layer, Watcher))
 
