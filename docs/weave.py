@@ -178,7 +178,7 @@ def tree() -> str:
 
 def metrics() -> str:
     """The metrics, from the docstring that lists them."""
-    from dovetail.server import metrics as module
+    from dovetail.server.watching import metrics as module
 
     lines = [line for line in (module.__doc__ or "").splitlines() if line.startswith("    dovetail_")]
     return rows(
@@ -240,6 +240,20 @@ def requirements() -> str:
     return rows(["extra", "brings"], ([f"`{extra}`" if extra[0] != "(" else extra, n] for extra, n in names.items()))
 
 
+def command(name: str) -> str:
+    """The options of a command that serves."""
+    from dovetail.cli import options
+
+    found = {"run": options.RUN, "dev": options.DEV}[name]
+
+    def cells(one: options.Option) -> list[str]:
+        flag = f"{one.flag} {one.value}".strip().replace("|", r"\|")
+        default = "" if one.default is None else f"`{one.default}`"
+        return [f"`{flag}`", default, f"{one.help}{' May be repeated.' if one.many else ''}"]
+
+    return rows(["option", "default", "meaning"], map(cells, found))
+
+
 TABLES: dict[str, Callable[..., str]] = {
     "options": options,
     "limits": limits,
@@ -249,6 +263,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "revisions": revisions,
     "dialects": dialects,
     "requirements": requirements,
+    "command": command,
 }
 
 

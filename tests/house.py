@@ -25,6 +25,8 @@ FLOORS: dict[str, float] = {
     "cli": 7,
     "__main__": 8,
 }  # fmt: skip
+# The server room is large enough for floors of its own. A module that stands in none of its folders is the middle one.
+INSIDE: dict[str, dict[str, int]] = {"server": {"functions": 1, "calls": 2, "": 3, "transports": 4, "watching": 4}}
 GROUND = frozenset({"revisions", "_revision", "errors", "_lazy"})
 SIDEWAYS = frozenset({("gateway", "host"), ("revisions", "_revision"), ("revisions", "errors"), ("revisions", "_lazy")})
 SANS_IO = frozenset({"revisions", "_revision", "errors", "wire", "core", "auth"})

@@ -14,6 +14,7 @@ from dovetail import errors
 from tests.house import (
     FLOORS,
     GROUND,
+    INSIDE,
     ROOT,
     SANS_IO,
     SIDEWAYS,
@@ -84,6 +85,25 @@ def test_imports_go_down_only() -> None:
                 continue
             if room not in FLOORS or FLOORS[room] >= FLOORS[module.room]:
                 wrong.append(f"{module.where(found.line)}: {module.room or 'dovetail'} imports {room or 'dovetail'}")
+    assert not wrong, "\n".join(wrong)
+
+
+def inner_floor(name: str) -> int | None:
+    """The floor of a module inside its room; None where the room has no floors of its own."""
+    room, _, rest = name.partition(".")
+    floors = INSIDE.get(room)
+    return None if floors is None or not rest else floors.get(rest.partition(".")[0], floors[""])
+
+
+def test_inside_a_room_with_floors_imports_go_down_only() -> None:
+    """A door that opens upwards only when somebody goes through it (an import in a function) is none for the reader."""
+    wrong = []
+    for name, goals in runtime_edges().items():
+        here = inner_floor(name)
+        for goal in goals:
+            there = inner_floor(goal) if goal.partition(".")[0] == name.partition(".")[0] else None
+            if here is not None and there is not None and there > here:
+                wrong.append(f"{name} imports {goal}")
     assert not wrong, "\n".join(wrong)
 
 

@@ -6,12 +6,13 @@ import sys
 import tomllib
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import dovetail
 from dovetail.server import PromptOptions, ResourceOptions, ServerOptions, ToolOptions
-from dovetail.server.run_http import HttpOptions
+from dovetail.server.transports.run_http import HttpOptions
 from dovetail.wire import Limits
 from tests.house import ROOT
 
@@ -87,7 +88,7 @@ def words(pages: list[Path]) -> set[str]:
 
 @pytest.mark.parametrize("kind", ["ServerOptions", "ToolOptions", "ResourceOptions", "PromptOptions", "HttpOptions"])
 def test_every_option_has_a_meaning_in_a_table(kind: str, weave: types.ModuleType) -> None:
-    module = "dovetail.server.run_http" if kind == "HttpOptions" else "dovetail.server"
+    module = "dovetail.server.transports.run_http" if kind == "HttpOptions" else "dovetail.server"
     table = weave.options(f"{module}.{kind}")
     rows = dict(re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", table, re.MULTILINE))
     assert set(rows) == set(getattr(importlib.import_module(module), kind).__annotations__)
@@ -105,12 +106,20 @@ def test_every_limit_stands_on_the_page_of_security() -> None:
     assert all(rows.values())
 
 
-def test_every_option_of_run_stands_on_the_page_of_the_command_line() -> None:
-    from dovetail.cli.run import USAGE
+def test_every_command_and_every_option_of_one_stands_on_the_page_of_the_command_line() -> None:
+    import typer
 
-    options = set(re.findall(r"--[\w-]+", USAGE))
-    assert len(options) >= 9
+    from dovetail.cli.app import app
+
+    group = typer.main.get_command(app)
     text = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
+    commands: dict[str, Any] = getattr(group, "commands", {})
+    assert set(commands) == {"run", "dev", "new", "contract"}
+    assert set(re.findall(r"^## (.+)$", text, re.MULTILINE)) == set(commands)
+    options = {
+        flag for one in (group, *commands.values()) for each in one.params for flag in each.opts if flag[0] == "-"
+    }
+    assert len(options) >= 14
     assert not [option for option in options if option not in text]
 
 
@@ -122,7 +131,8 @@ def test_every_public_name_stands_on_a_page_and_not_only_in_a_table() -> None:
 def test_everything_that_a_context_offers_stands_on_a_page() -> None:
     from dovetail import Context
 
-    internal = {"call", "entry", "outlet", "runtime", "session", "slots", "timeout", "turn", "quiet", "muted"}
+    internal = {"call", "entry", "failure", "outlet", "runtime", "session", "slots", "timeout", "turn"}
+    internal |= {"quiet", "muted"}
     offered = {name for name in dir(Context) if not name.startswith("_")} - internal
     text = "\n".join(page.read_text(encoding="utf-8") for page in DOCS)
     assert not [name for name in offered if not re.search(rf"\bctx\.{name}\b", text)]

@@ -1,6 +1,6 @@
 """Docstrings: no text is refused, and what is found is in one line."""
 
-from dovetail.server.docstrings import parse_docstring
+from dovetail.server.functions.docstrings import parse_docstring
 
 
 def fuzz(data: bytes) -> None:

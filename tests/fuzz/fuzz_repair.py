@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from dovetail.errors import InvalidArguments, Refusal
-from dovetail.server.signature import Signature
+from dovetail.server.functions.signature import Signature
 from dovetail.wire import check
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dovetail import Context, Server
 from dovetail.core import Principal
 from dovetail.errors import DefinitionError
-from dovetail.server.run import shared_runtime
+from dovetail.server.transports.run import shared_runtime
 from tests.server.peers import Conversation, Http, Json, meta, text_of
 
 ANYBODY = Principal()

@@ -1,22 +1,51 @@
 """The command `dovetail`.
- `dovetail run` is dispatched before anything heavy is imported: a client waits for it to start. Everything else goes
+
+`dovetail run` is dispatched before anything heavy is imported: a client waits for it to start. Everything else goes
 through typer, which is loaded then.
+
+Exit statuses: 0 done; 1 failed, or found a difference; 2 a command line that makes no sense; 130 interrupted before it
+served. Errors are one line on stderr; what a program reads is on stdout.
 """
 
 import sys
+
+_HELP = frozenset({"--help", "-h"})
 
 
 def main() -> None:
     """Run the command line."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["run"] and not {"--help", "-h"} & set(arguments):
+    try:
+        sys.exit(_dispatch(arguments))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if arguments[:1] == ["run"] and not _HELP & set(arguments):
         from dovetail.cli.run import run_command
 
-        sys.exit(run_command(arguments[1:]))
+        return run_command(arguments[1:])
+    if arguments == ["--version"]:
+        from dovetail.cli.options import version
+
+        sys.stdout.write(f"dovetail {version()}\n")
+        return 0
     try:
-        from dovetail.cli.app import app
+        from dovetail.cli.app import typed_command
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise
-        sys.exit('This command needs the "cli" extra: pip install "dovetail-mcp[cli]"')
-    app()
+        return _without_extra(arguments)
+    return typed_command(arguments)
+
+
+def _without_extra(arguments: list[str]) -> int:
+    """What is left without typer: how to run, and what to install for the rest."""
+    if arguments[:1] == ["run"]:
+        from dovetail.cli.options import RUN, usage
+
+        sys.stdout.write(usage("run", RUN) + "\n")
+        return 0
+    sys.stderr.write('dovetail: this needs the "cli" extra: pip install "dovetail-mcp[cli]"\n')
+    return 1

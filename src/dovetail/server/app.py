@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 import msgspec
 
-from dovetail.core import Call
+from dovetail.core import Call, Principal
 from dovetail.errors import DefinitionError
+from dovetail.server.calls.context import Context
+from dovetail.server.calls.gates import Rate
 from dovetail.server.catalogue import Catalogue
-from dovetail.server.context import Context
-from dovetail.server.gates import Rate
 from dovetail.server.options import Cache, PromptOptions, ResourceOptions, ServerOptions, ToolOptions
 from dovetail.wire import DEFAULT_LIMITS, Implementation, Limits, ServerCapabilities, check_extension_id
 
@@ -236,9 +236,9 @@ class Server:
 
         Args:
             path: Where the endpoint is.
-            options: See `dovetail.server.asgi.App`.
+            options: See `dovetail.server.transports.asgi.App`.
         """
-        from dovetail.server.asgi import App
+        from dovetail.server.transports.asgi import App
 
         return App(self, path=path, **options)
 
@@ -248,15 +248,19 @@ class Server:
         Raises:
             DefinitionError: No such transport, or a bind that is not safe.
         """
-        from dovetail.server.run import run
+        from dovetail.server.transports.run import run
 
         run(self, transport, options)
 
-    def connect(self) -> "Channel":
-        """Return the client's end of an in-memory connection to this server, on the running event loop."""
-        from dovetail.server.run import connect
+    def connect(self, principal: Principal | None = None) -> "Channel":
+        """Return the client's end of an in-memory connection to this server, on the running event loop.
 
-        return connect(self)
+        Args:
+            principal: On whose behalf the client speaks; the local user, without any scope, by default.
+        """
+        from dovetail.server.transports.run import LOCAL, connect
+
+        return connect(self, principal or LOCAL)
 
 
 def _decorate(function: Any, register: Callable[[Any], None]) -> Any:

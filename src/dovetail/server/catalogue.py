@@ -25,7 +25,7 @@ from dovetail.wire import (
 
 if TYPE_CHECKING:
     from dovetail.server.app import Server
-    from dovetail.server.context import Context
+    from dovetail.server.calls.context import Context
     from dovetail.server.options import Cache
 
 E = TypeVar("E", bound=Entry)

@@ -16,12 +16,12 @@ from msgspec import UNSET, Raw
 
 from dovetail.core import Call
 from dovetail.errors import DefinitionError
-from dovetail.server.context import Context
-from dovetail.server.gates import Meter, Rate, Slots
-from dovetail.server.messages import prompt_messages, resource_contents
-from dovetail.server.parameters import name_of
-from dovetail.server.results import Returns
-from dovetail.server.signature import Parameter, Signature
+from dovetail.server.calls.context import Context
+from dovetail.server.calls.gates import Meter, Rate, Slots
+from dovetail.server.functions.messages import prompt_messages, resource_contents
+from dovetail.server.functions.parameters import name_of
+from dovetail.server.functions.results import Returns
+from dovetail.server.functions.signature import Parameter, Signature
 from dovetail.server.traversal import leaves_its_place
 from dovetail.wire import (
     CallToolResult,

@@ -11,11 +11,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dovetail.errors import AnswerDeclined
-from dovetail.server.context import Context
+from dovetail.server.calls.context import Context
 
 if TYPE_CHECKING:
-    from dovetail.server.markers import Ask, Depends
-    from dovetail.server.signature import Injected
+    from dovetail.server.functions.markers import Ask, Depends
+    from dovetail.server.functions.signature import Injected
 
 Opened = dict[Callable[..., Any], Any]
 
@@ -54,7 +54,7 @@ async def _open(depends: "Depends", context: Context, stack: AsyncExitStack, ope
     function = depends.function
     if function in opened:
         return opened[function]
-    from dovetail.server.signature import dependencies_of
+    from dovetail.server.functions.signature import dependencies_of
 
     arguments: dict[str, Any] = {}
     for parameter in dependencies_of(function):

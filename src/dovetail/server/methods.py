@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dovetail.core import SUPPORTED, Call
 from dovetail.errors import InvalidParams, MethodNotFound, ResourceNotFound, quote
-from dovetail.server.context import Context
+from dovetail.server.calls.context import Context
 from dovetail.wire import (
     CallToolResult,
     CompleteResult,

@@ -12,7 +12,7 @@ from dovetail.wire import Annotations, Icon, Limits, ToolAnnotations
 if TYPE_CHECKING:
     from dovetail.core import Stores
     from dovetail.server.app import Server
-    from dovetail.server.gates import Rate
+    from dovetail.server.calls.gates import Rate
 
 Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any] | AsyncIterator[Any]]
 Identify = Callable[[Any, Mapping[bytes, bytes]], Principal | None]

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from dovetail.core import (
     Binding,
     Call,
     Notice,
+    Principal,
     State,
     Stores,
     open_state,
@@ -27,16 +28,17 @@ from dovetail.core import (
     write_state,
 )
 from dovetail.errors import Disconnected, InternalError, InvalidParams, LimitExceeded, Refusal
-from dovetail.server.context import Context, Stop
-from dovetail.server.gates import Meter
+from dovetail.server.calls.context import Context, Failed, Stop
+from dovetail.server.calls.gates import Meter
+from dovetail.server.calls.outcomes import masked, outcome_of
+from dovetail.server.calls.pool import Pool
+from dovetail.server.calls.turn import Turn, refuse, turn_of
 from dovetail.server.notices import Hub
-from dovetail.server.outcomes import masked, outcome_of
-from dovetail.server.pool import Pool
-from dovetail.server.turn import Turn, refuse, turn_of
 from dovetail.wire import (
     CallToolResult,
     InputRequiredResult,
     ReadResourceResult,
+    Request,
     digest,
     encode_result,
     error_frame,
@@ -44,9 +46,10 @@ from dovetail.wire import (
 )
 
 if TYPE_CHECKING:
-    from dovetail.server.app import Server
-    from dovetail.server.connection import Connection
-    from dovetail.server.listen import Subscription
+    from dovetail.server.app import Middleware, Server
+    from dovetail.server.transports.connection import Connection
+    from dovetail.server.transports.listen import Subscription
+    from dovetail.server.watching.observing import Watcher
     from dovetail.wire import Limits
 
 log = logging.getLogger("dovetail.server")
@@ -100,6 +103,7 @@ class Runtime:
         from dovetail.server.methods import compose
 
         self.handle = compose(self)
+        self.watchers = watchers_of(server.middleware)
         self._info = server.encoded_info()
 
     def __repr__(self) -> str:
@@ -156,6 +160,18 @@ class Runtime:
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Disconnected):
             log.error("Background work failed: %s", type(error).__name__)
 
+    # Watching. What is seen of calls, the watchers see for themselves (`observing`).
+
+    def refused(self, request: Request, principal: Principal, error: Refusal) -> None:
+        """Tell the watchers of a request that was refused before there was a call."""
+        for watcher in self.watchers:
+            watcher.saw_refusal(request, principal, error, self.server.extension_methods)
+
+    def listening(self, more: int) -> None:
+        """Tell the watchers of listen streams that were opened (1) or ended (-1)."""
+        for watcher in self.watchers:
+            watcher.saw_streams(more)
+
     # Notices.
 
     async def publish(self, notice: Notice) -> None:
@@ -175,9 +191,6 @@ class Runtime:
         try:
             payload = self.encode(result, context.call)
         except Exception as failure:
-            watch = getattr(context.outlet, "failed", None)  # server/observing.py
-            if watch is not None:
-                watch(failure)
             return self.outcome(failure, context)
         return result_frame(context.call.id, payload), None
 
@@ -197,6 +210,7 @@ class Runtime:
         self.counters.errors += 1
         call = context.call
         outcome = outcome_of(failure, call)
+        context.failure = Failed(type(failure).__name__, getattr(failure, "dovetail_reference", ""))
         if isinstance(outcome, CallToolResult):
             try:
                 return result_frame(call.id, self.encode(outcome, call)), None
@@ -297,6 +311,15 @@ class Runtime:
     async def read_resource(self, uri: str, context: Context) -> ReadResourceResult:
         """Read a resource from inside another call."""
         return await self.server.catalogue.read(uri, context)
+
+
+def watchers_of(middleware: "Sequence[Middleware]") -> "tuple[Watcher, ...]":
+    """Return those layers that watch; nothing is loaded for a server without middleware."""
+    if not middleware:
+        return ()
+    from dovetail.server.watching.observing import Watcher
+
+    return tuple(layer for layer in middleware if isinstance(layer, Watcher))
 
 
 def _responses(context: Context) -> dict[str, bytes]:

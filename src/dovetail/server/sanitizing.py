@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from dovetail.core import Call
-from dovetail.server.context import Context
+from dovetail.server.calls.context import Context
 from dovetail.wire import (
     CallToolResult,
     EmbeddedResource,

@@ -1,0 +1,159 @@
+"""The commands, on typer. `run` is here for its help: it is dispatched before typer is loaded (see the room).
+
+Options of `run` and `dev` come from the table in `options`; the others are few and stand here.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dovetail.cli.loading import fail
+from dovetail.cli.options import DEV, RUN, Option, Usage, check
+from dovetail.cli.options import version as installed
+
+app = typer.Typer(
+    name="dovetail",
+    help="Model Context Protocol servers: run, develop, begin and pin them.",
+    epilog="Exit status: 0 done, 1 failed or found a difference, 2 a command line that makes no sense.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+SOURCE = typer.Argument(metavar="FILE[:object]", help="A Python file; after a colon, the server's name in it.")
+JSON = typer.Option("--json", help="Print JSON, for a program.")
+
+
+def typed_command(arguments: list[str]) -> int:
+    """Run a command; return the exit status."""
+    try:
+        status = app(arguments, prog_name="dovetail", standalone_mode=False)
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        # What typer says of a command line: the class has moved between its versions, the method has not.
+        said = getattr(error, "format_message", None)
+        if said is None:
+            raise
+        context = getattr(error, "ctx", None)
+        path = getattr(context, "command_path", "dovetail")
+        sys.stderr.write(f"{path}: {_one_line(said())} ({path} --help)\n")
+        return 2
+    return status if isinstance(status, int) else 0
+
+
+def _one_line(text: str) -> str:
+    text = " ".join(text.split()).rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
+) -> None:
+    """Model Context Protocol servers: run, develop, begin and pin them."""
+    if version:
+        typer.echo(f"dovetail {installed()}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        if text := context.get_help():  # empty when rich has shown it already
+            typer.echo(text)
+        raise typer.Exit(2)
+
+
+# Commands whose options come from the table.
+
+
+def _served(name: str, table: tuple[Option, ...], serve: Callable[[str, dict[str, Any]], int], about: str) -> None:
+    def command(context: typer.Context, **values: Any) -> int:
+        source = values.pop("source")
+        given = {key: value for key, value in values.items() if _was_given(context, key)}
+        try:
+            given |= {each.key: each.read(given[each.key]) for each in table if each.is_text and each.key in given}
+            check(given, table)
+        except Usage as error:
+            return fail(name, f"{error} (dovetail {name} --help)", 2)
+        return serve(source, given)
+
+    parameters = [
+        _parameter("context", typer.Context),
+        _parameter("source", Annotated[str, SOURCE]),
+        *map(_typed, table),
+    ]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    app.command(name, help=about)(command)
+
+
+def _was_given(context: typer.Context, key: str) -> bool:
+    origin = context.get_parameter_source(key)
+    return origin is not None and origin.name == "COMMANDLINE"
+
+
+def _typed(option: Option) -> inspect.Parameter:
+    kind: Any = str | None
+    default: Any = None if option.default is None else str(option.default)
+    if option.many:
+        kind, default = list[str], []
+    elif option.is_flag:
+        kind, default = bool, False
+    shown = typer.Option(option.flag, metavar=option.value or None, help=option.help)
+    return _parameter(option.key, Annotated[kind, shown], default)
+
+
+def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _run(source: str, options: dict[str, Any]) -> int:
+    from dovetail.cli.run import run
+
+    return run(source, options)
+
+
+def _dev(source: str, options: dict[str, Any]) -> int:
+    try:
+        from dovetail.cli.reloading import dev
+    except ModuleNotFoundError as error:
+        if error.name != "watchfiles":
+            raise
+        return fail("dev", 'this needs the "cli" extra: pip install "dovetail-mcp[cli]"')
+    return dev(source, {"transport": "http", **options})
+
+
+_served("run", RUN, _run, "Serve a file's server until stopped.")
+_served("dev", DEV, _dev, "Serve a file's server, and start it anew whenever its project changes.")
+
+
+# The others.
+
+
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the project, its server and its folder.")],
+    as_json: Annotated[bool, JSON] = False,
+) -> int:
+    """Make a small server project, with a test, in a new folder."""
+    from dovetail.cli.project import new
+
+    return new(name, as_json=as_json)
+
+
+@app.command("contract")
+def contract(
+    source: Annotated[str, SOURCE],
+    check: Annotated[bool, typer.Option("--check", help="Compare, write nothing; 1 when they differ.")] = False,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The golden file; by default FILE's name with .contract.json, beside it."),
+    ] = None,
+    as_json: Annotated[bool, JSON] = False,
+) -> int:
+    """Write, or check, a golden snapshot of all that a file's server offers."""
+    from dovetail.cli.contract import contract
+
+    return contract(source, snapshot=snapshot, check=check, as_json=as_json)

@@ -1,0 +1,94 @@
+"""`ctx.once`: a side effect that happens at most once in the life of a logical call, over all turns and workers.
+ The claim on (call, name) is taken in the shared ledger before the effect runs, and its result is recorded after. A
+claim that is taken waits for, or returns, that result. A ledger out of reach, or a claim whose holder died, is a typed
+error: the effect is never run a second time on a guess.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any, get_type_hints
+
+import msgspec
+
+from dovetail.core import Fresh, Lost, Running, Settled
+from dovetail.errors import Disconnected, OnceUnknown, ToolError
+from dovetail.server.calls.context import Context
+from dovetail.server.calls.turn import turn_of
+
+CLAIM_SECONDS = 24 * 3600.0
+"""How long a claim is kept: longer than any state of a call is valid."""
+
+
+class _Outcome(msgspec.Struct, omit_defaults=True):
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    error: str | None = None
+    told: bool = False
+
+
+_decode = msgspec.json.Decoder(_Outcome).decode
+_encode = msgspec.json.encode
+
+
+async def once(context: Context, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Run a side effect at most once. See `Context.once`."""
+    ledger = context.runtime.stores.ledger
+    call = _call_id(context, name)
+    try:
+        claim = await ledger.claim(call, name, CLAIM_SECONDS)
+        if isinstance(claim, Running):
+            claim = await ledger.wait(call, name)
+    except Disconnected:
+        raise OnceUnknown(f"{name}: the ledger is out of reach; nothing was run") from None
+    match claim:
+        case Fresh():
+            return await _run(context, call, name, function, args)
+        case Settled(value):
+            return _recorded(name, value, function)
+        case Lost():
+            raise OnceUnknown(f"{name}: it was begun before, and its outcome is not known; it was not run again")
+
+
+def _call_id(context: Context, name: str) -> str:
+    """Return the id of the logical call; minted now if this turn is the first and nothing was asked yet."""
+    turn = turn_of(context)
+    if turn.over:
+        # Its id went with it: under a new one, the effect could run a second time.
+        raise OnceUnknown(f"{name}: the call has ended; nothing was run")
+    if turn.ledger is None:
+        turn.ledger = context.runtime.new_ledger(context)
+    return turn.ledger.call
+
+
+async def _run(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    ledger = context.runtime.stores.ledger
+    try:
+        value = await context.runtime.pool.call(context, function, args)
+        record = _Outcome(value=msgspec.Raw(_encode(value)))
+    except ToolError as error:
+        await ledger.settle(call, name, _encode(_Outcome(error=str(error), told=True)))
+        raise
+    except BaseException as error:
+        # It may have happened in part: what is recorded is that it must not run again. A cancelled call, too, settles
+        # its claim: whoever waits for it would wait for as long as this process lives.
+        await asyncio.shield(ledger.settle(call, name, _encode(_Outcome(error=type(error).__name__))))
+        raise
+    await ledger.settle(call, name, _encode(record))
+    return value
+
+
+def _recorded(name: str, raw: bytes, function: Callable[..., Any]) -> Any:
+    outcome = _decode(raw)
+    if outcome.error is not None:
+        if outcome.told:
+            raise ToolError(outcome.error)
+        raise OnceUnknown(f"{name}: it failed before with {outcome.error}; it was not run again")
+    return msgspec.json.decode(outcome.value, type=_result_type(function))
+
+
+def _result_type(function: Callable[..., Any]) -> Any:
+    try:
+        annotation = get_type_hints(inspect.unwrap(function), include_extras=True).get("return", Any)
+    except (NameError, TypeError):
+        return Any
+    return None if annotation is type(None) else annotation

@@ -1,0 +1,107 @@
+"""From exceptions to outcomes: the one place where a failure becomes something that a peer is told.
+ What a tool says on purpose (`ToolError`) and what a model can mend (arguments, a timeout, a question declined) becomes
+a result with `isError`, so that the model reads it. What the caller did wrong becomes a JSON-RPC error. Everything else
+is our
+fault: it is masked, and logged under the id that the peer is shown (S-25, W-12).
+"""
+
+import logging
+import uuid
+
+from dovetail.core import Call
+from dovetail.errors import (
+    AnswerDeclined,
+    CapabilityMissing,
+    Disconnected,
+    DovetailError,
+    InternalError,
+    InvalidArguments,
+    InvalidParams,
+    OnceUnknown,
+    PeerError,
+    Refusal,
+    ResourceNotFound,
+    RoundsExceeded,
+    Timeout,
+    ToolError,
+    UrlElicitationRequired,
+)
+from dovetail.wire import CallToolResult, TextContent
+
+log = logging.getLogger("dovetail.server")
+
+_TOLD = (ToolError, Timeout, RoundsExceeded, AnswerDeclined, OnceUnknown, PeerError, Disconnected)
+"""What is told in its own words: none of these carries a secret or an argument value."""
+
+
+def timed_out(seconds: float) -> Timeout:
+    """Return the failure of a call that ran out of time."""
+    return Timeout(f"The call did not finish within {seconds:g} seconds")
+
+
+def error_result(text: str) -> CallToolResult:
+    """Return a tool result that says what went wrong, for the model to read."""
+    return CallToolResult(content=[TextContent(text=text)], is_error=True)
+
+
+def masked(failure: BaseException, call: Call) -> InternalError:
+    """Log a failure of ours under a fresh id and return what the peer is told of it."""
+    reference = uuid.uuid4().hex[:12]
+    failure.__dict__["dovetail_reference"] = reference  # see context.Failed
+    log.error(
+        "Call of %s failed [%s]: %s",
+        call.method,
+        reference,
+        type(failure).__name__,
+        exc_info=(type(failure), failure, failure.__traceback__),
+    )
+    return InternalError(f"Internal error; see the server's log for {reference}", data={"reference": reference})
+
+
+def refusal_of(failure: BaseException) -> Refusal:
+    """Return a failure as a JSON-RPC error in its own words; callers mask what has none."""
+    if isinstance(failure, Refusal):
+        return failure
+    return InternalError(str(failure) if isinstance(failure, DovetailError) else "Internal error")
+
+
+def outcome_of(failure: BaseException, call: Call) -> CallToolResult | Refusal:
+    """Return what a call's failure becomes: a result that the model reads, or an error."""
+    if call.method == "tools/call":
+        return _tool_outcome(failure, call)
+    return _outcome(failure, call)
+
+
+def _tool_outcome(failure: BaseException, call: Call) -> CallToolResult | Refusal:
+    revision = call.peer.revision
+    if isinstance(failure, _TOLD):
+        return error_result(str(failure))
+    if isinstance(failure, InvalidArguments):
+        # "Tool Execution Errors [...] Input validation errors" (2025-11-25, Tools, Error Handling, after SEP-1303): the
+        # model can mend them, so they are results. Earlier revisions name invalid arguments a protocol error.
+        return error_result(f"Invalid arguments: {failure.message}") if revision.argument_results else failure
+    if isinstance(failure, CapabilityMissing) and not revision.stateless:
+        return error_result(failure.message)
+    refusal = _outcome(failure, call)
+    if isinstance(refusal, InternalError) and not isinstance(failure, Refusal):
+        return error_result(refusal.message)
+    return refusal
+
+
+def _outcome(failure: BaseException, call: Call) -> Refusal:
+    revision = call.peer.revision
+    match failure:
+        case ResourceNotFound():
+            failure.code = revision.resource_missing
+            return failure
+        case CapabilityMissing() if not revision.stateless:
+            # -32021 exists on the stateless revision only (W-10).
+            return InvalidParams(failure.message, data=failure.data)
+        case UrlElicitationRequired() if revision.url_elicitation_required is None:
+            return InvalidParams(failure.message)
+        case Refusal():
+            return failure
+        case _ if isinstance(failure, _TOLD):
+            return InternalError(str(failure))
+        case _:
+            return masked(failure, call)

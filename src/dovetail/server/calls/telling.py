@@ -1,0 +1,98 @@
+"""What a handler tells without being answered: log messages to its client, change notices to everyone.
+
+Definition-time module: it must not import asyncio. Whether anything is told at all is decided by the `Context`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from dovetail.core import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice, resource_updated
+from dovetail.wire import LEVELS, notification_frame
+
+if TYPE_CHECKING:
+    from dovetail.server.calls.context import Context
+
+_encode = msgspec.json.encode
+
+
+def at_least(level: str, minimum: str) -> bool:
+    """Tell whether a level is as severe as another, or more so."""
+    return LEVELS.index(level) >= LEVELS.index(minimum)
+
+
+class Log:
+    """Log messages to the client, at the level it asked for. Secrets are redacted (spec, Logging: MUST NOT contain)."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: "Context") -> None:
+        self._context = context
+
+    async def __call__(self, level: str, data: Any, *, logger: str | None = None) -> None:
+        """Send a message: `data` is anything JSON-able, `logger` an optional name.
+
+        Raises:
+            ValueError: No such level.
+        """
+        if level not in LEVELS:
+            raise ValueError(f"level: expected one of {', '.join(LEVELS)}")
+        context = self._context
+        minimum = context.session.log_level if context.session is not None else context.call.log_level
+        if minimum is None or not at_least(level, minimum) or context.muted:
+            return
+        from dovetail.server.calls.redact import redact
+
+        body = {"level": level, "data": redact(data)}
+        if logger is not None:
+            body["logger"] = logger
+        await context.outlet.send(notification_frame("notifications/message", _encode(body)))
+
+    async def debug(self, data: Any, *, logger: str | None = None) -> None:
+        """Detail for finding faults."""
+        await self("debug", data, logger=logger)
+
+    async def info(self, data: Any, *, logger: str | None = None) -> None:
+        """General information."""
+        await self("info", data, logger=logger)
+
+    async def notice(self, data: Any, *, logger: str | None = None) -> None:
+        """Normal but significant."""
+        await self("notice", data, logger=logger)
+
+    async def warning(self, data: Any, *, logger: str | None = None) -> None:
+        """Something to look at."""
+        await self("warning", data, logger=logger)
+
+    async def error(self, data: Any, *, logger: str | None = None) -> None:
+        """Something failed."""
+        await self("error", data, logger=logger)
+
+
+class Notify:
+    """Change notices: to every client of either era that asked for them, not only to the caller."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: "Context") -> None:
+        self._context = context
+
+    async def _publish(self, notice: Notice) -> None:
+        if not self._context.quiet:
+            await self._context.runtime.publish(notice)
+
+    async def resource_updated(self, uri: str) -> None:
+        """Tell that a resource's contents changed."""
+        await self._publish(resource_updated(uri))
+
+    async def tools_changed(self) -> None:
+        """Tell that the list of tools changed. `add_tool` and `remove_tool` do so by themselves."""
+        await self._publish(TOOLS_CHANGED)
+
+    async def prompts_changed(self) -> None:
+        """Tell that the list of prompts changed."""
+        await self._publish(PROMPTS_CHANGED)
+
+    async def resources_changed(self) -> None:
+        """Tell that the list of resources changed."""
+        await self._publish(RESOURCES_CHANGED)

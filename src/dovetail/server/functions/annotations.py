@@ -1,0 +1,325 @@
+"""Annotations: from what an author wrote to a type that the JSON decoder reads, with the same meaning.
+
+The decoder reads most types by itself: those pass through untouched, and cost nothing. The others get a stand-in:
+unions that it cannot tell apart, Pydantic's types, predicates, and dataclasses or TypedDicts that hold such a thing
+somewhere. A `msgspec.Struct` is always taken as it is.
+"""
+
+import collections.abc
+import dataclasses
+import sys
+import typing
+from collections.abc import Iterable, Mapping
+from datetime import datetime, time
+from decimal import Decimal
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from dovetail.errors import DefinitionError
+from dovetail.server.functions.constraints import NUMERIC, SIZED, Constraints
+from dovetail.server.functions.standins import (
+    Built,
+    ByPydantic,
+    FirstOf,
+    Passing,
+    StandIn,
+    is_pydantic,
+    rule_of,
+    stand_in,
+)
+
+_AS_LIST: Final = (collections.abc.Iterable, collections.abc.Reversible, collections.abc.Container)
+_MAPPINGS: Final = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+_QUALIFIERS: Final = frozenset({"Required", "NotRequired", "ReadOnly", "Final"})
+_INTEGER_KEY: Final = {"pattern": "^-?(0|[1-9][0-9]*)$"}
+_TIMES: Final = {
+    # The generator says nothing of times that may lack an offset; models write what they are told.
+    datetime: msgspec.Meta(extra_json_schema={"format": "date-time"}),
+    time: msgspec.Meta(extra_json_schema={"format": "time"}),
+}
+_KEPT: Final = (NoneType, bool, int, float, str, Enum)
+_SIZED: Final = (str, bytes, bytearray, list, set, frozenset, tuple, dict, collections.abc.Collection)
+
+Choices = dict[tuple[str, ...], list[Any]]
+"""How the values of an enum or Literal stand in the source, by their sorted JSON."""
+
+
+class Reader:
+    """Turns annotations into readable types; keeps what it made for classes, so that recursion ends."""
+
+    def __init__(self, namespace: Mapping[str, Any] | None = None) -> None:
+        """Resolve names that stand in strings in `namespace`, too: types that are local to a function."""
+        self.choices: Choices = {}
+        self._namespace = namespace
+        self._known: dict[Any, Any] = {}
+        self._opaque = False
+
+    def read(self, annotation: Any) -> Any:
+        """Return the readable type.
+
+        Raises:
+            DefinitionError: A constraint that cannot be honoured.
+        """
+        if annotation is None or annotation is object or annotation is Any:
+            return None if annotation is None else Any
+        origin = get_origin(annotation)
+        if origin is None:
+            return self._plain(annotation)
+        arguments = get_args(annotation)
+        if origin is Annotated:
+            return self._annotated(annotation, arguments[0], arguments[1:])
+        if origin is Union or origin is UnionType:
+            return self._union(annotation, arguments)
+        if origin is Literal:
+            self._note(arguments)
+            return annotation
+        if getattr(origin, "_name", None) in _QUALIFIERS:
+            return self.read(arguments[0])
+        if hasattr(origin, "__value__"):
+            return self.read(origin.__value__[arguments])
+        return self._by_pydantic(annotation) if is_pydantic(origin) else self._generic(annotation, origin, arguments)
+
+    def _plain(self, annotation: Any) -> Any:
+        if annotation in _AS_LIST:
+            return list
+        if hasattr(annotation, "__supertype__"):  # NewType
+            return self.read(annotation.__supertype__)
+        if hasattr(annotation, "__value__"):  # type X = ...
+            return self.read(annotation.__value__)
+        if is_pydantic(annotation):
+            return self._by_pydantic(annotation)
+        if isinstance(annotation, type) and annotation in _TIMES and not self._opaque:
+            return Annotated[annotation, _TIMES[annotation]]
+        if isinstance(annotation, type) and issubclass(annotation, Enum):
+            self._note([member.value for member in annotation])
+            return annotation
+        return self._class(annotation) if _has_fields(annotation) else annotation
+
+    def _generic(self, annotation: Any, origin: Any, arguments: tuple[Any, ...]) -> Any:
+        read = tuple(argument if argument in (..., ()) else self.read(argument) for argument in arguments)
+        changed = any(new is not old for new, old in zip(read, arguments, strict=True))
+        if origin in _AS_LIST:
+            return list[read[0]] if read else list  # type: ignore[valid-type]
+        if origin in _MAPPINGS and len(read) == 2:
+            keys = self._keys(read[0])
+            made = origin[read] if changed else annotation
+            return Annotated[made, msgspec.Meta(extra_json_schema={"propertyNames": keys})] if keys else made
+        return origin[read] if changed else annotation
+
+    def _keys(self, annotation: Any) -> dict[str, Any] | None:
+        """Return what a schema says of an object's keys; the decoder's own schema says nothing."""
+        if annotation in (str, Any):
+            return None
+        if annotation is int:
+            return _INTEGER_KEY
+        from dovetail.server.functions.schemas import schema_of_key
+
+        return schema_of_key(annotation, self.choices)
+
+    def _annotated(self, annotation: Any, base: Any, metadata: tuple[Any, ...]) -> Any:
+        found = Constraints(metadata)
+        if found.pydantic:
+            return stand_in("Pydantic", ByPydantic(annotation))
+        read = self.read(base)
+        if read is Decimal and found.limits:
+            read = _bounded_decimal(found)
+            meta = found.words()
+        elif found.limits and get_origin(base) in (Union, UnionType):
+            read = self._limited(base, found)
+            meta = found.words()
+        else:
+            meta = found.meta()
+        if found.empty and read is base and found.native:
+            return annotation
+        for known in found.native:
+            read = Annotated[read, known]
+        if found.tests:
+            read = stand_in("Passing", Passing(read if meta is None else Annotated[read, meta], found.tests))
+            return read if found.words() is None else Annotated[read, found.words()]
+        return read if meta is None else Annotated[read, meta]
+
+    def _limited(self, union: Any, found: Constraints) -> Any:
+        """Put bounds onto those members of a union that they are about."""
+        members: list[Any] = []
+        for member in get_args(union):
+            plain = get_args(member)[0] if get_origin(member) is Annotated else member
+            kind = get_origin(plain) or plain
+            names: set[str] = set()
+            if kind is Decimal:
+                members.append(_bounded_decimal(found))
+                continue
+            if kind in (int, float):
+                names |= NUMERIC
+            elif isinstance(kind, type) and issubclass(kind, _SIZED):
+                names |= SIZED | ({"pattern"} if kind is str else set())
+            meta = found.meta(names)
+            members.append(member if meta is None else Annotated[member, meta])
+        return self.read(_union(members))
+
+    def _union(self, annotation: Any, arguments: tuple[Any, ...]) -> Any:
+        members = tuple(self.read(argument) for argument in arguments)
+        changed = any(new is not old for new, old in zip(members, arguments, strict=True))
+        if self._opaque and changed:
+            return None
+        union = _union(members) if changed else annotation
+        try:
+            msgspec.json.Decoder(union, dec_hook=lambda cls, value: value)
+        except (TypeError, NameError):
+            return stand_in("FirstOf", FirstOf([NoneType if member is None else member for member in members]))
+        return union
+
+    def _note(self, values: Iterable[Any]) -> None:
+        """Remember the order in which choices stand in the source."""
+        chosen = [value.value if isinstance(value, Enum) else value for value in values]
+        if all(isinstance(value, str | int | None) for value in chosen):
+            self.choices[choices_key(chosen)] = list(dict.fromkeys(chosen))
+
+    def _by_pydantic(self, annotation: Any) -> type[StandIn]:
+        known: type[StandIn] | None = self._known.get(annotation)
+        if known is None:
+            known = self._known[annotation] = stand_in(annotation.__name__, ByPydantic(annotation))
+        return known
+
+    # Classes with fields.
+
+    def _class(self, cls: Any) -> Any:
+        if self._opaque:
+            return cls
+        known = self._known.get(cls)
+        if known is None:
+            reachable: dict[Any, dict[str, Any] | None] = {}
+            self._reach(cls, reachable)
+            if not any(self._is_foreign(member, hints) for member, hints in reachable.items()):
+                self._known.update((member, member) for member in reachable)
+                return cls
+            known = self._known[cls] = stand_in(cls.__name__)
+            known.rule = Built(cls, self._shadow(cls, reachable[cls]))
+        return known
+
+    def _reach(self, cls: Any, reachable: dict[Any, dict[str, Any] | None]) -> None:
+        """Collect the classes with fields that a class's fields lead to, with their annotations."""
+        if cls in reachable:
+            return
+        hints = reachable[cls] = self.hints(cls)
+        waiting = list((hints or {}).values())
+        while waiting:
+            annotation = waiting.pop()
+            if _has_fields(annotation):
+                self._reach(annotation, reachable)
+            elif get_origin(annotation) is not Literal:
+                waiting += get_args(annotation)
+
+    def hints(self, cls: Any) -> dict[str, Any]:
+        """Return the resolved annotations of a class's fields.
+
+        Raises:
+            DefinitionError: A name that is not known.
+        """
+        try:
+            return get_type_hints(cls, localns=self._namespace, include_extras=True)
+        except NameError as error:
+            raise DefinitionError(f"{cls.__name__} names a type that is not known here: {error.name}") from None
+
+    def _is_foreign(self, cls: Any, hints: dict[str, Any] | None) -> bool:
+        """Tell whether a class has a field that the decoder would not read, or not read alike."""
+        if dataclasses.is_dataclass(cls) and any(field.name not in (hints or {}) for field in dataclasses.fields(cls)):
+            return True
+        try:
+            get_type_hints(cls)
+        except NameError:
+            return True
+        self._opaque = True
+        try:
+            return any(not _same(self.read(hint), hint) for hint in (hints or {}).values())
+        finally:
+            self._opaque = False
+
+    def _shadow(self, cls: Any, hints: dict[str, Any] | None) -> Any:
+        """Return a twin of a class whose fields the decoder can read."""
+        read = {name: self.read(hint) for name, hint in (hints or {}).items()}
+        if not _is_dataclass(cls):
+            required = cls.__required_keys__
+            fields = {n: typing.Required[h] if n in required else typing.NotRequired[h] for n, h in read.items()}
+            shadow: Any = TypedDict(cls.__name__, fields)  # type: ignore[misc]
+            shadow.__module__ = cls.__module__
+            shadow.__doc__ = cls.__doc__
+            return shadow
+        described = cls.__doc__ if not (cls.__doc__ or "").startswith(f"{cls.__name__}(") else None
+        return msgspec.defstruct(
+            cls.__name__,
+            [_shadow_field(field, read[field.name]) for field in dataclasses.fields(cls) if field.init],
+            module=cls.__module__,
+            namespace={"__doc__": described, "__qualname__": cls.__qualname__},
+            kw_only=True,
+        )
+
+
+def _union(members: Iterable[Any]) -> Any:
+    return Union[tuple(members)]  # noqa: UP007
+
+
+def _bounded_decimal(found: Constraints) -> type[StandIn]:
+    """Return a Decimal within bounds: the decoder knows bounds of int and float only."""
+    words, tests = found.decimal_bounds()
+    return stand_in("Decimal", Passing(Annotated[Decimal, msgspec.Meta(extra_json_schema=words)], tests))
+
+
+def uses_pydantic(annotation: Any, reader: Reader) -> bool:
+    """Tell whether some part of an annotation is only for Pydantic to read."""
+    if "pydantic" not in sys.modules:
+        return False
+    seen: set[int] = set()
+    waiting = [annotation]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if is_pydantic(part) or is_pydantic(get_origin(part)):
+            return True
+        if get_origin(part) is Annotated and Constraints(part.__metadata__).pydantic:
+            return True
+        if _has_fields(part):
+            waiting += reader.hints(part).values()
+        elif get_origin(part) is not Literal:
+            waiting += get_args(part)
+    return False
+
+
+def choices_key(values: Iterable[Any]) -> tuple[str, ...]:
+    """Return what choices are found by, in whatever order they stand."""
+    return tuple(sorted({msgspec.json.encode(value).decode() for value in values}))
+
+
+def _has_fields(annotation: Any) -> bool:
+    """Tell whether a class is a dataclass or a TypedDict, which are read field by field."""
+    if not isinstance(annotation, type) or is_pydantic(annotation):
+        return False
+    return dataclasses.is_dataclass(annotation) or typing.is_typeddict(annotation)
+
+
+def _is_dataclass(cls: Any) -> bool:
+    return dataclasses.is_dataclass(cls)
+
+
+def _shadow_field(field: Any, annotation: Any) -> Any:
+    if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+        return (field.name, annotation)
+    if isinstance(field.default, _KEPT):
+        return (field.name, annotation, field.default)
+    return (field.name, annotation, msgspec.field(default_factory=_unset))
+
+
+def _unset() -> msgspec.UnsetType:
+    return msgspec.UNSET
+
+
+def _same(read: Any, annotation: Any) -> bool:
+    while getattr(get_origin(annotation), "_name", None) in _QUALIFIERS:
+        annotation = get_args(annotation)[0]
+    if annotation is object:
+        return True
+    return read is annotation and rule_of(read) is None

@@ -1,0 +1,167 @@
+"""Arguments: from the JSON of a call to Python values, by one decoder that was compiled when the function was
+registered.
+
+What a caller sends is decoded strictly: no text becomes a number. Two things are mended after a refusal (see
+`repair`), and what then still does not fit is an `InvalidArguments` that names the place and what belongs there, never
+the value (W-12).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import DecodeError, Raw
+from msgspec.structs import astuple
+
+from dovetail.errors import DefinitionError, InvalidArguments, InvalidParams
+from dovetail.server.functions.expectations import explained
+from dovetail.server.functions.parameters import MISSING
+from dovetail.server.functions.standins import hook
+from dovetail.wire import Limits
+
+Values = tuple[Any, ...]
+_SIMPLE: Final = (type(None), bool, int, float, str)
+_encode: Final = msgspec.json.encode
+
+
+class Typed:
+    """Arguments by annotations: one value for each parameter, in order."""
+
+    __slots__ = ("_decode", "_limits", "_repair", "_schema", "_strings")
+
+    def __init__(
+        self, fields: Sequence[tuple[str, Any, Any]], schema: Mapping[str, Any], *, repair: bool, limits: Limits
+    ) -> None:
+        """Compile the decoder.
+
+        Args:
+            fields: Name, readable type and default (`MISSING` for none) of each parameter.
+            schema: Of all arguments together.
+            repair: Strings that hold JSON are mended.
+            limits: What a string may hold.
+        """
+        try:
+            struct = msgspec.defstruct(
+                "Arguments", [_field(*field) for field in fields], forbid_unknown_fields=True, kw_only=True, gc=False
+            )
+            self._decode = msgspec.json.Decoder(struct, dec_hook=hook).decode
+        except (TypeError, NameError) as error:
+            raise DefinitionError(f"The parameters cannot be read from JSON: {str(error).splitlines()[-1]}") from None
+        self._schema = schema
+        self._strings = repair
+        self._limits = limits
+        self._repair: Any = None
+
+    def read(self, raw: bytes | Raw) -> Values:
+        """Decode the JSON object of a call.
+
+        Raises:
+            InvalidArguments: It does not fit.
+            InvalidParams: It is no object, so that the request itself is malformed.
+        """
+        try:
+            return astuple(self._decode(raw))
+        except DecodeError as error:
+            failure = str(error)
+        # In a frame of its own, so that the path that succeeds stays short.
+        return self._mended(raw, failure, strings=self._strings)
+
+    def read_texts(self, texts: Mapping[str, str]) -> Values:
+        """Decode values that are all strings, as prompts' arguments and templates' variables are.
+
+        Raises:
+            InvalidArguments: One does not fit.
+        """
+        raw = _encode(texts)
+        try:
+            return astuple(self._decode(raw))
+        except DecodeError as error:
+            failure = str(error)
+        return self._mended(raw, failure, strings=True)
+
+    def _mended(self, raw: bytes | Raw, failure: str, *, strings: bool) -> Values:
+        if self._repair is None:
+            from dovetail.server.functions.repair import Repair
+
+            self._repair = Repair(self._schema, self._limits)
+        try:
+            mended = self._repair.apply(raw, strings=strings)
+        except (ValueError, TypeError):
+            raise InvalidArguments("$", "expected a JSON object") from None
+        if mended is not None:
+            try:
+                return astuple(self._decode(mended))
+            except DecodeError as error:
+                failure = str(error)
+        _require_object(raw if mended is None else mended)
+        raise explained(failure, self._schema)
+
+
+class Verbatim:
+    """Arguments by a schema that the author gave: one dict of JSON values."""
+
+    __slots__ = ("_check", "_limits", "_repair", "_strings", "schema")
+
+    def __init__(self, schema: bytes, *, repair: bool, limits: Limits) -> None:
+        """Compile the schema.
+
+        Raises:
+            InvalidSchema: Not a schema, or beyond the limits.
+        """
+        from dovetail.wire import compile_schema
+
+        self._check: Callable[[Any], None] = compile_schema(schema, limits).check
+        decoded = msgspec.json.decode(schema)
+        self.schema: dict[str, Any] = decoded if isinstance(decoded, dict) else {}
+        self._strings = repair
+        self._limits = limits
+        self._repair: Any = None
+
+    def read(self, raw: bytes | Raw) -> Values:
+        """Decode and check. Raises InvalidArguments."""
+        try:
+            value = msgspec.json.decode(raw)
+        except DecodeError:
+            raise InvalidArguments("$", "expected a JSON object") from None
+        try:
+            self._check(value)
+        except InvalidArguments:
+            value = self._mended(raw)
+        if type(value) is not dict:
+            raise _no_object()
+        return (value,)
+
+    def read_texts(self, texts: Mapping[str, str]) -> Values:
+        """Decode and check strings. Raises InvalidArguments."""
+        return self.read(_encode(texts))
+
+    def _mended(self, raw: bytes | Raw) -> Any:
+        if self._repair is None:
+            from dovetail.server.functions.repair import Repair
+
+            self._repair = Repair(self.schema, self._limits)
+        mended = self._repair.apply(raw, strings=self._strings)
+        _require_object(raw if mended is None else mended)
+        value = msgspec.json.decode(raw if mended is None else mended)
+        self._check(value)
+        return value
+
+
+def _no_object() -> InvalidParams:
+    # "Malformed requests (requests that fail to satisfy CallToolRequest schema)" are protocol errors, other than
+    # arguments that do not fit a tool (2025-11-25, Tools, Error Handling).
+    return InvalidParams("params.arguments: expected an object")
+
+
+def _require_object(raw: bytes | Raw) -> None:
+    if bytes(raw).lstrip()[:1] != b"{":
+        raise _no_object()
+
+
+def _field(name: str, annotation: Any, default: Any) -> Any:
+    if default is MISSING:
+        return (name, annotation)
+    if type(default) in _SIMPLE:
+        return (name, annotation, default)
+    # The very object that stands in the signature, as in any call of a function.
+    return (name, annotation, msgspec.field(default_factory=lambda: default))

@@ -1,0 +1,171 @@
+"""Repair: arguments that a model sent as JSON text, where the schema wants JSON and no text.
+
+Models send `{"ids": "[1, 2]"}` and `{"limit": "5"}`. Where a schema wants an object, array, number or boolean and
+nothing there may be a string, a string that holds such JSON is taken for it; at any depth, once, and only after the
+strict decoder refused. What stands in the string passes the same strict pass as a message. Where a string is allowed,
+nothing is touched.
+
+Also here, and not a repair: `1.0` is an integer in JSON Schema ("any number with a zero fractional part", Validation,
+6.1.1), and `1` in JSON for our decoder.
+
+Linear: each string is parsed once, what it holds is shorter than it, and what is nested deeper than a message may be
+    is left.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+from jiter import from_json
+
+from dovetail.errors import Refusal
+from dovetail.server.functions.expectations import alternatives, item_schema
+from dovetail.wire import DEFAULT_LIMITS, Limits, check
+
+_REPAIRABLE: Final = frozenset({"object", "array", "number", "integer", "boolean"})
+_STARTS: Final = frozenset("{[-0123456789tfn")
+_SPACE: Final = " \t\r\n"
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+_KIND: Final = {dict: "object", list: "array", bool: "boolean", int: "integer", Decimal: "number", str: "string"}
+
+
+class Repair:
+    """What can be repaired in values of one schema."""
+
+    def __init__(self, schema: Mapping[str, Any], limits: Limits = DEFAULT_LIMITS) -> None:
+        """Read the schema as far as values ask for it."""
+        self._root = schema
+        self._limits = limits
+        self._wanted: dict[tuple[int, ...], _Wanted] = {}
+
+    def apply(self, raw: bytes | msgspec.Raw, *, strings: bool = True) -> bytes | None:
+        """Return the JSON with what could be repaired, repaired; None when there was nothing.
+
+        Args:
+            raw: JSON that passed the strict pass.
+            strings: False: only whole floats become integers.
+        """
+        walk = _Walk(self, strings)
+        tree = walk.over(from_json(bytes(raw), float_mode="decimal"), self.wanted((self._root,)), 0)
+        return _encode(tree) if walk.changed else None
+
+    def wanted(self, schemas: Iterable[Any]) -> "_Wanted":
+        """Return what schemas want together; known ones are not read again."""
+        leaves = [leaf for schema in schemas for leaf in alternatives(schema, self._root)]
+        key = tuple(map(id, leaves))
+        wanted = self._wanted.get(key)
+        if wanted is None:
+            wanted = self._wanted[key] = _Wanted(self, leaves)
+        return wanted
+
+    def inner(self, text: str) -> Any:
+        """Parse what stands in a string; the string itself when it is not JSON that a message could hold."""
+        start = text.lstrip(_SPACE)[:1]
+        if start not in _STARTS:
+            return text
+        data = text.encode()
+        try:
+            check(data, self._limits)
+            return from_json(data, float_mode="decimal")
+        except (Refusal, ValueError):
+            return text
+
+    @property
+    def depth(self) -> int:
+        """How deep values are looked at."""
+        return self._limits.depth
+
+
+class _Wanted:
+    """What is wanted at one place."""
+
+    __slots__ = ("_items", "_leaves", "_members", "_owner", "kinds", "text", "whole")
+
+    def __init__(self, owner: Repair, leaves: list[Mapping[str, Any]]) -> None:
+        self._owner = owner
+        self._leaves = leaves
+        self.kinds = frozenset(kind for leaf in leaves for kind in _kinds(leaf))
+        self.text = "string" in self.kinds or not self.kinds & _REPAIRABLE
+        self.whole = "integer" in self.kinds and "number" not in self.kinds
+        self._members: dict[str | None, _Wanted | None] = {}
+        self._items: dict[int, _Wanted | None] = {}
+
+    def member(self, name: str) -> "_Wanted | None":
+        """Return what is wanted in a member; None when nothing is said."""
+        named = [leaf["properties"][name] for leaf in self._leaves if name in leaf.get("properties", ())]
+        key = name if named else None  # all members without a word of their own are alike
+        if key not in self._members:
+            objects = (leaf for leaf in self._leaves if "object" in _kinds(leaf))
+            self._members[key] = self._of(named or [leaf.get("additionalProperties") for leaf in objects])
+        return self._members[key]
+
+    def item(self, index: int) -> "_Wanted | None":
+        """Return what is wanted in an item; None when nothing is said."""
+        index = min(index, max((len(leaf.get("prefixItems", ())) for leaf in self._leaves), default=0))
+        if index not in self._items:
+            self._items[index] = self._of(
+                [item_schema(leaf, index) for leaf in self._leaves if "array" in _kinds(leaf)]
+            )
+        return self._items[index]
+
+    def _of(self, schemas: list[Any]) -> "_Wanted | None":
+        said = [schema for schema in schemas if schema]
+        return self._owner.wanted(said) if said and len(said) == len(schemas) else None
+
+    def fits(self, value: Any) -> bool:
+        """Tell whether a parsed value is of a kind that is wanted."""
+        if value is None:
+            return "null" in self.kinds
+        kind = _KIND[type(value)]
+        if kind == "integer":
+            return "integer" in self.kinds or "number" in self.kinds
+        if kind == "number":
+            return "number" in self.kinds or ("integer" in self.kinds and _is_whole(value))
+        return kind in self.kinds
+
+
+class _Walk:
+    """One walk over one value."""
+
+    def __init__(self, repair: Repair, strings: bool) -> None:
+        self._repair = repair
+        self._strings = strings
+        self.changed = False
+
+    def over(self, value: Any, wanted: _Wanted | None, depth: int) -> Any:
+        """Return a value with what could be repaired, repaired."""
+        if wanted is None or depth > self._repair.depth:
+            return value
+        if type(value) is str:
+            if not self._strings or wanted.text:
+                return value
+            inner = self._repair.inner(value)
+            if inner is value or not wanted.fits(inner):
+                return value
+            self.changed = True
+            value = inner
+        if type(value) is dict:
+            for name, member in value.items():
+                value[name] = self.over(member, wanted.member(name), depth + 1)
+        elif type(value) is list:
+            value = [self.over(item, wanted.item(index), depth + 1) for index, item in enumerate(value)]
+        elif type(value) is Decimal and wanted.whole and _is_whole(value):
+            self.changed = True
+            value = int(value)
+        return value
+
+
+def _kinds(leaf: Mapping[str, Any]) -> set[str]:
+    """Return the JSON types that a schema without choices allows; all of them when it does not say."""
+    if "enum" in leaf or "const" in leaf:
+        values = leaf["enum"] if "enum" in leaf else [leaf["const"]]
+        return {"null" if value is None else _KIND.get(type(value), "number") for value in values}
+    kind = leaf.get("type")
+    if kind is None:
+        return {"string"}
+    return set(kind) if isinstance(kind, list) else {kind}
+
+
+def _is_whole(value: Decimal) -> bool:
+    return value == value.to_integral_value()

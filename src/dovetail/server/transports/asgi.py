@@ -1,0 +1,174 @@
+"""`app.asgi()`: the server as one ASGI app. Every route passes the same guard (S-05).
+
+    /mcp                Streamable HTTP, both eras
+    /sse, /messages     the 2024-11-05 transport, HTTP with SSE (deprecated; can be switched off)
+    /healthz            the process lives
+    /readyz             it takes work: 503 while it drains
+    /metrics            numbers for Prometheus, while the server uses `Metrics`
+ It starts its server when the lifespan begins, or with its first request when it is mounted in an app that does not
+pass the lifespan on.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from dovetail.core import Guard, Rejected, Stores, fields_of
+from dovetail.errors import InvalidRequest, MethodNotFound
+from dovetail.net import Reply
+from dovetail.server.runtime import Runtime
+from dovetail.server.transports.http import Endpoint, refuse
+
+if TYPE_CHECKING:
+    from dovetail.server.app import Server
+
+log = logging.getLogger("dovetail.server")
+
+
+class App:
+    """One server behind ASGI."""
+
+    def __init__(
+        self,
+        server: "Server",
+        *,
+        path: str = "/mcp",
+        host: str = "127.0.0.1",
+        allowed_hosts: Iterable[str] = (),
+        allowed_origins: Iterable[str] = (),
+        stores: Stores | None = None,
+        legacy_sse: bool = True,
+        worker: str = "",
+    ) -> None:
+        """Serve a server.
+
+        Args:
+            server: The server.
+            path: Where the MCP endpoint is.
+            host: The address that the outer server binds; its name is an allowed Host.
+            allowed_hosts: Further names under which the server is reached.
+            allowed_origins: Origins of web pages that may use it.
+            stores: Where sessions, events and claims are kept; the server's own, else memory.
+            legacy_sse: Serve the 2024-11-05 transport, too.
+            worker: This process's name among the workers that share the stores; empty when it is alone.
+        """
+        self.server = server
+        self.path = path
+        self.guard = Guard(
+            allowed_hosts=(*server.allowed_hosts, *allowed_hosts),
+            allowed_origins=(*server.allowed_origins, *allowed_origins),
+            bind=host,
+        )
+        self._stores = stores or server.stores
+        self._legacy = legacy_sse
+        self._worker = worker
+        self._starting: asyncio.Lock | None = None
+        self._endpoint: Endpoint | None = None
+        self._sse: Any = None
+
+    def __repr__(self) -> str:
+        state = "started" if self._endpoint else "new"
+        return f"<App of {self.server.name} at {self.path}, {state}>"
+
+    @property
+    def runtime(self) -> Runtime | None:
+        """What runs; None until it does."""
+        return None if self._endpoint is None else self._endpoint.runtime
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one ASGI scope."""
+        kind = scope["type"]
+        if kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "lifespan":
+            await self._lifespan(receive, send)
+        elif kind == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _http(self, scope: Any, receive: Any, send: Any) -> None:
+        reply = Reply(scope, receive, send)
+        fields = fields_of(scope["headers"])
+        if isinstance(fields, Rejected):
+            await refuse(reply, fields.status, fields.error)
+            return
+        refusal = self.guard.check(fields.get(b"host"), fields.get(b"origin"))
+        if refusal is not None:
+            await refuse(reply, refusal.status, refusal.error)
+            return
+        endpoint = self._endpoint or await self.start()
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "")
+        if root and path.startswith(root):
+            path = path[len(root) :] or "/"
+        if path == self.path or (root and path in ("/", "")):
+            await endpoint.serve(scope, fields, reply, receive)
+        else:
+            await self._other(path, scope, fields, reply, receive)
+
+    async def _other(self, path: str, scope: Any, fields: dict[bytes, bytes], reply: Reply, receive: Any) -> None:
+        endpoint = await self.start()
+        match path:
+            case "/healthz":
+                await reply.whole(200, [(b"content-type", b"application/json")], b'{"status":"ok"}')
+            case "/readyz":
+                draining = endpoint.runtime.draining
+                body = b'{"status":"draining"}' if draining else b'{"status":"ready"}'
+                await reply.whole(503 if draining else 200, [(b"content-type", b"application/json")], body)
+            case "/sse" | "/messages" if self._legacy:
+                if self._sse is None:
+                    from dovetail.server.transports.legacy import LegacyEndpoint
+
+                    self._sse = LegacyEndpoint(endpoint, "/messages")
+                await self._sse.serve(path, scope, fields, reply, receive)
+            case "/metrics" if (metrics := _metrics_of(endpoint.runtime)) is not None:
+                if self.server.identify is not None and not endpoint.principal(scope, fields).key:
+                    await refuse(reply, 403, InvalidRequest("The metrics are for those whom this server knows"))
+                    return
+                kind, text = await metrics.scrape(endpoint.runtime.stores.sessions)
+                await reply.whole(200, [(b"content-type", kind)], text)
+            case _:
+                await refuse(reply, 404, MethodNotFound(f"There is nothing here; the MCP endpoint is {self.path}"))
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        await receive()
+        try:
+            await self.start()
+        except Exception as error:
+            log.error("The server could not start: %s", type(error).__name__, exc_info=error)
+            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def start(self) -> Endpoint:
+        """Start, unless started: also called by the first request."""
+        if self._starting is None:
+            self._starting = asyncio.Lock()
+        async with self._starting:
+            if self._endpoint is None:
+                from dovetail.store import MemoryStores
+
+                runtime = Runtime(self.server, self._stores or MemoryStores(), worker=self._worker)
+                await runtime.start()
+                self._endpoint = Endpoint(runtime, self.guard)
+            return self._endpoint
+
+    def drain(self) -> None:
+        """Begin to shut down: listen streams end with their result."""
+        if self._endpoint is not None:
+            self._endpoint.runtime.drain()
+
+    async def stop(self) -> None:
+        """End what is under way and release everything."""
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            await endpoint.runtime.stop()
+
+
+def _metrics_of(runtime: Runtime) -> Any:
+    """Return the server's `Metrics`, if it uses them; they are not imported for looking."""
+    return next((watcher for watcher in runtime.watchers if hasattr(watcher, "scrape")), None)

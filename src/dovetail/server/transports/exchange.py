@@ -1,0 +1,205 @@
+"""One HTTP exchange as the outlet of one call: plain JSON, until something is sent before the result makes it a stream.
+ The eras differ in what a client that leaves means, and only here: "Closing the SSE response stream MUST be treated by
+the server as cancellation" (2026-07-28, Cancellation); "Disconnection SHOULD NOT be interpreted as the client
+cancelling its request" (2025-11-25, Sending Messages to the Server).
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from dovetail.core import STREAM_HEADERS, event_bytes, event_id, status_of
+from dovetail.errors import Busy, Refusal
+from dovetail.net import Reply
+from dovetail.server.calls.context import Context
+from dovetail.server.calls.turn import cancel
+from dovetail.server.transports.session import Session
+
+if TYPE_CHECKING:
+    from dovetail.server.transports.sessions import Sessions
+
+JSON_TYPE: Final = (b"content-type", b"application/json")
+_RETRY_AFTER: Final = (b"retry-after", b"1")
+
+
+DEFAULT_RETRY: Final = 1.0
+"""Seconds after which a client should come back for the rest of a stream, when the handler names none."""
+
+
+class Load:
+    """How many calls of each principal are under way."""
+
+    __slots__ = ("_counts", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._counts: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<Load {sum(self._counts.values())} of {len(self._counts)} principals>"
+
+    def full(self, bucket: str) -> bool:
+        """Tell whether a principal has as many under way as it may."""
+        return self._counts.get(bucket, 0) >= self.limit
+
+    def enter(self, bucket: str) -> None:
+        """Count one more."""
+        self._counts[bucket] = self._counts.get(bucket, 0) + 1
+
+    def leave(self, bucket: str) -> None:
+        """Count one less."""
+        left = self._counts.get(bucket, 1) - 1
+        if left:
+            self._counts[bucket] = left
+        else:
+            self._counts.pop(bucket, None)
+
+
+class StatelessExchange:
+    """A POST of the stateless revision."""
+
+    network = True
+
+    __slots__ = ("_load", "_reply", "_watcher")
+
+    def __init__(self, reply: Reply, load: Load) -> None:
+        """Made once a request."""
+        self._reply = reply
+        self._load = load
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def send(self, frame: bytes) -> None:
+        """Send a message before the result: the reply becomes a stream."""
+        if not self._reply.started:
+            await self._reply.open(STREAM_HEADERS)
+        await self._reply.write(event_bytes(frame))
+
+    async def finish(self, frame: bytes | None, error: Refusal | None = None) -> None:
+        """Send the outcome, with the status that an error has (only where no stream was begun)."""
+        reply = self._reply
+        if reply.started:
+            if frame is not None:
+                await reply.write(event_bytes(frame))
+            await reply.close()
+        elif frame is None:
+            await reply.whole(202, [])
+        elif error is None:
+            await reply.whole(200, [JSON_TYPE], frame)
+        else:
+            await reply.whole(*refusal_head(status_of(error)), frame)
+
+    def suspended(self, context: Context) -> None:
+        """Watch for the client to leave, which cancels the call."""
+        self._load.enter(context.principal.bucket)
+        self._watcher = self._reply.watch(lambda: cancel(context))
+
+    def ended(self, context: Context) -> None:
+        """Stop watching."""
+        self._load.leave(context.principal.bucket)
+        self._reply.unwatch()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    async def close_stream(self, retry: float | None) -> None:
+        """Streams of this revision are not resumable: nothing to do."""
+
+
+def refusal_head(status: int) -> tuple[int, list[tuple[bytes, bytes]]]:
+    """Return status and headers of a refusal."""
+    headers = [JSON_TYPE]
+    if status in (429, 503):
+        headers.append(_RETRY_AFTER)
+    return status, headers
+
+
+class StatefulExchange:
+    """A POST of a session. Its stream can be resumed where the revision has that: what is sent is stored first."""
+
+    network = True
+
+    __slots__ = ("_load", "_reply", "_session", "_sessions", "_stream", "_watcher")
+
+    def __init__(self, reply: Reply, load: Load, sessions: "Sessions", session: Session) -> None:
+        """Made once a request."""
+        self._reply = reply
+        self._load = load
+        self._sessions = sessions
+        self._session = session
+        self._stream = ""
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def _open(self, retry: float | None = None) -> None:
+        revision = self._session.peer.revision
+        await self._reply.open(STREAM_HEADERS)
+        if revision.resumable:
+            self._stream = self._sessions.new_stream(self._session)
+        if revision.priming_event or retry is not None:
+            # "The server SHOULD immediately send an SSE event consisting of an event ID and an empty data field in
+            # order to prime the client to reconnect" (2025-11-25, Sending Messages to the Server).
+            pause = None if retry is None else round(retry * 1000)
+            await self._reply.write(event_bytes(b"", id=event_id(self._stream, 0), retry=pause))
+
+    async def send(self, frame: bytes) -> None:
+        """Send a message before the result: the reply becomes a stream."""
+        if not self._reply.started:
+            await self._open()
+        await self._emit(frame, final=False)
+
+    async def _emit(self, frame: bytes, *, final: bool) -> None:
+        if not self._stream:
+            await self._reply.write(event_bytes(frame))
+            return
+        # Stored before it is sent: what a broken connection loses can be asked for again.
+        sequence = await self._sessions.append(self._session, self._stream, frame, final=final)
+        if not self._reply.closed and not self._reply.gone:
+            await self._reply.write(event_bytes(frame, id=event_id(self._stream, sequence)))
+
+    async def finish(self, frame: bytes | None, error: Refusal | None = None) -> None:
+        """Send the outcome. An error of a stateful revision travels with status 200."""
+        reply = self._reply
+        if not reply.started:
+            if frame is None:
+                await reply.whole(202, [])
+            elif error is not None and isinstance(error, Busy):
+                await reply.whole(*refusal_head(429), frame)
+            else:
+                await reply.whole(200, [JSON_TYPE], frame)
+            return
+        if frame is not None:
+            await self._emit(frame, final=True)
+        await reply.close()
+        if self._stream:
+            self._sessions.close_stream(self._session, self._stream)
+
+    def suspended(self, context: Context) -> None:
+        """Make the call known to its session: from now on it can be cancelled by its id."""
+        self._session.endpoint.begin(context.call.id, context)
+        self._load.enter(context.principal.bucket)
+        if self._watcher is None:  # the calls of a batch share one reply
+            self._watcher = self._reply.watch(self._left)
+
+    def _left(self) -> None:
+        # Not a cancellation: what is still to come is stored, and the client may come back for it.
+        self._reply.gone = True
+
+    def ended(self, context: Context) -> None:
+        """Forget the call."""
+        self._session.endpoint.finish(context.call.id)
+        self._load.leave(context.principal.bucket)
+        self._reply.unwatch()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    async def close_stream(self, retry: float | None) -> None:
+        """Close the connection and let the client come back (2025-11-25: "close the connection [...] at any time").
+
+        "If the server does close the connection prior to terminating the SSE stream, it SHOULD send an SSE event with a
+        standard retry field before closing the connection."
+        """
+        if not self._session.peer.revision.resumable or self._reply.closed:
+            return
+        pause = DEFAULT_RETRY if retry is None else retry
+        if not self._reply.started:
+            await self._open(pause)
+        else:
+            await self._reply.write(event_bytes(b"", retry=round(pause * 1000)))
+        await self._reply.close()

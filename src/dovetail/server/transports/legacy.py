@@ -1,0 +1,155 @@
+"""The 2024-11-05 transport, HTTP with SSE: a GET opens the server's stream, POSTs carry the client's messages.
+ "When a client connects, the server MUST send an endpoint event containing a URI for the client to use for sending
+messages. All subsequent client messages MUST be sent as HTTP POST requests to this endpoint." (2024-11-05, Transports.)
+Deprecated, and still spoken. To the conversation it is a channel like any other.
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Oversize, Principal, event_bytes, is_json
+from dovetail.errors import Busy, Disconnected, InvalidRequest, LimitExceeded, MethodNotFound
+from dovetail.net import Outbox, Reply, TooLarge, read_body
+from dovetail.server.transports.connection import Connection
+from dovetail.server.transports.http import refuse
+
+if TYPE_CHECKING:
+    from dovetail.server.transports.http import Endpoint
+    from dovetail.wire import Limits
+
+
+class SseChannel:
+    """A `Channel`: what the POSTs bring is received, what is sent goes out as events."""
+
+    def __init__(self, reply: Reply, limits: "Limits") -> None:
+        """Send on an open stream."""
+        self._limits = limits
+        self._inbox: deque[bytes] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+        self._outbox = Outbox(reply, limits.queued, limits.queued_bytes, self.end)
+        self._size = 0
+
+    def __repr__(self) -> str:
+        return f"<SseChannel {'ended' if self._ended else 'open'}, {len(self._inbox)} unread>"
+
+    def post(self, message: bytes) -> None:
+        """Take a message of a POST.
+
+        Raises:
+            Busy: More wait than may.
+        """
+        if len(self._inbox) >= self._limits.queued or self._size + len(message) > self._limits.queued_bytes:
+            raise Busy("Too many messages at a time")
+        self._inbox.append(message)
+        self._size += len(message)
+        self._wake()
+
+    async def receive(self) -> bytes | Oversize | None:
+        """See `Channel.receive`."""
+        while not self._inbox:
+            if self._ended:
+                return None
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        message = self._inbox.popleft()
+        self._size -= len(message)
+        return message
+
+    def send(self, message: bytes) -> None:
+        """See `Channel.send`."""
+        if self._ended or not self._outbox.put(event_bytes(message, event="message")):
+            raise Disconnected("The client no longer listens")
+
+    def beat(self) -> None:
+        """Show that the stream lives."""
+        self._outbox.put(KEEP_ALIVE)
+
+    async def drain(self) -> None:
+        """See `Channel.drain`."""
+        await self._outbox.flush()
+
+    def end(self) -> None:
+        """The client is gone."""
+        self._ended = True
+        self._wake()
+
+    async def aclose(self) -> None:
+        """See `Channel.aclose`."""
+        self.end()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class LegacyEndpoint:
+    """The two endpoints."""
+
+    def __init__(self, endpoint: "Endpoint", messages: str) -> None:
+        """Serve beside the MCP endpoint; `messages` is where clients post."""
+        self._endpoint = endpoint
+        self._messages = messages
+        self._open: dict[str, tuple[SseChannel, Principal]] = {}
+
+    def __repr__(self) -> str:
+        return f"<LegacyEndpoint {len(self._open)} streams>"
+
+    async def serve(self, path: str, scope: Any, fields: dict[bytes, bytes], reply: Reply, receive: Any) -> None:
+        """Serve one request that has passed the guard."""
+        principal = self._endpoint.principal(scope, fields)
+        if path == self._messages and scope["method"] == "POST":
+            await self._post(scope, fields, reply, receive, principal)
+        elif path != self._messages and scope["method"] == "GET":
+            await self._get(scope, reply, principal)
+        else:
+            await refuse(reply, 405, MethodNotFound("GET /sse opens the stream, POST /messages sends on it"))
+
+    async def _get(self, scope: Any, reply: Reply, principal: Principal) -> None:
+        runtime, listening = self._endpoint.runtime, self._endpoint.listening
+        if listening.full(principal.bucket):
+            await refuse(reply, 429, Busy("Too many streams"))
+            return
+        key = secrets.token_urlsafe(32)
+        channel = SseChannel(reply, runtime.limits)
+        watcher = reply.watch(channel.end)
+        self._open[key] = (channel, principal)
+        listening.enter(principal.bucket)
+        try:
+            await reply.open(STREAM_HEADERS)
+            uri = f"{scope.get('root_path', '')}{self._messages}?session_id={key}"
+            await reply.write(event_bytes(uri.encode(), event="endpoint"))
+            await Connection(runtime, channel, principal, beat=channel.beat).serve()
+            await reply.close()
+        finally:
+            listening.leave(principal.bucket)
+            del self._open[key]
+            reply.unwatch()
+            if watcher is not None:
+                watcher.cancel()
+
+    async def _post(
+        self, scope: Any, fields: dict[bytes, bytes], reply: Reply, receive: Any, principal: Principal
+    ) -> None:
+        if not is_json(fields.get(b"content-type", b"")):
+            await refuse(reply, 415, InvalidRequest("Content-Type: expected application/json"))
+            return
+        keys = parse_qs(scope.get("query_string", b"")[:512].decode("latin-1")).get("session_id", [""])
+        channel, owner = self._open.get(keys[0], (None, None))
+        if channel is None or owner is None or owner.key != principal.key:
+            await refuse(reply, 404, InvalidRequest("Session not found"))
+            return
+        limit = self._endpoint.runtime.limits.body
+        body = await read_body(receive, limit, fields.get(b"content-length"))
+        if isinstance(body, TooLarge):
+            await refuse(reply, 413, LimitExceeded(f"The body is larger than {limit} bytes", limit="body"), close=True)
+        elif isinstance(body, bytes):
+            try:
+                channel.post(body)
+            except Busy as error:
+                await refuse(reply, 429, error)
+            else:
+                await reply.whole(202, [], b"")

@@ -1,0 +1,118 @@
+"""`app.run()` and `app.connect()`: a server on a transport, until it ends. Loaded when something is to run."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dovetail.core import Principal
+from dovetail.errors import DefinitionError
+from dovetail.server.runtime import Runtime
+from dovetail.server.transports.connection import Connection
+
+if TYPE_CHECKING:
+    from dovetail.core import Stores
+    from dovetail.net import Channel
+    from dovetail.server.app import Server
+
+LOCAL = Principal(key="", bucket="local")
+"""Who speaks on stdio or in memory: whoever started the process."""
+
+
+def stores_at(state: str | os.PathLike[str] | None) -> "Stores":
+    """Return stores in a state directory, or in memory without one."""
+    if state is None:
+        from dovetail.store import MemoryStores
+
+        return MemoryStores()
+    from dovetail.store import SqliteStores
+
+    return SqliteStores(state)
+
+
+def run(server: "Server", transport: str, options: dict[str, Any]) -> None:
+    """Serve until stopped. See `Server.run`."""
+    match transport:
+        case "stdio":
+            with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(serve_stdio(server, **options))
+        case "http":
+            try:
+                from dovetail.server.transports.run_http import run_http
+            except ModuleNotFoundError as error:
+                if error.name not in ("uvicorn", "httptools"):
+                    raise
+                raise DefinitionError('HTTP needs the "http" extra: pip install "dovetail-mcp[http]"') from None
+            run_http(server, **options)
+        case _:
+            raise DefinitionError(f"There is no transport {transport!r}: expected 'stdio' or 'http'")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's, where it is installed: a round trip over pipes takes a third of the time (bench, stdio)."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def serve_stdio(server: "Server", *, state: str | os.PathLike[str] | None = None) -> None:
+    """Serve this process's standard streams until the client closes them."""
+    from dovetail.net import open_stdio
+
+    runtime = Runtime(server, server.stores or stores_at(state))
+    channel = await open_stdio(server.limits, restore=False)
+    try:
+        await runtime.start()
+        await Connection(runtime, channel, LOCAL).serve()
+    finally:
+        await runtime.stop()
+        await channel.aclose()
+
+
+def connect(server: "Server", principal: Principal = LOCAL) -> "Channel":
+    """Return the client's end of an in-memory connection. See `Server.connect`."""
+    from dovetail.net import memory_pair
+
+    near, far = memory_pair(server.limits)
+    task = asyncio.get_running_loop().create_task(_serve_channel(server, far, principal))
+    _serving.add(task)
+    task.add_done_callback(_served)
+    return near
+
+
+_serving: set["asyncio.Task[None]"] = set()
+
+
+def _served(task: "asyncio.Task[None]") -> None:
+    _serving.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        told = {"message": "A server in memory failed", "exception": error, "task": task}
+        task.get_loop().call_exception_handler(told)
+
+
+async def _serve_channel(server: "Server", channel: "Channel", principal: Principal) -> None:
+    try:
+        runtime = await shared_runtime(server)
+    except BaseException:
+        await channel.aclose()  # who waits for an answer hears that none will come
+        raise
+    try:
+        await Connection(runtime, channel, principal).serve()
+    finally:
+        if not runtime.connections:
+            await runtime.stop()
+
+
+async def shared_runtime(server: "Server") -> Runtime:
+    """Return the runtime that in-memory connections of one server and event loop share."""
+    loop = asyncio.get_running_loop()
+    for runtime in server.running:
+        if runtime.loop is loop:
+            return runtime
+    runtime = Runtime(server, server.stores or stores_at(None))
+    await runtime.start()
+    return runtime

@@ -1,0 +1,137 @@
+"""A session of the stateful revisions: what outlives one request. On stdio it is the connection, over HTTP it is
+stored.
+ Only what must survive a restart is recorded: who the client is, its log level and its subscriptions. Calls under way
+and questions that wait are of this process, in `endpoint`.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dovetail.core import Endpoint, Handshake, Lifecycle, Peer, Principal
+from dovetail.errors import Disconnected, PeerError
+from dovetail.revisions import revision_for
+from dovetail.server.calls.context import Context
+from dovetail.wire import Answer, ClientCapabilities, Failure, Implementation
+
+if TYPE_CHECKING:
+    from dovetail.server.transports.sessions import Sessions
+    from dovetail.server.transports.streams import SessionListener
+
+DEFAULT_LOG_LEVEL = "info"
+"""Until the client sets one: "the server MAY decide which messages to send automatically" (Logging)."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A session as it is stored."""
+
+    version: str
+    capabilities: ClientCapabilities
+    info: Implementation | None
+    principal: str
+    log_level: str
+    subscriptions: list[str]
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Record).decode
+
+
+class Session:
+    """One client of a stateful revision, from `initialize` to its end."""
+
+    __slots__ = (
+        "closed",
+        "endpoint",
+        "handshake",
+        "id",
+        "keeper",
+        "listener",
+        "log_level",
+        "principal",
+        "subscriptions",
+    )
+
+    def __init__(self, identifier: str = "", principal: Principal | None = None, worker: str = "") -> None:
+        """Start a new session. `worker` keeps the ids of questions of several workers apart."""
+        self.id = identifier
+        self.principal = "" if principal is None else principal.key
+        self.handshake = Handshake()
+        self.endpoint: Endpoint[Context, asyncio.Future[bytes]] = Endpoint(worker)
+        self.log_level = DEFAULT_LOG_LEVEL
+        self.subscriptions: set[str] = set()
+        self.listener: SessionListener | None = None
+        self.closed = False
+        self.keeper: Sessions | None = None
+
+    def __repr__(self) -> str:
+        return f"<Session {self.handshake.state.value}, {len(self.subscriptions)} subscriptions>"
+
+    @property
+    def peer(self) -> Peer:
+        """The client; only after `initialize`."""
+        peer = self.handshake.peer
+        assert peer is not None, "admitted past the handshake"
+        return peer
+
+    @property
+    def ready(self) -> bool:
+        """True from `notifications/initialized` on: the server may send on its own."""
+        return self.handshake.state is Lifecycle.READY and not self.closed
+
+    def record(self) -> bytes:
+        """Return what is stored of the session."""
+        peer = self.peer
+        return _encode(
+            Record(
+                peer.revision.version,
+                peer.capabilities,
+                peer.info,
+                self.principal,
+                self.log_level,
+                sorted(self.subscriptions),
+            )
+        )
+
+    def restore(self, record: bytes) -> bool:
+        """Take over what was stored; False when it was stored by a version that is no longer spoken."""
+        try:
+            stored = _decode(record)
+        except msgspec.MsgspecError:
+            return False
+        revision = revision_for(stored.version)
+        if revision is None:
+            return False
+        if self.handshake.peer is None:
+            self.handshake = Handshake(Peer(revision, stored.capabilities, stored.info))
+        self.principal = stored.principal
+        self.log_level = stored.log_level
+        self.subscriptions = set(stored.subscriptions)
+        return True
+
+    async def save(self) -> None:
+        """Store what must survive, where there is a store: a connection ends with its process."""
+        if self.keeper is not None:
+            await self.keeper.save(self)
+
+    def answered(self, message: Answer | Failure) -> bool:
+        """Hand an answer to who waits for it; False when nobody here does."""
+        waiter = self.endpoint.answered(message.id)
+        if waiter is None:
+            return False
+        if not waiter.done():
+            if isinstance(message, Answer):
+                waiter.set_result(message.result)
+            else:
+                waiter.set_exception(PeerError(message.error.code, message.error.message))
+        return True
+
+    def close(self) -> list[Context]:
+        """End the session: nobody waits any longer. Returns the calls under way, for the driver to cancel."""
+        self.closed = True
+        calls, waiters = self.endpoint.close()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(Disconnected("The client has ended the session"))
+        return calls

@@ -1,0 +1,263 @@
+"""The sessions of the stateful revisions over HTTP: kept in the store, cached here, shared by all workers.
+ A session outlives this process: after a restart its id still leads to its client, its log level, its subscriptions and
+what was not delivered. A message that concerns a session, but arrives at a worker that does not have what it is about
+(a question that waits, a call under way, a stream that is open), is passed on over the bus.
+"""
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from dovetail.core import Principal, session_is_legal
+from dovetail.errors import Busy
+from dovetail.server.calls.turn import cancel
+from dovetail.server.transports.session import Session
+from dovetail.wire import Answer, Failure, parse
+
+if TYPE_CHECKING:
+    from dovetail.server.runtime import Runtime
+
+TOPIC: Final = "sessions"
+TOUCH_SECONDS: Final = 5.0
+STREAM_SECONDS: Final = 300.0
+"""How long a finished stream can still be resumed."""
+
+NOTICES: Final = "0"
+"""The stream of a session that no request began: what a GET opens."""
+
+_MESSAGE: Final = b"M"
+_FINAL: Final = b"F"
+
+
+Kind = Literal["answer", "cancel", "changed", "ended", "stream", "own"]
+
+
+class Word(msgspec.Struct, frozen=True, array_like=True):
+    """What one worker tells the others about a session."""
+
+    worker: str
+    session: str
+    kind: Kind
+    body: bytes = b""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Word).decode
+
+
+class Sessions:
+    """All sessions that this worker knows of."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        """One a runtime."""
+        self._runtime = runtime
+        self._cache: dict[str, tuple[Session, float, float]] = {}
+        self._nudges: dict[tuple[str, str], set[asyncio.Event]] = {}
+        self._live: set[tuple[str, str]] = set()
+        self._shared = bool(runtime.worker)
+        if self._shared:
+            runtime.stores.bus.subscribe(TOPIC, self._hear)
+
+    def __repr__(self) -> str:
+        return f"<Sessions {len(self._cache)} cached, {len(self._live)} streams>"
+
+    # Life of a session.
+
+    async def create(self, principal: Principal) -> Session:
+        """Mint a session. "globally unique and cryptographically secure [...] visible ASCII" (2025-11-25, Sessions).
+
+        Raises:
+            Busy: There are as many as allowed.
+        """
+        runtime = self._runtime
+        if await runtime.stores.sessions.count() >= runtime.limits.sessions:
+            self._sweep()
+            raise Busy("Too many sessions")
+        session = Session(secrets.token_urlsafe(32), principal, runtime.worker)
+        session.keeper = self
+        return session
+
+    async def begin(self, session: Session) -> None:
+        """Store a session that its client has opened: from now on its id leads to it."""
+        now = self._runtime.clock()
+        self._cache[session.id] = (session, now, now)
+        if len(self._cache) % 256 == 0:
+            self._sweep()
+        await self.save(session)
+
+    async def find(self, identifier: bytes, principal: Principal) -> Session | None:
+        """Return a session by its id; None when there is none, or it is somebody else's (S-16: no telling which)."""
+        if not session_is_legal(identifier):
+            return None
+        key = identifier.decode("ascii")
+        runtime, now = self._runtime, self._runtime.clock()
+        cached = self._cache.get(key)
+        if cached is not None:
+            session, seen, touched = cached
+            if now - seen > runtime.limits.session_seconds:
+                await self.end(session)
+                return None
+            if now - touched > TOUCH_SECONDS:
+                await runtime.stores.sessions.touch(key, runtime.limits.session_seconds)
+                touched = now
+        else:
+            record = await runtime.stores.sessions.load(key)
+            session = Session(key, None, runtime.worker)
+            session.keeper = self
+            if record is None or not session.restore(record):
+                return None
+            # Another request may have loaded it while this one waited: there is one object a session.
+            session, _, touched = self._cache.setdefault(key, (session, now, now))
+        if session.principal != principal.key:
+            return None
+        self._cache[key] = (session, now, touched)
+        return session
+
+    async def save(self, session: Session) -> None:
+        """Store what must survive, and tell the other workers."""
+        if session.closed:
+            return  # ended while this request was served: it stays ended
+        await self._runtime.stores.sessions.save(session.id, session.record(), self._runtime.limits.session_seconds)
+        await self.tell(session.id, "changed")
+
+    async def end(self, session: Session) -> None:
+        """End a session: its id is dead from now on."""
+        self._drop(session)
+        await self._runtime.stores.sessions.delete(session.id)
+        await self._runtime.stores.events.forget(session.id)
+        await self.tell(session.id, "ended")
+
+    async def expire(self, session: Session) -> None:
+        """End a session that has been idle for longer than it may."""
+        cached = self._cache.get(session.id)
+        if cached is None or self._runtime.clock() - cached[1] > self._runtime.limits.session_seconds:
+            await self.end(session)
+
+    def _drop(self, session: Session) -> None:
+        self._cache.pop(session.id, None)
+        for context in session.close():
+            cancel(context)
+        if session.listener is not None:
+            session.listener.close()
+        for (owner, _), events in list(self._nudges.items()):
+            if owner == session.id:
+                for event in events:
+                    event.set()
+        self._live = {key for key in self._live if key[0] != session.id}
+
+    def _sweep(self) -> None:
+        now, idle = self._runtime.clock(), self._runtime.limits.session_seconds
+        for session, seen, _ in list(self._cache.values()):
+            if now - seen > idle and session.endpoint.idle:
+                self._drop(session)
+
+    # Streams that can be resumed.
+
+    def new_stream(self, session: Session) -> str:
+        """Begin a stream; its name is part of its event ids."""
+        stream = secrets.token_hex(8)
+        self._live.add((session.id, stream))
+        return stream
+
+    def close_stream(self, session: Session, stream: str) -> None:
+        """Note that a stream has had its last message; it can be resumed for a while."""
+        self._live.discard((session.id, stream))
+        forget = self._runtime.stores.events.forget
+        loop = asyncio.get_running_loop()
+        loop.call_later(STREAM_SECONDS, lambda: self._runtime.spawn(forget(session.id, stream)))
+
+    def may_continue(self, session: Session, stream: str) -> bool:
+        """Tell whether more can come on a stream: from here, or from a worker that we cannot see."""
+        return stream == NOTICES or (session.id, stream) in self._live or self._shared
+
+    async def append(self, session: Session, stream: str, frame: bytes, *, final: bool = False) -> int:
+        """Store a message of a stream and wake who follows it; return its sequence number."""
+        kind = _FINAL if final else _MESSAGE
+        sequence = await self._runtime.stores.events.append(session.id, stream, kind + frame)
+        self._wake(session.id, stream)
+        await self.tell(session.id, "stream", stream.encode())
+        return sequence
+
+    async def after(self, session: Session, stream: str, sequence: int) -> list[tuple[int, bytes, bool]]:
+        """Return the messages of a stream after a place in it: number, frame, and whether it is the last."""
+        stored = await self._runtime.stores.events.after(session.id, stream, sequence)
+        return [(number, message[1:], message[:1] == _FINAL) for number, message in stored]
+
+    async def mark(self, session: Session, stream: str, sequence: int) -> None:
+        """Note what was handed to a connection."""
+        await self._runtime.stores.events.mark(session.id, stream, sequence)
+
+    async def marked(self, session: Session, stream: str) -> int:
+        """Return the place up to which a stream was handed to a connection."""
+        return await self._runtime.stores.events.marked(session.id, stream)
+
+    def follow(self, session: Session, stream: str) -> asyncio.Event:
+        """Return an event that is set whenever a stream has something new, or its session ends."""
+        event = asyncio.Event()
+        self._nudges.setdefault((session.id, stream), set()).add(event)
+        return event
+
+    def unfollow(self, session: Session, stream: str, event: asyncio.Event) -> None:
+        """Give a follower's event back."""
+        events = self._nudges.get((session.id, stream))
+        if events is not None:
+            events.discard(event)
+            if not events:
+                del self._nudges[session.id, stream]
+
+    def _wake(self, session: str, stream: str) -> None:
+        for event in self._nudges.get((session, stream), ()):
+            event.set()
+
+    # What concerns a session, but not this worker.
+
+    async def answered(self, session: Session, message: Answer | Failure, frame: bytes) -> None:
+        """Hand an answer to who waits for it, here or in another worker."""
+        if not session.answered(message):
+            await self.tell(session.id, "answer", frame)
+
+    async def cancel(self, session: Session, identifier: bytes) -> None:
+        """Cancel a call under way, here or in another worker; unknown ones are ignored (spec, Cancellation)."""
+        context = session.endpoint.find(identifier)
+        if context is not None:
+            cancel(context)
+        else:
+            await self.tell(session.id, "cancel", identifier)
+
+    async def tell(self, session: str, kind: Kind, body: bytes = b"") -> None:
+        """Tell the other workers, if there are any."""
+        if self._shared:
+            await self._runtime.stores.bus.publish(TOPIC, _encode(Word(self._runtime.worker, session, kind, body)))
+
+    def _hear(self, message: bytes) -> None:
+        word = _decode(message)
+        if word.worker == self._runtime.worker:
+            return
+        if word.kind == "stream":
+            self._wake(word.session, word.body.decode())
+        elif word.session in self._cache:
+            self._heed(self._cache[word.session][0], word)
+
+    def _heed(self, session: Session, word: Word) -> None:
+        match word.kind:
+            case "answer":
+                answer = parse(word.body)
+                if isinstance(answer, (Answer, Failure)):
+                    session.answered(answer)
+            case "cancel":
+                context = session.endpoint.find(word.body)
+                if context is not None:
+                    cancel(context)
+            case "changed":
+                self._runtime.spawn(self._reload(session))
+            case "ended":
+                self._drop(session)
+            case "own" if session.listener is not None:
+                session.listener.close()
+
+    async def _reload(self, session: Session) -> None:
+        record = await self._runtime.stores.sessions.load(session.id)
+        if record is not None:
+            session.restore(record)

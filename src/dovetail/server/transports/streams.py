@@ -1,0 +1,150 @@
+"""GET streams of the stateful revisions: following what is stored for a session, from a place on.
+ One mechanism for both uses: a stream that a POST began and whose connection broke, and the stream of notices that a
+GET opens. A follower reads the store after its place, writes, and waits to be woken. What was handed to a connection is
+marked, so that a client that comes back without a place goes on where the last connection was.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Notice, event_bytes, event_id
+from dovetail.net import Reply
+from dovetail.server.transports.session import Session
+from dovetail.server.transports.sessions import NOTICES
+
+if TYPE_CHECKING:
+    from dovetail.server.runtime import Runtime
+    from dovetail.server.transports.sessions import Sessions
+
+
+class SessionListener:
+    """Puts the notices that a session wants into its stream of notices; outlives the GET that opened it.
+
+    While no connection is open, equal notices wait once: a change is a change, however often it happened.
+    """
+
+    __slots__ = ("_runtime", "_session", "_sessions", "connected", "waiting")
+
+    def __init__(self, runtime: "Runtime", sessions: "Sessions", session: Session) -> None:
+        """One a session, from its first GET on."""
+        self._runtime = runtime
+        self._sessions = sessions
+        self._session = session
+        self.connected = 0
+        self.waiting: set[Notice] = set()
+        runtime.hub.join(self)
+
+    def __repr__(self) -> str:
+        return f"<SessionListener {self.connected} connected, {len(self.waiting)} waiting>"
+
+    def deliver(self, notice: Notice) -> None:
+        """Store a notice for the session, if it wants it."""
+        session = self._session
+        if session.closed or (notice.uri and notice.uri not in session.subscriptions):
+            return
+        if not self.connected:
+            if notice in self.waiting or len(self.waiting) >= self._runtime.limits.stream_messages:
+                return
+            self.waiting.add(notice)
+        self._runtime.spawn(self._sessions.append(session, NOTICES, notice.frame()))
+
+    def beat(self) -> None:
+        """Followers beat by themselves; here is looked after sessions whose client never came back."""
+        if not self.connected:
+            self._runtime.spawn(self._sessions.expire(self._session))
+
+    def close(self) -> None:
+        """Stop listening: another worker has the session's connection now, or the session is over."""
+        self._runtime.hub.leave(self)
+        if self._session.listener is self:
+            self._session.listener = None
+
+
+BEAT_SECONDS = 15.0
+
+
+class Follower:
+    """One GET connection of a session."""
+
+    def __init__(self, sessions: "Sessions", session: Session, reply: Reply, stream: str, sequence: int) -> None:
+        """Follow `stream` after `sequence`."""
+        self._sessions = sessions
+        self._session = session
+        self._reply = reply
+        self._stream = stream
+        self._sequence = sequence
+
+    def __repr__(self) -> str:
+        return f"<Follower of {self._stream} at {self._sequence}>"
+
+    async def run(self) -> None:
+        """Write what is there and what comes, until the stream ends or the client leaves."""
+        wake = self._sessions.follow(self._session, self._stream)
+        reply = self._reply
+        watcher = reply.watch(lambda: self._left(wake))
+        try:
+            await reply.open(STREAM_HEADERS)
+            if self._session.peer.revision.priming_event:
+                await reply.write(event_bytes(b"", id=event_id(self._stream, self._sequence)))
+            else:
+                await reply.write(KEEP_ALIVE)
+            while not await self._catch_up():
+                if self._session.closed or reply.gone:
+                    break
+                await self._wait(wake)
+            await reply.close()
+        finally:
+            reply.unwatch()
+            self._sessions.unfollow(self._session, self._stream, wake)
+            if watcher is not None:
+                watcher.cancel()
+
+    def _left(self, wake: asyncio.Event) -> None:
+        self._reply.gone = True
+        wake.set()
+
+    async def _wait(self, wake: asyncio.Event) -> None:
+        try:
+            await asyncio.wait_for(wake.wait(), BEAT_SECONDS)
+        except TimeoutError:
+            await self._reply.write(KEEP_ALIVE)
+        wake.clear()
+
+    async def _catch_up(self) -> bool:
+        """Write all that is stored after our place; True when the stream has ended."""
+        for sequence, frame, final in await self._sessions.after(self._session, self._stream, self._sequence):
+            if self._reply.gone or self._reply.closed:
+                return True
+            await self._reply.write(event_bytes(frame, id=event_id(self._stream, sequence)))
+            self._sequence = sequence
+            await self._sessions.mark(self._session, self._stream, sequence)
+            if final:
+                return True
+        return not self._sessions.may_continue(self._session, self._stream)
+
+
+async def follow_notices(runtime: "Runtime", sessions: "Sessions", session: Session, reply: Reply) -> None:
+    """Serve a GET without a place: the stream of notices, from where the last connection was."""
+    await follow(runtime, sessions, session, reply, NOTICES, await sessions.marked(session, NOTICES))
+
+
+async def follow(
+    runtime: "Runtime", sessions: "Sessions", session: Session, reply: Reply, stream: str, sequence: int
+) -> None:
+    """Serve a GET:
+
+    "replay messages that would have been sent after the last event ID, on the stream that was disconnected".
+    """
+    if stream != NOTICES:
+        await Follower(sessions, session, reply, stream, sequence).run()
+        return
+    listener = session.listener
+    if listener is None:
+        listener = session.listener = SessionListener(runtime, sessions, session)
+        await sessions.tell(session.id, "own")
+    listener.connected += 1
+    listener.waiting.clear()
+    try:
+        await Follower(sessions, session, reply, stream, sequence).run()
+    finally:
+        listener.connected -= 1

@@ -1,0 +1,208 @@
+"""`dovetail run` and what all commands share: the table of options, errors in one line, nothing heavy at the start."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dovetail import __version__
+from dovetail.cli.options import DEV, RUN, Usage, parse, usage
+from tests.cli.programs import dovetail, environment, started
+from tests.server.peers import meta
+
+pytestmark = pytest.mark.timeout(60)
+HELLO = '''
+from dovetail import Server
+app = Server("hello")
+
+@app.tool
+def hello() -> str:
+    """Say hello."""
+    return "hello"
+'''
+LOADED = """
+import atexit, sys
+
+@atexit.register
+def loaded():
+    sys.stderr.write(repr(sorted({"typer", "rich", "watchfiles", "difflib"} & sys.modules.keys())) + "\\n")
+"""
+
+
+def test_a_line_is_read_by_the_table() -> None:
+    line = "a.py:x --transport http --port=0 --host ::1 --allow-host a --allow-host b --allow-unauthenticated-network"
+    assert parse(line.split(), RUN) == (
+        "a.py:x",
+        {
+            "transport": "http",
+            "port": 0,
+            "host": "::1",
+            "allowed_hosts": ["a", "b"],
+            "allow_unauthenticated_network": True,
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("", "which file?"),
+        ("a.py b.py", "unexpected 'b.py'"),
+        ("a.py --prot 1", "there is no option --prot; did you mean --port?"),
+        ("a.py --zzz", "there is no option --zzz; there are --transport, --host"),
+        ("a.py -p 1", "there is no option -p"),
+        ("a.py --state", "--state needs a value"),
+        ("a.py --transport http --port x", "--port needs a number, not 'x'"),
+        ("a.py --transport tcp", "--transport is stdio or http, not 'tcp'"),
+        ("a.py --transport http --allow-unauthenticated-network=no", "takes no value"),
+        ("a.py --port 8000", "--port is for HTTP: add --transport http"),
+    ],
+)
+def test_a_line_that_makes_no_sense_is_explained(line: str, says: str) -> None:
+    with pytest.raises(Usage) as refused:
+        parse(line.split(), RUN)
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(("command", "table"), [("run", RUN), ("dev", DEV)])
+def test_help_shows_every_option_of_the_table_with_its_default(
+    command: str, table: tuple[object, ...], tmp_path: Path
+) -> None:
+    shown = " ".join(dovetail(command, "--help", cwd=tmp_path, COLUMNS="200").stdout.split())
+    for option in RUN if command == "run" else DEV:
+        assert option.flag in shown and option.value in shown and option.help in shown
+        assert option.default is None or f"{option.help} [default: {option.default}]" in shown
+
+
+def test_run_serves_stdio_and_loads_neither_typer_nor_rich(tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(HELLO + LOADED)
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "hello", "_meta": meta()}}
+    done = subprocess.run(
+        [sys.executable, "-m", "dovetail.cli", "run", "hello.py"],
+        input=json.dumps(message) + "\n",
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=30,
+        env=environment(),
+    )
+    assert json.loads(done.stdout)["result"]["content"][0]["text"] == "hello"
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+
+
+async def test_run_serves_http_and_leaves_cleanly_on_ctrl_c(tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(HELLO)
+    async with started("run", "hello.py", "--transport=http", "--port=0", cwd=tmp_path) as program:
+        await program.says("Serving on http://127.0.0.1:", "/mcp")
+        program.process.send_signal(signal.SIGINT)
+        assert await program.ended() == 0
+    assert len(program.said) == 1
+
+
+async def test_ctrl_c_while_a_file_is_loaded_leaves_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import sys, threading\nprint('loading', file=sys.stderr)\nthreading.Event().wait()"
+    )
+    async with started("run", "slow.py", cwd=tmp_path) as program:
+        await program.says("loading")
+        program.process.send_signal(signal.SIGINT)
+        assert await program.ended() == 130
+    assert program.said == ["loading"]
+
+
+@pytest.mark.parametrize("command", ["run", "contract", "dev"])
+@pytest.mark.parametrize("source", ["nowhere.py", "nowhere.py:app", "."])
+def test_a_file_that_is_not_there_is_one_line(command: str, source: str, tmp_path: Path) -> None:
+    done = dovetail(command, source, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"dovetail {command}: There is no file ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "says"),
+    [
+        ("x = 1", "it.py", "it.py defines no server: expected something like app = Server('name')"),
+        (HELLO, "it.py:other", "it.py has no server named 'other'"),
+        (
+            "from dovetail import Server\na, b = Server('a'), Server('b')",
+            "it.py",
+            "it.py defines several servers: name one, as in it.py:a (a, b)",
+        ),
+        ("import sys; sys.exit(5)", "it.py", "it.py ended the program while it was loaded (exit status 5)"),
+        ("not python", "it.txt", "it.txt is not a Python file"),
+    ],
+)
+def test_a_file_without_a_server_is_one_line(text: str, source: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / source.partition(":")[0]).write_text(text)
+    for command in ("run", "contract"):
+        done = dovetail(command, source, cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"dovetail {command}: {says}\n")
+
+
+def test_an_error_in_a_file_is_shown_with_its_authors_frames_alone(tmp_path: Path) -> None:
+    (tmp_path / "inner.py").write_text("import json\n\ndef work():\n    json.loads('{')\n")
+    (tmp_path / "it.py").write_text(
+        "import inner\n\ntry:\n    inner.work()\nexcept ValueError as e:\n    raise KeyError('config') from e\n"
+    )
+    done = dovetail("run", "it.py", cwd=tmp_path)
+    assert done.returncode == 1
+    frames = [line.split('"')[1] for line in done.stderr.splitlines() if line.startswith("  File ")]
+    assert [Path(frame).name for frame in frames] == ["it.py", "inner.py", "it.py"]
+    assert "KeyError: 'config'" in done.stderr
+    assert done.stderr.endswith("dovetail run: it.py cannot be loaded\n")
+
+
+def test_a_syntax_error_is_shown_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "it.py").write_text("x = (\n")
+    done = dovetail("run", "it.py", cwd=tmp_path)
+    assert done.returncode == 1
+    assert 'it.py", line 1' in done.stderr and "SyntaxError: '(' was never closed" in done.stderr
+    assert "importlib" not in done.stderr and "dovetail/" not in done.stderr
+
+
+def test_a_wrong_definition_points_at_the_line_that_makes_it(tmp_path: Path) -> None:
+    (tmp_path / "it.py").write_text(HELLO + "\n@app.tool\ndef hello() -> str:\n    return ''\n")
+    done = dovetail("contract", "it.py", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "There is a tool named 'hello' already" in done.stderr
+    assert done.stderr.count("  File ") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("nosuch", "dovetail: no such command 'nosuch' (dovetail --help)"),
+        ("dev", "dovetail dev: missing argument 'FILE[:object]' (dovetail dev --help)"),
+        ("dev a.py --port x", "dovetail dev: --port needs a number, not 'x' (dovetail dev --help)"),
+        (
+            "dev a.py --transport stdio --port 1",
+            "dovetail dev: --port is for HTTP: add --transport http (dovetail dev --help)",
+        ),
+        ("run a.py --port x", "dovetail run: --port needs a number, not 'x' (dovetail run --help)"),
+        ("contract a.py --bad", "dovetail contract: no such option: --bad (dovetail contract --help)"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_status_2(line: str, says: str, tmp_path: Path) -> None:
+    done = dovetail(*line.split(), cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", says + "\n")
+
+
+def test_the_version_is_said_and_without_a_command_there_is_help(tmp_path: Path) -> None:
+    assert dovetail("--version", cwd=tmp_path).stdout == f"dovetail {__version__}\n"
+    nothing = dovetail(cwd=tmp_path)
+    assert nothing.returncode == 2 and nothing.stderr == ""
+    for command in ("run", "dev", "new", "contract"):
+        assert command in nothing.stdout
+
+
+def test_without_the_extra_run_works_and_the_others_say_what_to_install(tmp_path: Path) -> None:
+    hidden = "import sys; sys.modules['typer'] = None; from dovetail.cli import main; main()"
+    for line in ("new x", "contract x", "dev x"):
+        done = subprocess.run([sys.executable, "-c", hidden, *line.split()], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 1
+        assert done.stderr == 'dovetail: this needs the "cli" extra: pip install "dovetail-mcp[cli]"\n'
+    done = subprocess.run([sys.executable, "-c", hidden, "run", "-h"], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, usage("run", RUN) + "\n")

@@ -1,0 +1,214 @@
+"""At most once: every way in which a claim can be found, and every way in which an effect can end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dovetail import Context, Server, ToolError
+from dovetail.core import Stores
+from dovetail.errors import Disconnected
+from dovetail.server.transports.run import shared_runtime
+from dovetail.store import MemoryStores, SqliteStores
+from tests.server.peers import Conversation, accept, text_of
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
+    adapter: Stores = MemoryStores() if request.param == "memory" else SqliteStores(tmp_path / "state")
+    yield adapter  # the runtime opens it
+    await adapter.aclose()
+
+
+class Effects:
+    """Side effects that count themselves."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def fine(self, number: int) -> dict[str, int]:
+        self.count += 1
+        return {"number": number}
+
+    def plain(self, number: int) -> dict[str, int]:
+        self.count += 1
+        return {"number": number}
+
+    async def broken(self) -> None:
+        self.count += 1
+        raise ValueError("CANARY")
+
+    async def told(self) -> None:
+        self.count += 1
+        raise ToolError("no stock")
+
+    async def unsayable(self) -> object:
+        self.count += 1
+        return object()
+
+
+def server(stores: Stores, effects: Effects) -> Server:
+    app = Server("once", stores=stores)
+
+    @app.tool
+    async def twice(kind: str, ctx: Context) -> list[str]:
+        args = (1,) if kind in ("fine", "plain") else ()
+        said: list[str] = []
+        for _ in range(2):
+            try:
+                said.append(str(await ctx.once("effect", getattr(effects, kind), *args)))
+            except Exception as error:
+                said.append(f"{type(error).__name__}: {error}" if kind == "told" else type(error).__name__)
+        return said
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "second"),
+    [
+        ("fine", "{'number': 1}", "{'number': 1}"),
+        ("plain", "{'number': 1}", "{'number': 1}"),
+        ("told", "ToolError: no stock", "ToolError: no stock"),
+        ("broken", "ValueError", "OnceUnknown"),
+        ("unsayable", "TypeError", "OnceUnknown"),
+    ],
+)
+async def test_an_effect_runs_once_however_it_ends(stores: Stores, kind: str, first: str, second: str) -> None:
+    effects = Effects()
+    client = Conversation(server(stores, effects))
+    await client.open()
+    result = await client.call("tools/call", name="twice", arguments={"kind": kind})
+    assert result["result"]["structuredContent"]["value"] == [first, second]
+    assert effects.count == 1
+    await client.close()
+
+
+async def test_those_who_come_while_it_runs_wait_for_the_one_result(stores: Stores) -> None:
+    app, count = Server("once", stores=stores), 0
+
+    async def slow() -> int:
+        nonlocal count
+        count += 1
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return count
+
+    @app.tool
+    async def together(ctx: Context) -> list[int]:
+        return list(await asyncio.gather(*(ctx.once("effect", slow) for _ in range(5))))
+
+    client = Conversation(app)
+    await client.open()
+    result = await client.call("tools/call", name="together", arguments={})
+    assert result["result"]["structuredContent"]["value"] == [1] * 5
+    assert count == 1
+    await client.close()
+
+
+async def test_two_calls_are_two_effects(stores: Stores) -> None:
+    effects = Effects()
+    client = Conversation(server(stores, effects))
+    await client.open()
+    for _ in range(2):
+        await client.call("tools/call", name="twice", arguments={"kind": "fine"})
+    assert effects.count == 2
+    await client.close()
+
+
+@pytest.mark.timeout(20)
+async def test_an_effect_whose_call_is_cancelled_is_settled_as_unknown_and_nobody_waits_for_it(stores: Stores) -> None:
+    app = Server("once", stores=stores)
+    began, felt = asyncio.Event(), asyncio.Queue[str]()
+
+    async def endless() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    @app.tool
+    async def work(ctx: Context) -> str:
+        try:
+            await ctx.once("effect", endless)
+        except asyncio.CancelledError:
+            try:
+                await ctx.once("effect", endless)
+            except Exception as error:
+                felt.put_nowait(type(error).__name__)
+            raise
+        return "never"
+
+    client = Conversation(app)
+    await client.open()
+    held = client.begin("tools/call", {"name": "work", "arguments": {}})
+    await began.wait()
+    client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": held}})
+    assert await asyncio.wait_for(felt.get(), 3) == "OnceUnknown"
+    await client.close()
+
+
+@pytest.mark.timeout(20)
+async def test_an_effect_that_asks_is_not_run_again_and_its_call_is_told(stores: Stores) -> None:
+    """The effect was stopped in the middle by its own question: nobody knows how far it came."""
+    app, count = Server("once", stores=stores), 0
+
+    @app.tool
+    async def work(ctx: Context) -> str:
+        async def asking() -> str:
+            nonlocal count
+            count += 1
+            return (await ctx.elicit("Sure?")).action
+
+        return str(await ctx.once("effect", asking))
+
+    client = Conversation(app)
+    client.answers["elicitation/create"] = accept()
+    results = await client.rounds("work")
+    assert "not run again" in text_of(results[-1])
+    assert count == 1
+    await client.close()
+
+
+class Away:
+    """A ledger out of reach."""
+
+    def __init__(self, ledger: Any, missing: str) -> None:
+        self._ledger = ledger
+        self._missing = missing
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._missing:
+
+            async def fail(*args: Any) -> Any:
+                raise Disconnected("away")
+
+            return fail
+        return getattr(self._ledger, name)
+
+
+async def test_a_ledger_out_of_reach_fails_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    stores, effects = MemoryStores(), Effects()
+    app = server(stores, effects)
+    client = Conversation(app)
+    await client.open()
+    monkeypatch.setattr(stores, "ledger", Away(stores.ledger, "claim"))
+    result = await client.call("tools/call", name="twice", arguments={"kind": "fine"})
+    assert result["result"]["structuredContent"]["value"] == ["OnceUnknown"] * 2
+    assert effects.count == 0
+    await client.close()
+
+
+async def test_a_claim_whose_holder_died_is_unknown() -> None:
+    stores, effects = MemoryStores(), Effects()
+    app = server(stores, effects)
+    client = Conversation(app)
+    await client.open()
+    runtime = await shared_runtime(app)
+    runtime.new_call_id = lambda: "c" * 32  # type: ignore[method-assign]
+    await stores.ledger.claim("c" * 32, "effect", 60)
+    stores.ledger.close()
+    result = await client.call("tools/call", name="twice", arguments={"kind": "fine"})
+    assert result["result"]["structuredContent"]["value"] == ["OnceUnknown"] * 2
+    assert effects.count == 0
+    await client.close()

@@ -1,0 +1,209 @@
+"""Plain functions in their own threads: bounded, apart from the loop, and stopped by asking them to."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from dovetail import Context, Server
+from dovetail.server.calls import pool as pools
+from dovetail.server.transports.run import shared_runtime
+from tests.server.peers import Conversation, Json, text_of
+
+
+class Room:
+    """Threads that wait, and how many are inside."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.most = 0
+
+    def wait(self) -> None:
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        self.go.wait(5)
+        with self.lock:
+            self.inside -= 1
+
+
+async def outcomes(client: Conversation, identifiers: list[int]) -> dict[int, Json]:
+    found: dict[int, Json] = {}
+    while len(found) < len(identifiers):
+        message = await client.receive()
+        if "method" in message:
+            client.send({"jsonrpc": "2.0", "id": message["id"], "result": {"action": "accept", "content": {}}})
+        else:
+            found[message["id"]] = message
+    return found
+
+
+async def test_only_so_many_functions_run_at_a_time_and_the_others_wait_their_turn() -> None:
+    app, room = Server("threads", threads=3), Room()
+
+    @app.tool
+    def work() -> str:
+        room.wait()
+        return threading.current_thread().name
+
+    @app.tool
+    async def place() -> str:
+        return threading.current_thread().name
+
+    client = Conversation(app)
+    await client.open()
+    ids = [client.begin("tools/call", {"name": "work", "arguments": {}}) for _ in range(10)]
+    assert text_of(await client.call("tools/call", name="place", arguments={})) == threading.main_thread().name
+    while room.inside < 3:
+        await asyncio.sleep(0)
+    room.go.set()
+    names = {text_of(message) for message in (await outcomes(client, ids)).values()}
+    assert room.most == 3
+    assert all(name.startswith("dovetail") for name in names)
+    await client.close()
+
+
+async def test_the_pool_is_apart_from_the_loops_own_threads() -> None:
+    app, room = Server("threads", threads=1), Room()
+    app.add_tool(room.wait, name="work")
+    client = Conversation(app)
+    await client.open()
+    held = client.begin("tools/call", {"name": "work", "arguments": {}})
+    assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 2) == 7
+    room.go.set()
+    await client.outcome(held)
+    await client.close()
+
+
+async def test_a_function_is_stopped_by_its_own_look_at_cancelled() -> None:
+    app, began, seen = Server("threads", threads=1), threading.Event(), threading.Event()
+
+    @app.tool
+    def work(ctx: Context) -> str:
+        began.set()
+        while not ctx.cancelled:
+            pass
+        seen.set()
+        return "stopped"
+
+    @app.tool
+    def next_one() -> str:
+        return "next"
+
+    client = Conversation(app)
+    await client.open()
+    held = client.begin("tools/call", {"name": "work", "arguments": {}})
+    assert await asyncio.to_thread(began.wait, 2)
+    client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": held}})
+    assert text_of(await client.call("tools/call", name="next_one", arguments={})) == "next"
+    assert seen.is_set()
+    assert not [message for message in client.seen if message.get("id") == held]
+    await client.close()
+
+
+async def test_a_thread_that_goes_on_keeps_its_place_and_its_client_is_told_in_time() -> None:
+    app, room = Server("threads", threads=1), Room()
+    app.add_tool(room.wait, name="work", timeout=0.02)
+    app.add_tool(lambda: "next", name="next_one")
+    client = Conversation(app)
+    await client.open()
+    assert "seconds" in text_of(await client.call("tools/call", name="work", arguments={}))
+    waiting = client.begin("tools/call", {"name": "next_one", "arguments": {}})
+    assert (await client.call("ping"))["result"] == {}
+    room.go.set()
+    assert text_of(await client.outcome(waiting)) == "next"
+    await client.close()
+
+
+@pytest.mark.req("S-25")
+@pytest.mark.parametrize("failure", [StopIteration, StopAsyncIteration, GeneratorExit, asyncio.CancelledError])
+async def test_what_a_coroutine_could_not_raise_fails_its_own_call_only(failure: type[BaseException]) -> None:
+    app = Server("threads")
+
+    @app.tool
+    def work() -> str:
+        raise failure
+
+    client = Conversation(app)
+    await client.open()
+    for _ in range(3):
+        assert (await client.call("tools/call", name="work", arguments={}))["result"]["isError"] is True
+    assert not (await shared_runtime(app)).in_flight
+    await client.close()
+
+
+async def test_a_call_that_is_cancelled_before_its_turn_never_runs_and_gives_nothing_back_twice() -> None:
+    app, room = Server("threads", threads=1), Room()
+    ran: list[str] = []
+    app.add_tool(room.wait, name="work")
+    app.add_tool(lambda: ran.append("ran"), name="later")
+    client = Conversation(app)
+    await client.open()
+    held = client.begin("tools/call", {"name": "work", "arguments": {}})
+    waiting = client.begin("tools/call", {"name": "later", "arguments": {}})
+    await client.call("ping")
+    client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": waiting}})
+    await client.call("ping")
+    room.go.set()
+    await client.outcome(held)
+    runtime = await shared_runtime(app)
+    while runtime.in_flight:
+        await asyncio.sleep(0)
+    assert ran == []
+    while runtime.pool._slots._value != 1:
+        await asyncio.sleep(0)
+    await client.close()
+
+
+async def test_questions_from_threads_never_lock_the_pool_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "ASKING_THREADS", 2)
+    app = Server("threads", threads=1)
+
+    @app.tool
+    def ask(ctx: Context) -> str:
+        return ctx.ask_sync(ctx.elicit("Go on?")).action
+
+    client = Conversation(app)
+    await client.open()
+    ids = [client.begin("tools/call", {"name": "ask", "arguments": {}}) for _ in range(12)]
+    questions: list[Json] = []
+    while len(questions) < 3:
+        message = await client.receive()
+        assert "method" in message
+        questions.append(message)
+    for question in questions:
+        client.send({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {}}})
+    found = await outcomes(client, ids)
+    assert {text_of(message) for message in found.values()} == {"accept"}
+    await client.close()
+
+
+async def test_a_question_from_a_thread_whose_call_is_over_is_not_asked() -> None:
+    app, go = Server("threads"), threading.Event()
+    felt: list[Any] = []
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    @app.tool
+    async def begin(ctx: Context) -> str:
+        def late() -> None:
+            go.wait(5)
+            try:
+                ctx.ask_sync(ctx.elicit("Still there?"))
+            except BaseException as error:
+                felt.append(type(error).__name__)
+            loop.call_soon_threadsafe(done.set)
+
+        threading.Thread(target=late).start()
+        return "begun"
+
+    client = Conversation(app)
+    await client.open()
+    await client.call("tools/call", name="begin", arguments={})
+    go.set()
+    await asyncio.wait_for(done.wait(), 2)
+    assert felt == ["CancelledError"]
+    await client.close()

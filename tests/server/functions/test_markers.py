@@ -1,0 +1,61 @@
+"""Markers: what they hold, and how suggestions are found."""
+
+import inspect
+from collections.abc import Awaitable, Mapping
+from functools import partial
+from typing import Annotated, Any
+
+import pytest
+
+from dovetail.server.functions.markers import Ask, Complete, Depends, Header
+
+
+def open_db() -> str:
+    return "db"
+
+
+@pytest.mark.parametrize("marker", [Depends(open_db), Ask("Which?"), Header("Region"), Complete(["a"])])
+def test_markers_are_frozen_and_stand_in_any_annotation(marker: Any) -> None:
+    assert hash(marker) == hash(marker)
+    assert marker != type(marker)(*(getattr(marker, name) for name in marker.__struct_fields__))
+    annotation: Any = Annotated[str, marker]
+    assert (annotation | None) is not None
+    with pytest.raises(AttributeError):
+        setattr(marker, marker.__struct_fields__[0], None)
+
+
+def test_a_question_has_a_key_only_when_it_was_given_one() -> None:
+    assert Ask("Which?").key is None
+    assert Ask("Which?", "branch").key == "branch"
+
+
+def test_values_are_suggested_by_their_beginning_whatever_its_case() -> None:
+    assert Complete(["Refund", "reset", "order", 12]).suggest("RE", {}) == ["Refund", "reset"]
+    assert Complete([1, 12, 2]).suggest("1", {}) == ["1", "12"]
+
+
+def both(typed: str, settled: Mapping[str, str]) -> list[str]:
+    return [typed, *settled]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [both, lambda typed, settled: [typed, *settled], partial(both), lambda *given: [given[0], *given[1]]],
+)
+def test_a_function_of_two_gets_the_settled_arguments(source: Any) -> None:
+    assert Complete(source).suggest("x", {"a": "1"}) == ["x", "a"]
+
+
+@pytest.mark.parametrize("source", [lambda typed: [typed], partial(both, settled={}), partial(both, settled={})])
+def test_a_function_of_one_gets_what_was_typed(source: Any) -> None:
+    assert Complete(source).suggest("x", {"a": "1"}) == ["x"]
+
+
+async def test_an_async_function_makes_an_awaitable() -> None:
+    async def source(typed: str) -> list[str]:
+        return [typed]
+
+    suggestions = Complete(source).suggest("x", {})
+    assert inspect.isawaitable(suggestions)
+    assert isinstance(suggestions, Awaitable)
+    assert await suggestions == ["x"]
