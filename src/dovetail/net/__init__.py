@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from dovetail.net.asgi import TooLarge as TooLarge
     from dovetail.net.asgi import read_body as read_body
     from dovetail.net.channel import Channel as Channel
+    from dovetail.net.http_client import HttpClient as HttpClient
+    from dovetail.net.http_client import Response as Response
     from dovetail.net.memory import memory_pair as memory_pair
     from dovetail.net.serving import ServeOptions as ServeOptions
     from dovetail.net.serving import serve as serve
@@ -23,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "asgi": "Gone Outbox Reply TooLarge read_body",
         "channel": "Channel",
+        "http_client": "HttpClient Response",
         "memory": "memory_pair",
         "serving": "ServeOptions serve serve_workers",
         "stdio": "open_stdio",

@@ -1,0 +1,219 @@
+"""HTTP requests, one pool of connections under them. What a status or a body means is asked above.
+
+What every request is safe from, whoever made its parts: header injection and request smuggling (`http_request` checks
+names and values, and keeps the fields that frame a message to itself), redirects (never followed, so that neither
+credentials nor a body go anywhere but to the URL that was given), cookies (none are kept), a proxy out of the
+environment (only when asked for), certificates that do not verify.
+
+What every answer is bounded by: the number and size of its header fields (`Limits.header_count`, `header_value`); the
+`limit` of `Response.read`; about 128 KiB that are read ahead of `Response.chunk`. Answers are asked for uncompressed
+(`Accept-Encoding: identity`) and a compressed one is refused when it is read, so that there is no bomb to defuse.
+
+When a failure is `Unsent`. Nothing of the request had been handed to the operating system: no connection could be made
+(name, TCP, TLS, proxy), or the client is closed. A kept connection is looked at in the moment before it is used; one
+that its server has closed, or has said anything unasked on, is replaced by another, in silence. From the first byte on
+every failure is `Disconnected`: also when the server had closed a kept connection and the news of it was still under
+way, since that cannot be told from a server that died at work.
+
+Time is the caller's, except for the making of a connection. A `send` that is cancelled, and a `Response` that is
+abandoned, close their connection.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from dovetail.errors import DefinitionError, LimitExceeded, ProtocolViolation, Unsent
+from dovetail.net.http_request import check_method, check_url, checked_headers
+from dovetail.wire import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    import ssl
+
+    from aiohttp import ClientResponse
+
+    from dovetail.net.http_pool import Pool, Way
+
+_PLAIN: Final = frozenset({"", "identity"})
+_WAYS: Final = 256
+
+
+class HttpClient:
+    """Sends requests from one event loop; made anywhere, opened by the first `send`."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        connections: int = 512,
+        tls: "ssl.SSLContext | None" = None,
+        trust_env: bool = False,
+    ) -> None:
+        """Make a client that has no connection yet.
+
+        Args:
+            limits: `header_count` and `header_value` bound the head of an answer.
+            connections: How many there may be at once, idle ones included; a `send` that finds none free waits.
+            tls: What certificates are checked with; the system's authorities by default.
+            trust_env: Use the proxies that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+        """
+        self._limits = limits
+        self._connections = connections
+        self._tls = tls
+        self._trust_env = trust_env
+        self._pool: Pool | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ways: dict[str, Way] = {}
+        self._closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "unused" if self._pool is None else "open"
+        return f"<HttpClient {state}>"
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        connect_seconds: float = 10.0,
+    ) -> "Response":
+        """Send a request; return its answer, whatever the status, once its head is here.
+
+        Args:
+            method: Such as `POST`.
+            url: Absolute, http or https, without credentials. A fragment is not sent.
+            headers: Those of the request; `Host`, `Content-Length` and the like are not the caller's.
+            body: Sent with its length; None for none.
+            connect_seconds: For TCP and TLS. How long the name's resolution, a wait for one of `connections`, and the
+                answer may take, is the caller's to bound.
+
+        Raises:
+            DefinitionError: A part of the request may not be sent as it is, or aiohttp is not installed.
+            Unsent: Nothing left this process.
+            Disconnected: The connection broke, or what came over it was not HTTP.
+        """
+        check_method(method)
+        fields = checked_headers(headers)
+        pool = self._pool or self._open()
+        way = self._ways.get(url) or self._way(url, pool)
+        if asyncio.get_running_loop() is not self._loop:
+            raise DefinitionError("An HttpClient belongs to the event loop that it was first used on")
+        try:
+            answer = await pool.request(method, way, fields, body, connect_seconds)
+        except asyncio.CancelledError:
+            if self._closed and not _is_cancelled():  # closing cancels what waits for a connection
+                raise Unsent("The HTTP client was closed") from None
+            raise
+        return Response(answer, pool, way.origin)
+
+    async def aclose(self) -> None:
+        """Close every connection; requests under way end with `Disconnected`. Idempotent."""
+        self._closed = True
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.aclose()
+
+    def _open(self) -> "Pool":
+        if self._closed:
+            raise Unsent("The HTTP client is closed")
+        try:
+            from dovetail.net.http_pool import Pool
+        except ImportError:
+            raise DefinitionError("HTTP needs aiohttp: pip install 'dovetail-mcp[client]'") from None
+        self._loop = asyncio.get_running_loop()
+        self._pool = Pool(self._limits, self._connections, self._tls)
+        return self._pool
+
+    def _way(self, url: str, pool: "Pool") -> "Way":
+        scheme, host = check_url(url)
+        way = pool.way(url, self._proxy(scheme, host))
+        if len(self._ways) < _WAYS:
+            self._ways[url] = way
+        return way
+
+    def _proxy(self, scheme: str, host: str) -> str | None:
+        if not self._trust_env:
+            return None
+        from urllib.request import getproxies, proxy_bypass
+
+        return None if proxy_bypass(host) else getproxies().get(scheme)
+
+
+class Response:
+    """An answer whose head has arrived. Read it to its end, or close it; either gives its connection back.
+
+    Attributes:
+        status: The status, whatever it is: redirects are not followed.
+    """
+
+    __slots__ = ("_answer", "_headers", "_origin", "_pool", "status")
+
+    def __init__(self, answer: "ClientResponse", pool: "Pool", origin: str) -> None:
+        self._answer = answer
+        self._pool = pool
+        self._origin = origin
+        self._headers: dict[str, str] | None = None
+        self.status: int = answer.status
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} of {self._origin}{', closed' if self._answer.closed else ''}>"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Header fields, names in lower case; one that stands several times is joined by commas (RFC 9110, 5.2)."""
+        if self._headers is None:
+            fields: dict[str, str] = {}
+            for name, value in self._answer.headers.items():
+                lower = name.lower()
+                fields[lower] = f"{fields[lower]}, {value}" if lower in fields else value
+            self._headers = fields
+        return self._headers
+
+    async def read(self, limit: int) -> bytes:
+        """Return what is left of the body.
+
+        Args:
+            limit: The most bytes that it may be.
+
+        Raises:
+            LimitExceeded: There are more; the connection is closed.
+            Disconnected: The connection broke before the end that the head announced.
+            ProtocolViolation: The body is compressed, which was not asked for.
+        """
+        pieces = []
+        size = 0
+        while piece := await self.chunk():
+            size += len(piece)
+            if size > limit:
+                self._answer.close()
+                raise LimitExceeded(f"{self._origin}: the answer is larger than {limit} bytes", limit="body")
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def chunk(self) -> bytes:
+        """Return what has arrived of the body, after a wait when nothing has; `b""` at its end.
+
+        Raises:
+            Disconnected: The connection broke before the end that the head announced, or this response was closed.
+            ProtocolViolation: The body is compressed, which was not asked for.
+        """
+        if self._answer.headers.get("content-encoding", "identity").lower() not in _PLAIN:
+            self._answer.close()
+            raise ProtocolViolation(f"{self._origin}: the answer is compressed, which was not asked for")
+        try:
+            return await self._answer.content.readany()
+        except self._pool.failures as error:
+            failure = self._pool.broken(error, self._origin)
+        self._answer.close()
+        raise failure
+
+    async def aclose(self) -> None:
+        """Let go of the answer: a connection that is not at its end is closed, and all that was under way on it."""
+        self._answer.close()
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
