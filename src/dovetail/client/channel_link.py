@@ -16,6 +16,7 @@ from dovetail.client.link import (
     Identity,
     Outgoing,
     Receiver,
+    cancelled_id,
     params_of,
     progress_of,
     result_of,
@@ -29,13 +30,11 @@ from dovetail.wire import (
     Answer,
     Batch,
     Broken,
-    CancelledNotificationParams,
     Failure,
     Limits,
     Message,
     Notification,
     Request,
-    decode,
     error_frame,
     notification_frame,
     parse,
@@ -224,14 +223,10 @@ class ChannelLink:
         return None if call is None else call.on_notice
 
     def _cancelled(self, notification: Notification) -> None:
-        try:
-            params = decode(notification.params or b"{}", CancelledNotificationParams)
-        except Refusal:
-            return
-        if isinstance(params.request_id, msgspec.Raw):
-            task = self._endpoint.finish(bytes(params.request_id))
-            if task is not None:
-                task.cancel()
+        identifier = cancelled_id(notification)
+        task = self._endpoint.finish(identifier) if identifier else None
+        if task is not None:
+            task.cancel()
 
     def _serve(self, request: Request) -> None:
         if self._peer is not None and self._peer.revision.stateless:

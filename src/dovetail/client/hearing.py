@@ -30,7 +30,8 @@ _WAITING: Final = 1000
 """Messages that wait for slow callbacks before the oldest is dropped."""
 _VISITS: Final = 100
 
-Listener = Callable[[Notification], None]
+Listener = Callable[[Notification | None], None]
+"""Hears a notification; None when some may have been missed."""
 
 
 class Deliveries:
@@ -116,6 +117,11 @@ class Hearing:
         finally:
             for timer in timers:
                 timer.resume()
+
+    def missed(self) -> None:
+        """See `Receiver.missed`."""
+        for listener in tuple(self.listeners):
+            listener(None)
 
     def stray(self, what: str) -> None:
         """Count what no server should send, and log the first ones."""

@@ -17,6 +17,7 @@ from dovetail.errors import DovetailError, InvalidParams, PeerError, ProtocolVio
 from dovetail.wire import (
     Answer,
     Broken,
+    CancelledNotificationParams,
     ClientCapabilities,
     Failure,
     Implementation,
@@ -109,6 +110,10 @@ class Receiver(Protocol):
         Raises:
             Refusal: What the server is told instead.
         """
+        ...
+
+    def missed(self) -> None:
+        """Take note that something may have been said and cannot be heard any more."""
         ...
 
     def stray(self, what: str) -> None:
@@ -244,10 +249,19 @@ class _Tagged(msgspec.Struct):
 _tagged = msgspec.json.Decoder(_Tagged)
 
 
-def subscription_of(params: bytes) -> bytes:
+def cancelled_id(notification: Notification) -> bytes:
+    """Return the id of the request that a notification withdraws, as it was written; empty without one."""
+    try:
+        identifier = decode(notification.params or b"{}", CancelledNotificationParams).request_id
+    except InvalidParams:
+        return b""
+    return b"" if isinstance(identifier, msgspec.UnsetType) else bytes(identifier)
+
+
+def subscription_of(params: bytes | None) -> bytes:
     """Return the id of the stream that a notification's `_meta` names, as it was written; empty without one."""
     try:
-        meta = _tagged.decode(params).meta
+        meta = _tagged.decode(params or b"{}").meta
     except msgspec.ValidationError:
         return b""
     return b"" if meta is None or isinstance(meta.subscription_id, msgspec.UnsetType) else bytes(meta.subscription_id)

@@ -193,7 +193,10 @@ class Changes:
                     params = said(UnsubscribeRequestParams(uri=uri), revision)
                     await asyncio.wait_for(link.request(Outgoing(method="resources/unsubscribe", params=params)), 5)
 
-    def _hear(self, notification: Notification) -> None:
+    def _hear(self, notification: Notification | None) -> None:
+        if notification is None:
+            self._put(Change("reopened"))
+            return
         if notification.method == "notifications/resources/updated":
             try:
                 uri = decode(notification.params or b"{}", ResourceUpdatedNotificationParams).uri

@@ -179,6 +179,15 @@ class Negotiation:
             return True
         return False
 
+    def stream_known(self) -> None:
+        """Note that the server is known to speak the 2024-11-05 transport: nothing else is tried.
+
+        Raises:
+            NoCommonRevision: A stateful revision may not be spoken here.
+        """
+        self.silent()
+        self.step = Opening.EVENT_STREAM
+
     def streaming(self) -> None:
         """Note that the 2024-11-05 stream is open: `initialize` goes over it."""
         if self.step is not Opening.EVENT_STREAM:

@@ -1,0 +1,115 @@
+"""Where a login meets its user: the system's browser, or whoever stands in for it.
+
+The URL that is opened was named by a server. It is checked once more right before: https (http on this machine only),
+and no character that a shell, a terminal or a registry entry could act on (A-28; CVE-2025-6514). No shell ever sees it:
+`webbrowser` runs programs by argument vector.
+"""
+
+import asyncio
+import webbrowser
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+import msgspec
+
+from dovetail.auth import Request, check_url
+from dovetail.client.callback import Callback
+from dovetail.client.login_world import Fetch, VisitUrl
+from dovetail.errors import LoginUnavailable
+
+LONGEST = 8192
+"""Characters of a URL that is opened."""
+
+
+class Errand(msgspec.Struct, frozen=True):
+    """One visit to come: where it comes back to, and how to set out."""
+
+    redirect_uri: str
+    visit: VisitUrl
+
+
+class Browser(Protocol):
+    """Somebody's browser."""
+
+    def errand(self) -> AbstractAsyncContextManager[Errand]:
+        """Prepare one visit."""
+        ...
+
+
+class SystemBrowser:
+    """The user's own browser, and a loopback callback.
+
+    Args:
+        open_url: Opens a URL, in a thread; tells whether it could.
+        show: Hears the URL when no browser can be opened, to show it to the user; without it the login fails then.
+        seconds: How long the user may take.
+    """
+
+    def __init__(
+        self,
+        open_url: Callable[[str], bool] = webbrowser.open,
+        *,
+        show: Callable[[str], None] | None = None,
+        seconds: float = 300.0,
+    ) -> None:
+        self._open_url = open_url
+        self._show = show
+        self._seconds = seconds
+
+    def __repr__(self) -> str:
+        return f"<SystemBrowser {self._seconds:g} s>"
+
+    @asynccontextmanager
+    async def errand(self) -> AsyncIterator[Errand]:
+        """Open the callback's port, and close it in the end."""
+        async with Callback(seconds=self._seconds) as callback:
+
+            async def visit(url: str) -> str:
+                check_url(url, "authorization URL", longest=LONGEST)
+                callback.expect(url)
+                if not await asyncio.to_thread(self._open_url, url):
+                    if self._show is None:
+                        raise LoginUnavailable("No browser can be opened here to log in with")
+                    self._show(url)
+                return await callback.answer()
+
+            yield Errand(callback.redirect_uri, visit)
+
+
+class Headless:
+    """Whoever receives the authorization URL and returns the callback URL: another process, a device, a test.
+
+    Args:
+        redirect_uri: What the client is registered with.
+        visit: Does it.
+    """
+
+    def __init__(self, redirect_uri: str, visit: Callable[[str], Awaitable[str]]) -> None:
+        self._errand = Errand(redirect_uri, visit)
+
+    def __repr__(self) -> str:
+        return f"<Headless {self._errand.redirect_uri}>"
+
+    @asynccontextmanager
+    async def errand(self) -> AsyncIterator[Errand]:
+        """Return the one errand that there is."""
+        yield self._errand
+
+
+def consenting(open_fetch: Callable[[], AbstractAsyncContextManager[Fetch]]) -> Callable[[str], Awaitable[str]]:
+    """Return a `visit` for authorization servers that authorise whoever asks: the redirect is read, not followed.
+
+    For machines that log in to a test environment, and for the conformance suite.
+    """
+
+    async def visit(url: str) -> str:
+        check_url(url, "authorization URL", longest=LONGEST)
+        async with open_fetch() as fetch:
+            reply = await fetch(Request(method="GET", url=url, headers={"accept": "text/html"}))
+        location = reply.headers.get("location")
+        if not 300 <= reply.status < 400 or location is None:
+            raise LoginUnavailable(f"The authorization server wants a user (HTTP status {reply.status})")
+        return location
+
+    return visit

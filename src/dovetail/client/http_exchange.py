@@ -1,0 +1,288 @@
+"""HTTP under a link: one endpoint (`Poster`), and one request with its answer (`Exchange`).
+
+Here stands what a status, a content type and the end of a stream mean. An answer's stream that breaks is resumed by
+event id where the revision has that; otherwise the request ends with `Disconnected`. Nothing waits without a bound: the
+call's timer above ends all of it.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Protocol
+
+from dovetail.core import Parser
+from dovetail.errors import (
+    AuthRequired,
+    Disconnected,
+    DovetailError,
+    HttpFailure,
+    LimitExceeded,
+    PeerError,
+    ProtocolViolation,
+    SessionLost,
+)
+from dovetail.revisions import Revision
+from dovetail.wire import Answer, Batch, Broken, Failure, Limits, Message, Notification, Request, parse
+
+if TYPE_CHECKING:
+    from dovetail.net import HttpClient, Response
+
+Hear = Callable[[Message], None]
+
+JSON: Final = "application/json"
+EVENT_STREAM: Final = "text/event-stream"
+_BOTH: Final = f"{JSON}, {EVENT_STREAM}"
+_ERROR_BYTES: Final = 64 * 1024
+_CHALLENGES: Final = 6
+_FRUITLESS: Final = 5
+"""Resumptions in a row that bring no event, before a stream is given up."""
+_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
+
+
+class Authorizer(Protocol):
+    """Who makes the credentials of requests."""
+
+    async def headers(self, method: str, url: str) -> Mapping[str, str]:
+        """Return the header fields that authorise one request.
+
+        Raises:
+            AuthRequired: There are no credentials, and none can be had.
+        """
+        ...
+
+    async def challenged(self, method: str, url: str, status: int, headers: Mapping[str, str]) -> bool:
+        """Take note of a 401 or 403; tell whether the request is worth another try with new credentials."""
+        ...
+
+
+class Poster:
+    """One endpoint: its header fields, its credentials, and what its statuses mean.
+
+    Attributes:
+        version: `MCP-Protocol-Version` of each request; empty for none.
+        session: `Mcp-Session-Id` of each request; empty for none.
+    """
+
+    def __init__(self, http: "HttpClient", url: str, headers: Mapping[str, str], authorizer: Authorizer | None) -> None:
+        """Send to `url` over a pool, which is owned from here on."""
+        self._http = http
+        self._headers = {name.lower(): value for name, value in headers.items()}
+        self._authorizer = authorizer
+        self.url = url
+        self.version = ""
+        self.session = ""
+
+    async def post(self, frame: bytes, headers: Mapping[str, str]) -> "Response":
+        """Send a message and return the answer, whatever its status."""
+        return await self._send("POST", frame, {"content-type": JSON, "accept": _BOTH, **headers})
+
+    async def tell(self, frame: bytes, headers: Mapping[str, str]) -> None:
+        """Send what is not answered.
+
+        Raises:
+            DovetailError: The server did not take it.
+        """
+        response = await self.post(frame, headers)
+        try:
+            # "If the server accepts the input, the server MUST return HTTP status code 202 Accepted with no body."
+            if not 200 <= response.status < 300:
+                raise await self.failure(response)
+        finally:
+            await response.aclose()
+
+    async def get(self, last_event_id: str = "") -> "Response":
+        """Open a stream, or go on with one.
+
+        Raises:
+            SessionLost: The session is not known any more.
+            HttpFailure: There is none to be had.
+        """
+        resume = {"last-event-id": last_event_id} if last_event_id else {}
+        response = await self._send("GET", None, {"accept": EVENT_STREAM, **resume})
+        if response.status == 200 and kind_of(response) == EVENT_STREAM:
+            return response
+        try:
+            if response.status == 200:
+                raise ProtocolViolation("The server answered GET with something else than an event stream")
+            raise await self.failure(response)
+        finally:
+            await response.aclose()
+
+    async def end(self) -> None:
+        """End the session."""
+        response = await self._send("DELETE", None, {})
+        await response.aclose()
+
+    async def listen(self, limits: Limits, hear: Hear, missed: Callable[[], None]) -> None:
+        """Hold the stream of what the server says unasked; open it again when it breaks.
+
+        Returns never; `missed` is called when what was said in between cannot be had any more.
+
+        Raises:
+            SessionLost: The session is not known any more.
+            HttpFailure: The server offers no such stream.
+        """
+        last, pause, opened = "", _PAUSE, False
+        while True:
+            try:
+                response = await self.get(last)
+            except HttpFailure as error:
+                if not opened or error.status not in (429, 502, 503, 504):
+                    raise
+                response = None
+            except Disconnected as error:
+                if isinstance(error, SessionLost):
+                    raise
+                response = None
+            if response is not None:
+                if opened and not last:
+                    missed()
+                parser, opened = Parser(limits.line), True
+                if await _hold(response, parser, hear, limits):
+                    pause = _PAUSE
+                last = parser.last_event_id or last
+                if parser.retry is not None:
+                    pause = parser.retry / 1000
+            await asyncio.sleep(min(pause, _LONGEST_PAUSE))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def failure(self, response: "Response") -> DovetailError:
+        """Return what a status that is no success means."""
+        status = response.status
+        try:
+            body = await response.read(_ERROR_BYTES)
+        except (LimitExceeded, Disconnected):
+            body = b""
+        message = parse(body) if body and kind_of(response) == JSON else None
+        if status == 404 and self.session:
+            # "When a client receives HTTP 404 in response to a request containing an MCP-Session-Id, it MUST start a
+            # new session by sending a new InitializeRequest" (2025-11-25, Session Management)
+            return SessionLost("The server does not know the session any more")
+        if status == 401 or (status == 403 and "www-authenticate" in response.headers):
+            return AuthRequired(f"The server wants credentials (HTTP status {status}): see `auth` of the client")
+        if isinstance(message, Failure):
+            return PeerError(message.error.code, message.error.message, message.error.data)
+        return HttpFailure(status, retry_after=_seconds(response.headers.get("retry-after")))
+
+    async def aclose(self) -> None:
+        """Close the pool."""
+        await self._http.aclose()
+
+    async def _send(self, method: str, body: bytes | None, headers: Mapping[str, str]) -> "Response":
+        fields = {**self._headers, **headers}
+        if self.version:
+            fields["mcp-protocol-version"] = self.version
+        if self.session:
+            fields["mcp-session-id"] = self.session
+        if self._authorizer is None:
+            return await self._http.send(method, self.url, fields, body)
+        for _ in range(_CHALLENGES):
+            credentials = await self._authorizer.headers(method, self.url)
+            response = await self._http.send(method, self.url, {**fields, **credentials}, body)
+            if response.status not in (401, 403):
+                return response
+            if not await self._authorizer.challenged(method, self.url, response.status, response.headers):
+                return response
+            await response.aclose()
+        raise AuthRequired("The server refuses the credentials that it was given again and again")
+
+
+class Exchange:
+    """One request and its answer.
+
+    Attributes:
+        session: The session that the answer names; empty for none.
+    """
+
+    def __init__(self, poster: Poster, limits: Limits, revision: Revision | None, identifier: bytes) -> None:
+        self._poster = poster
+        self._limits = limits
+        self._resumable = revision is not None and revision.resumable
+        self._id = identifier
+        self._message: Answer | Failure | Broken | None = None
+        self.session = ""
+
+    async def run(self, frame: bytes, headers: Mapping[str, str], hear: Hear) -> Answer | Failure | Broken:
+        """Send the request and return what answers it; `hear` takes what comes before."""
+        response = await self._poster.post(frame, headers)
+        try:
+            if response.status != 200:
+                raise await self._poster.failure(response)
+            self.session = response.headers.get("mcp-session-id", "")
+            match kind_of(response):
+                case "application/json":
+                    self._take(parse(await response.read(self._limits.body), self._limits), hear)
+                case "text/event-stream":
+                    await self._stream(response, hear)
+                case _:
+                    raise ProtocolViolation("The server answered with a content type that is none of MCP")
+        finally:
+            await response.aclose()
+        if self._message is None:
+            raise ProtocolViolation("The server's answer answers something else")
+        return self._message
+
+    def _take(self, message: Message, hear: Hear) -> None:
+        match message:
+            case Batch(items):
+                for item in items:
+                    self._take(item, hear)
+            case Answer(identifier) | Failure(identifier) | Broken(identifier) if identifier in (self._id, None):
+                if self._message is None:
+                    self._message = message
+            case Answer() | Failure() | Broken() | Request() | Notification():
+                hear(message)
+
+    async def _stream(self, response: "Response", hear: Hear) -> None:
+        """Read the answer's stream, over as many connections as it takes (2025-11-25, Resumability and Redelivery)."""
+        last, pause, fruitless = "", _PAUSE, 0
+        while True:
+            parser = Parser(self._limits.line)
+            fruitful = await _hold(response, parser, lambda item: self._take(item, hear), self._limits, self._answered)
+            if self._message is not None:
+                return
+            last = parser.last_event_id or last
+            if not self._resumable or not last:
+                raise Disconnected("The stream ended before the answer")
+            fruitless = 0 if fruitful else fruitless + 1
+            if fruitless > _FRUITLESS:
+                raise Disconnected("The stream ended before the answer, again and again")
+            # "The client MUST respect the retry field" (2025-11-25, Streamable HTTP, Sending Messages)
+            pause = _PAUSE if parser.retry is None and pause == _PAUSE else pause
+            if parser.retry is not None:
+                pause = parser.retry / 1000
+            await asyncio.sleep(min(pause, _LONGEST_PAUSE))
+            response = await self._poster.get(last)
+
+    def _answered(self) -> bool:
+        return self._message is not None
+
+
+async def _hold(
+    response: "Response", parser: Parser, hear: Hear, limits: Limits, enough: Callable[[], bool] = lambda: False
+) -> bool:
+    """Read a stream until it ends, breaks, or is enough; tell whether an event came."""
+    fruitful = False
+    try:
+        while chunk := await response.chunk():
+            for event in parser.feed(chunk):
+                fruitful = True
+                if event.data:  # else it primes: an id to resume from, and nothing to hear
+                    hear(parse(event.data.encode(), limits))
+            if enough():
+                break
+    except Disconnected:
+        pass  # as at its end: what is missing shows
+    finally:
+        await response.aclose()
+    return fruitful
+
+
+def kind_of(response: "Response") -> str:
+    """Return the content type without its parameters."""
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _seconds(value: str | None) -> float | None:
+    """Read Retry-After (RFC 9110, section 10.2.3): seconds; a date is not worth a clock."""
+    return float(value) if value is not None and value.isdigit() and len(value) < 9 else None

@@ -1,0 +1,254 @@
+"""A link over Streamable HTTP, of either era: every request is a POST with an exchange of its own.
+
+Of the stateful revisions a session belongs to it: its id on every request, a GET stream for what the server says
+unasked, resumption of a broken stream by event id, and DELETE at the end. The stateless revision has none of these:
+headers repeat what intermediaries route by, and who closes the answer's stream cancels the request.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Coroutine, Mapping
+from typing import Final
+
+import msgspec
+
+from dovetail.client.http_exchange import Exchange, Poster
+from dovetail.client.link import (
+    CHANGES,
+    Identity,
+    Outgoing,
+    Receiver,
+    params_of,
+    progress_of,
+    result_of,
+    subscription_of,
+)
+from dovetail.core import ServerPeer
+from dovetail.errors import (
+    Disconnected,
+    DovetailError,
+    HttpFailure,
+    InternalError,
+    MethodNotFound,
+    PeerError,
+    Refusal,
+    SessionLost,
+)
+from dovetail.revisions import Revision
+from dovetail.wire import (
+    Broken,
+    Limits,
+    Notification,
+    Request,
+    encode_value,
+    error_frame,
+    notification_frame,
+    request_frame,
+    result_frame,
+)
+
+log = logging.getLogger("dovetail.client")
+
+_UNCANCELLED: Final = frozenset({"initialize", "server/discover"})
+_FAREWELL: Final = 5.0
+"""Seconds for what is said at parting: a cancellation, the end of the session."""
+
+
+class HttpLink:
+    """See the module."""
+
+    def __init__(self, poster: Poster, receiver: Receiver, limits: Limits) -> None:
+        """Stand on an endpoint.
+
+        Args:
+            poster: Sends to it; owned from here on.
+            receiver: Hears what the server says and answers what it asks.
+            limits: What one message may be.
+        """
+        self._poster = poster
+        self._receiver = receiver
+        self._limits = limits
+        self._next = 0
+        self._identity = b""
+        self._revision: Revision | None = None
+        self._peer: ServerPeer | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._serving: dict[bytes, asyncio.Task[None]] = {}
+        self._ended = asyncio.Event()
+        self.session = ""
+        self.lost: DovetailError | None = None
+
+    def __repr__(self) -> str:
+        return f"<HttpLink to {self._poster.url.partition('?')[0]}{', with a session' if self.session else ''}>"
+
+    @property
+    def peer(self) -> ServerPeer:
+        """See `Link.peer`."""
+        if self._peer is None:
+            raise Disconnected("The link is not open yet")
+        return self._peer
+
+    def speak(self, revision: Revision, identity: Identity, peer: ServerPeer | None = None) -> None:
+        """Say each later request as this revision does; with `peer`, the opening is over."""
+        self._identity = identity.fragment(revision)
+        self._revision = revision
+        self._peer = peer
+        said = revision.stateless or (peer is not None and revision.version_header)
+        self._poster.version = revision.version if said else ""
+        self._poster.session = self.session
+
+    def listen(self) -> None:
+        """Hold the stream of what the server says unasked, where the revision has one."""
+        if self.peer.revision.event_stream:
+            self._spawn(self._listen())
+
+    def identify(self, identity: Identity) -> None:
+        """See `Link.identify`."""
+        self._identity = identity.fragment(self.peer.revision)
+
+    async def request(self, outgoing: Outgoing) -> bytes:
+        """See `Link.request`."""
+        if self.lost is not None:
+            raise self.lost
+        self._next += 1
+        identifier = b"%d" % self._next
+        frame = request_frame(identifier, outgoing.method, params_of(outgoing, self._identity, identifier))
+        exchange = Exchange(self._poster, self._limits, self._revision, identifier)
+        try:
+            message = await exchange.run(
+                frame, self._headers(outgoing), lambda item: self._hear(item, outgoing, identifier)
+            )
+        except asyncio.CancelledError:
+            self._cancel(outgoing.method, identifier)
+            raise
+        except SessionLost as error:
+            self._lose(error)
+            raise
+        if outgoing.method == "initialize":
+            self.session = exchange.session
+        return result_of(message)
+
+    async def notify(self, method: str, params: bytes | None = None) -> None:
+        """See `Link.notify`."""
+        if self.lost is not None:
+            raise self.lost
+        headers = {"mcp-method": method} if self._stateless else {}
+        await self._poster.tell(notification_frame(method, params), headers)
+
+    async def ended(self) -> None:
+        """See `Link.ended`."""
+        await self._ended.wait()
+
+    async def aclose(self) -> None:
+        """See `Link.aclose`."""
+        if self.lost is None:
+            self._lose(Disconnected("The client was closed"))
+            if self.session:
+                # "Clients that no longer need a particular session [...] SHOULD send an HTTP DELETE" (2025-11-25,
+                # Session Management); a server that lets no client do that answers 405.
+                await self._farewell(self._poster.end())
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._poster.aclose()
+
+    @property
+    def _stateless(self) -> bool:
+        return self._revision is not None and self._revision.stateless
+
+    def _headers(self, outgoing: Outgoing) -> Mapping[str, str]:
+        if not self._stateless:
+            return outgoing.headers
+        headers = {**outgoing.headers, "mcp-method": outgoing.method}
+        if outgoing.name is not None:
+            headers["mcp-name"] = encode_value(outgoing.name)
+        return headers
+
+    def _hear(self, message: object, outgoing: Outgoing | None, identifier: bytes) -> None:
+        """Take what came on a stream, other than the answer."""
+        match message:
+            case Notification():
+                self._note(message, outgoing, identifier)
+            case Request() if self._stateless:
+                # "servers MUST NOT send JSON-RPC requests on the stream" (2026-07-28, Streamable HTTP): never acted on.
+                self._receiver.stray(f"{message.method}: a request of the server, which this revision does not have")
+            case Request():
+                if message.id not in self._serving:
+                    self._serving[message.id] = self._spawn(self._serve(message, outgoing))
+            case Broken(_, refusal):
+                self._receiver.stray(refusal.message)
+            case _:
+                self._receiver.stray("an answer that nobody waits for")
+
+    def _note(self, notification: Notification, outgoing: Outgoing | None, identifier: bytes) -> None:
+        method = notification.method
+        if method == "notifications/progress":
+            progress = progress_of(notification)
+            if outgoing is None or outgoing.on_progress is None or progress is None:
+                return
+            if msgspec.json.encode(progress.progress_token) == identifier:
+                outgoing.on_progress(progress)
+        elif method == "notifications/cancelled":
+            self._withdrawn(notification)
+        elif not self._stateless or method not in CHANGES:
+            self._receiver.heard(notification)
+        elif outgoing is None or outgoing.on_notice is None or subscription_of(notification.params) != identifier:
+            self._receiver.stray(f"{method}: it belongs to no stream of ours")
+        else:
+            outgoing.on_notice(notification)
+
+    async def _serve(self, request: Request, outgoing: Outgoing | None) -> None:
+        assert self._revision is not None
+        try:
+            result = await self._receiver.asked(request.method, request.params, outgoing, self._revision)
+            frame = result_frame(request.id, result)
+        except Refusal as error:
+            frame = error_frame(request.id, error)
+        except Exception:
+            frame = error_frame(request.id, InternalError("The client could not answer"))
+        finally:
+            self._serving.pop(request.id, None)
+        try:
+            await self._poster.tell(frame, {})
+        except DovetailError as error:
+            log.warning("An answer did not reach the server: %s", error)
+
+    def _withdrawn(self, notification: Notification) -> None:
+        if (task := self._serving.get(cancelled_id(notification))) is not None:
+            task.cancel()
+
+    def _cancel(self, method: str, identifier: bytes) -> None:
+        # "Disconnection [...] To cancel, the client SHOULD explicitly send a notifications/cancelled" (2025-11-25,
+        # Streamable HTTP); in the stateless era closing the stream is the cancellation, and is done.
+        if self._stateless or method in _UNCANCELLED or self.lost is not None:
+            return
+        frame = notification_frame("notifications/cancelled", b'{"requestId":%b}' % identifier)
+        self._spawn(self._farewell(self._poster.tell(frame, {})))
+
+    async def _farewell(self, said: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(_FAREWELL):
+                await said
+        except (TimeoutError, DovetailError) as error:
+            log.debug("What was said at parting did not arrive: %s", type(error).__name__)
+
+    async def _listen(self) -> None:
+        """Hold the GET stream, as long as the session lasts (2025-11-25, Listening for Messages from the Server)."""
+        try:
+            await self._poster.listen(self._limits, lambda item: self._hear(item, None, b""), self._receiver.missed)
+        except SessionLost as error:
+            self._lose(error)
+        except (HttpFailure, PeerError, MethodNotFound, Disconnected) as error:
+            log.debug("The server offers no stream: %s", error)  # "or else return HTTP 405": it may
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _lose(self, reason: DovetailError) -> None:
+        if self.lost is None:
+            self.lost = reason
+            self._ended.set()

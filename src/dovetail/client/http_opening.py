@@ -1,0 +1,97 @@
+"""Opening a link over HTTP: what `core.Negotiation` says to try, done with POSTs, and at last with the GET of 2024."""
+
+from typing import Final
+
+from dovetail.client.http_exchange import Authorizer, Poster
+from dovetail.client.http_link import HttpLink
+from dovetail.client.link import Link
+from dovetail.client.opening import DISCOVER, ChannelOpening, Plan, initialize_request, note_discovery, note_initialize
+from dovetail.client.options import ClientOptions
+from dovetail.client.target import Address
+from dovetail.core import Negotiation, Opening
+from dovetail.errors import Disconnected, DovetailError, HttpFailure, PeerError, ProtocolViolation
+from dovetail.net import Channel, HttpClient
+
+_LATER: Final = frozenset({429, 502, 503, 504})
+
+
+async def open_http(target: Address, plan: Plan, negotiation: Negotiation, options: ClientOptions) -> Link:
+    """Return an open link to an endpoint. See `Client.connect` for what is raised."""
+    headers = {**target.headers, **options.get("headers", {})}
+    authorizer = _authorizer(options, target.url)
+    if not target.sse:
+        link = HttpLink(Poster(HttpClient(), target.url, headers, authorizer), plan.receiver, plan.limits)
+        try:
+            if await _open(link, plan, negotiation):
+                return link
+        except BaseException:
+            await link.aclose()
+            raise
+        await link.aclose()
+    else:
+        negotiation.stream_known()
+    return await _open_sse(target, headers, plan, negotiation)
+
+
+async def _open(link: HttpLink, plan: Plan, negotiation: Negotiation) -> bool:
+    """Probe and initialize; tell whether the link is open, or whether the older transport is to be tried."""
+    while negotiation.step is Opening.PROBE:
+        link.speak(negotiation.revision, plan.identity)
+        try:
+            note_discovery(negotiation, await link.request(DISCOVER))
+        except PeerError as error:
+            negotiation.refused(error)
+        except ProtocolViolation:
+            negotiation.silent()
+        except HttpFailure as error:
+            if error.status in _LATER or 300 <= error.status < 400:
+                raise
+            negotiation.silent()
+    if negotiation.step is Opening.INITIALIZE:
+        link.speak(negotiation.revision, plan.identity)
+        try:
+            note_initialize(negotiation, await link.request(initialize_request(plan.identity, negotiation)))
+        except HttpFailure as error:
+            if negotiation.rejected(error.status):
+                return False
+            raise
+    peer = negotiation.peer
+    assert peer is not None
+    link.speak(peer.revision, plan.identity, peer)
+    if not peer.revision.stateless:
+        await link.notify("notifications/initialized")
+    link.listen()
+    return True
+
+
+async def _open_sse(target: Address, headers: dict[str, str], plan: Plan, negotiation: Negotiation) -> Link:
+    """Open the 2024-11-05 transport (2024-11-05, Transports, HTTP with SSE)."""
+    from dovetail.net import open_sse
+
+    http = HttpClient()
+
+    async def connect() -> tuple[Channel, object]:
+        channel = await open_sse(http, target.url, headers, plan.limits)
+        negotiation.streaming()
+        return channel, _ended
+
+    try:
+        return await ChannelOpening(plan, negotiation, connect).run()  # type: ignore[arg-type]
+    except BaseException:
+        await http.aclose()
+        raise
+
+
+async def _ended() -> DovetailError:
+    return Disconnected("The server closed the stream")
+
+
+def _authorizer(options: ClientOptions, url: str) -> Authorizer | None:
+    auth = options.get("auth")
+    if auth is None:
+        return None
+    if isinstance(auth, str):
+        from dovetail.client.login import authorizer_of
+
+        return authorizer_of(auth, url)
+    return auth
