@@ -8,7 +8,7 @@ headers repeat what intermediaries route by, and who closes the answer's stream 
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -18,6 +18,7 @@ from dovetail.client.link import (
     Identity,
     Outgoing,
     Receiver,
+    cancelled_id,
     params_of,
     progress_of,
     result_of,
