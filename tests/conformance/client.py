@@ -127,8 +127,8 @@ async def calls(client: Client) -> None:
 SCENARIOS: dict[str, Scenario] = {
     "initialize": listed,
     "tools_call": calls,
-    "elicitation-sep1034-client-defaults": everything,
-    "sse-retry": everything,
+    "elicitation-sep1034-client-defaults": surfaced,
+    "sse-retry": surfaced,
     "request-metadata": listed,
     "sep-2322-client-request-state": states,
     "http-standard-headers": everything,

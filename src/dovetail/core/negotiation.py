@@ -10,7 +10,7 @@ INITIALIZE   an `InitializeResult`                                SPOKEN, the re
 INITIALIZE   HTTP 400, 404 or 405                                 EVENT_STREAM, where the carriage has one
 EVENT_STREAM                                                      INITIALIZE over that stream, and nothing after it
 
-Invariants: on HTTP at most one `server/discover` a revision, one `initialize` and one GET go out; what answers first
+Invariants: on HTTP at most two `server/discover`, one `initialize` and one GET go out; what answers first
 and is valid wins; a recognised modern error never leads to `initialize` (C-16).
 """
 
@@ -72,7 +72,7 @@ class ServerPeer(msgspec.Struct, frozen=True, kw_only=True):
 class Negotiation:
     """One opening. Ask `step` and `revision` what to send; tell what came; `peer` stands when `step` is SPOKEN."""
 
-    __slots__ = ("_fixed", "_minimum", "_probed", "peer", "revision", "step")
+    __slots__ = ("_corrected", "_fixed", "_minimum", "peer", "revision", "step")
 
     def __init__(self, *, minimum: Revision = OLDEST, fixed: Revision | None = None, legacy: bool = False) -> None:
         """Begin.
@@ -84,7 +84,7 @@ class Negotiation:
         """
         self._fixed = fixed
         self._minimum = fixed or minimum
-        self._probed: set[str] = set()
+        self._corrected = False
         self.peer: ServerPeer | None = None
         stateful = legacy and fixed is None and not self._minimum.stateless
         self.step = Opening.INITIALIZE if stateful or (fixed and not fixed.stateless) else Opening.PROBE
@@ -132,10 +132,10 @@ class Negotiation:
             supported = msgspec.convert(error.data, UnsupportedVersionData).supported
         except msgspec.ValidationError:
             raise error from None
-        self._probed.add(self.revision.version)
         chosen = self._choose(supported)
-        if chosen is None or chosen.version in self._probed:
+        if chosen is None or self._corrected:
             raise NoCommonRevision(tuple(supported))
+        self._corrected = True
         self.revision = chosen
 
     def silent(self) -> None:
