@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from dovetail.core.ports import Sessions as Sessions
     from dovetail.core.ports import Settled as Settled
     from dovetail.core.ports import Stores as Stores
+    from dovetail.core.redaction import redact_text as redact_text
     from dovetail.core.seal import Binding as Binding
     from dovetail.core.seal import open_state as open_state
     from dovetail.core.seal import seal_state as seal_state
@@ -90,6 +91,7 @@ __getattr__, __dir__, __all__ = lazy(
         "negotiation": "Negotiation Opening ServerPeer",
         "peer": "ANONYMOUS Call Peer Principal",
         "ports": "Bus Claim Events Fresh Keys Ledger Lost Running Sessions Settled Stores",
+        "redaction": "redact_text",
         "seal": "Binding open_state seal_state",
         "sse": "Event KEEP_ALIVE Parser event_bytes",
         "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated",

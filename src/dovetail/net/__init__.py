@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from dovetail.net.asgi import TooLarge as TooLarge
     from dovetail.net.asgi import read_body as read_body
     from dovetail.net.channel import Channel as Channel
+    from dovetail.net.child import ChildChannel as ChildChannel
+    from dovetail.net.child import spawn as spawn
+    from dovetail.net.child_exit import ChildExit as ChildExit
     from dovetail.net.http_client import HttpClient as HttpClient
     from dovetail.net.http_client import Response as Response
     from dovetail.net.memory import memory_pair as memory_pair
@@ -25,6 +28,8 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "asgi": "Gone Outbox Reply TooLarge read_body",
         "channel": "Channel",
+        "child": "ChildChannel spawn",
+        "child_exit": "ChildExit",
         "http_client": "HttpClient Response",
         "memory": "memory_pair",
         "serving": "ServeOptions serve serve_workers",

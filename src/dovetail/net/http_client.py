@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientResponse
 
-    from dovetail.net.http_pool import Pool, Way
+    from dovetail.net.http_pool import Admit, Pool, Way
 
 _PLAIN: Final = frozenset({"", "identity"})
 _WAYS: Final = 256
@@ -48,6 +48,7 @@ class HttpClient:
         connections: int = 512,
         tls: "ssl.SSLContext | None" = None,
         trust_env: bool = False,
+        admit: "Admit | None" = None,
     ) -> None:
         """Make a client that has no connection yet.
 
@@ -56,11 +57,16 @@ class HttpClient:
             connections: How many there may be at once, idle ones included; a `send` that finds none free waits.
             tls: What certificates are checked with; the system's authorities by default.
             trust_env: Use the proxies that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+            admit: Given all the addresses of a name, says why none of them may be connected to, or returns None. The
+                connection then goes to one of exactly these addresses. For URLs that somebody else named (A-29).
         """
+        if trust_env and admit is not None:
+            raise DefinitionError("Behind a proxy it is the proxy that resolves names: `admit` could not look at them")
         self._limits = limits
         self._connections = connections
         self._tls = tls
         self._trust_env = trust_env
+        self._admit = admit
         self._pool: Pool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ways: dict[str, Way] = {}
@@ -123,7 +129,7 @@ class HttpClient:
         except ImportError:
             raise DefinitionError("HTTP needs aiohttp: pip install 'dovetail-mcp[client]'") from None
         self._loop = asyncio.get_running_loop()
-        self._pool = Pool(self._limits, self._connections, self._tls)
+        self._pool = Pool(self._limits, self._connections, self._tls, self._admit)
         return self._pool
 
     def _way(self, url: str, pool: "Pool") -> "Way":

@@ -8,6 +8,7 @@ moment before it is used (`Request.send`), when nothing has been written yet.
 import io
 import select
 import ssl
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -29,6 +30,7 @@ from aiohttp import (
     ServerDisconnectedError,
     TCPConnector,
 )
+from aiohttp.abc import ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
@@ -39,6 +41,9 @@ from dovetail.wire import Limits
 
 FAILURES: Final[tuple[type[Exception], ...]] = (ClientError, OSError, TimeoutError)
 """What aiohttp raises when an exchange fails."""
+
+Admit = Callable[[list[str]], str | None]
+"""Given all the addresses of a name, says why none may be connected to; None when they may."""
 
 _KEPT_SECONDS: Final = 30.0
 """How long an idle connection is kept. Servers often close theirs after 5 to 75 seconds; those are noticed."""
@@ -52,6 +57,10 @@ class Stale(Exception):
 
 class Early(Exception):
     """A failure before the first byte of the request. Its text is ours, and names no more than the origin."""
+
+
+class Forbidden(OSError):
+    """An address that this client may not connect to. Its text is the reason."""
 
 
 class Request(ClientRequest):
@@ -78,7 +87,21 @@ class Request(ClientRequest):
 
 
 class Connector(TCPConnector):
-    """A connector that tells a request whether its connection is new."""
+    """A connector that tells a request whether its connection is new, and looks at an address before it is used.
+
+    Attributes:
+        admit: Given all the addresses of a name, says why they may not be connected to. The connection goes to one of
+            exactly these: the name is not resolved again.
+    """
+
+    admit: "Admit | None" = None
+
+    async def _resolve_host(self, host: str, port: int, traces: Sequence[Trace] | None = None) -> list[ResolveResult]:
+        found = await super()._resolve_host(host, port, traces)
+        reason = None if self.admit is None else self.admit([result["host"] for result in found])
+        if reason is not None:
+            raise Forbidden(reason)
+        return found
 
     async def _create_connection(
         self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
@@ -102,15 +125,19 @@ class Pool:
 
     failures = FAILURES
 
-    def __init__(self, limits: Limits, connections: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, limits: Limits, connections: int, tls: ssl.SSLContext | None, admit: "Admit | None" = None
+    ) -> None:
         """Open a pool.
 
         Args:
             limits: What the head of an answer may be.
             connections: How many there may be at once; who needs one more waits.
             tls: What certificates are checked with; None for the system's authorities.
+            admit: As of `Connector`.
         """
         connector = Connector(limit=connections, keepalive_timeout=_KEPT_SECONDS, ssl=True if tls is None else tls)
+        connector.admit = admit
         self._session = ClientSession(
             connector=connector,
             cookie_jar=DummyCookieJar(),
@@ -202,6 +229,8 @@ def _why_not_connected(error: Exception) -> str:
             return f"its certificate does not verify: {quote(str(error.certificate_error))}"
         case ClientConnectorSSLError():
             return f"TLS failed: {quote(str(error.os_error))}"
+        case ClientConnectorDNSError() if isinstance(error.os_error, Forbidden):
+            return f"its address may not be connected to from here ({error.os_error})"
         case ClientConnectorDNSError():
             return "its name does not resolve"
         case ClientHttpProxyError():
