@@ -414,7 +414,11 @@ class Client:
         level = self._level
         identity = self._identity = Identity(info, capabilities, level)
         link = await dial(self.target, options, identity, self._hearing, fixed=self._fixed, minimum=self._minimum)
-        if level is not None and link.peer.revision.has("logging/setLevel"):
+        if (
+            level is not None
+            and link.peer.capabilities.logging is not None
+            and link.peer.revision.has("logging/setLevel")
+        ):
             await link.request(Outgoing(method="logging/setLevel", params=msgspec.json.encode({"level": level})))
         return link
 

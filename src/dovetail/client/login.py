@@ -1,0 +1,85 @@
+"""Credentials for requests to one server: what carries requests asks an `Authorizer` for them.
+
+    StaticToken      a token that somebody gave us
+    Login            one that logs in when it has to (`login_keeper`), by one of the grants in `login_grants`
+
+Invariant: credentials go to the origin of the server that they are for, and nowhere else (A-33).
+"""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from dovetail.auth import origin
+from dovetail.errors import AuthRequired
+
+OAUTH: Final = "oauth"
+
+
+class Authorizer(Protocol):
+    """Who makes the credentials of requests."""
+
+    async def headers(self, method: str, url: str) -> Mapping[str, str]:
+        """Return the header fields that authorise one request; a retry asks anew.
+
+        Raises:
+            AuthRequired: There are no credentials, and none can be had.
+        """
+        ...
+
+    async def challenged(self, method: str, url: str, status: int, headers: Mapping[str, str]) -> bool:
+        """Look at an answer of 401 or 403; tell whether to send the request again, with new headers.
+
+        Args:
+            method: Of the request.
+            url: Of the request.
+            status: Of the answer.
+            headers: Of the answer, names in lower case.
+
+        Raises:
+            AuthRequired: There are no better credentials to be had.
+        """
+        ...
+
+
+class StaticToken:
+    """A token that somebody gave us. There is no other when it is refused.
+
+    Args:
+        token: The bearer token.
+        server: URL of the server that it is for.
+    """
+
+    def __init__(self, token: str, server: str) -> None:
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise AuthRequired("A bearer token is printable ASCII without spaces")
+        self._headers = {"authorization": f"Bearer {token}"}
+        self._origin = origin(server)
+
+    def __repr__(self) -> str:
+        return f"<StaticToken for {self._origin[1]}>"
+
+    async def headers(self, method: str, url: str) -> Mapping[str, str]:
+        """Return the token, to its server."""
+        refuse_other(self._origin, url)
+        return self._headers
+
+    async def challenged(self, method: str, url: str, status: int, headers: Mapping[str, str]) -> bool:
+        """Say no."""
+        return False
+
+
+def authorizer_of(auth: str | Authorizer, server: str) -> Authorizer:
+    """Return what `Client(auth=...)` means: `"oauth"`, a bearer token, or somebody who makes the headers."""
+    if not isinstance(auth, str):
+        return auth
+    if auth != OAUTH:
+        return StaticToken(auth, server)
+    from dovetail.client.login_grants import oauth_login
+
+    return oauth_login(server)
+
+
+def refuse_other(ours: tuple[str, str, int], url: str) -> None:
+    """Raise `AuthRequired` for a URL of another origin."""
+    if origin(url) != ours:
+        raise AuthRequired(f"These credentials are for {ours[1]}, and go to no other origin")

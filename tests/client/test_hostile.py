@@ -1,0 +1,255 @@
+"""Servers that lie, repeat themselves, fall silent or ask what they must not: the client ends every call, typed."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from dovetail import Client
+from dovetail.errors import Disconnected, LimitExceeded, NoCommonRevision, PeerError, ProtocolViolation, RoundsExceeded
+from dovetail.wire import Limits
+from tests.client.scripted import Json, Scripted, text
+
+BOTH = pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+
+
+def done(server: Scripted, request: Json) -> None:
+    server.answer(request, text("done", resultType="complete"))
+
+
+@pytest.mark.req("C-05")
+@BOTH
+async def test_late_repeated_and_unknown_answers_reach_nobody(version: str) -> None:
+    def reply(server: Scripted, request: Json) -> None:
+        server.answer({"id": 4711}, text("unknown"))
+        server.answer({"id": str(request["id"])}, text("a text is no number"))
+        server.answer(request, text("right"))
+        server.answer(request, text("again"))
+
+    server = Scripted(version, tools_call=reply)
+    async with Client(server) as client:
+        for _ in range(3):
+            assert (await client.call_tool("x")).text == "right"
+
+
+@pytest.mark.req("C-05")
+async def test_answers_in_any_order_reach_the_calls_that_they_belong_to() -> None:
+    waiting: list[Json] = []
+
+    def reply(server: Scripted, request: Json) -> None:
+        waiting.append(request)
+        if len(waiting) == 50:
+            for each in reversed(waiting):
+                server.answer(each, text(each["params"]["arguments"]["nonce"]))
+
+    async with Client(Scripted(tools_call=reply)) as client:
+        nonces = [f"n{number}" for number in range(50)]
+        results = await asyncio.gather(*(client.call_tool("x", {"nonce": nonce}) for nonce in nonces))
+    assert [result.text for result in results] == nonces
+
+
+@pytest.mark.req("C-06")
+async def test_a_question_on_a_stateless_connection_is_never_acted_on() -> None:
+    asked: list[Any] = []
+
+    def reply(server: Scripted, request: Json) -> None:
+        question = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
+        server.say({"jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": question})
+        done(server, request)
+
+    server = Scripted("2026-07-28", tools_call=reply)
+    async with Client(server, on_elicit=lambda question: asked.append(question)) as client:
+        assert (await client.call_tool("x")).text == "done"
+        async with asyncio.timeout(5):
+            while not any("error" in message for message in server.seen):
+                server.heard.clear()
+                await server.heard.wait()
+    assert not asked
+
+
+@pytest.mark.req("C-06")
+async def test_a_change_that_names_no_stream_of_ours_is_dropped() -> None:
+    def listen(server: Scripted, request: Json) -> None:
+        meta = {"io.modelcontextprotocol/subscriptionId": request["id"]}
+        acknowledged = {"notifications": {"toolsListChanged": True}, "_meta": meta}
+        server.say({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": acknowledged})
+        for params in ({}, {"_meta": {"io.modelcontextprotocol/subscriptionId": 999}}):
+            server.say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": params})
+        server.say({"jsonrpc": "2.0", "method": "notifications/prompts/list_changed", "params": {"_meta": meta}})
+        server.say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": {"_meta": meta}})
+
+    server = Scripted("2026-07-28", subscriptions_listen=listen)
+    async with Client(server) as client, client.listen(tools=True) as changes, asyncio.timeout(5):
+        assert (await anext(changes)).kind == "tools"
+        assert not changes._pending
+
+
+@pytest.mark.req("C-07")
+async def test_state_is_returned_as_it_came_and_on_no_other_call() -> None:
+    state = 'ünï "quoted" \\ \u2028 end'
+
+    def reply(server: Scripted, request: Json) -> None:
+        params = request["params"]
+        if params["name"] == "asks" and "requestState" not in params:
+            server.answer(request, {"resultType": "input_required", "requestState": state})
+        else:
+            done(server, request)
+
+    server = Scripted("2026-07-28", tools_call=reply)
+    async with Client(server) as client:
+        await client.call_tool("asks", {"a": 1})
+        await client.call_tool("other")
+    first, again, other = server.of("tools/call")
+    assert again["params"]["requestState"] == state
+    assert again["params"]["arguments"] == {"a": 1}
+    assert "inputResponses" not in again["params"]
+    assert len({first["id"], again["id"], other["id"]}) == 3
+    assert "requestState" not in other["params"]
+
+
+@pytest.mark.req("C-07")
+async def test_a_server_that_asks_for_ever_is_left() -> None:
+    def reply(server: Scripted, request: Json) -> None:
+        server.answer(request, {"resultType": "input_required", "requestState": "again"})
+
+    server = Scripted("2026-07-28", tools_call=reply)
+    async with Client(server, rounds=3) as client:
+        with pytest.raises(RoundsExceeded, match="tools/call x: the server asked more than 3 times"):
+            await client.call_tool("x")
+    assert len(server.of("tools/call")) == 4
+
+
+@pytest.mark.req("C-12")
+@BOTH
+async def test_a_list_whose_cursor_comes_again_ends_with_an_error(version: str) -> None:
+    def reply(server: Scripted, request: Json) -> None:
+        cursor = request["params"].get("cursor")
+        following = {None: "", "": "a", "a": "b", "b": ""}[cursor]
+        tools = [{"name": f"t{cursor}", "inputSchema": {"type": "object"}}]
+        server.answer(request, {"tools": tools, "nextCursor": following, "resultType": "complete"})
+
+    async with Client(Scripted(version, tools_list=reply)) as client:
+        with pytest.raises(ProtocolViolation, match="cursor"):
+            await client.list_tools()
+
+
+@pytest.mark.req("C-12")
+async def test_a_list_without_end_ends_with_an_error() -> None:
+    def reply(server: Scripted, request: Json) -> None:
+        number = int(request["params"].get("cursor", "0"))
+        tools = [{"name": f"t{number}-{index}", "inputSchema": {"type": "object"}} for index in range(2000)]
+        server.answer(request, {"tools": tools, "nextCursor": str(number + 1)})
+
+    server = Scripted(tools_list=reply)
+    async with Client(server) as client:
+        with pytest.raises(LimitExceeded, match="20000"):
+            await client.list_tools()
+    assert len(server.of("tools/list")) == 11
+
+
+async def test_a_server_that_ends_fails_every_call_at_once_and_the_next_one_opens_it_again() -> None:
+    calls = 0
+
+    def reply(server: Scripted, request: Json) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(server.channels[-1].aclose()))
+        elif calls > 2:
+            done(server, request)
+
+    server = Scripted(tools_call=reply)
+    async with Client(server) as client:
+        outcomes = await asyncio.gather(client.call_tool("x"), client.call_tool("y"), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [Disconnected, Disconnected]
+        assert (await client.call_tool("z")).text == "done"
+    assert len(server.of("initialize")) == 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"not json",
+        b"[]",
+        b'{"jsonrpc":"2.0","id":null,"result":{}}',
+        b'{"jsonrpc":"2.0","method":5}',
+        b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":[]}}',
+        b'{"jsonrpc":"2.0","method":"notifications/message","params":{}}',
+        b'{"jsonrpc":"2.0","method":"notifications/unknown"}',
+        b"\xff\xfe",
+    ],
+)
+async def test_what_no_server_should_send_disturbs_nobody(bad: bytes) -> None:
+    def reply(server: Scripted, request: Json) -> None:
+        server.say(bad)
+        done(server, request)
+
+    async with Client(Scripted(tools_call=reply), on_log=lambda message: None) as client:
+        assert (await client.call_tool("x")).text == "done"
+
+
+@pytest.mark.parametrize("result", [{}, {"content": 5}, {"content": [{"type": "text"}]}])
+async def test_a_result_that_cannot_be_read_is_a_violation_that_names_the_field(result: Json) -> None:
+    async with Client(Scripted(tools_call=lambda server, request: server.answer(request, result))) as client:
+        with pytest.raises(ProtocolViolation, match=r"tools/call: .*\$"):
+            await client.call_tool("x")
+
+
+async def test_a_response_that_is_none_fails_its_call() -> None:
+    def reply(server: Scripted, request: Json) -> None:
+        server.say(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": [1]}).encode())
+
+    async with Client(Scripted(tools_call=reply)) as client:
+        with pytest.raises(ProtocolViolation, match="result: expected an object"):
+            await client.call_tool("x")
+
+
+async def test_a_message_over_the_limit_fails_what_waits_and_leaves_the_connection() -> None:
+    def reply(server: Scripted, request: Json) -> None:
+        name = request["params"]["name"]
+        server.answer(request, text("x" * 1000 if name == "large" else "small"))
+
+    server = Scripted(tools_call=reply)
+    server.limits = Limits(line=700)
+    async with Client(server, limits=server.limits) as client:
+        with pytest.raises(LimitExceeded):
+            await client.call_tool("large")
+        assert (await client.call_tool("small")).text == "small"
+
+
+# Negotiation.
+
+
+@pytest.mark.req("C-16")
+@pytest.mark.parametrize("code", [-32020, -32021, -32022])
+async def test_a_modern_error_is_never_answered_with_initialize(code: int) -> None:
+    data = {"supported": ["2025-11-25"], "requested": "2026-07-28"}
+    server = Scripted(server_discover=lambda server, request: server.refuse(request, code, data=data))
+    with pytest.raises((NoCommonRevision, PeerError)):
+        await Client(server).connect()
+    assert not server.of("initialize")
+
+
+async def test_a_server_that_is_silent_when_probed_is_asked_to_initialize() -> None:
+    server = Scripted(server_discover=lambda server, request: None)
+    async with Client(server, probe=0.01) as client:
+        assert client.server.revision.version == "2025-11-25"
+
+
+async def test_a_late_but_valid_answer_to_the_probe_counts() -> None:
+    def late(server: Scripted, request: Json) -> None:
+        server.refuse(request, -32601)
+        discover = server.of("server/discover")[0]
+        result = {"supportedVersions": ["2026-07-28"], "capabilities": {}, "resultType": "complete"}
+        server.answer(discover, {**result, "ttlMs": 0, "cacheScope": "private"})
+
+    server = Scripted("2026-07-28", server_discover=lambda server, request: None, initialize=late)
+    async with Client(server, probe=0.01) as client:
+        assert client.server.revision.version == "2026-07-28"
+
+
+@pytest.mark.req("C-16")
+async def test_a_server_below_the_minimum_is_refused() -> None:
+    with pytest.raises(NoCommonRevision):
+        await Client(Scripted("2025-03-26"), minimum="2025-06-18").connect()
