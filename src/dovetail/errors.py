@@ -29,6 +29,10 @@
     │   ├── SessionLost              the server no longer knows the session
     │   └── StoreUnusable            the state directory, or a file in it, needs its owner's attention
     ├── AuthRequired             credentials are missing or not enough
+    │   ├── LoginRefused             the authorization server, or the user, said no; `error`
+    │   ├── LoginUntrusted           what a server said about logging in contradicts itself or what we asked
+    │   ├── LoginUnavailable         there is no way to log in from here: nothing answers, or somebody must act first
+    │   └── ScopeInsufficient        logged in, and the server wants more than was granted; `scopes`
     ├── OnceUnknown              a side effect was claimed and its outcome is not known; it is never run again
     ├── RoundsExceeded           a call asked its client more often than allowed
     ├── AnswerDeclined           a declared question (`Ask`) was declined or cancelled
@@ -288,7 +292,40 @@ class HttpFailure(DovetailError):
 
 
 class AuthRequired(DovetailError):
-    """Credentials are missing, or do not suffice."""
+    """Credentials are missing, or do not suffice. No text of this branch holds a token or a secret."""
+
+
+class LoginRefused(AuthRequired):
+    """The authorization server, or the user in front of it, said no.
+
+    Attributes:
+        error: The registered error code of OAuth, such as `access_denied`; `unregistered_error` for any other.
+    """
+
+    def __init__(self, what: str, error: str) -> None:
+        super().__init__(f"{what}: {error}")
+        self.error = error
+
+
+class LoginUntrusted(AuthRequired):
+    """What a server said about logging in contradicts itself, or what we asked: nothing secret was sent to it."""
+
+
+class LoginUnavailable(AuthRequired):
+    """There is no way to log in from here; the text says what is missing and who can help."""
+
+
+class ScopeInsufficient(AuthRequired):
+    """The server goes on asking for scopes although they were asked for (spec, Step-Up Authorization Flow).
+
+    Attributes:
+        scopes: What it wants.
+    """
+
+    def __init__(self, scopes: tuple[str, ...]) -> None:
+        wanted = quote(" ".join(scopes), 128) if scopes else "more than it names"
+        super().__init__(f"The server wants scopes that are not granted: {wanted}")
+        self.scopes = scopes
 
 
 class OnceUnknown(DovetailError):

@@ -14,6 +14,7 @@ from typing import Any
 from dovetail import Client
 from dovetail.errors import DovetailError, PeerError
 from dovetail.wire import ElicitRequestParams, Tool
+from tests.conformance.logins import login
 
 SCENARIO = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
 VERSION = os.environ.get("MCP_CONFORMANCE_PROTOCOL_VERSION")
@@ -144,6 +145,8 @@ async def main(url: str) -> None:
     options: dict[str, Any] = {"on_elicit": on_elicit, "on_sample": sample, "roots": ["/tmp"], "timeout": 20.0}
     if VERSION is not None:
         options["revision"] = VERSION
+    if SCENARIO.startswith("auth/"):
+        options["auth"] = login(url, SCENARIO, CONTEXT)
     async with Client(url, **options) as client:
         await SCENARIOS.get(SCENARIO, first_tool)(client)
 

@@ -118,7 +118,7 @@ class Login:
         if not self._loaded:
             await self._apart(self._reload)
         tokens = self._tokens
-        if tokens is not None and not tokens.fresh(self._plan.means.now()):
+        if tokens is not None and not tokens.fresh(self._plan.means.clock()):
             over = tokens.access_token
             await self._apart(lambda: self._renew_if_over(over))
             tokens = self._tokens
@@ -207,7 +207,7 @@ class Login:
             current is not None
             and refused is not None
             and current.access_token != refused
-            and current.fresh(self._plan.means.now())
+            and current.fresh(self._plan.means.clock())
         )
 
     async def _renew_if_over(self, over: str) -> bool:
@@ -251,7 +251,7 @@ class Login:
 
     def _count(self, want: str, scopes: tuple[str, ...] | None) -> None:
         """Note an attempt, unless there were enough."""
-        now = self._plan.means.now()
+        now = self._plan.means.clock()
         self._attempts = [(at, what) for at, what in self._attempts if 0 <= now - at < WINDOW]
         alike = sum(what == want for _, what in self._attempts)
         if alike >= ATTEMPTS or len(self._attempts) >= ATTEMPTS_IN_ALL:

@@ -1,0 +1,111 @@
+"""Signing keys and compact JSON Web Signatures, asymmetric algorithms only (RFC 7515; RFC 8725, section 3.1).
+
+The library that signs is loaded when a key is first used. A key's repr, and every error here, says nothing of it.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from dovetail.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey, RSAKey
+
+ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256")
+_CURVES: Final = {"ES256": "P-256", "ES384": "P-384"}
+_WEAKEST_RSA: Final = 2048
+_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of P-256: a private key is a number below it, and not zero (FIPS 186-5)."""
+
+
+class SigningKey:
+    """A private key and the one algorithm that it signs with."""
+
+    def __init__(self, key: "ECKey | RSAKey", algorithm: str, scalar: bytes | None = None) -> None:
+        self._key = key
+        self._scalar = scalar
+        self.algorithm = algorithm
+
+    def __repr__(self) -> str:
+        return f"<SigningKey {self.algorithm}>"
+
+    @classmethod
+    def from_pem(cls, pem: str | bytes, algorithm: str = "ES256") -> "SigningKey":
+        """Read an unencrypted private key in PEM.
+
+        Raises:
+            DefinitionError: It is none, or does not fit the algorithm, or the algorithm is not one of `ALGORITHMS`.
+        """
+        from joserfc.errors import JoseError
+        from joserfc.jwk import ECKey, RSAKey
+
+        if algorithm not in ALGORITHMS:
+            raise DefinitionError(f"A key signs with one of {', '.join(ALGORITHMS)}")
+        kind = ECKey if algorithm in _CURVES else RSAKey
+        try:
+            key = kind.import_key(pem)
+        except (ValueError, TypeError, JoseError):
+            raise DefinitionError(f"This is no private key in PEM for {algorithm}") from None
+        fits = key.is_private and (
+            key.curve_name == _CURVES[algorithm] if isinstance(key, ECKey) else key.raw_value.key_size >= _WEAKEST_RSA
+        )
+        if not fits:
+            raise DefinitionError(f"This is no private key for {algorithm}")
+        return cls(key, algorithm)
+
+    @classmethod
+    def fresh(cls, random: Callable[[int], bytes]) -> "SigningKey":
+        """Make a new key for ES256."""
+        # 64 bits more than the order has: the remainder's bias is negligible (FIPS 186-5, A.2.1).
+        number = int.from_bytes(random(40), "big") % (_ORDER - 1) + 1
+        return cls.from_scalar(number.to_bytes(32, "big"))
+
+    @classmethod
+    def from_scalar(cls, scalar: bytes) -> "SigningKey":
+        """Read what `scalar` returned.
+
+        Raises:
+            ValueError: It is no private key of P-256.
+        """
+        from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
+        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+        from joserfc.jwk import ECKey
+
+        private = derive_private_key(int.from_bytes(scalar, "big"), SECP256R1())
+        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return cls(ECKey.import_key(pem), "ES256", scalar)
+
+    def scalar(self) -> bytes | None:
+        """Return the private number of a key that was made here, for the token store; None for another."""
+        return self._scalar
+
+    def public(self) -> dict[str, Any]:
+        """Return the public key as a JWK with its required members only (RFC 7517)."""
+        whole = self._key.as_dict(private=False)
+        return {name: whole[name] for name in ("crv", "e", "kty", "n", "x", "y") if name in whole}
+
+    def thumbprint(self) -> str:
+        """Return the key's SHA-256 thumbprint in base64url (RFC 7638)."""
+        return digest(msgspec.json.encode(self.public(), order="sorted"))
+
+    def sign(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
+        """Return a compact JSON Web Signature over claims; `alg` is the key's."""
+        from joserfc import jws
+
+        return jws.serialize_compact(
+            {"alg": self.algorithm, **header}, msgspec.json.encode(claims), self._key, algorithms=[self.algorithm]
+        )
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of bytes in unpadded base64url."""
+    return encoded(sha256(data).digest())
+
+
+def encoded(data: bytes) -> str:
+    """Return bytes in unpadded base64url."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
