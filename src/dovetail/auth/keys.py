@@ -6,6 +6,7 @@ The library that signs is loaded when a key is first used. A key's repr, and eve
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -40,6 +41,7 @@ class SigningKey:
         Raises:
             DefinitionError: It is none, or does not fit the algorithm, or the algorithm is not one of `ALGORITHMS`.
         """
+        _loadable()
         from joserfc.errors import JoseError
         from joserfc.jwk import ECKey, RSAKey
 
@@ -71,6 +73,7 @@ class SigningKey:
         Raises:
             ValueError: It is no private key of P-256.
         """
+        _loadable()
         from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
         from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
         from joserfc.jwk import ECKey
@@ -99,6 +102,12 @@ class SigningKey:
         return jws.serialize_compact(
             {"alg": self.algorithm, **header}, msgspec.json.encode(claims), self._key, algorithms=[self.algorithm]
         )
+
+
+def _loadable() -> None:
+    """Say what to install when the library that signs is missing."""
+    if find_spec("joserfc") is None:
+        raise DefinitionError("Logging in with a key needs an extra: pip install 'dovetail-mcp[auth]'")
 
 
 def digest(data: bytes) -> str:
