@@ -5,14 +5,17 @@ task is held, so that a client can be opened in one task and closed in another, 
 """
 
 import asyncio
-import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from dovetail.client.link import Link
 from dovetail.core import ServerPeer
 from dovetail.errors import Disconnected, DovetailError, Timeout
 
-log = logging.getLogger("dovetail.client")
+OFTEN: Final = 6
+WITHIN: Final = 60.0
+"""A link that was lost that often within so many seconds is not opened again before the oldest loss is that old."""
 
 
 class Connection:
@@ -33,6 +36,8 @@ class Connection:
         self._opening: asyncio.Task[Link] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._users = 0
+        self._losses: deque[float] = deque(maxlen=OFTEN)
+        self._reason: DovetailError | None = None
         self.opened = 0
 
     def __repr__(self) -> str:
@@ -93,19 +98,26 @@ class Connection:
         old, self._link = self._link, None
         if old is not None:
             await old.aclose()
+            self._losses.append(asyncio.get_running_loop().time())
+            self._reason = old.lost
+        self._check_often()
         try:
             async with asyncio.timeout(self._seconds):
                 link = await self._open_link()
         except TimeoutError:
             raise Timeout(f"{self._what}: it did not open within {self._seconds:g} s") from None
-        except DovetailError:
-            raise
         if self._users == 0:
             await link.aclose()
             raise Disconnected(f"{self._what}: the client was closed")
         self._link = link
         self.opened += 1
         return link
+
+    def _check_often(self) -> None:
+        """Give up, for now, on a server that ends again and again."""
+        now = asyncio.get_running_loop().time()
+        if len(self._losses) == OFTEN and now - self._losses[0] < WITHIN:
+            raise Disconnected(f"{self._what}: it ended {OFTEN} times within a minute; the last time: {self._reason}")
 
     async def _close(self) -> None:
         opening, self._opening = self._opening, None

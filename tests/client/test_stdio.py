@@ -1,0 +1,65 @@
+"""A client and a server in a child process."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from dovetail import Client
+from dovetail.client.connection import OFTEN
+from dovetail.errors import DefinitionError, Disconnected
+from tests.client.test_client import VERSIONS
+
+QUICKSTART = Path(__file__).resolve().parents[2] / "examples" / "quickstart.py"
+
+DIES = """
+import sys
+sys.stdin.readline()
+sys.stderr.write("the database is gone\\n")
+sys.exit(3)
+"""
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_file_is_started_used_and_stopped(version: str) -> None:
+    async with Client(QUICKSTART, revision=version) as client:
+        assert client.server.revision.version == version
+        assert "add" in [tool.name for tool in await client.list_tools()]
+        assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
+
+
+@pytest.mark.req("C-02")
+@pytest.mark.timeout(30)
+async def test_a_child_that_dies_says_with_which_code_and_what_it_said_last() -> None:
+    with pytest.raises(Disconnected, match=r"(?s)exit code 3.*the database is gone"):
+        await Client([sys.executable, "-c", DIES]).connect()
+
+
+@pytest.mark.timeout(30)
+async def test_a_program_that_does_not_exist_is_named() -> None:
+    with pytest.raises(DefinitionError, match="no-such-program"):
+        await Client(["no-such-program-anywhere"]).connect()
+
+
+@pytest.mark.timeout(30)
+async def test_a_child_that_was_killed_is_started_again_for_the_next_call() -> None:
+    async with Client(QUICKSTART) as client:
+        link = await client._connection.link()
+        os.kill(link._channel.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        await asyncio.wait_for(link.ended(), 5)
+        assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
+
+
+@pytest.mark.timeout(30)
+async def test_a_child_that_dies_again_and_again_is_not_started_for_ever() -> None:
+    async with Client(QUICKSTART) as client:
+        for _ in range(OFTEN):
+            link = await client._connection.link()
+            os.kill(link._channel.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+            await asyncio.wait_for(link.ended(), 5)
+        with pytest.raises(Disconnected, match=f"ended {OFTEN} times within a minute.*signal 9"):
+            await client.call_tool("add", {"a": 1, "b": 2})
