@@ -88,7 +88,7 @@ async def test_everything_that_a_server_offers_can_be_listed_and_used(version: s
         assert len(await client.list_resource_templates()) == 1
         assert [prompt.name for prompt in await client.list_prompts()] == ["triage"]
         prompt = await client.get_prompt("triage", {"ticket": "T1"})
-        assert prompt.messages[0].content.text == "T1: calm"
+        assert getattr(prompt.messages[0].content, "text", None) == "T1: calm"
         done = await client.complete(PromptReference(name="triage"), "tone", "b")
         assert done.values == ["brisk"]
         await client.ping()
@@ -146,7 +146,7 @@ async def test_what_the_server_refuses_is_an_error_with_its_code() -> None:
 
 async def test_a_client_is_opened_in_one_task_and_closed_in_another() -> None:
     client = Client(shop())
-    await asyncio.create_task(client.connect())  # type: ignore[arg-type]
+    await asyncio.create_task(client.connect())
     await client.connect()
     await asyncio.create_task(client.aclose())
     assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dovetail.client.listings import Listing as Listing
     from dovetail.client.options import ClientOptions as ClientOptions
     from dovetail.client.options import Retry as Retry
+    from dovetail.client.portal import SyncClient as SyncClient
     from dovetail.client.results import ToolResult as ToolResult
 
 __getattr__, __dir__, __all__ = lazy(
@@ -21,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy(
         "listening": "Change Changes",
         "listings": "Listing",
         "options": "ClientOptions Retry",
+        "portal": "SyncClient",
         "results": "ToolResult",
     },
 )

@@ -55,6 +55,7 @@ from dovetail.wire import (
 )
 
 if TYPE_CHECKING:
+    from dovetail.client.portal import SyncClient
     from dovetail.core import ServerPeer
 
 T = TypeVar("T")
@@ -146,6 +147,13 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    @staticmethod
+    def connect_sync(target: Any, **options: Unpack[ClientOptions]) -> "SyncClient":
+        """Return an open client whose calls are plain ones, for scripts and notebooks; see `SyncClient`."""
+        from dovetail.client.portal import SyncClient
+
+        return SyncClient(target, **options)
 
     @property
     def server(self) -> "ServerPeer":
