@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dovetail.net.serving import ServeOptions as ServeOptions
     from dovetail.net.serving import serve as serve
     from dovetail.net.serving import serve_workers as serve_workers
+    from dovetail.net.sse_channel import SseChannel as SseChannel
+    from dovetail.net.sse_channel import open_sse as open_sse
     from dovetail.net.stdio import open_stdio as open_stdio
     from dovetail.net.uvicorn_protocol import HttpSite as HttpSite
 
@@ -33,6 +35,7 @@ __getattr__, __dir__, __all__ = lazy(
         "http_client": "HttpClient Response",
         "memory": "memory_pair",
         "serving": "ServeOptions serve serve_workers",
+        "sse_channel": "SseChannel open_sse",
         "stdio": "open_stdio",
         "uvicorn_protocol": "HttpSite",
     },

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _PLAIN: Final = frozenset({"", "identity"})
 _WAYS: Final = 256
+_LEAVING: Final = 0.1
 
 
 class HttpClient:
@@ -214,6 +215,14 @@ class Response:
             failure = self._pool.broken(error, self._origin)
         self._answer.close()
         raise failure
+
+    def leave(self) -> None:
+        """Want no more of an answer whose end is about to come, such as a stream after its last event.
+
+        If it does come within a tenth of a second, the connection is kept for the next request; else it is closed.
+        """
+        if not self._answer.closed:
+            asyncio.get_running_loop().call_later(_LEAVING, self._answer.close)
 
     async def aclose(self) -> None:
         """Let go of the answer: a connection that is not at its end is closed, and all that was under way on it."""
