@@ -117,9 +117,10 @@ class Caller:
                 self.timers.discard(timer)
 
     async def _rounds_of(self, call: Call, timer: CallTimer) -> bytes:
-        outgoing = replace(call.outgoing, timer=timer)
+        outgoing = call.outgoing
+        outgoing.timer = timer
         if outgoing.on_progress is not None:
-            outgoing = replace(outgoing, on_progress=_touching(outgoing.on_progress, timer))
+            outgoing.on_progress = _touching(outgoing.on_progress, timer)
         for _ in range(self._rounds + 1):
             try:
                 raw = await self._send(outgoing, call.repeatable)

@@ -392,7 +392,7 @@ class Client:
             params=params,
             meta=options.get("meta", NOTHING),
             name=name,
-            headers={**options.get("headers", {}), **headers},
+            headers={**options["headers"], **headers} if "headers" in options else headers,
             on_progress=None if listener is None else self._progress(listener),
         )
 

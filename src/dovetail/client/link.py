@@ -51,8 +51,8 @@ Progress = Callable[[ProgressNotificationParams], None]
 Heard = Callable[[Notification], None]
 
 
-class Outgoing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A request on its way.
+class Outgoing(msgspec.Struct, kw_only=True):
+    """A request on its way; whoever makes the call sets its timer.
 
     Attributes:
         method: The method.

@@ -95,6 +95,17 @@ class _RequestEnvelope(msgspec.Struct):
     params: Raw
 
 
+class _AnswerEnvelope(msgspec.Struct):
+    """What a client reads most; the members that must not be there are named, so that they are seen."""
+
+    jsonrpc: str
+    id: Raw
+    result: Raw
+    method: Raw = _ABSENT
+    error: Raw = _ABSENT
+
+
+_decode_answer = msgspec.json.Decoder(_AnswerEnvelope).decode
 _decode_request = msgspec.json.Decoder(_RequestEnvelope).decode
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
@@ -147,6 +158,23 @@ def id_key(raw: bytes) -> bytes:
 
 
 def _parse_other(data: bytes, limits: Limits) -> Message:
+    try:
+        envelope = _decode_answer(data)
+    except msgspec.MsgspecError:
+        return _parse_rare(data, limits)
+    identifier, result = bytes(envelope.id), bytes(envelope.result)
+    if (
+        envelope.jsonrpc == "2.0"
+        and result[:1] == b"{"
+        and _is_id(identifier, limits)
+        and not bytes(envelope.method)
+        and not bytes(envelope.error)
+    ):
+        return Answer(identifier, result)
+    return _parse_rare(data, limits)
+
+
+def _parse_rare(data: bytes, limits: Limits) -> Message:
     if data.lstrip(_WHITE)[:1] == b"[":
         return _parse_batch(data, limits)
     return _parse_single(data, limits)
