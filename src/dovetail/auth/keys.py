@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from joserfc.jwk import ECKey, RSAKey
 
 ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256")
-_CURVES: Final = {"ES256": "P-256", "ES384": "P-384"}
+_CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1"}
 _WEAKEST_RSA: Final = 2048
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of P-256: a private key is a number below it, and not zero (FIPS 186-5)."""
@@ -42,22 +42,25 @@ class SigningKey:
             DefinitionError: It is none, or does not fit the algorithm, or the algorithm is not one of `ALGORITHMS`.
         """
         _loadable()
-        from joserfc.errors import JoseError
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
         from joserfc.jwk import ECKey, RSAKey
 
         if algorithm not in ALGORITHMS:
             raise DefinitionError(f"A key signs with one of {', '.join(ALGORITHMS)}")
-        kind = ECKey if algorithm in _CURVES else RSAKey
         try:
-            key = kind.import_key(pem)
-        except (ValueError, TypeError, JoseError):
-            raise DefinitionError(f"This is no private key in PEM for {algorithm}") from None
-        fits = key.is_private and (
-            key.curve_name == _CURVES[algorithm] if isinstance(key, ECKey) else key.raw_value.key_size >= _WEAKEST_RSA
-        )
-        if not fits:
-            raise DefinitionError(f"This is no private key for {algorithm}")
-        return cls(key, algorithm)
+            private = load_pem_private_key(pem.encode() if isinstance(pem, str) else pem, None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            private = None
+        if algorithm in _CURVES and isinstance(private, EllipticCurvePrivateKey):
+            if private.curve.name == _CURVES[algorithm]:
+                return cls(ECKey.import_key(private), algorithm)
+        elif algorithm not in _CURVES and isinstance(private, RSAPrivateKey):
+            if private.key_size >= _WEAKEST_RSA:
+                return cls(RSAKey.import_key(private), algorithm)
+        raise DefinitionError(f"This is no unencrypted private key in PEM for {algorithm}")
 
     @classmethod
     def fresh(cls, random: Callable[[int], bytes]) -> "SigningKey":
@@ -75,12 +78,10 @@ class SigningKey:
         """
         _loadable()
         from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
-        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
         from joserfc.jwk import ECKey
 
         private = derive_private_key(int.from_bytes(scalar, "big"), SECP256R1())
-        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return cls(ECKey.import_key(pem), "ES256", scalar)
+        return cls(ECKey.import_key(private), "ES256", scalar)
 
     def scalar(self) -> bytes | None:
         """Return the private number of a key that was made here, for the token store; None for another."""
