@@ -6,8 +6,8 @@ credentials nor a body go anywhere but to the URL that was given), cookies (none
 environment (only when asked for), certificates that do not verify.
 
 What every answer is bounded by: the number and size of its header fields (`Limits.header_count`, `header_value`); the
-`limit` of `Response.read`; about 128 KiB that are read ahead of `Response.chunk`. Answers are asked for uncompressed
-(`Accept-Encoding: identity`) and a compressed one is refused when it is read, so that there is no bomb to defuse.
+`limit` of `Response.read`; about half a mebibyte that is read ahead of `Response.chunk`. None is to be compressed
+(`Accept-Encoding: identity`), and one that is all the same is refused when it is read: there is no bomb to defuse.
 
 When a failure is `Unsent`. Nothing of the request had been handed to the operating system: no connection could be made
 (name, TCP, TLS, proxy), or the client is closed. A kept connection is looked at in the moment before it is used; one
@@ -23,7 +23,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from dovetail.errors import DefinitionError, LimitExceeded, ProtocolViolation, Unsent
+from dovetail.errors import DefinitionError, Disconnected, LimitExceeded, ProtocolViolation, Unsent
 from dovetail.net.http_request import check_method, check_url, checked_headers
 from dovetail.wire import DEFAULT_LIMITS, Limits
 
@@ -103,9 +103,12 @@ class HttpClient:
         """
         check_method(method)
         fields = checked_headers(headers)
+        fields["accept-encoding"] = "identity"
+        fields.setdefault("user-agent", "dovetail-mcp")
         pool = self._pool or self._open()
         way = self._ways.get(url) or self._way(url, pool)
-        if asyncio.get_running_loop() is not self._loop:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
             raise DefinitionError("An HttpClient belongs to the event loop that it was first used on")
         try:
             answer = await pool.request(method, way, fields, body, connect_seconds)
@@ -113,7 +116,7 @@ class HttpClient:
             if self._closed and not _is_cancelled():  # closing cancels what waits for a connection
                 raise Unsent("The HTTP client was closed") from None
             raise
-        return Response(answer, pool, way.origin)
+        return Response(answer, pool, way.origin, loop)
 
     async def aclose(self) -> None:
         """Close every connection; requests under way end with `Disconnected`. Idempotent."""
@@ -155,10 +158,11 @@ class Response:
         status: The status, whatever it is: redirects are not followed.
     """
 
-    __slots__ = ("_answer", "_headers", "_origin", "_pool", "status")
+    __slots__ = ("_answer", "_headers", "_loop", "_origin", "_pool", "status")
 
-    def __init__(self, answer: "ClientResponse", pool: "Pool", origin: str) -> None:
+    def __init__(self, answer: "ClientResponse", pool: "Pool", origin: str, loop: asyncio.AbstractEventLoop) -> None:
         self._answer = answer
+        self._loop = loop
         self._pool = pool
         self._origin = origin
         self._headers: dict[str, str] | None = None
@@ -166,6 +170,11 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<Response {self.status} of {self._origin}{', closed' if self._answer.closed else ''}>"
+
+    def __del__(self) -> None:
+        # The loop knows the answer through its connection, so nobody but us notices that nobody reads it any more.
+        if not self._answer.closed and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._answer.close)
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -185,7 +194,7 @@ class Response:
             limit: The most bytes that it may be.
 
         Raises:
-            LimitExceeded: There are more; the connection is closed.
+            LimitExceeded: There are more; what is left of them is not read.
             Disconnected: The connection broke before the end that the head announced.
             ProtocolViolation: The body is compressed, which was not asked for.
         """
@@ -210,7 +219,10 @@ class Response:
             self._answer.close()
             raise ProtocolViolation(f"{self._origin}: the answer is compressed, which was not asked for")
         try:
-            return await self._answer.content.readany()
+            data = await self._answer.content.readany()
+            if data or not self._pool.closed:
+                return data
+            failure = Disconnected("The HTTP client was closed")  # an answer without a length looks whole by that
         except self._pool.failures as error:
             failure = self._pool.broken(error, self._origin)
         self._answer.close()
@@ -222,7 +234,7 @@ class Response:
         If it does come within a tenth of a second, the connection is kept for the next request; else it is closed.
         """
         if not self._answer.closed:
-            asyncio.get_running_loop().call_later(_LEAVING, self._answer.close)
+            self._loop.call_later(_LEAVING, self._answer.close)
 
     async def aclose(self) -> None:
         """Let go of the answer: a connection that is not at its end is closed, and all that was under way on it."""

@@ -47,8 +47,10 @@ Admit = Callable[[list[str]], str | None]
 
 _KEPT_SECONDS: Final = 30.0
 """How long an idle connection is kept. Servers often close theirs after 5 to 75 seconds; those are noticed."""
+_SWITCHED: Final = 101
 _LARGE: Final = 1024 * 1024
 _LINE: Final = 8190
+_AHEAD: Final = 64 * 1024
 
 
 class Stale(Exception):
@@ -121,9 +123,15 @@ class Way(msgspec.Struct, frozen=True):
 
 
 class Pool:
-    """The connections of one client. Made on the running loop."""
+    """The connections of one client. Made on the running loop.
+
+    Attributes:
+        failures: What is raised while an answer is read.
+        closed: It is closed: what ends now, ends because of that.
+    """
 
     failures = FAILURES
+    closed = False
 
     def __init__(
         self, limits: Limits, connections: int, tls: ssl.SSLContext | None, admit: "Admit | None" = None
@@ -144,6 +152,7 @@ class Pool:
             request_class=Request,
             middlewares=(_carry,),
             auto_decompress=False,
+            read_bufsize=_AHEAD,
             max_line_size=_LINE,
             max_field_size=limits.header_value,
             max_headers=limits.header_count,
@@ -155,7 +164,7 @@ class Pool:
     def way(self, url: str, proxy: str | None) -> Way:
         """Prepare a URL that `check_url` has passed."""
         try:
-            target = URL(url)
+            target = URL(url, encoded=True)  # as it was given: what is quoted stays so
             return Way(target, None if proxy is None else URL(proxy), str(target.origin()))
         except ValueError:
             raise DefinitionError("The URL, or that of its proxy, cannot be read") from None
@@ -174,7 +183,7 @@ class Pool:
             timeout = ClientTimeout(total=None, sock_connect=connect_seconds)
             self._timeouts = {connect_seconds: timeout}
         try:
-            return await self._session._request(
+            answer = await self._session._request(
                 method,
                 way.url,
                 headers=headers,
@@ -183,8 +192,12 @@ class Pool:
                 proxy=way.proxy,
                 timeout=timeout,
             )
+            if answer.status != _SWITCHED:
+                return answer
+            answer.close()
+            failure = Disconnected(f"{way.origin}: the server left HTTP, which was not asked for")
         except Early as error:
-            failure: Disconnected = Unsent(str(error))
+            failure = Unsent(str(error))
         except FAILURES as error:
             failure = self.broken(error, way.origin)
         # Outside of the handlers: what aiohttp raised holds the request with its credentials, and no trace may show it.
@@ -205,6 +218,7 @@ class Pool:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        self.closed = True
         await self._session.close()
 
 
