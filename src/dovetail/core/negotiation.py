@@ -173,7 +173,8 @@ class Negotiation:
 
     def rejected(self, status: int) -> bool:
         """Note the HTTP status that answers `initialize`; tell whether the 2024-11-05 transport is worth a try."""
-        if self.step is Opening.INITIALIZE and status in OLDER_CARRIAGE and self._minimum is OLDEST:
+        # Which carriage it is says nothing of the revision: `initialize` over it shows whether that is high enough.
+        if self.step is Opening.INITIALIZE and status in OLDER_CARRIAGE and not self._minimum.stateless:
             self.step = Opening.EVENT_STREAM
             self.revision = self._fixed or NEWEST_STATEFUL
             return True
