@@ -27,7 +27,6 @@ from dovetail.errors import (
     Refusal,
     RoundsExceeded,
     SessionLost,
-    Timeout,
     Unsent,
 )
 from dovetail.wire import (
@@ -84,6 +83,7 @@ class Caller:
         rounds: int,
         retry: Retry,
         visited: Callable[[str], Awaitable[None]],
+        visit_seconds: float,
     ) -> None:
         """Make calls.
 
@@ -93,12 +93,14 @@ class Caller:
             rounds: How often one call may ask.
             retry: When a request is sent again.
             visited: Returns when a URL's visit is complete, by its elicitation id (2025-11-25).
+            visit_seconds: How long that is waited for.
         """
         self._link = link
         self._answering = answering
         self._rounds = rounds
         self._retry = retry
         self._visited = visited
+        self._visit_seconds = visit_seconds
         self.timers: set[CallTimer] = set()
 
     async def call(self, call: Call) -> bytes:
@@ -127,7 +129,7 @@ class Caller:
             except PeerError as error:
                 if error.code != URL_ELICITATION_REQUIRED or call.by_hand:
                     raise
-                await self._visit(error, timer, call)
+                await self._visit(error, timer)
                 continue
             asked = self._asked(call, raw)
             if asked is None or call.by_hand:
@@ -180,8 +182,11 @@ class Caller:
         params = None if question.params is msgspec.UNSET else question.params
         return encode(await self._answering.answer(question.method, params), link.peer.revision)
 
-    async def _visit(self, error: PeerError, timer: CallTimer, call: Call) -> None:
-        """Let the user visit what an error names, and wait until it is done (2025-11-25, Elicitation, URL mode)."""
+    async def _visit(self, error: PeerError, timer: CallTimer) -> None:
+        """Let the user visit what an error names, and wait until it is done (2025-11-25, Elicitation, URL mode).
+
+        "Servers MAY send a notifications/elicitation/complete": one that does not is asked again after a while.
+        """
         try:
             wanted = msgspec.convert(error.data, UrlElicitationRequiredData).elicitations
         except msgspec.ValidationError:
@@ -194,11 +199,9 @@ class Caller:
                     answer: ElicitResult = await self._answering.elicit(question)
                     if answer.action != "accept":
                         raise error
-                    await asyncio.wait_for(waiting, call.most)
+                    await asyncio.wait({waiting}, timeout=self._visit_seconds)
                 except Refusal:
                     raise error from None
-                except TimeoutError:
-                    raise Timeout(f"{call.what}: the visit was not complete within {call.most:g} s") from None
                 finally:
                     waiting.cancel()
         finally:

@@ -111,6 +111,7 @@ class Client:
             rounds=options.get("rounds", 10),
             retry=self._retry,
             visited=self._hearing.visited,
+            visit_seconds=options.get("visit", 60.0),
         )
         self._level = options.get("log_level", "info" if "on_log" in options else None)
         self._identity: Identity | None = None

@@ -101,6 +101,8 @@ class ClientOptions(TypedDict, total=False):
     """The oldest protocol revision to accept."""
     rounds: int
     """How often one call may ask before it is given up; 10."""
+    visit: float
+    """Seconds after which a call that wants a URL visited is made again, if nobody says that the visit is over; 60."""
     limits: Limits
     """What a server's message may be."""
     retry: Retry
