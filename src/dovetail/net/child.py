@@ -123,7 +123,11 @@ class ChildChannel(LineChannel):
     def __del__(self) -> None:
         if not getattr(self, "_released", True):
             warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2, source=self)
+            self._released = True
             self._kill(signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_KILLED_SECONDS)
+            self._watch.stop()
             self._pipes.close()
 
     async def exited(self) -> ChildExit:

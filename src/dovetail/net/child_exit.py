@@ -50,7 +50,8 @@ class ExitWatch:
     def stop(self) -> None:
         """Call back no more."""
         if self._fd is not None:
-            self._loop.remove_reader(self._fd)
+            with contextlib.suppress(RuntimeError):  # a closed loop watches nothing
+                self._loop.remove_reader(self._fd)
             os.close(self._fd)
             self._fd = None
 
