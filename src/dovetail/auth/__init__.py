@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dovetail.auth.records import read_tokens as read_tokens
     from dovetail.auth.records import tokens_key as tokens_key
     from dovetail.auth.records import write_tokens as write_tokens
+    from dovetail.auth.steps import Flow as Flow
     from dovetail.auth.steps import Load as Load
     from dovetail.auth.steps import Means as Means
     from dovetail.auth.steps import Prompt as Prompt
@@ -57,7 +58,7 @@ __getattr__, __dir__, __all__ = lazy(
         "login": "Binding Plan Provider is_trusted log_in log_in_alone log_in_managed log_in_workload refresh",
         "metadata": "LARGEST ResourceMetadata ServerMetadata",
         "records": "TokenStore Tokens read_tokens tokens_key write_tokens",
-        "steps": "Load Means Prompt Reply Request Save Step Visit",
+        "steps": "Flow Load Means Prompt Reply Request Save Step Visit",
         "urls": "check_url is_loopback origin",
     },
 )

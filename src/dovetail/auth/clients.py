@@ -148,7 +148,7 @@ def _remembered(app: Application, server: ServerMetadata, means: Means) -> Flow[
         return None
     try:
         known = msgspec.json.decode(stored, type=Client)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError):
         return None
     fresh = known.expires_at is None or known.expires_at > means.clock() + 60
     return known if fresh and known.issuer == server.issuer and known.redirect_uri == app.redirect_uri else None

@@ -101,7 +101,7 @@ def read_tokens(value: bytes | None, server: str) -> Tokens | None:
         return None
     try:
         tokens = msgspec.json.decode(value, type=Tokens)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError):  # ValueError: what is not UTF-8
         return None
     return tokens if tokens.server == server else None
 

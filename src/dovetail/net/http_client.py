@@ -158,13 +158,15 @@ class Response:
         status: The status, whatever it is: redirects are not followed.
     """
 
-    __slots__ = ("_answer", "_headers", "_loop", "_origin", "_pool", "status")
+    __slots__ = ("_answer", "_headers", "_loop", "_origin", "_pool", "_protocol", "status")
 
     def __init__(self, answer: "ClientResponse", pool: "Pool", origin: str, loop: asyncio.AbstractEventLoop) -> None:
         self._answer = answer
         self._loop = loop
         self._pool = pool
         self._origin = origin
+        connection = answer.connection
+        self._protocol = None if connection is None else connection.protocol
         self._headers: dict[str, str] | None = None
         self.status: int = answer.status
 
@@ -220,9 +222,9 @@ class Response:
             raise ProtocolViolation(f"{self._origin}: the answer is compressed, which was not asked for")
         try:
             data = await self._answer.content.readany()
-            if data or not self._pool.closed:
+            if data or not self._broke_off():
                 return data
-            failure = Disconnected("The HTTP client was closed")  # an answer without a length looks whole by that
+            failure = Disconnected(f"{self._origin}: the connection broke in the middle of the answer")
         except self._pool.failures as error:
             failure = self._pool.broken(error, self._origin)
         self._answer.close()
@@ -235,6 +237,15 @@ class Response:
         """
         if not self._answer.closed:
             self._loop.call_later(_LEAVING, self._answer.close)
+
+    def _broke_off(self) -> bool:
+        """Whether what looks like an end is none: an answer without a length ends with its connection, however."""
+        if self._pool.closed:
+            return True
+        answer = self._answer
+        if self._protocol is None or "content-length" in answer.headers or "transfer-encoding" in answer.headers:
+            return False
+        return isinstance(self._protocol.exception(), OSError)
 
     async def aclose(self) -> None:
         """Let go of the answer: a connection that is not at its end is closed, and all that was under way on it."""

@@ -152,7 +152,7 @@ class KeyringTokens:
         kept = _guarded(lambda: self._keyring().get_password(SERVICE, _INDEX))
         try:
             return [] if kept is None else msgspec.json.decode(kept, type=list[str])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, ValueError):
             return []
 
 
