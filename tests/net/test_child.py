@@ -210,7 +210,7 @@ async def test_a_child_that_closes_its_output_and_goes_on_is_an_end_of_the_chann
 # How it is ended.
 
 
-@pytest.mark.req("C-03")
+@pytest.mark.req("C-03", "R-03")
 @both_loops
 async def test_a_child_that_ignores_the_end_of_its_input_is_terminated_and_then_killed() -> None:
     async with child("polite", grace_seconds=0.05) as channel:
@@ -222,7 +222,7 @@ async def test_a_child_that_ignores_the_end_of_its_input_is_terminated_and_then_
     assert channel.exit == ChildExit(None, 9)
 
 
-@pytest.mark.req("C-03")
+@pytest.mark.req("C-03", "R-03")
 @pytest.mark.parametrize("end", ["exit", "kill", "close"])
 @both_loops
 async def test_what_a_child_started_does_not_outlive_it(end: str) -> None:

@@ -228,6 +228,8 @@ async def test_a_redirect_is_an_answer_and_is_never_followed(
         (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{}", "close"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{}", "reset"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n", "close"),
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", "reset"),
+        (b"HTTP/1.0 200 OK\r\n\r\n{}", "reset"),
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n", "close"),
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n", "reset"),
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", "close"),
@@ -470,7 +472,7 @@ async def test_an_answer_comes_apart_at_any_byte(client: HttpClient) -> None:
             assert await (await post(client, server.url)).read(LIMIT) == b"abc"
 
 
-@pytest.mark.req("C-11", "C-15")
+@pytest.mark.req("C-11", "C-15", "R-10")
 async def test_a_server_that_dies_at_any_byte_of_its_answer_is_disconnected_and_was_asked_once(
     client: HttpClient,
 ) -> None:

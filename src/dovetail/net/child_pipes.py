@@ -7,14 +7,16 @@ import os
 from typing import Final, TypeVar
 
 from dovetail.errors import Unsent
-from dovetail.net.descriptor import OwnDescriptor
+from dovetail.net.descriptor import Descriptor
 
 _PIPE_SIZE: Final = 1024 * 1024
 """What a pipe can be made to hold without privilege (pipe(7))."""
 
 
-class PipeEnd(OwnDescriptor):
+class PipeEnd(Descriptor):
     """Our end of a pipe: whoever closes it first, closes it."""
+
+    waits = True
 
     def close(self) -> None:
         """Close it, once."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from dovetail.core import LineSplitter, Oversize, redact_text
-from dovetail.net.descriptor import OwnDescriptor
+from dovetail.net.child_pipes import PipeEnd
 
 log = logging.getLogger("dovetail.child")
 
@@ -29,9 +29,7 @@ _SECRET_LENGTH: Final = 8
 class StderrReader:
     """Reads one pipe to its end."""
 
-    def __init__(
-        self, source: OwnDescriptor, loop: AbstractEventLoop, hear: Hear | None, values: Iterable[str]
-    ) -> None:
+    def __init__(self, source: PipeEnd, loop: AbstractEventLoop, hear: Hear | None, values: Iterable[str]) -> None:
         """Begin to read.
 
         Args:

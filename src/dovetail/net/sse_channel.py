@@ -24,7 +24,7 @@ from dovetail.errors import (
     LimitExceeded,
     ProtocolViolation,
 )
-from dovetail.net.http_client import HttpClient, Response
+from dovetail.net.http_client import Response
 from dovetail.net.http_request import check_url
 from dovetail.wire import DEFAULT_LIMITS, Limits
 
@@ -48,6 +48,10 @@ class Sender(Protocol):
         """See `HttpClient.send`."""
         ...
 
+    async def aclose(self) -> None:
+        """See `HttpClient.aclose`."""
+        ...
+
 
 async def open_sse(
     client: Sender,
@@ -64,7 +68,7 @@ async def open_sse(
         url: The URL of the event stream.
         headers: Header fields of every request, or what makes them.
         limits: `line` bounds an event; `write_seconds` is how long closing waits for messages under way.
-        owned: Close the `HttpClient` together with the channel.
+        owned: Close the client together with the channel.
 
     Raises:
         AuthRequired: The server answered with 401.
@@ -81,7 +85,7 @@ async def open_sse(
         await response.aclose()
         raise
     exchange.endpoint = endpoint
-    return SseChannel(exchange, response, parser, waiting, client if owned and isinstance(client, HttpClient) else None)
+    return SseChannel(exchange, response, parser, waiting, client if owned else None)
 
 
 async def _endpoint(response: Response, parser: Parser, url: str) -> tuple[str, list[Event]]:
@@ -162,7 +166,7 @@ class SseChannel:
     """
 
     def __init__(
-        self, exchange: _Exchange, response: Response, parser: Parser, waiting: list[Event], owned: HttpClient | None
+        self, exchange: _Exchange, response: Response, parser: Parser, waiting: list[Event], owned: Sender | None
     ) -> None:
         self._exchange = exchange
         self._response = response
