@@ -387,11 +387,14 @@ async def test_something_else_can_send_the_requests() -> None:
             self.times += 1
             return await self.client.send(method, url, {**headers, "authorization": "x"}, body)
 
+        async def aclose(self) -> None:
+            await self.client.aclose()
+
     patient = Patient()
     async with server() as there:
-        channel = await open_sse(patient, there.url, HEADERS)
+        channel = await open_sse(patient, there.url, HEADERS, owned=True)
         channel.send(b"1")
         await there.posts(1)
         await channel.aclose()
     assert patient.times == 2
-    await patient.client.aclose()
+    assert "closed" in repr(patient.client)
