@@ -102,9 +102,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: str, log: Path) -> Iterator[str]:
-    """Run a server on a free port; yield its URL once it accepts connections."""
-    port = free_port()
+def running(command: str, log: Path, port: int | None = None) -> Iterator[str]:
+    """Run a server on a port, a free one if none is given; yield its URL once it accepts connections."""
+    port = port or free_port()
     with log.open("wb") as sink:
         server = subprocess.Popen(shlex.split(command.format(port=port)), stdout=sink, stderr=subprocess.STDOUT)
     try:

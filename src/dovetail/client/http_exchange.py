@@ -7,8 +7,9 @@ call's timer above ends all of it.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
+from dovetail.client.http_credentials import Authorizer, sender
 from dovetail.core import Parser
 from dovetail.errors import (
     AuthRequired,
@@ -32,27 +33,11 @@ JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
 _BOTH: Final = f"{JSON}, {EVENT_STREAM}"
 _ERROR_BYTES: Final = 64 * 1024
-_CHALLENGES: Final = 6
+_TRANSPORT_ERROR: Final = -32000
 _FRUITLESS: Final = 5
 """Resumptions in a row that bring no event, before a stream is given up."""
 _PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
-
-
-class Authorizer(Protocol):
-    """Who makes the credentials of requests."""
-
-    async def headers(self, method: str, url: str) -> Mapping[str, str]:
-        """Return the header fields that authorise one request.
-
-        Raises:
-            AuthRequired: There are no credentials, and none can be had.
-        """
-        ...
-
-    async def challenged(self, method: str, url: str, status: int, headers: Mapping[str, str]) -> bool:
-        """Take note of a 401 or 403; tell whether the request is worth another try with new credentials."""
-        ...
 
 
 class Poster:
@@ -65,9 +50,8 @@ class Poster:
 
     def __init__(self, http: "HttpClient", url: str, headers: Mapping[str, str], authorizer: Authorizer | None) -> None:
         """Send to `url` over a pool, which is owned from here on."""
-        self._http = http
+        self._http = sender(http, authorizer)
         self._headers = {name.lower(): value for name, value in headers.items()}
-        self._authorizer = authorizer
         self.url = url
         self.version = ""
         self.session = ""
@@ -113,10 +97,13 @@ class Poster:
         response = await self._send("DELETE", None, {})
         await response.aclose()
 
-    async def listen(self, limits: Limits, hear: Hear, missed: Callable[[], None]) -> None:
+    async def listen(
+        self, limits: Limits, hear: Hear, missed: Callable[[], None], listening: Callable[[], None]
+    ) -> None:
         """Hold the stream of what the server says unasked; open it again when it breaks.
 
-        Returns never; `missed` is called when what was said in between cannot be had any more.
+        Returns never; `listening` is called each time that the stream is open, and `missed` when what was said in
+        between cannot be had any more.
 
         Raises:
             SessionLost: The session is not known any more.
@@ -135,6 +122,7 @@ class Poster:
                     raise
                 response = None
             if response is not None:
+                listening()
                 if opened and not last:
                     missed()
                 parser, opened = Parser(limits.line), True
@@ -161,6 +149,8 @@ class Poster:
         if status == 401 or (status == 403 and "www-authenticate" in response.headers):
             return AuthRequired(f"The server wants credentials (HTTP status {status}): see `auth` of the client")
         if isinstance(message, Failure):
+            if status == 400 and self.session and _names_session(message):
+                return SessionLost("The server does not know the session any more")
             return PeerError(message.error.code, message.error.message, message.error.data)
         return HttpFailure(status, retry_after=_seconds(response.headers.get("retry-after")))
 
@@ -174,17 +164,7 @@ class Poster:
             fields["mcp-protocol-version"] = self.version
         if self.session:
             fields["mcp-session-id"] = self.session
-        if self._authorizer is None:
-            return await self._http.send(method, self.url, fields, body)
-        for _ in range(_CHALLENGES):
-            credentials = await self._authorizer.headers(method, self.url)
-            response = await self._http.send(method, self.url, {**fields, **credentials}, body)
-            if response.status not in (401, 403):
-                return response
-            if not await self._authorizer.challenged(method, self.url, response.status, response.headers):
-                return response
-            await response.aclose()
-        raise AuthRequired("The server refuses the credentials that it was given again and again")
+        return await self._http.send(method, self.url, fields, body)
 
 
 class Exchange:
@@ -281,6 +261,11 @@ async def _hold(
 def kind_of(response: "Response") -> str:
     """Return the content type without its parameters."""
     return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _names_session(failure: Failure) -> bool:
+    """Tell whether an error is the 400 with which servers on the TypeScript SDK 1.x answer in place of a 404."""
+    return failure.error.code == _TRANSPORT_ERROR and "session" in failure.error.message.lower()
 
 
 def _seconds(value: str | None) -> float | None:

@@ -6,8 +6,9 @@ headers repeat what intermediaries route by, and who closes the answer's stream 
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -53,6 +54,7 @@ log = logging.getLogger("dovetail.client")
 _UNCANCELLED: Final = frozenset({"initialize", "server/discover"})
 _FAREWELL: Final = 5.0
 """Seconds for what is said at parting: a cancellation, the end of the session."""
+_HEARING: Final = 1.0
 
 
 class HttpLink:
@@ -98,10 +100,19 @@ class HttpLink:
         self._poster.version = revision.version if said else ""
         self._poster.session = self.session
 
-    def listen(self) -> None:
-        """Hold the stream of what the server says unasked, where the revision has one."""
-        if self.peer.revision.event_stream:
-            self._spawn(self._listen())
+    async def listen(self) -> None:
+        """Hold the stream of what the server says unasked, where the revision has one.
+
+        Returns once it is open, so that a server that asks or tells something at once is heard; or is known not to be
+        there; or after a second, since nothing else depends on it.
+        """
+        if not self.peer.revision.event_stream:
+            return
+        settled = asyncio.Event()
+        self._spawn(self._listen(settled.set))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HEARING):
+                await settled.wait()
 
     def identify(self, identity: Identity) -> None:
         """See `Link.identify`."""
@@ -234,14 +245,18 @@ class HttpLink:
         except (TimeoutError, DovetailError) as error:
             log.debug("What was said at parting did not arrive: %s", type(error).__name__)
 
-    async def _listen(self) -> None:
+    async def _listen(self, settled: Callable[[], None]) -> None:
         """Hold the GET stream, as long as the session lasts (2025-11-25, Listening for Messages from the Server)."""
         try:
-            await self._poster.listen(self._limits, lambda item: self._hear(item, None, b""), self._receiver.missed)
+            await self._poster.listen(
+                self._limits, lambda item: self._hear(item, None, b""), self._receiver.missed, settled
+            )
         except SessionLost as error:
             self._lose(error)
         except (HttpFailure, PeerError, MethodNotFound, Disconnected) as error:
             log.debug("The server offers no stream: %s", error)  # "or else return HTTP 405": it may
+        finally:
+            settled()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

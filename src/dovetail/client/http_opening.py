@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from dovetail.client.http_exchange import Authorizer, Poster
+from dovetail.client.channel_link import Reason
+from dovetail.client.http_credentials import Authorizer, sender
+from dovetail.client.http_exchange import Poster
 from dovetail.client.http_link import HttpLink
 from dovetail.client.link import Link
 from dovetail.client.opening import DISCOVER, ChannelOpening, Plan, initialize_request, note_discovery, note_initialize
@@ -30,7 +32,7 @@ async def open_http(target: Address, plan: Plan, negotiation: Negotiation, optio
         await link.aclose()
     else:
         negotiation.stream_known()
-    return await _open_sse(target, headers, plan, negotiation)
+    return await _open_sse(target, headers, authorizer, plan, negotiation)
 
 
 async def _open(link: HttpLink, plan: Plan, negotiation: Negotiation) -> bool:
@@ -60,26 +62,27 @@ async def _open(link: HttpLink, plan: Plan, negotiation: Negotiation) -> bool:
     link.speak(peer.revision, plan.identity, peer)
     if not peer.revision.stateless:
         await link.notify("notifications/initialized")
-    link.listen()
+    await link.listen()
     return True
 
 
-async def _open_sse(target: Address, headers: dict[str, str], plan: Plan, negotiation: Negotiation) -> Link:
+async def _open_sse(
+    target: Address, headers: dict[str, str], authorizer: Authorizer | None, plan: Plan, negotiation: Negotiation
+) -> Link:
     """Open the 2024-11-05 transport (2024-11-05, Transports, HTTP with SSE)."""
     from dovetail.net import open_sse
 
-    http = HttpClient()
-
-    async def connect() -> tuple[Channel, object]:
-        channel = await open_sse(http, target.url, headers, plan.limits)
+    async def connect() -> tuple[Channel, Reason]:
+        http = sender(HttpClient(), authorizer)
+        try:
+            channel = await open_sse(http, target.url, headers, plan.limits, owned=True)
+        except BaseException:
+            await http.aclose()
+            raise
         negotiation.streaming()
         return channel, _ended
 
-    try:
-        return await ChannelOpening(plan, negotiation, connect).run()  # type: ignore[arg-type]
-    except BaseException:
-        await http.aclose()
-        raise
+    return await ChannelOpening(plan, negotiation, connect).run()
 
 
 async def _ended() -> DovetailError:

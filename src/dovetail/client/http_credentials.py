@@ -1,0 +1,61 @@
+"""Requests with credentials: their maker (an `Authorizer`) is asked before each, and told when one is refused."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Protocol
+
+from dovetail.errors import AuthRequired
+
+if TYPE_CHECKING:
+    from dovetail.net import HttpClient, Response
+
+_CHALLENGES: Final = 6
+
+
+class Authorizer(Protocol):
+    """Who makes the credentials of requests."""
+
+    async def headers(self, method: str, url: str) -> Mapping[str, str]:
+        """Return the header fields that authorise one request.
+
+        Raises:
+            AuthRequired: There are no credentials, and none can be had.
+        """
+        ...
+
+    async def challenged(self, method: str, url: str, status: int, headers: Mapping[str, str]) -> bool:
+        """Take note of a 401 or 403; tell whether the request is worth another try with new credentials."""
+        ...
+
+
+class Credentialed:
+    """An `HttpClient` whose requests carry credentials."""
+
+    def __init__(self, http: "HttpClient", authorizer: Authorizer) -> None:
+        """Send over `http`, which is owned from here on."""
+        self._http = http
+        self._authorizer = authorizer
+
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> "Response":
+        """See `HttpClient.send`.
+
+        Raises:
+            AuthRequired: No credentials that there are will do.
+        """
+        for _ in range(_CHALLENGES):
+            credentials = await self._authorizer.headers(method, url)
+            response = await self._http.send(method, url, {**headers, **credentials}, body)
+            if response.status not in (401, 403):
+                return response
+            if not await self._authorizer.challenged(method, url, response.status, response.headers):
+                return response
+            await response.aclose()
+        raise AuthRequired("The server refuses the credentials that it was given again and again")
+
+    async def aclose(self) -> None:
+        """See `HttpClient.aclose`."""
+        await self._http.aclose()
+
+
+def sender(http: "HttpClient", authorizer: Authorizer | None) -> "HttpClient | Credentialed":
+    """Return what to send requests with."""
+    return http if authorizer is None else Credentialed(http, authorizer)
