@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dovetail.auth.assertions import check_assertion
+from dovetail.auth.assertions import check_assertion, is_meant_for
 from dovetail.errors import LoginUntrusted
 from tests.auth.play import ISSUER, SERVER, Clock
 
@@ -68,6 +68,19 @@ def test_an_assertion_with_any_claim_forged_is_refused(changes: dict[str, Any]) 
 def test_a_token_of_another_type_is_refused(header: object) -> None:
     with pytest.raises(LoginUntrusted):
         checked(token(header or [1]))
+
+
+@pytest.mark.req("A-52")
+@pytest.mark.parametrize(
+    ("audience", "meant"),
+    [(ISSUER, True), (ISSUER + "/", True), (f"{ISSUER}/token", True), ([ISSUER, "other"], True),
+     ("https://evil.example", False),
+     (ISSUER + "x", False), ([], False), (7, False), (None, False)],
+)  # fmt: skip
+def test_an_assertion_is_meant_for_whom_it_names(audience: object, meant: bool) -> None:
+    assertion = f"{part({'alg': 'ES256'})}.{part({'aud': audience} if audience is not None else {})}.c2ln"
+    assert is_meant_for(assertion, issuer=ISSUER, token_endpoint=f"{ISSUER}/token") is meant
+    assert not is_meant_for("opaque", issuer=ISSUER, token_endpoint=f"{ISSUER}/token")
 
 
 @given(st.text(max_size=60) | st.tuples(st.text("abcABC09-_=", max_size=12)).map(lambda t: f"{t[0]}.{t[0]}.x"))

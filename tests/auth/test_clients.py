@@ -4,6 +4,7 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from dovetail.auth import Application, Client, Reply, ServerMetadata, SigningKey
@@ -131,8 +132,13 @@ def test_what_one_issuer_gave_is_shown_to_no_other() -> None:
 @pytest.mark.req("A-26")
 def test_a_record_that_names_another_issuer_is_not_believed() -> None:
     here = web(client_id="new")
-    here.records[f"client:{ISSUER}"] = b'{"client_id":"x","issuer":"https://other.example","secret":"SECRET"}'
+    known_as(Application(), registering(), here)
+    record = here.records[f"client:{ISSUER}"]
     assert known_as(Application(), registering(), here).client_id == "new"
+    assert len(here.requests) == 1
+    here.records[f"client:{ISSUER}"] = record.replace(ISSUER.encode(), b"https://other.example")
+    known_as(Application(), registering(), here)
+    assert len(here.requests) == 2
 
 
 @pytest.mark.req("A-26")
@@ -151,6 +157,8 @@ def test_a_client_of_no_known_issuer_belongs_to_the_first_that_it_is_used_with()
     assert known_as(app, metadata(), here).issuer == ISSUER
     with pytest.raises(LoginUntrusted):
         known_as(app, metadata(issuer="https://other.example"), here)
+    elsewhere = msgspec.structs.replace(app, server="https://another-server.example/mcp")
+    assert known_as(elsewhere, metadata(issuer="https://other.example"), here).issuer == "https://other.example"
 
 
 def test_a_refused_registration_says_what_was_asked_and_no_word_of_the_answer() -> None:

@@ -324,14 +324,23 @@ def test_a_refused_workload_is_refused_after_one_request(error: str) -> None:
     web = world()
     web.places[TOKEN_AT] = document(400, error=error)
     with pytest.raises(LoginRefused) as caught:
-        web.play(log_in_workload(plan(), "JWT", None, Demand()))
+        web.play(log_in_workload(plan(), id_jag(), None, Demand()))
     assert caught.value.error == error
     (request,) = web.to(TOKEN_AT)
     assert form_of(request) == {
         "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-        "assertion": "JWT",
+        "assertion": id_jag(),
         "resource": SERVER,
     }
+
+
+@pytest.mark.req("A-52")
+def test_a_workloads_token_is_shown_to_its_audience_only() -> None:
+    web = world()
+    evil_world(web)
+    with pytest.raises(LoginUntrusted, match="not shown"):
+        web.play(log_in_workload(plan(), id_jag(), None, Demand()))
+    assert [r for r in web.requests if r.method == "POST"] == []
 
 
 CANARY = "CANARY7f3a"
@@ -355,7 +364,7 @@ def test_no_error_shows_a_secret_whoever_repeats_it() -> None:
         lambda: log_in(plan(), app, Demand()),
         lambda: refresh(plan(), tokens),
         lambda: log_in_alone(plan(), client, None, Demand()),
-        lambda: log_in_workload(plan(), CANARY, client, Demand()),
+        lambda: log_in_workload(plan(), id_jag(jti=CANARY), client, Demand()),
         lambda: log_in_managed(plan(), client, None, IDP, CANARY, Demand()),
     ]
     for attempt in attempts:

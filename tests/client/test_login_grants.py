@@ -63,6 +63,17 @@ async def test_credentials_of_another_issuer_are_not_shown() -> None:
         assert "SECRET" not in "".join(r.text for r in here.authority.asked)
 
 
+@pytest.mark.req("A-26")
+async def test_credentials_of_no_known_issuer_belong_to_the_first_that_takes_them() -> None:
+    async with town() as here, town() as evil, pool() as http:
+        ours = credentials_login(here.url, Client(client_id="c", secret="SECRET"))
+        assert await request(ours, http, here.url) == 200
+        here.resource.authority = evil.authority
+        with pytest.raises(LoginUntrusted):
+            await request(ours, http, here.url)
+        assert evil.authority.to("/token") == []
+
+
 class IdentityProvider(App):
     """Exchanges ID tokens for identity assertions."""
 
@@ -108,23 +119,24 @@ async def test_an_enterprises_user_logs_in_without_a_browser() -> None:
 @pytest.mark.req("A-52")
 async def test_a_workload_logs_in_with_what_its_platform_says() -> None:
     async with town() as here, pool() as http:
-        ours = workload_login(here.url, lambda: "JWT")
-        assert await request(ours, http, here.url) == 200
-        assert here.authority.to("/token")[0].form["assertion"] == "JWT"
+        said = id_jag(aud=f"{here.authority.url}/token")
+        assert await request(workload_login(here.url, lambda: said), http, here.url) == 200
+        assert here.authority.to("/token")[0].form["assertion"] == said
 
 
 @pytest.mark.req("A-52")
 async def test_what_a_workload_was_refused_for_is_not_shown_again_and_another_grant_is_not_tried() -> None:
-    said = ["JWT-1"]
     async with town(Authority(refuse="invalid_grant")) as here, pool() as http:
+        said = [id_jag(aud=here.authority.issuer, jti="1")]
         ours = workload_login(here.url, lambda: said[0])
-        for _ in range(3):
+        for _ in range(2):
             with pytest.raises(LoginRefused) as caught:
                 await request(ours, http, here.url)
             assert caught.value.error == "invalid_grant"
-            assert "JWT-1" not in str(caught.value)
+            assert said[0] not in str(caught.value)
         assert len(here.authority.to("/token")) == 1
-        here.authority.is_.refuse, said[0] = None, "JWT-2"
+        here.authority.is_.refuse, said[0] = None, id_jag(aud=here.authority.issuer, jti="2")
+        assert await request(ours, http, here.url) == 200
 
 
 async def test_a_client_that_the_user_registered_is_asked_for_where_none_can_be() -> None:

@@ -12,7 +12,7 @@ import pytest
 from dovetail.auth import Means, tokens_key, write_tokens
 from dovetail.client.login_keeper import ATTEMPTS, ATTEMPTS_IN_ALL, WINDOW
 from dovetail.client.login_world import MEANS
-from dovetail.errors import AuthRequired, LoginRefused, LoginUntrusted, ScopeInsufficient
+from dovetail.errors import AuthRequired, LoginRefused, LoginUnavailable, LoginUntrusted, ScopeInsufficient
 from dovetail.store import FileTokens, MemoryTokens
 from tests.auth.play import Clock
 from tests.client.authority import Authority, Grant
@@ -87,6 +87,18 @@ async def test_two_processes_with_one_refresh_token_use_it_once(tmp_path: Path) 
 
 
 @pytest.mark.req("A-32")
+async def test_two_programs_with_a_token_that_is_over_refresh_it_once() -> None:
+    clock, store = Clock(), MemoryTokens()
+    async with town() as here, pool() as http:
+        first, second = (login(here.url, store=store, means=moved(clock)) for _ in range(2))
+        for ours in (first, second):
+            assert await request(ours, http, here.url) == 200
+        clock.at += 3600
+        assert await asyncio.gather(*[request(ours, http, here.url) for ours in (first, second)]) == [200, 200]
+        assert [r.form["grant_type"] for r in here.authority.to("/token")] == ["authorization_code", "refresh_token"]
+
+
+@pytest.mark.req("A-32")
 async def test_who_lost_a_race_for_a_refresh_token_takes_what_the_winner_left() -> None:
     """Without a lock that both know, as on a file system without locks: the loser's refresh is refused."""
     clock = Clock()
@@ -108,6 +120,7 @@ async def test_who_lost_a_race_for_a_refresh_token_takes_what_the_winner_left() 
         clock.at += 3600
         assert await request(ours, http, here.url) == 200
         assert len(here.authority.to("/authorize")) == 1
+        assert len(here.resource.to("/mcp")) == 3  # what the winner left was used at once
 
 
 async def test_a_refresh_token_that_is_over_leads_to_a_new_login() -> None:
@@ -229,12 +242,34 @@ async def test_a_server_that_refuses_every_token_gets_three_and_later_may_get_mo
     async with town(Authority(refreshes=False)) as here, pool() as http:
         here.resource.refuses_all = True
         ours = login(here.url, means=moved(clock))
-        with pytest.raises(AuthRequired, match="refuses every token"):
+        with pytest.raises(AuthRequired, match="does not help"):
             await request(ours, http, here.url)
         assert len(here.authority.to("/token")) == ATTEMPTS
         clock.at += WINDOW
         here.resource.refuses_all = False
         assert await request(ours, http, here.url) == 200
+
+
+async def test_an_authorization_server_that_is_down_may_be_asked_again_at_once() -> None:
+    async with town() as here, pool() as http:
+        here.authority.is_.redirect_token = "/elsewhere"
+        ours = login(here.url)
+        for _ in range(ATTEMPTS + 2):
+            with pytest.raises(LoginUnavailable):
+                await request(ours, http, here.url)
+        here.authority.is_.redirect_token = None
+        assert await request(ours, http, here.url) == 200
+
+
+async def test_a_user_who_says_no_is_asked_three_times_in_ten_minutes() -> None:
+    async with town(Authority(refuse="access_denied")) as here, pool() as http:
+        ours = login(here.url)
+        for _ in range(ATTEMPTS):
+            with pytest.raises(LoginRefused):
+                await request(ours, http, here.url)
+        with pytest.raises(AuthRequired, match="does not help"):
+            await request(ours, http, here.url)
+        assert len(here.authority.to("/authorize")) == ATTEMPTS
 
 
 @pytest.mark.req("A-30")

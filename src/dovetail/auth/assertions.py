@@ -1,5 +1,7 @@
 """The identity assertion grant (ID-JAG) as the client sees it: is this the one that we asked for?
 
+The same is asked of any assertion that is shown to an authorization server: is it meant for this one?
+
 The authorization server that it is for verifies the signature; a client has no business with the identity provider's
 keys, having fetched the assertion from the provider itself. What a client can see is checked before it is sent on, so
 that an assertion for somebody else goes nowhere (enterprise-managed authorization, 4.3 and 7.6).
@@ -22,6 +24,10 @@ _PART: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 class _Header(msgspec.Struct, frozen=True):
     typ: str
     alg: str
+
+
+class _Audience(msgspec.Struct, frozen=True):
+    aud: str | list[str]
 
 
 class _Claims(msgspec.Struct, frozen=True):
@@ -76,6 +82,23 @@ def check_assertion(
     if wrong is not None:
         raise LoginUntrusted(f"The identity assertion is not what was asked for: {wrong}")
     return str(claims.jti)
+
+
+def is_meant_for(assertion: str, *, issuer: str, token_endpoint: str) -> bool:
+    """Tell whether a signed token names an authorization server as its audience.
+
+    A server says which authorization server it trusts; shown to any other, a token could be used again where it is
+    meant to be shown (RFC 7523, section 3: the audience is the issuer, or the token endpoint).
+    """
+    parts = assertion.split(".")
+    if len(parts) != 3:
+        return False
+    try:
+        named = _read(parts[1], _Audience).aud
+    except LoginUntrusted:
+        return False
+    audiences = {named} if isinstance(named, str) else set(named)
+    return bool(audiences & {issuer, issuer.rstrip("/"), issuer.rstrip("/") + "/", token_endpoint})
 
 
 def _read(part: str, kind: type[Any]) -> Any:

@@ -15,7 +15,7 @@ import msgspec
 
 from dovetail.auth.keys import SigningKey, encoded
 from dovetail.auth.metadata import ServerMetadata, read_document, read_object
-from dovetail.auth.records import client_key
+from dovetail.auth.records import bound_key, client_key
 from dovetail.auth.replies import registered_error
 from dovetail.auth.scopes import Scopes, spelled
 from dovetail.auth.steps import Flow, Means, Prompt, Request, load, save, send
@@ -60,6 +60,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
         document: URL of our client ID metadata document.
         key: The private key that the registered client, or the document, proves itself with.
         redirect_uri: Where the browser comes back to.
+        server: The MCP server, where a client of no known issuer is bound to its authorization server.
         kind: `native` or `web`; None to tell by the redirect URI.
         uri: The program's page, for people.
     """
@@ -69,6 +70,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     document: str | None = None
     key: SigningKey | None = None
     redirect_uri: str = "http://127.0.0.1/callback"
+    server: str = ""
     kind: str | None = None
     uri: str | None = None
 
@@ -130,7 +132,7 @@ def _registered(app: Application, server: ServerMetadata) -> Flow[Client]:
             return client
     for client in app.registered:
         if client.issuer is None:
-            where = f"bound:{client.client_id}"
+            where = bound_key(client.client_id, app.server)
             bound = yield from load(where)
             if bound is None:
                 yield from save(where, server.issuer.encode())

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from dovetail.auth.assertions import check_assertion
+from dovetail.auth.assertions import check_assertion, is_meant_for
 from dovetail.auth.authorization import Authorization
 from dovetail.auth.challenges import Demand
 from dovetail.auth.clients import Application, Client, identify
@@ -191,8 +191,15 @@ def log_in_managed(
 def log_in_workload(
     plan: Plan, assertion: str, client: Client | None, demand: Demand, previous: Tokens | None = None
 ) -> Flow[Tokens]:
-    """Log in with a token of the platform. One request: what it is answered is what it is (A-52)."""
+    """Log in with a token of the platform. One request: what it is answered is what it is (A-52).
+
+    Raises:
+        LoginUntrusted: The token is not meant for the authorization server that the server trusts.
+    """
     found = yield from find(plan, demand)
+    server = found.server
+    if not is_meant_for(assertion, issuer=server.issuer, token_endpoint=server.token_endpoint):
+        raise LoginUntrusted("The workload's token is not meant for the server's authorization server: it is not shown")
     scopes = _scopes(plan, found, demand, previous)
     asker = _asker(plan, found, demand, client, None)
     granted = yield from ask(asker, assertion_grant(assertion, found.resource, scopes))

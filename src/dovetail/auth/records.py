@@ -1,7 +1,7 @@
 """What is kept between logins, under which keys, and the port that keeps it.
 
     client:<issuer>                 a client that was registered dynamically
-    bound:<client id>               the issuer that a registered client was first used with
+    bound:<client id>:<server URL>  the issuer that a registered client was first used with
     tokens:<profile>:<server URL>   the tokens for one server, with all that a refresh needs
 
 Tokens hold their issuer and resource, and are refreshed nowhere else (A-26): a record is of no use to another
@@ -88,6 +88,11 @@ class TokenStore(Protocol):
 def client_key(issuer: str) -> str:
     """Return the key of a client that was registered with an issuer."""
     return f"client:{issuer}"
+
+
+def bound_key(client_id: str, server: str) -> str:
+    """Return the key of the issuer that a client was first used with, for a server."""
+    return f"bound:{client_id}:{server}"
 
 
 def tokens_key(server: str, profile: str = "") -> str:

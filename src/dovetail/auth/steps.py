@@ -20,13 +20,12 @@ import msgspec
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP request to be made. `guarded`: the address it leads to is to be checked first (A-29)."""
+    """An HTTP request to be made, to a URL that a server may have named."""
 
     method: str
     url: str
     headers: Mapping[str, str] = {}
     body: bytes | None = None
-    guarded: bool = True
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.url.partition('?')[0]}>"

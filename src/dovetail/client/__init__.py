@@ -5,11 +5,20 @@ from typing import TYPE_CHECKING
 from dovetail._lazy import lazy
 
 if TYPE_CHECKING:
+    from dovetail.client.browser import Headless as Headless
+    from dovetail.client.browser import SystemBrowser as SystemBrowser
     from dovetail.client.client import CallOptions as CallOptions
     from dovetail.client.client import Client as Client
     from dovetail.client.listening import Change as Change
     from dovetail.client.listening import Changes as Changes
     from dovetail.client.listings import Listing as Listing
+    from dovetail.client.login import Authorizer as Authorizer
+    from dovetail.client.login import StaticToken as StaticToken
+    from dovetail.client.login_grants import credentials_login as credentials_login
+    from dovetail.client.login_grants import managed_login as managed_login
+    from dovetail.client.login_grants import oauth_login as oauth_login
+    from dovetail.client.login_grants import workload_login as workload_login
+    from dovetail.client.login_keeper import Login as Login
     from dovetail.client.options import ClientOptions as ClientOptions
     from dovetail.client.options import Retry as Retry
     from dovetail.client.portal import SyncClient as SyncClient
@@ -18,9 +27,13 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "browser": "Headless SystemBrowser",
         "client": "CallOptions Client",
         "listening": "Change Changes",
         "listings": "Listing",
+        "login": "Authorizer StaticToken",
+        "login_grants": "credentials_login managed_login oauth_login workload_login",
+        "login_keeper": "Login",
         "options": "ClientOptions Retry",
         "portal": "SyncClient",
         "results": "ToolResult",

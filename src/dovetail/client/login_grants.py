@@ -81,7 +81,7 @@ class OAuthGrant:
 
 
 class CredentialsGrant:
-    """Tokens of a client that acts for itself."""
+    """Tokens of a client that acts for itself. Credentials of no known issuer belong to the first that takes them."""
 
     lasting = False
 
@@ -91,7 +91,9 @@ class CredentialsGrant:
 
     async def log_in(self, plan: Plan, world: World, demand: Demand, previous: Tokens | None) -> Tokens:
         """Ask for a token."""
-        return await carry_out(log_in_alone(plan, self._client, self._key, demand, previous), world)
+        tokens = await carry_out(log_in_alone(plan, self._client, self._key, demand, previous), world)
+        self._client = msgspec.structs.replace(self._client, issuer=tokens.issuer)
+        return tokens
 
 
 class ManagedGrant:
@@ -109,7 +111,9 @@ class ManagedGrant:
         """Exchange the user's ID token."""
         token = await _told(self._id_token)
         flow = log_in_managed(plan, self._client, self._key, self._provider, token, demand, previous)
-        return await carry_out(flow, world)
+        tokens = await carry_out(flow, world)
+        self._client = msgspec.structs.replace(self._client, issuer=tokens.issuer)
+        return tokens
 
 
 class WorkloadGrant:
@@ -158,7 +162,7 @@ def oauth_login(
         prompt: Asks somebody for a client's credentials where none can be registered.
         **options: Those of every login.
     """
-    app = Application(name=name, registered=(client,) if client else (), document=document, key=key)
+    app = Application(name=name, registered=(client,) if client else (), document=document, key=key, server=server)
     options.setdefault("store", _default_store())
     return _login(server, OAuthGrant(app, browser or SystemBrowser()), options, prompt)
 

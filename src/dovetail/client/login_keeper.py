@@ -7,7 +7,7 @@ Invariants
 * One renewal at a time: among tasks by a lock, among processes by the store's. Who comes second finds the new token and
   uses it; rotating refresh tokens are never used twice (A-32). A renewal goes on when the call that wanted it is
   cancelled, because its user may be in the middle of it.
-* A refusal leads to at most three new tokens for the same want in ten minutes, and ten in all (A-30).
+* A refusal leads to at most three logins for the same want in ten minutes, and ten in all (A-30).
 """
 
 import asyncio
@@ -32,10 +32,10 @@ from dovetail.auth import (
 )
 from dovetail.client.login import refuse_other
 from dovetail.client.login_world import AskClient, Fetch, World, carry_out
-from dovetail.errors import AuthRequired, LoginRefused, ScopeInsufficient
+from dovetail.errors import AuthRequired, LoginRefused, LoginUnavailable, ScopeInsufficient
 
 ATTEMPTS: Final = 3
-"""New tokens for one want, within `WINDOW`."""
+"""Logins for one want, within `WINDOW`."""
 ATTEMPTS_IN_ALL: Final = 10
 WINDOW: Final = 600.0
 
@@ -257,7 +257,7 @@ class Login:
         if alike >= ATTEMPTS or len(self._attempts) >= ATTEMPTS_IN_ALL:
             if scopes is not None:
                 raise ScopeInsufficient(scopes)
-            raise AuthRequired(f"The server refuses every token: {alike} were had for it in the last ten minutes")
+            raise AuthRequired(f"Logging in does not help: it was tried {alike} times in the last ten minutes")
         self._attempts.append((now, want))
 
     async def _refreshed(self, tokens: Tokens) -> bool:
@@ -275,9 +275,14 @@ class Login:
         return True
 
     async def _log_in(self, demand: Demand, previous: Tokens | None) -> None:
-        async with self._open_fetch() as fetch:
-            world = World(fetch, self._store, prompt=self._prompt)
-            await self._keep(await self._grant.log_in(self._plan, world, demand, previous))
+        try:
+            async with self._open_fetch() as fetch:
+                world = World(fetch, self._store, prompt=self._prompt)
+                tokens = await self._grant.log_in(self._plan, world, demand, previous)
+        except LoginUnavailable:
+            self._attempts.pop()  # nobody said no: an authorization server that is down may be asked again at once
+            raise
+        await self._keep(tokens)
 
     async def _keep(self, tokens: Tokens) -> None:
         self._tokens = tokens
