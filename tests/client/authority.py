@@ -155,6 +155,8 @@ class Authority(App):
                 await self._authorize(request, send)
             case "/token":
                 await self._token(request, send)
+            case "/revoke":
+                await reply(send, 200)
             case _:
                 await reply(send, 404)
 

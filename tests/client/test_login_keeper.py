@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ import msgspec
 import pytest
 
 from dovetail.auth import Means, tokens_key, write_tokens
-from dovetail.client.login_keeper import ATTEMPTS, ATTEMPTS_IN_ALL, WINDOW
-from dovetail.client.login_world import MEANS
+from dovetail.client.browser import Headless, consenting
+from dovetail.client.login_grants import oauth_login
+from dovetail.client.login_keeper import ATTEMPTS, ATTEMPTS_IN_ALL, WINDOW, known_logins
+from dovetail.client.login_world import MEANS, LoginHttp
 from dovetail.errors import AuthRequired, LoginRefused, LoginUnavailable, LoginUntrusted, ScopeInsufficient
 from dovetail.store import FileTokens, MemoryTokens
 from tests.auth.play import Clock
 from tests.client.authority import Authority, Grant
-from tests.client.errands import ROOT, login, pool, request, town
+from tests.client.errands import REDIRECT_URI, ROOT, login, pool, request, town
 
 
 def moved(clock: Clock) -> Means:
@@ -151,10 +154,50 @@ async def test_tokens_outlive_their_program_and_are_used_by_the_next() -> None:
         again = login(here.url, store=store)
         assert await request(again, http, here.url) == 200
         assert len(here.authority.to("/token")) == 1
-        await again.forget()
+        assert not await again.log_out()
         assert tokens_key(here.url) not in await store.keys()
         assert await request(again, http, here.url) == 200
         assert len(here.authority.to("/authorize")) == 2
+
+
+async def test_who_logs_out_is_forgotten_here_and_at_the_authorization_server() -> None:
+    store = MemoryTokens()
+    async with town() as here, pool() as http:
+        here.authority.is_.metadata = {"revocation_endpoint": f"{here.authority.url}/revoke"}
+        assert await request(login(here.url, store=store), http, here.url) == 200
+        (kept,) = await known_logins(store)
+        assert await login(here.url, store=store).log_out()
+        assert here.authority.to("/revoke")[0].form == {
+            "token": kept.refresh_token,
+            "token_type_hint": "refresh_token",
+            "client_id": kept.client_id,
+        }
+        assert await known_logins(store) == []
+        assert not await login(here.url, store=store).log_out()
+        assert len(here.authority.to("/revoke")) == 1
+
+
+async def test_a_login_can_be_had_before_any_request() -> None:
+    async with town() as here, pool() as http:
+        ours = login(here.url)
+        assert (await ours.log_in()).issuer == here.authority.issuer
+        assert await request(ours, http, here.url) == 200
+        assert len(here.resource.to("/mcp")) == 1
+
+
+@pytest.mark.req("A-32")
+async def test_by_default_tokens_are_kept_in_the_users_own_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    async with town() as here, pool() as http:
+        for _ in range(2):
+            browser = Headless(REDIRECT_URI, consenting(partial(LoginHttp, here.url)))
+            assert await request(oauth_login(here.url, browser=browser), http, here.url) == 200
+        assert len(here.authority.to("/authorize")) == 1
+    kept = list((tmp_path / "dovetail" / "tokens").iterdir())
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+    assert b"access-" not in b"".join(path.read_bytes() for path in kept)
 
 
 @pytest.mark.req("A-33")
@@ -337,8 +380,6 @@ async def test_a_login_goes_on_when_the_call_that_wanted_it_is_cancelled() -> No
             await response.aclose()
             return response.headers["location"]
 
-        from dovetail.client.browser import Headless
-
         ours = login(here.url, browser=Headless("http://127.0.0.1:1/callback", visit))
         call = asyncio.create_task(request(ours, http, here.url))
         await started.wait()
@@ -359,8 +400,6 @@ async def test_closing_ends_a_login_that_nobody_answers() -> None:
             started.set()
             await asyncio.Event().wait()
             return ""
-
-        from dovetail.client.browser import Headless
 
         ours = login(here.url, browser=Headless("http://127.0.0.1:1/callback", visit))
         call = asyncio.create_task(request(ours, http, here.url))

@@ -19,20 +19,23 @@ if TYPE_CHECKING:
     from dovetail.auth.login import Binding as Binding
     from dovetail.auth.login import Plan as Plan
     from dovetail.auth.login import Provider as Provider
-    from dovetail.auth.login import is_trusted as is_trusted
+    from dovetail.auth.login import find as find
     from dovetail.auth.login import log_in as log_in
     from dovetail.auth.login import log_in_alone as log_in_alone
     from dovetail.auth.login import log_in_managed as log_in_managed
     from dovetail.auth.login import log_in_workload as log_in_workload
-    from dovetail.auth.login import refresh as refresh
     from dovetail.auth.metadata import LARGEST as LARGEST
     from dovetail.auth.metadata import ResourceMetadata as ResourceMetadata
     from dovetail.auth.metadata import ServerMetadata as ServerMetadata
     from dovetail.auth.records import Tokens as Tokens
     from dovetail.auth.records import TokenStore as TokenStore
+    from dovetail.auth.records import decode_tokens as decode_tokens
     from dovetail.auth.records import read_tokens as read_tokens
     from dovetail.auth.records import tokens_key as tokens_key
     from dovetail.auth.records import write_tokens as write_tokens
+    from dovetail.auth.renewal import is_trusted as is_trusted
+    from dovetail.auth.renewal import refresh as refresh
+    from dovetail.auth.renewal import revoke as revoke
     from dovetail.auth.steps import Flow as Flow
     from dovetail.auth.steps import Load as Load
     from dovetail.auth.steps import Means as Means
@@ -55,9 +58,10 @@ __getattr__, __dir__, __all__ = lazy(
         "clients": "Application Client",
         "dpop": "ProofKeys Proofs",
         "keys": "SigningKey",
-        "login": "Binding Plan Provider is_trusted log_in log_in_alone log_in_managed log_in_workload refresh",
+        "login": "Binding Plan Provider find log_in log_in_alone log_in_managed log_in_workload",
         "metadata": "LARGEST ResourceMetadata ServerMetadata",
-        "records": "TokenStore Tokens read_tokens tokens_key write_tokens",
+        "records": "TokenStore Tokens decode_tokens read_tokens tokens_key write_tokens",
+        "renewal": "is_trusted refresh revoke",
         "steps": "Flow Load Means Prompt Reply Request Save Step Visit",
         "urls": "check_url is_loopback origin",
     },

@@ -142,6 +142,7 @@ def _checked(document: bytes, issuers: Sequence[str]) -> ServerMetadata:
     for url, what in (
         (found.authorization_endpoint, "authorization endpoint"),
         (found.registration_endpoint, "registration endpoint"),
+        (found.revocation_endpoint, "revocation endpoint"),
     ):
         if url is not None:
             check_url(url, what)

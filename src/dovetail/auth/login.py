@@ -4,7 +4,6 @@
     log_in_alone    we are somebody ourselves: client credentials, by secret or private key (RFC 6749, 4.4; RFC 7523)
     log_in_managed  the enterprise's identity provider decides (ID token -> ID-JAG -> token)
     log_in_workload the platform that we run on says who we are (RFC 7523, 2.1)
-    refresh         renews tokens where they came from, and nowhere else
 
 Each begins with discovery, because only the server knows which authorization server it trusts *now*: when that has
 changed, nothing that belongs to the former one goes to the new (spec, Authorization Server Binding).
@@ -34,7 +33,6 @@ from dovetail.auth.grants import (
     code_grant,
     credentials_grant,
     exchange_grant,
-    refresh_grant,
 )
 from dovetail.auth.keys import SigningKey
 from dovetail.auth.metadata import ServerMetadata
@@ -42,7 +40,7 @@ from dovetail.auth.records import Tokens, client_key
 from dovetail.auth.replies import Granted
 from dovetail.auth.scopes import Scopes, select, step_up, with_offline
 from dovetail.auth.steps import Flow, Means, Visit, save
-from dovetail.auth.urls import canonical, root_of
+from dovetail.auth.urls import canonical
 from dovetail.errors import LoginRefused, LoginUnavailable, LoginUntrusted
 
 Binding = Literal["auto", "always", "never"]
@@ -206,47 +204,6 @@ def log_in_workload(
     return _tokens(plan, found, asker, granted, scopes)
 
 
-def is_trusted(plan: Plan, tokens: Tokens, demand: Demand) -> Flow[bool]:
-    """Tell whether the server still trusts the authorization server that tokens came from, for the same resource.
-
-    Asked before a refresh token is used after a refusal: the server may have moved to another authorization server, and
-    then a new login is what is wanted.
-    """
-    resource = yield from discover_resource(plan.server, demand, foreign=plan.foreign)
-    if resource is None:
-        base = root_of(plan.server)
-        return plan.legacy and tokens.issuer in (base, base + "/")
-    return tokens.issuer in resource.authorization_servers and tokens.resource == resource.resource
-
-
-def refresh(plan: Plan, tokens: Tokens, key: SigningKey | None = None) -> Flow[Tokens]:
-    """Renew tokens at the token endpoint that they came from.
-
-    Raises:
-        LoginRefused: The refresh token is over, or was used by somebody else.
-        LoginUnavailable: There is no refresh token, or the authorization server fails.
-    """
-    if tokens.refresh_token is None:
-        raise LoginUnavailable("There is no refresh token")
-    server = ServerMetadata(
-        issuer=tokens.issuer,
-        token_endpoint=tokens.token_endpoint,
-        token_endpoint_auth_methods_supported=tokens.auth_methods,
-    )
-    client = Client(client_id=tokens.client_id, issuer=tokens.issuer, secret=tokens.secret, method=tokens.method)
-    proofs = plan.keys.of(tokens.dpop)
-    asker = Asker(server=server, client=client, means=plan.means, key=key, proofs=proofs, must_bind=proofs is not None)
-    granted = yield from ask(asker, refresh_grant(tokens.refresh_token, tokens.resource))
-    return msgspec.structs.replace(
-        tokens,
-        access_token=granted.token,
-        scheme=granted.kind,
-        scopes=granted.scopes if granted.scopes is not None else tokens.scopes,
-        expires_at=_end(plan, granted),
-        refresh_token=granted.refresh_token or tokens.refresh_token,
-    )
-
-
 def _scopes(plan: Plan, found: Found, demand: Demand, previous: Tokens | None) -> Scopes | None:
     offered = found.server.scopes_supported
     chosen = select(demand.scopes, found.scopes, offered)
@@ -275,11 +232,12 @@ def _tokens(
         issuer=found.server.issuer,
         resource=found.resource,
         token_endpoint=found.server.token_endpoint,
+        revocation_endpoint=found.server.revocation_endpoint,
         access_token=granted.token,
         scheme=granted.kind,
         scopes=granted.scopes if granted.scopes is not None else scopes,
         requested=scopes,
-        expires_at=_end(plan, granted),
+        expires_at=granted.ends(plan.means.clock()),
         refresh_token=granted.refresh_token if refresh else None,
         client_id=client.client_id if client else "",
         secret=client.secret if client and refresh else None,
@@ -287,10 +245,6 @@ def _tokens(
         auth_methods=found.server.token_endpoint_auth_methods_supported,
         dpop=bound.key.scalar() if bound else None,
     )
-
-
-def _end(plan: Plan, granted: Granted) -> float | None:
-    return None if granted.seconds is None else plan.means.clock() + granted.seconds
 
 
 def _refuse_other_issuer(client: Client, server: ServerMetadata) -> None:

@@ -36,6 +36,7 @@ class ServerMetadata(msgspec.Struct, frozen=True, kw_only=True):
     token_endpoint: str
     authorization_endpoint: str | None = None
     registration_endpoint: str | None = None
+    revocation_endpoint: str | None = None
     scopes_supported: Texts | None = None
     grant_types_supported: Texts | None = None
     code_challenge_methods_supported: Texts | None = None

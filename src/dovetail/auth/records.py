@@ -26,6 +26,7 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
         issuer: Who issued them.
         resource: What they were issued for.
         token_endpoint: Of the issuer's metadata, when it was checked.
+        revocation_endpoint: Of the same metadata, if it has one.
         access_token: The token.
         scheme: `Bearer` or `DPoP`: the token's type, and how it is presented.
         scopes: What was granted, as far as is known; None when nobody said.
@@ -43,6 +44,7 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     token_endpoint: str
     access_token: str
     scheme: str = "Bearer"
+    revocation_endpoint: str | None = None
     scopes: tuple[str, ...] | None = None
     requested: tuple[str, ...] | None = None
     expires_at: float | None = None
@@ -100,15 +102,18 @@ def tokens_key(server: str, profile: str = "") -> str:
     return f"tokens:{profile}:{server}"
 
 
-def read_tokens(value: bytes | None, server: str) -> Tokens | None:
-    """Read a record; None when there is none, it is damaged, or it is for another server (A-33)."""
-    if value is None:
-        return None
+def decode_tokens(value: bytes) -> Tokens | None:
+    """Read a record; None when it is damaged."""
     try:
-        tokens = msgspec.json.decode(value, type=Tokens)
+        return msgspec.json.decode(value, type=Tokens)
     except (msgspec.DecodeError, ValueError):  # ValueError: what is not UTF-8
         return None
-    return tokens if tokens.server == server else None
+
+
+def read_tokens(value: bytes | None, server: str) -> Tokens | None:
+    """Read a record; None when there is none, it is damaged, or it is for another server (A-33)."""
+    tokens = None if value is None else decode_tokens(value)
+    return tokens if tokens is not None and tokens.server == server else None
 
 
 def write_tokens(tokens: Tokens) -> bytes:

@@ -49,6 +49,10 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"<Granted {self.kind}>"
 
+    def ends(self, now: float) -> float | None:
+        """Return when it ends; None when nobody said."""
+        return None if self.seconds is None else now + self.seconds
+
 
 class _Body(msgspec.Struct, frozen=True):
     access_token: str

@@ -22,11 +22,13 @@ from dovetail.auth import (
     Proofs,
     Tokens,
     TokenStore,
+    decode_tokens,
     is_trusted,
     origin,
     read_demand,
     read_tokens,
     refresh,
+    revoke,
     tokens_key,
     write_tokens,
 )
@@ -54,6 +56,13 @@ class Grant(Protocol):
     async def log_in(self, plan: Plan, world: World, demand: Demand, previous: Tokens | None) -> Tokens:
         """Return new tokens, or raise `AuthRequired` or what is below it."""
         ...
+
+
+async def known_logins(store: TokenStore) -> list[Tokens]:
+    """Return the tokens that a store keeps, of all servers and profiles."""
+    found = [await store.load(key) for key in await store.keys() if key.startswith("tokens:")]
+    records = [decoded for value in found if value is not None and (decoded := decode_tokens(value)) is not None]
+    return sorted(records, key=lambda tokens: tokens.server)
 
 
 class Login:
@@ -114,7 +123,8 @@ class Login:
             url: Of the request.
             body: Of the request, so that a proof can be bound to it.
         """
-        refuse_other(self._origin, url)
+        if url != self._plan.server:
+            refuse_other(self._origin, url)
         if not self._loaded:
             await self._apart(self._reload)
         tokens = self._tokens
@@ -151,11 +161,29 @@ class Login:
             return await self._apart(lambda: self._step_up(sent, demand))
         return False
 
-    async def forget(self) -> None:
-        """Log out here: forget the tokens, in the store too."""
+    async def log_in(self) -> Tokens:
+        """Log in now, without a refusal to answer.
+
+        Raises:
+            AuthRequired: It did not work.
+        """
+        await self._apart(lambda: self._replace(None, Demand()))
+        assert self._tokens is not None
+        return self._tokens
+
+    async def log_out(self) -> bool:
+        """Forget the tokens, in the store too; tell whether the authorization server heard that they are not needed."""
         async with self._lock, self._store.alone(self._key):
+            tokens = self._tokens or read_tokens(await self._store.load(self._key), self._plan.server)
             await self._store.save(self._key, None)
-            self._tokens = None
+            self._tokens, self._loaded = None, True
+        if tokens is None:
+            return False
+        try:
+            async with self._open_fetch() as fetch:
+                return await carry_out(revoke(self._plan, tokens), World(fetch, self._store))
+        except AuthRequired:
+            return False
 
     async def aclose(self) -> None:
         """End what is under way."""

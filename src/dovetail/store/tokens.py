@@ -91,9 +91,9 @@ class FileTokens:
         return f"<FileTokens {self._keys!r}>"
 
     @classmethod
-    def of_user(cls) -> "FileTokens":
-        """Return the store in the user's own state directory."""
-        return cls(state_directory() / "tokens")
+    def of_user(cls, keys: Keys | None = None) -> "FileTokens":
+        """Return the store in the user's own state directory; with `KeyringKeys()`, its key is in the keyring."""
+        return cls(state_directory() / "tokens", keys)
 
     async def load(self, key: str) -> bytes | None:
         """Return a value, or None."""
