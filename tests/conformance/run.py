@@ -1,11 +1,14 @@
-"""Run the official conformance suite against our server, in every way it can be run, and judge it more strictly.
+"""Run the official conformance suite against our server and our client, in every way it can be run; judge strictly.
 
-    python tests/conformance/run.py [--leg NAME ...] [--json] [--out DIR] [--command "python other.py --port {port}"]
+    python tests/conformance/run.py [--leg NAME ...] [--json] [--out DIR]
+        [--command "python other_server.py --port {port}"] [--client "python other_client.py"]
 
-A leg is one run of the suite in one Node process against a server process of its own. The suite's own verdict is not
-used: it counts scenarios without a single success as passed and never fails on a warning. Every `checks.json` is read,
-and a scenario holds when it has at least one SUCCESS, no FAILURE and no WARNING. The tasks and skills extensions are
-shown and not judged. A scenario that the suite lists and that wrote no result is a failure.
+A leg is one run of the suite in one Node process: against a server process of its own, or with one client process for
+each scenario, one after the other. The suite's own verdict is not used: it counts scenarios without a single success as
+passed, never fails a server on a warning and looks at no client's exit code. Every `checks.json` is read: a scenario
+holds when it has at least one SUCCESS, no FAILURE and no WARNING, and its client ended with 0 (where the suite does not
+want it to give up). The tasks and skills extensions are shown and not judged. A scenario that the suite lists and that
+wrote no result is a failure.
 """
 
 import argparse
@@ -26,6 +29,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SUITE = HERE.parent / "npm" / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
+OUR_CLIENT = f"{shlex.quote(sys.executable)} -m tests.conformance.client"
 OUR_SERVER = f"{shlex.quote(sys.executable)} {shlex.quote(str(HERE / 'server.py'))} --port {{port}}"
 
 LEGS: dict[str, tuple[str, ...]] = {
@@ -37,9 +41,28 @@ LEGS: dict[str, tuple[str, ...]] = {
     "all 2025-11-25": ("--suite", "all", "--spec-version", "2025-11-25"),
     "all 2026-07-28": ("--suite", "all", "--spec-version", "2026-07-28"),
 }
+CLIENT_LEGS: dict[str, tuple[str, ...]] = {
+    "client required 2025-11-25": ("--requirements", "2025-11-25"),
+    "client required 2026-07-28": ("--requirements", "2026-07-28"),
+    "client all": ("--suite", "all"),
+}
 NOT_JUDGED = ("tasks-", "sep-2640-")
+GIVING_UP = frozenset(
+    {
+        "auth/scope-retry-limit",
+        "auth/resource-mismatch",
+        "auth/iss-supported-missing",
+        "auth/iss-wrong-issuer",
+        "auth/iss-unexpected",
+        "auth/iss-normalized",
+        "auth/metadata-issuer-mismatch",
+        "http-invalid-tool-headers",
+    }
+)
+"""Scenarios in which a client may end with an error (the suite's `allowClientError`)."""
 AT_ONCE = 2  # legs; each is a Node process and a server
 LEG_SECONDS = 240
+CLIENT_LEG_SECONDS = 480  # some fifty processes, one after the other
 
 
 @dataclass
@@ -80,17 +103,17 @@ def node() -> str:
     return str(Path(spec.origin).parent / "bin" / "node")
 
 
-def listed(options: tuple[str, ...]) -> list[str]:
-    """Ask the suite which server scenarios a leg has."""
+def listed(options: tuple[str, ...], half: str = "server") -> list[str]:
+    """Ask the suite which scenarios of a half (server or client) a leg has."""
     chosen = [option for option in options if option not in ("--suite", "all")]
-    command = [node(), str(SUITE), "list", "--server", *chosen]
+    command = [node(), str(SUITE), "list", f"--{half}", *chosen]
     text = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    names, in_server_part = [], False
+    names, in_our_part = [], False
     for line in text.splitlines():
         if found := re.match(r"\s+- (\S+)(?: \[(\w+)\])?", line):
-            names += [found[1]] if in_server_part or found[2] == "server" else []
+            names += [found[1]] if in_our_part or found[2] == half else []
         elif line.strip():
-            in_server_part = line.startswith("Server scenarios")
+            in_our_part = line.startswith(f"{half.capitalize()} scenarios")
     return names
 
 
@@ -159,10 +182,41 @@ def run_leg(name: str, command: str, out: Path) -> Leg:
     return leg
 
 
-def run_legs(names: list[str], command: str, out: Path) -> dict[str, Leg]:
+def run_client_leg(name: str, command: str, out: Path) -> Leg:
+    """Run one leg of the client half and read what it wrote."""
+    folder = out / name.replace(" ", "-")
+    results, turns = folder / "results", folder / "turns"
+    for path in (results, turns):
+        path.mkdir(parents=True, exist_ok=True)
+    in_turn = f"exec {shlex.quote(sys.executable)} -I {shlex.quote(str(HERE / 'in_turn.py'))} {shlex.quote(str(turns))}"
+    limit = str(CLIENT_LEG_SECONDS * 1000)
+    chosen = [*CLIENT_LEGS[name], "--timeout", limit, "-o", str(results)]
+    arguments = [node(), str(SUITE), "client", "--command", f"{in_turn} {command}", *chosen]
+    with (folder / "suite.log").open("wb") as log:
+        here = HERE.parent.parent  # where the client finds what it imports
+        subprocess.run(arguments, stdout=log, stderr=log, timeout=CLIENT_LEG_SECONDS, check=False, cwd=here)
+    leg: Leg = {}
+    for path in sorted(results.rglob("checks.json")):
+        scenario = re.sub(r"-\d{4}-\d\d-\d\dT.*$", "", str(path.parent.relative_to(results)))
+        leg[scenario] = said(json.loads(path.read_text()))
+    for scenario in listed(CLIENT_LEGS[name], "client"):
+        found = leg.setdefault(scenario, Scenario(problems=["no result: see suite.log"]))
+        ended = turns / f"{scenario.replace('/', '+')}.exit"
+        code = ended.read_text() if ended.is_file() else "none"
+        if code != "0" and scenario not in GIVING_UP:
+            found.counts["FAILURE"] += 1
+            found.problems.append(f"FAILURE exit: the client ended with {code}")
+    return leg
+
+
+def run_legs(names: list[str], command: str, out: Path, client: str = OUR_CLIENT) -> dict[str, Leg]:
     """Run several legs, a few at a time."""
+
+    def run(name: str) -> Leg:
+        return run_client_leg(name, client, out) if name in CLIENT_LEGS else run_leg(name, command, out)
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip(names, pool.map(lambda name: run_leg(name, command, out), names), strict=True))
+        return dict(zip(names, pool.map(run, names), strict=True))
 
 
 def table(legs: dict[str, Leg]) -> str:
@@ -179,14 +233,16 @@ def table(legs: dict[str, Leg]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Run the official conformance suite against our server.")
-    parser.add_argument("--leg", action="append", choices=list(LEGS), help="only this leg; may be given several times")
+    parser = argparse.ArgumentParser(description="Run the official conformance suite against our two halves.")
+    every = [*LEGS, *CLIENT_LEGS]
+    parser.add_argument("--leg", action="append", choices=every, help="only this leg; may be given several times")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--out", type=Path, help="keep the suite's output and the servers' logs here")
     parser.add_argument("--command", default=OUR_SERVER, help="another server; {port} stands for its port")
+    parser.add_argument("--client", default=OUR_CLIENT, help="another client; the URL comes behind it")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        legs = run_legs(options.leg or list(LEGS), options.command, options.out or Path(scratch))
+        legs = run_legs(options.leg or every, options.command, options.out or Path(scratch), options.client)
     broken = {name: found for name, leg in legs.items() if (found := failures(leg))}
     if options.json:
         counts = {name: {s: dict(said.counts) for s, said in leg.items()} for name, leg in legs.items()}
