@@ -7,7 +7,6 @@ from dovetail._lazy import lazy
 if TYPE_CHECKING:
     from dovetail.client.browser import Headless as Headless
     from dovetail.client.browser import SystemBrowser as SystemBrowser
-    from dovetail.client.client import CallOptions as CallOptions
     from dovetail.client.client import Client as Client
     from dovetail.client.listening import Change as Change
     from dovetail.client.listening import Changes as Changes
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from dovetail.client.login_grants import workload_login as workload_login
     from dovetail.client.login_keeper import Login as Login
     from dovetail.client.login_keeper import known_logins as known_logins
+    from dovetail.client.options import CallOptions as CallOptions
     from dovetail.client.options import ClientOptions as ClientOptions
     from dovetail.client.options import Retry as Retry
     from dovetail.client.portal import SyncClient as SyncClient
@@ -29,13 +29,13 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "browser": "Headless SystemBrowser",
-        "client": "CallOptions Client",
+        "client": "Client",
         "listening": "Change Changes",
         "listings": "Listing",
         "login": "Authorizer StaticToken",
         "login_grants": "credentials_login managed_login oauth_login workload_login",
         "login_keeper": "Login known_logins",
-        "options": "ClientOptions Retry",
+        "options": "CallOptions ClientOptions Retry",
         "portal": "SyncClient",
         "results": "ToolResult",
     },

@@ -1,31 +1,31 @@
 """`Client`: one server, any revision, any transport; every call typed, bounded in time, and with one tree of errors."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 
 import msgspec
 from msgspec.structs import replace
 
 from dovetail.client.answering import Answering
-from dovetail.client.calls import Call, Caller
+from dovetail.client.calls import Caller
 from dovetail.client.connection import Connection
 from dovetail.client.hearing import Hearing
 from dovetail.client.link import NOTHING, Identity, Link, Outgoing, said
 from dovetail.client.listening import Changes, wanted
-from dovetail.client.listings import PROMPTS, RESOURCES, TEMPLATES, TOOLS, Kind, Known, Listing, complete_list, usable
-from dovetail.client.options import ClientOptions, OnProgress, Retry
+from dovetail.client.listings import PROMPTS, RESOURCES, TEMPLATES, TOOLS, Listing
+from dovetail.client.options import CallOptions, ClientOptions, Retry
+from dovetail.client.requests import Requests
 from dovetail.client.results import ToolResult
 from dovetail.client.target import target_of
+from dovetail.client.toolbook import ToolBook
 from dovetail.errors import (
     HEADER_MISMATCH,
     DefinitionError,
     Disconnected,
     DovetailError,
-    InvalidParams,
     PeerError,
-    ProtocolViolation,
 )
 from dovetail.revisions import NEWEST, OLDEST, Revision, revision_for
 from dovetail.wire import (
@@ -50,8 +50,6 @@ from dovetail.wire import (
     ResourceTemplateReference,
     SetLevelRequestParams,
     Tool,
-    decode,
-    header_value,
 )
 
 if TYPE_CHECKING:
@@ -60,22 +58,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SECONDS: Final = 60.0
-_LONGEST: Final = 600.0
 _PARALLEL: Final = 16
-
-
-class CallOptions(TypedDict, total=False):
-    """Options of one call."""
-
-    timeout: float | None
-    """Seconds of silence after which it has failed; the client's, when not given."""
-    on_progress: OnProgress
-    """Hears of its progress."""
-    meta: Mapping[str, Any]
-    """What else stands in `_meta`, by key."""
-    headers: Mapping[str, str]
-    """Header fields of this request alone (HTTP)."""
 
 
 class Client:
@@ -115,8 +98,8 @@ class Client:
         )
         self._level = options.get("log_level", "info" if "on_log" in options else None)
         self._identity: Identity | None = None
-        self._known: dict[str, Known] = {}
-        self._types: dict[bytes, Any] = {}
+        self._tools = ToolBook()
+        self._requests = Requests(self._caller, self._hearing, options, self._repeatable)
         self._fixed = _revision(options.get("revision"))
         self._minimum = _revision(options.get("minimum")) or OLDEST
 
@@ -172,9 +155,7 @@ class Client:
 
     async def list_tools(self, **options: Unpack[CallOptions]) -> Listing[Tool]:
         """Return all tools, however many pages; those with invalid `x-mcp-header` are left out, with a warning."""
-        listing = await self._list(TOOLS, options)
-        listing[:], self._known = usable(listing)
-        return listing
+        return self._tools.learn(await self._requests.list(TOOLS, options))
 
     async def call_tool(
         self, name: str, arguments: Mapping[str, Any] | msgspec.Raw | None = None, **options: Unpack[CallOptions]
@@ -194,10 +175,9 @@ class Client:
         revision = (await self._connection.link()).peer.revision
         params = said(CallToolRequestParams(name=name, arguments=raw), revision)
         for attempt in range(2):
-            known = self._known.get(name)
-            headers = _mirrored(known, raw) if known is not None and revision.request_headers else {}
+            headers = self._tools.mirrored(name, raw) if revision.request_headers else NOTHING
             try:
-                result = await self._call("tools/call", params, CallToolResult, options, name, headers)
+                result = await self._requests.typed("tools/call", params, CallToolResult, options, name, headers)
                 break
             except PeerError as error:
                 # "the client SHOULD refresh its tool list and retry" (2026-07-28, Streamable HTTP, Client Behavior):
@@ -205,23 +185,22 @@ class Client:
                 if error.code != HEADER_MISMATCH or attempt:
                     raise
                 await self.list_tools()
-        known = self._known.get(name)
-        return ToolResult(result, self._type_of(known.output) if known is not None and known.output else None)
+        return await self._tools.result(name, result)
 
     # Resources.
 
     async def list_resources(self, **options: Unpack[CallOptions]) -> Listing[Resource]:
         """Return all resources, however many pages."""
-        return await self._list(RESOURCES, options)
+        return await self._requests.list(RESOURCES, options)
 
     async def list_resource_templates(self, **options: Unpack[CallOptions]) -> Listing[ResourceTemplate]:
         """Return all resource templates, however many pages."""
-        return await self._list(TEMPLATES, options)
+        return await self._requests.list(TEMPLATES, options)
 
     async def read_resource(self, uri: str, **options: Unpack[CallOptions]) -> ReadResourceResult:
         """Read a resource."""
         params = msgspec.json.encode(ReadResourceRequestParams(uri=uri))
-        return await self._call("resources/read", params, ReadResourceResult, options, uri)
+        return await self._requests.typed("resources/read", params, ReadResourceResult, options, uri)
 
     async def read_resources(
         self, uris: Iterable[str], **options: Unpack[CallOptions]
@@ -243,7 +222,7 @@ class Client:
 
     async def list_prompts(self, **options: Unpack[CallOptions]) -> Listing[Prompt]:
         """Return all prompts, however many pages."""
-        return await self._list(PROMPTS, options)
+        return await self._requests.list(PROMPTS, options)
 
     async def get_prompt(
         self, name: str, arguments: Mapping[str, str] | None = None, **options: Unpack[CallOptions]
@@ -252,7 +231,7 @@ class Client:
         params = msgspec.json.encode(
             GetPromptRequestParams(name=name, arguments=None if arguments is None else dict(arguments))
         )
-        return await self._call("prompts/get", params, GetPromptResult, options, name)
+        return await self._requests.typed("prompts/get", params, GetPromptResult, options, name)
 
     async def complete(
         self,
@@ -278,7 +257,7 @@ class Client:
             context=None if context is None else CompletionContext(arguments=dict(context)),
         )
         raw = said(params, revision)
-        return (await self._call("completion/complete", raw, CompleteResult, options)).completion
+        return (await self._requests.typed("completion/complete", raw, CompleteResult, options)).completion
 
     # The rest.
 
@@ -292,7 +271,9 @@ class Client:
         link = await self._connection.link()
         self._level = level
         if link.peer.revision.has("logging/setLevel"):
-            await self._raw("logging/setLevel", said(SetLevelRequestParams(level=level), link.peer.revision), options)
+            await self._requests.raw(
+                "logging/setLevel", said(SetLevelRequestParams(level=level), link.peer.revision), options
+            )
         elif self._identity is not None:
             self._identity = replace(self._identity, level=level)
             link.identify(self._identity)
@@ -322,92 +303,15 @@ class Client:
         A round's questions are returned and not answered: who drives the rounds by hand sends `inputResponses` and
         `requestState` in the parameters of the next one.
         """
-        params = dict(params or {})
-        name = METHODS[method].name_field if method in METHODS else None
-        outgoing = self._outgoing(method, msgspec.json.encode(params), options, params.get(name) if name else None)
-        return msgspec.json.decode(await self._made(outgoing, options, by_hand=True))
+        given = dict(params or {})
+        field = METHODS[method].name_field if method in METHODS else None
+        name = given.get(field) if field is not None else None
+        raw = await self._requests.raw(method, msgspec.json.encode(given), options, name, by_hand=True)
+        return msgspec.json.decode(raw)
 
-    # Below the typed calls.
-
-    async def _list(self, kind: Kind, options: CallOptions) -> Listing[Any]:
-        async def page(params: bytes) -> bytes:
-            return await self._raw(kind.method, params, options)
-
-        try:
-            return await complete_list(kind, page)
-        except InvalidParams as error:
-            raise ProtocolViolation(f"{kind.method}: the server's list cannot be read: {error.message}") from None
-
-    async def _call(
-        self,
-        method: str,
-        params: bytes,
-        kind: type[T],
-        options: CallOptions,
-        name: str | None = None,
-        headers: Mapping[str, str] = NOTHING,
-    ) -> T:
-        raw = await self._raw(method, params, options, name, headers)
-        try:
-            return decode(raw, kind)
-        except InvalidParams as error:
-            raise ProtocolViolation(f"{method}: the server's result cannot be read: {error.message}") from None
-
-    async def _raw(
-        self,
-        method: str,
-        params: bytes,
-        options: CallOptions,
-        name: str | None = None,
-        headers: Mapping[str, str] = NOTHING,
-    ) -> bytes:
-        return await self._made(self._outgoing(method, params, options, name, headers), options)
-
-    async def _made(self, outgoing: Outgoing, options: CallOptions, *, by_hand: bool = False) -> bytes:
-        known = self._known.get(outgoing.name or "") if outgoing.method == "tools/call" else None
-        idempotent = known is not None and known.idempotent and self._retry.idempotent_tools
-        call = Call(
-            outgoing=outgoing,
-            what=f"{outgoing.method} {outgoing.name}" if outgoing.name else outgoing.method,
-            seconds=options["timeout"] if "timeout" in options else self._options.get("timeout", _SECONDS),
-            most=self._options.get("longest", _LONGEST),
-            repeatable=outgoing.method != "tools/call" or idempotent,
-            by_hand=by_hand,
-        )
-        raw = await self._caller.call(call)
-        if outgoing.on_progress is not None:
-            await self._hearing.deliveries.flushed()
-        return raw
-
-    def _outgoing(
-        self,
-        method: str,
-        params: bytes,
-        options: CallOptions,
-        name: str | None = None,
-        headers: Mapping[str, str] = NOTHING,
-    ) -> Outgoing:
-        listener = options.get("on_progress", self._options.get("on_progress"))
-        return Outgoing(
-            method=method,
-            params=params,
-            meta=options.get("meta", NOTHING),
-            name=name,
-            headers={**options["headers"], **headers} if "headers" in options else headers,
-            on_progress=None if listener is None else self._progress(listener),
-        )
-
-    def _progress(self, listener: OnProgress) -> Callable[[Any], None]:
-        return lambda progress: self._hearing.deliveries.deliver(listener, progress)
-
-    def _type_of(self, schema: bytes) -> Any:
-        if schema not in self._types:
-            from dovetail.client.rebuilding import type_of
-
-            if len(self._types) > 1000:
-                self._types.clear()
-            self._types[schema] = type_of(schema)
-        return self._types[schema]
+    def _repeatable(self, method: str, name: str | None) -> bool:
+        """Tell what changes nothing, or says that it may be called twice and is believed (C-11)."""
+        return method != "tools/call" or (self._retry.idempotent_tools and self._tools.idempotent(name or ""))
 
     async def _open(self) -> Link:
         from dovetail.client.dialling import dial
@@ -439,12 +343,3 @@ def _revision(version: str | None) -> Revision | None:
     if revision is None:
         raise DefinitionError(f"There is no protocol revision {version!r}; the newest is {NEWEST.version}")
     return revision
-
-
-def _mirrored(known: Known, raw: msgspec.Raw) -> dict[str, str]:
-    """Return the arguments that travel as header fields, too (2026-07-28, Custom Headers from Tool Parameters)."""
-    if not known.headers:
-        return {}
-    arguments = msgspec.json.decode(raw)
-    values = ((header.field, header_value(header.value_in(arguments))) for header in known.headers)
-    return {field: value for field, value in values if value is not None}

@@ -117,3 +117,16 @@ class ClientOptions(TypedDict, total=False):
     """Working directory of a child process."""
     on_stderr: Callable[[str], None]
     """Hears what a child process writes to its standard error, line by line."""
+
+
+class CallOptions(TypedDict, total=False):
+    """Options of one call."""
+
+    timeout: float | None
+    """Seconds of silence after which it has failed; the client's, when not given."""
+    on_progress: OnProgress
+    """Hears of its progress."""
+    meta: Mapping[str, Any]
+    """What else stands in `_meta`, by key."""
+    headers: Mapping[str, str]
+    """Header fields of this request alone (HTTP)."""

@@ -10,10 +10,10 @@ from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from dovetail.client.client import CallOptions, Client
+from dovetail.client.client import Client
 from dovetail.client.listening import Change, Changes
 from dovetail.client.listings import Listing
-from dovetail.client.options import ClientOptions
+from dovetail.client.options import CallOptions, ClientOptions
 from dovetail.client.results import ToolResult
 from dovetail.errors import Disconnected, DovetailError
 from dovetail.wire import (

@@ -1,0 +1,89 @@
+"""What a client knows of its server's tools from the last list: headers to mirror, results to check and to rebuild."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from dovetail.client.listings import Known, Listing, usable
+from dovetail.client.results import ToolResult
+from dovetail.errors import InvalidArguments, InvalidSchema, ProtocolViolation, quote
+from dovetail.wire import CallToolResult, Tool, Validator, compile_schema, header_value
+
+_LARGE: Final = 4096
+"""Bytes of a schema that is compiled in a thread: a hostile one takes half a second (C-13)."""
+
+
+class _Output:
+    """An output schema in use: what checks it, and the type that it becomes."""
+
+    def __init__(self, schema: bytes) -> None:
+        from dovetail.client.rebuilding import type_of
+
+        self.type = type_of(schema)
+        try:
+            self.validator: Validator | None = compile_schema(schema)
+        except InvalidSchema:
+            self.validator = None  # a schema that cannot be used binds nobody; the others go on (C-13)
+
+
+class ToolBook:
+    """What is known of the tools."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Known] = {}
+        self._outputs: dict[bytes, _Output] = {}
+
+    def __repr__(self) -> str:
+        return f"<ToolBook of {len(self._known)} tools>"
+
+    def learn(self, listing: Listing[Tool]) -> Listing[Tool]:
+        """Take a complete list in; return what of it may be used."""
+        listing[:], self._known = usable(listing)
+        outputs = {known.output for known in self._known.values()}
+        self._outputs = {schema: output for schema, output in self._outputs.items() if schema in outputs}
+        return listing
+
+    def mirrored(self, name: str, arguments: msgspec.Raw) -> dict[str, str]:
+        """Return the arguments that travel as header fields, too (2026-07-28, Custom Headers from Tool Parameters)."""
+        known = self._known.get(name)
+        if known is None or not known.headers:
+            return {}
+        given = msgspec.json.decode(arguments)
+        values = ((header.field, header_value(header.value_in(given))) for header in known.headers)
+        return {field: value for field, value in values if value is not None}
+
+    def idempotent(self, name: str) -> bool:
+        """Tell whether a tool says of itself that it may be called twice; untrusted."""
+        known = self._known.get(name)
+        return known is not None and known.idempotent
+
+    async def result(self, name: str, result: CallToolResult) -> ToolResult:
+        """Return a tool's result with its data.
+
+        "Clients SHOULD validate structured results against this schema." (2025-06-18, Tools, Output Schema.) A result
+        that says it is an error need not fit.
+
+        Raises:
+            ProtocolViolation: It does not fit; the text names the place and never the value.
+        """
+        known = self._known.get(name)
+        if known is None or not known.output:
+            return ToolResult(result)
+        output = self._outputs.get(known.output)
+        if output is None:
+            large = len(known.output) > _LARGE
+            output = await asyncio.to_thread(_Output, known.output) if large else _Output(known.output)
+            self._outputs[known.output] = output
+        if not result.is_error and output.validator is not None:
+            self._check(name, result, output.validator)
+        return ToolResult(result, output.type)
+
+    def _check(self, name: str, result: CallToolResult, validator: Validator) -> None:
+        what = f"tools/call {quote(name, 64)}: the structured content"
+        if isinstance(result.structured_content, msgspec.UnsetType):
+            raise ProtocolViolation(f"{what} is missing, although the tool has an output schema")
+        try:
+            validator.check(msgspec.json.decode(result.structured_content))
+        except InvalidArguments as error:
+            raise ProtocolViolation(f"{what} does not fit the output schema: {error.message}") from None
