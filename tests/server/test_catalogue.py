@@ -1,5 +1,6 @@
 """What a server offers, to whom, in which order, and after every change."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovetail import Context, Server
-from dovetail.core import Principal
+from dovetail.core import RESOURCES_CHANGED, Principal, resource_updated
 from dovetail.errors import DefinitionError
 from dovetail.server.transports.run import shared_runtime
 from tests.server.peers import Conversation, Http, Json, meta, text_of
@@ -164,6 +165,52 @@ async def test_who_may_not_see_it_is_told_the_same_as_if_it_were_not_there() -> 
         assert was["code"] == is_["code"]
         secret, none = next(iter(hidden.values())), next(iter(absent.values()))
         assert str(was).replace(secret, none) == str(is_)
+
+
+WATCHED = ["data://secret", "data://x/secret", "data://absent"]
+
+
+@pytest.mark.req("S-24")
+@pytest.mark.parametrize(("scopes", "heard"), [("", []), ("write", []), ("read", WATCHED[:2])])
+async def test_a_listen_stream_tells_of_those_resources_only_that_its_client_sees(
+    scopes: str, heard: list[str]
+) -> None:
+    asgi = scoped().asgi()
+    runtime = (await asgi.start()).runtime
+    params = {"notifications": {"resourcesListChanged": True, "resourceSubscriptions": WATCHED}}
+    listening = asyncio.create_task(Http(asgi).modern("subscriptions/listen", params, headers={"x-scopes": scopes}))
+    while not runtime.streams:
+        await asyncio.sleep(0)
+    for notice in (*map(resource_updated, WATCHED), RESOURCES_CHANGED):
+        await runtime.publish(notice)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    asgi.drain()
+    acknowledged, *events = (await asyncio.wait_for(listening, 5)).events
+    assert acknowledged["params"]["notifications"].get("resourceSubscriptions", []) == heard
+    told = [event["params"].get("uri") for event in events if event.get("method", "").startswith("notifications/res")]
+    assert told == [*heard, None]
+    await asgi.stop()
+
+
+@pytest.mark.req("S-24")
+@pytest.mark.parametrize(("scopes", "allowed"), [("", []), ("read", WATCHED[:2])])
+async def test_a_session_subscribes_to_those_resources_only_that_its_client_sees(
+    scopes: str, allowed: list[str]
+) -> None:
+    http = Http(scoped().asgi())
+    who = {"x-scopes": scopes}
+    opening = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    body = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": opening}
+    opened = await http.request("POST", body, who)
+    headers = who | {"mcp-session-id": opened.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
+    await http.request("POST", {"jsonrpc": "2.0", "method": "notifications/initialized"}, headers)
+    taken = []
+    for uri in WATCHED:
+        body = {"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": {"uri": uri}}
+        if "result" in (await http.request("POST", body, headers)).json:
+            taken.append(uri)
+    assert taken == allowed
 
 
 async def test_viewers_who_see_the_same_share_one_list_and_it_is_made_again_after_a_change() -> None:

@@ -49,7 +49,13 @@ class Subscription:
         """Acknowledge, and listen from now on."""
         self.id = call.id
         self._stream = stream
-        self._filter = Filter(call.params.notifications, offered(runtime))
+        catalogue, principal = runtime.server.catalogue, call.principal
+        self._filter = Filter(
+            call.params.notifications,
+            offered(runtime),
+            lambda uri: catalogue.resolve(uri, principal) is not None,
+            runtime.limits.queued,
+        )
         self._info = runtime.server.encoded_info()
         # "The server MUST send notifications/subscriptions/acknowledged as the first message": nothing is heard before.
         stream.put(self._filter.acknowledgement(self.id))
