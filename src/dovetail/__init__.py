@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from dovetail._lazy import lazy
 
 if TYPE_CHECKING:
+    from dovetail.core import Principal as Principal
+    from dovetail.errors import AuthRequired as AuthRequired
+    from dovetail.errors import CapabilityMissing as CapabilityMissing
     from dovetail.errors import DovetailError as DovetailError
     from dovetail.errors import ToolError as ToolError
     from dovetail.server import Ask as Ask
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from dovetail.server import File as File
     from dovetail.server import Header as Header
     from dovetail.server import Image as Image
+    from dovetail.server import Rate as Rate
     from dovetail.server import Server as Server
     from dovetail.server import get_context as get_context
     from dovetail.wire import Icon as Icon
@@ -31,8 +35,9 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "errors": "DovetailError ToolError",
-        "server": "Ask Audio Cache Complete Context Depends Elicited File Header Image Server get_context",
+        "core": "Principal",
+        "errors": "AuthRequired CapabilityMissing DovetailError ToolError",
+        "server": "Ask Audio Cache Complete Context Depends Elicited File Header Image Rate Server get_context",
         "wire": "Icon Limits ToolAnnotations",
     },
 )

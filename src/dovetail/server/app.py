@@ -5,7 +5,7 @@ Definition-time module: no event loop, no transport. What runs is a `Runtime`, m
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from inspect import isasyncgenfunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, signature
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 import msgspec
@@ -178,7 +178,11 @@ class Server:
         """Wrap every call:
 
         `middleware(handler) -> handler`, both `async (call, ctx) -> result`. The first is outermost.
+
+        Raises:
+            DefinitionError: It does not take one handler.
         """
+        _check_middleware(middleware)
         self.middleware.append(middleware)
         return middleware
 
@@ -278,9 +282,42 @@ def _decorate(function: Any, register: Callable[[Any], None]) -> Any:
 def _as_manager(lifespan: Any) -> Callable[[Server], AbstractAsyncContextManager[Any]] | None:
     if lifespan is None:
         return None
-    manager: Callable[[Server], AbstractAsyncContextManager[Any]]
-    manager = asynccontextmanager(lifespan) if isasyncgenfunction(lifespan) else lifespan
+    if isasyncgenfunction(lifespan):
+        return asynccontextmanager(lifespan)
+    if not callable(lifespan) or iscoroutinefunction(lifespan) or isgeneratorfunction(lifespan):
+        raise DefinitionError(
+            "lifespan: expected `async def lifespan(server)` that yields once, "
+            f"or a function that returns an async context manager, not {_what(lifespan)}"
+        )
+    manager: Callable[[Server], AbstractAsyncContextManager[Any]] = lifespan
     return manager
+
+
+def _check_middleware(middleware: Any) -> None:
+    """Find a mistake in middleware where it is put on, not when the first client comes.
+
+    Raises:
+        DefinitionError: It cannot be called with one handler, or is async itself.
+    """
+    fits = callable(middleware) and not iscoroutinefunction(middleware)
+    if fits:
+        try:
+            signature(middleware).bind(None)
+        except TypeError:
+            fits = False
+        except ValueError:
+            pass  # it has no signature to look at
+    if not fits:
+        raise DefinitionError(
+            "Middleware is a plain function that takes a handler and returns one: "
+            "`def middleware(handler): async def handle(call, ctx): ...; return handle`, "
+            f"not {_what(middleware)}"
+        )
+
+
+def _what(thing: Any) -> str:
+    kind = "async function" if iscoroutinefunction(thing) else type(thing).__name__
+    return f"the {kind} {getattr(thing, '__qualname__', '')}".rstrip()
 
 
 def _for_those_who_declare(identifier: str, handler: Handler) -> Handler:

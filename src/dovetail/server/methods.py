@@ -4,10 +4,10 @@ What a client may see it may use, and nothing else: lists and calls share one de
 """
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from dovetail.core import SUPPORTED, Call
-from dovetail.errors import InvalidParams, MethodNotFound, ResourceNotFound, quote
+from dovetail.errors import DefinitionError, InvalidParams, MethodNotFound, ResourceNotFound, quote
 from dovetail.server.calls.context import Context
 from dovetail.wire import (
     CallToolResult,
@@ -189,7 +189,15 @@ def compose(runtime: "Runtime") -> Method:
 
 
 def wrapped(middleware: "Sequence[Middleware]", handler: Method) -> Method:
-    """Return a handler inside middleware, the first one outermost."""
+    """Return a handler inside middleware, the first one outermost.
+
+    Raises:
+        DefinitionError: Middleware that returned no handler.
+    """
     for layer in reversed(middleware):
-        handler = layer(handler)
+        outer: object = layer(handler)
+        if not callable(outer):
+            name = getattr(layer, "__qualname__", type(layer).__name__)
+            raise DefinitionError(f"Middleware {name} returned no handler but a {type(outer).__name__}")
+        handler = cast("Method", outer)
     return handler

@@ -27,7 +27,7 @@ from dovetail.core import (
     without_values,
     write_state,
 )
-from dovetail.errors import Disconnected, InternalError, InvalidParams, LimitExceeded, Refusal
+from dovetail.errors import DefinitionError, Disconnected, InternalError, InvalidParams, LimitExceeded, Refusal
 from dovetail.server.calls.context import Context, Failed, Stop
 from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.outcomes import masked, outcome_of
@@ -113,10 +113,22 @@ class Runtime:
     # Life.
 
     async def start(self) -> None:
-        """Open the stores and enter the server's lifespan, and those of all that is mounted."""
+        """Open the stores and enter the server's lifespan, and those of all that is mounted; all of it, or nothing.
+
+        Raises:
+            DefinitionError: A lifespan that returns no async context manager.
+        """
         if self.loop is not None:
             return
         self.loop = asyncio.get_running_loop()
+        try:
+            await self._open()
+        except BaseException:
+            await self._close()
+            raise
+        self.server.running.add(self)
+
+    async def _open(self) -> None:
         await self.stores.open()
         self._exit.push_async_callback(self.stores.aclose)
         self.hub.open()
@@ -124,8 +136,16 @@ class Runtime:
         self._exit.callback(self.pool.close)
         for server in self.server.family():
             if server.lifespan is not None and server not in self.lifespans:  # mounted twice, it still starts once
-                self.lifespans[server] = await self._exit.enter_async_context(server.lifespan(server))
-        self.server.running.add(self)
+                manager = server.lifespan(server)
+                if not hasattr(manager, "__aenter__"):
+                    raise DefinitionError(f"The lifespan of {server.name} returned no async context manager")
+                self.lifespans[server] = await self._exit.enter_async_context(manager)
+
+    async def _close(self) -> None:
+        try:
+            await self._exit.aclose()
+        finally:
+            self.loop = None
 
     def drain(self) -> None:
         """Begin to shut down: listen streams end with their result, so that clients go elsewhere (idempotent)."""
@@ -146,8 +166,7 @@ class Runtime:
             await asyncio.wait(tasks, timeout=1.0)
         for task in list(self._background):
             task.cancel()
-        await self._exit.aclose()
-        self.loop = None
+        await self._close()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run something beside the calls; a failure is logged, never raised."""

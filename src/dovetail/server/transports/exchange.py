@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 JSON_TYPE: Final = (b"content-type", b"application/json")
 _RETRY_AFTER: Final = (b"retry-after", b"1")
+_CHALLENGE: Final = (b"www-authenticate", b"Bearer")
 
 
 DEFAULT_RETRY: Final = 1.0
@@ -108,6 +109,8 @@ def refusal_head(status: int) -> tuple[int, list[tuple[bytes, bytes]]]:
     headers = [JSON_TYPE]
     if status in (429, 503):
         headers.append(_RETRY_AFTER)
+    elif status == 401:
+        headers.append(_CHALLENGE)
     return status, headers
 
 

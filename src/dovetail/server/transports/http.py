@@ -9,6 +9,7 @@ The stateless path is the hot one: it allocates what it needs and nothing to be 
 
 import logging
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final
 
 from dovetail.core import (
@@ -23,7 +24,7 @@ from dovetail.core import (
     read_event_id,
     status_of,
 )
-from dovetail.errors import Busy, InvalidRequest, LimitExceeded, MethodNotFound, Refusal
+from dovetail.errors import Busy, DefinitionError, InvalidRequest, LimitExceeded, MethodNotFound, Refusal
 from dovetail.net import Gone, Reply, TooLarge, read_body
 from dovetail.revisions import REVISIONS
 from dovetail.server.calls.context import Context
@@ -64,7 +65,8 @@ class Endpoint:
 
     async def serve(self, scope: Any, fields: Fields, reply: Reply, receive: Any) -> None:
         """Serve one HTTP request that has passed the guard."""
-        principal = self.principal(scope, fields)
+        identify = self.runtime.server.identify
+        principal = by_address(scope) if identify is None else await self.principal(scope, fields)
         match scope["method"]:
             case "POST":
                 await self._post(fields, reply, receive, principal)
@@ -75,15 +77,22 @@ class Endpoint:
             case _:
                 await reply.whole(405, [_ALLOW])
 
-    def principal(self, scope: Any, fields: Fields) -> Principal:
-        """Return on whose behalf a request is made: what the server's `identify` says, else the peer's address."""
+    async def principal(self, scope: Any, fields: Fields) -> Principal:
+        """Return on whose behalf a request is made: what the server's `identify` says, else the peer's address.
+
+        Raises:
+            AuthRequired: `identify` turns the caller away.
+            DefinitionError: `identify` returned something else; never taken for a stranger (S-25).
+        """
         identify = self.runtime.server.identify
-        if identify is not None:
-            found = identify(scope, fields)
-            if found is not None:
-                return found
-        client = scope.get("client")
-        return _by_address(client[0] if client else "")
+        found: Any = None if identify is None else identify(scope, fields)
+        if isawaitable(found):
+            found = await found
+        if found is None:
+            return by_address(scope)
+        if not isinstance(found, Principal):
+            raise DefinitionError(f"identify returned a {type(found).__name__}: expected a Principal or None")
+        return found
 
     # POST.
 
@@ -262,8 +271,10 @@ class Endpoint:
 _addresses: dict[str, Principal] = {}
 
 
-def _by_address(address: str) -> Principal:
+def by_address(scope: Any) -> Principal:
     """Return the principal of an unauthenticated peer: nobody, counted by its address."""
+    client = scope.get("client")
+    address: str = client[0] if client else ""
     principal = _addresses.get(address)
     if principal is None:
         if len(_addresses) >= 1024:

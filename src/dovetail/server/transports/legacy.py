@@ -100,7 +100,7 @@ class LegacyEndpoint:
 
     async def serve(self, path: str, scope: Any, fields: dict[bytes, bytes], reply: Reply, receive: Any) -> None:
         """Serve one request that has passed the guard."""
-        principal = self._endpoint.principal(scope, fields)
+        principal = await self._endpoint.principal(scope, fields)
         if path == self._messages and scope["method"] == "POST":
             await self._post(scope, fields, reply, receive, principal)
         elif path != self._messages and scope["method"] == "GET":
