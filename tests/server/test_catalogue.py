@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dovetail import Context, Server
 from dovetail.core import RESOURCES_CHANGED, Principal, resource_updated
-from dovetail.errors import DefinitionError
+from dovetail.errors import DefinitionError, InvalidName
 from dovetail.server.transports.run import shared_runtime
 from tests.server.peers import Conversation, Http, Json, meta, text_of
 
@@ -89,6 +89,18 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(method: str, cursor: str
     assert "result" in await client.call("tools/list", cursor="1")
     assert (await client.call("tools/list", cursor="999"))["result"]["tools"] == []
     await client.close()
+
+
+@pytest.mark.parametrize("key", ["io.modelcontextprotocol/related-task", "com.mcp/x", "progressToken", "baggage"])
+def test_nothing_is_offered_with_a_meta_key_that_is_not_its_own(key: str) -> None:
+    app = Server("meta")
+    with pytest.raises(InvalidName, match="MCP reserves"):
+        app.add_tool(nothing, meta={key: 1})
+    with pytest.raises(InvalidName, match="MCP reserves"):
+        app.add_resource("data://a", nothing, meta={key: 1})
+    with pytest.raises(InvalidName, match="MCP reserves"):
+        app.add_prompt(nothing, meta={key: 1})
+    assert names(app) == []
 
 
 # Viewers.

@@ -72,6 +72,8 @@ def test_other_keys_are_free(key: str) -> None:
 )
 def test_every_key_of_the_protocol_is_legal_and_reserved(key: str) -> None:
     assert is_meta_key(key) and is_reserved(key)
+    with pytest.raises(InvalidName, match="MCP reserves"):
+        check_meta_key(key)
 
 
 @pytest.mark.parametrize("key", ["a b", "1a/b", "-a/b", "a..b/c", "/c", "a/b/c", "_a", "a_", "a.b-/c", "ä/b"])

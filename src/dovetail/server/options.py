@@ -42,7 +42,7 @@ class Common(TypedDict, total=False):
     icons: list[Icon]
     """For a client's user interface (2025-11-25 and later)."""
     meta: dict[str, Any]
-    """`_meta`: keys with a prefix of yours."""
+    """`_meta`: keys with a prefix of yours; those that MCP reserves are refused."""
     scopes: Iterable[str]
     """Scopes that a caller must have to see and use it."""
     tags: Iterable[str]
