@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from dovetail.core import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice, Principal
-from dovetail.errors import DefinitionError, InvalidParams, ResourceNotFound, quote
+from dovetail.errors import DefinitionError, InvalidParams, quote
 from dovetail.server.entries import Entry, PromptEntry, ResourceEntry, TemplateEntry, ToolEntry
 from dovetail.wire import (
     ListPromptsResult,
@@ -17,7 +17,6 @@ from dovetail.wire import (
     ListToolsResult,
     PaginatedResult,
     PromptsCapability,
-    ReadResourceResult,
     ResourcesCapability,
     ServerCapabilities,
     ToolsCapability,
@@ -25,7 +24,6 @@ from dovetail.wire import (
 
 if TYPE_CHECKING:
     from dovetail.server.app import Server
-    from dovetail.server.calls.context import Context
     from dovetail.server.options import Cache
 
 E = TypeVar("E", bound=Entry)
@@ -260,18 +258,6 @@ class Catalogue:
             if variables is not None and self.sees(principal, template):
                 return template, variables
         return None
-
-    async def read(self, uri: str, context: "Context") -> ReadResourceResult:
-        """Read a resource from inside another call.
-
-        Raises:
-            ResourceNotFound: There is none with that URI, or the caller does not see it.
-        """
-        found = self.resolve(uri, context.principal)
-        if found is None:
-            raise ResourceNotFound(uri)
-        entry, variables = found
-        return await entry.read(uri, variables, context, inside=True)
 
     def capabilities(self, extensions: Mapping[str, Any]) -> ServerCapabilities:
         """Return what the server declares."""

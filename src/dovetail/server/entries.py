@@ -5,7 +5,6 @@ give what is injected, call, convert. Nothing is looked up or inspected on the w
 """
 
 import copy
-import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from hashlib import sha256
@@ -18,7 +17,9 @@ from dovetail.core import Call
 from dovetail.errors import DefinitionError
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.gates import Meter, Rate, Slots
+from dovetail.server.functions.markers import Complete
 from dovetail.server.functions.messages import prompt_messages, resource_contents
+from dovetail.server.functions.misuse import refuse_plain_asking, refuse_unbound
 from dovetail.server.functions.parameters import name_of
 from dovetail.server.functions.results import Returns
 from dovetail.server.functions.signature import Parameter, Signature
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 _NO_ARGUMENTS: Final = b"{}"
 _NOTHING: Final[dict[str, Any]] = {}
-_ASKS: Final = frozenset({"elicit", "elicit_url", "sample", "roots"})
 
 
 class Entry:
@@ -54,12 +54,7 @@ class Entry:
     signature: Signature
 
     def __init__(self, owner: "Server", name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
-        """Take the common options.
-
-        Raises:
-            DefinitionError: A plain function that asks as only an async one can.
-        """
-        _refuse_plain_asking(name, function)
+        """Take the common options."""
         self.owner = owner
         self.name = name
         self.sequence = 0
@@ -90,20 +85,11 @@ class Entry:
         twin._digest = ""
         return twin
 
-    async def invoke(self, values: tuple[Any, ...], context: Context, *, inside: bool = False) -> Any:
-        """Call the handler with its arguments and what is injected, within the entry's limits.
-
-        Args:
-            values: The arguments.
-            context: The call.
-            inside: Called by the handler of another entry, whose clock and slot stay the call's.
-        """
+    async def invoke(self, values: tuple[Any, ...], context: Context) -> Any:
+        """Call the handler with its arguments and what is injected, within the entry's limits."""
+        inside = context.inside
         if not inside:
-            context.timeout = self.timeout
-            turn = context.turn
-            # A call that has waited before it came here, in middleware or for a store, starts its clock now.
-            if turn is not None and turn.task is not None and self.timeout is not None:
-                turn.limit_time(self.timeout)
+            self._start_clock(context)
         slots = self.slots
         if slots is None:
             return await self._give(values, context)
@@ -116,6 +102,13 @@ class Entry:
             slots.leave()
             if not inside:
                 context.slots = None
+
+    def _start_clock(self, context: Context) -> None:
+        context.timeout = self.timeout
+        turn = context.turn
+        # A call that has waited before it came here, in middleware or for a store, starts its clock now.
+        if turn is not None and turn.task is not None and self.timeout is not None:
+            turn.limit_time(self.timeout)
 
     async def _give(self, values: tuple[Any, ...], context: Context) -> Any:
         signature = self.signature
@@ -131,7 +124,7 @@ class Entry:
         signature = self.signature
         if signature.is_async:
             return await signature.call(values, injected)
-        return await context.runtime.pool.run(context, signature.call, (values, injected), {})
+        return await context.runtime.pool.call(context, signature.call, (values, injected), slots=self.slots)
 
     async def complete(
         self, name: str, typed: str, settled: Mapping[str, str], context: Context
@@ -139,12 +132,21 @@ class Entry:
         """Return at most 100 suggestions for an argument, and how many there are; none for one without suggestions."""
         for parameter in self.signature.parameters:
             if parameter.name == name and parameter.complete is not None:
-                found = parameter.complete.suggest(typed, settled)
-                if inspect.isawaitable(found):
-                    found = await found
-                values = [str(value) for value in found]
+                values = await self._suggested(parameter.complete, typed, settled, context)
                 return values[:100], len(values)
         return [], 0
+
+    async def _suggested(
+        self, complete: Complete, typed: str, settled: Mapping[str, str], context: Context
+    ) -> list[str]:
+        source = complete.source
+        if not callable(source):
+            return complete.among(typed)
+        self._start_clock(context)
+        found = await context.runtime.pool.call(context, source, complete.arguments(typed, settled))
+        if found is None or isinstance(found, str):
+            found = [] if found is None else [found]
+        return [str(value) for value in found]
 
 
 class ToolEntry(Entry):
@@ -155,8 +157,12 @@ class ToolEntry(Entry):
     def __init__(self, owner: "Server", function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Compile a function; see `Server.add_tool`."""
         super().__init__(owner, check_tool_name(options.get("name") or name_of(function)), function, options)
-        self.signature = Signature.of(
-            function, input_schema=options.get("input_schema"), repair=options.get("repair", True), limits=owner.limits
+        self.signature = _signature(
+            self.name,
+            function,
+            input_schema=options.get("input_schema"),
+            repair=options.get("repair", True),
+            limits=owner.limits,
         )
         returns = Returns.of(
             function,
@@ -196,7 +202,7 @@ class ReadableEntry(Entry):
     def __init__(self, owner: "Server", name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Take the options of both."""
         super().__init__(owner, check_name(name, "resource"), function, options)
-        self.signature = Signature.of(function, limits=owner.limits)
+        self.signature = _signature(self.name, function, limits=owner.limits)
         self._mime_type: str | None = options.get("mime_type")
         cache = options.get("cache")
         self._hints = {} if cache is None else {"ttl_ms": round(cache.seconds * 1000), "cache_scope": cache.scope}
@@ -210,11 +216,9 @@ class ReadableEntry(Entry):
         uri = call.params.uri
         return await self.read(uri, self.match(uri) or {}, context)
 
-    async def read(
-        self, uri: str, variables: Mapping[str, str], context: Context, *, inside: bool = False
-    ) -> ReadResourceResult:
-        """Read the resource; `inside` as for `invoke`."""
-        value = await self.invoke(self.signature.decode_texts(variables), context, inside=inside)
+    async def read(self, uri: str, variables: Mapping[str, str], context: Context) -> ReadResourceResult:
+        """Read the resource."""
+        value = await self.invoke(self.signature.decode_texts(variables), context)
         result = resource_contents(value, uri, self._mime_type)
         if self._hints and result.ttl_ms is None:
             result = msgspec.structs.replace(result, **self._hints)
@@ -286,7 +290,7 @@ class PromptEntry(Entry):
     def __init__(self, owner: "Server", function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Compile a function; see `Server.add_prompt`."""
         super().__init__(owner, check_name(options.get("name") or name_of(function), "prompt"), function, options)
-        self.signature = Signature.of(function, limits=owner.limits)
+        self.signature = _signature(self.name, function, limits=owner.limits)
         self.definition = Prompt(
             name=self.name,
             arguments=list(self.signature.prompt_arguments) or None,
@@ -337,12 +341,14 @@ def _completes(parameters: tuple[Parameter, ...]) -> bool:
     return any(parameter.complete is not None for parameter in parameters)
 
 
-def _refuse_plain_asking(name: str, function: Callable[..., Any]) -> None:
-    """Refuse a plain function that asks and cannot wait (asking, Plain `def` handlers)."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None or code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
-        return
-    used = _ASKS.intersection(code.co_names)
-    if used and "ask_sync" not in code.co_names:
-        asked = sorted(used)[0]
-        raise DefinitionError(f"{name} is a plain function: ask with ctx.ask_sync(ctx.{asked}(...)), or make it async")
+def _signature(name: str, function: Callable[..., Any], **options: Any) -> Signature:
+    """Read a function that is to be offered.
+
+    Raises:
+        DefinitionError: Besides what `Signature.of` refuses: a method that nothing is bound to, or a plain function that
+            asks as only an async one can.
+    """
+    refuse_unbound(name, function)
+    signature = Signature.of(function, **options)
+    refuse_plain_asking(name, function, {item.name for item in signature.injected if item.kind == "context"})
+    return signature

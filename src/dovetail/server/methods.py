@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from dovetail.core import SUPPORTED, Call
 from dovetail.errors import DefinitionError, InvalidParams, MethodNotFound, ResourceNotFound, quote
 from dovetail.server.calls.context import Context
+from dovetail.server.calls.inside import Inside
 from dovetail.wire import (
     CallToolResult,
     CompleteResult,
@@ -108,7 +109,7 @@ class Methods:
         return await tool.serve(call, context)
 
     def _chain(self, through: "tuple[Server, ...]") -> Method:
-        """Return the handler of what is mounted: inside the middleware of every server on the way, made once."""
+        """Return the handler of what is mounted: inside the middleware of the servers on the way, made once."""
         chain = self._chains.get(through)
         if chain is None:
             layers = [layer for server in through for layer in server.middleware]
@@ -127,6 +128,21 @@ class Methods:
             result: ReadResourceResult = await self._chain(context.entry.through)(call, context)
             return result
         return await found[0].read(uri, variables, context)
+
+    async def read_inside(self, uri: str, context: Context) -> ReadResourceResult:
+        """Read a resource from inside another call. See `Context.read_resource`."""
+        found = self._catalogue.resolve(uri, context.principal)
+        if found is None:
+            raise ResourceNotFound(uri)
+        entry, _ = found
+        if entry.meter is not None and not context.quiet:  # a replay reads again what is paid for
+            entry.meter.take(context.principal.bucket, self._runtime.clock())
+        # Middleware that the call has passed already is behind it; only that of other servers still lies ahead.
+        ahead, passed = entry.through, () if context.entry is None else context.entry.through
+        while ahead and passed and ahead[0] is passed[0]:
+            ahead, passed = ahead[1:], passed[1:]
+        result: ReadResourceResult = await Inside(context, uri, entry).run(self._chain(ahead))
+        return result
 
     async def _get_prompt(self, call: Call, context: Context) -> GetPromptResult:
         prompt = self._catalogue.prompts.get(call.params.name)
@@ -181,11 +197,6 @@ class Methods:
 async def _serve_entry(call: Call, context: Context) -> Any:
     entry: Any = context.entry
     return await entry.serve(call, context)
-
-
-def compose(runtime: "Runtime") -> Method:
-    """Return the handler of a runtime: its methods inside its server's middleware, the first one outermost."""
-    return wrapped(runtime.server.middleware, Methods(runtime).dispatch)
 
 
 def wrapped(middleware: "Sequence[Middleware]", handler: Method) -> Method:

@@ -33,11 +33,11 @@ from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.outcomes import masked, outcome_of
 from dovetail.server.calls.pool import Pool
 from dovetail.server.calls.turn import Turn, refuse, turn_of
+from dovetail.server.methods import Methods, wrapped
 from dovetail.server.notices import Hub
 from dovetail.wire import (
     CallToolResult,
     InputRequiredResult,
-    ReadResourceResult,
     Request,
     digest,
     encode_result,
@@ -99,10 +99,8 @@ class Runtime:
         self._exit = AsyncExitStack()
         self._background: set[asyncio.Task[Any]] = set()
         self.loop: asyncio.AbstractEventLoop | None = None
-
-        from dovetail.server.methods import compose
-
-        self.handle = compose(self)
+        self.methods = Methods(self)
+        self.handle = wrapped(server.middleware, self.methods.dispatch)
         self.watchers = watchers_of(server.middleware)
         self._info = server.encoded_info()
 
@@ -326,10 +324,6 @@ class Runtime:
         }
         result = InputRequiredResult(input_requests=requests, request_state=sealed)
         return result_frame(context.call.id, self.encode(result, context.call))
-
-    async def read_resource(self, uri: str, context: Context) -> ReadResourceResult:
-        """Read a resource from inside another call."""
-        return await self.server.catalogue.read(uri, context)
 
 
 def watchers_of(middleware: "Sequence[Middleware]") -> "tuple[Watcher, ...]":

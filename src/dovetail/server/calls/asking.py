@@ -136,8 +136,8 @@ async def _pull(context: Context, site: str, method: str, params: bytes, read: C
         # The turn has ended, and its handler goes on asking: it is being cancelled, and stays so.
         raise asyncio.CancelledError("the turn has ended")
     if turn.ledger is None:
-        _require_asking_method(context)
-        turn.ledger = context.runtime.new_ledger(context)
+        _require_asking_method(turn.context)
+        turn.ledger = context.runtime.new_ledger(turn.context)
     ledger = turn.ledger
 
     def accepts(raw: bytes) -> bool:

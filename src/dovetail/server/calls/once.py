@@ -56,7 +56,7 @@ def _call_id(context: Context, name: str) -> str:
         # Its id went with it: under a new one, the effect could run a second time.
         raise OnceUnknown(f"{name}: the call has ended; nothing was run")
     if turn.ledger is None:
-        turn.ledger = context.runtime.new_ledger(context)
+        turn.ledger = context.runtime.new_ledger(turn.context)
     return turn.ledger.call
 
 
