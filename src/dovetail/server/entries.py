@@ -88,8 +88,8 @@ class Entry:
     async def invoke(self, values: tuple[Any, ...], context: Context) -> Any:
         """Call the handler with its arguments and what is injected, within the entry's limits."""
         inside = context.inside
-        if not inside:
-            self._start_clock(context)
+        if self.timeout is not None and not inside:
+            self._start_clock(context, self.timeout)
         slots = self.slots
         if slots is None:
             return await self._give(values, context)
@@ -103,12 +103,13 @@ class Entry:
             if not inside:
                 context.slots = None
 
-    def _start_clock(self, context: Context) -> None:
-        context.timeout = self.timeout
+    @staticmethod
+    def _start_clock(context: Context, seconds: float) -> None:
+        context.timeout = seconds
         turn = context.turn
         # A call that has waited before it came here, in middleware or for a store, starts its clock now.
-        if turn is not None and turn.task is not None and self.timeout is not None:
-            turn.limit_time(self.timeout)
+        if turn is not None and turn.task is not None:
+            turn.limit_time(seconds)
 
     async def _give(self, values: tuple[Any, ...], context: Context) -> Any:
         signature = self.signature
@@ -142,7 +143,8 @@ class Entry:
         source = complete.source
         if not callable(source):
             return complete.among(typed)
-        self._start_clock(context)
+        if self.timeout is not None:
+            self._start_clock(context, self.timeout)
         found = await context.runtime.pool.call(context, source, complete.arguments(typed, settled))
         if found is None or isinstance(found, str):
             found = [] if found is None else [found]
@@ -345,8 +347,8 @@ def _signature(name: str, function: Callable[..., Any], **options: Any) -> Signa
     """Read a function that is to be offered.
 
     Raises:
-        DefinitionError: Besides what `Signature.of` refuses: a method that nothing is bound to, or a plain function that
-            asks as only an async one can.
+        DefinitionError: Besides what `Signature.of` refuses: a method that nothing is bound to, or a plain function
+            that asks as only an async one can.
     """
     refuse_unbound(name, function)
     signature = Signature.of(function, **options)

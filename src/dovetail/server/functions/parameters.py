@@ -101,14 +101,18 @@ def returned_by(function: Callable[..., Any]) -> Any:
     return _resolved(function, "return", annotation, namespace_of(function))
 
 
+def called_by(function: Any) -> Any:
+    """Return what runs when something is called: behind partials, and of an object its method."""
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isclass(function) or inspect.isroutine(function):
+        return function
+    return getattr(function, "__call__", function)  # noqa: B004
+
+
 def is_async(function: Callable[..., Any]) -> bool:
     """Tell whether calling it makes a coroutine."""
-    inner = function
-    while isinstance(inner, partial):
-        inner = inner.func
-    if inspect.iscoroutinefunction(inner):
-        return True
-    return not inspect.isclass(inner) and inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004
+    return inspect.iscoroutinefunction(called_by(function))
 
 
 def name_of(function: Any) -> str:
