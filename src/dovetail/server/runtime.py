@@ -1,5 +1,6 @@
 """A server that runs: what its calls share while they are served. One a server and process, whatever the transports.
- A `Server` is a definition and costs nothing; a `Runtime` holds the stores, the hub, the pool and the composed handler,
+
+A `Server` is a definition and costs nothing; a `Runtime` holds the stores, the hub, the pool and the composed handler,
 and is made when the first transport starts.
 """
 

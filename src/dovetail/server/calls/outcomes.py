@@ -1,5 +1,6 @@
 """From exceptions to outcomes: the one place where a failure becomes something that a peer is told.
- What a tool says on purpose (`ToolError`) and what a model can mend (arguments, a timeout, a question declined) becomes
+
+What a tool says on purpose (`ToolError`) and what a model can mend (arguments, a timeout, a question declined) becomes
 a result with `isError`, so that the model reads it. What the caller did wrong becomes a JSON-RPC error. Everything else
 is our
 fault: it is masked, and logged under the id that the peer is shown (S-25, W-12).

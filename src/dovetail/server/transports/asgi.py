@@ -5,7 +5,8 @@
     /healthz            the process lives
     /readyz             it takes work: 503 while it drains
     /metrics            numbers for Prometheus, while the server uses `Metrics`
- It starts its server when the lifespan begins, or with its first request when it is mounted in an app that does not
+
+It starts its server when the lifespan begins, or with its first request when it is mounted in an app that does not
 pass the lifespan on.
 """
 

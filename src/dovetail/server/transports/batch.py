@@ -1,5 +1,6 @@
 """JSON-RPC batches (2025-03-26 only): each element on its own, all answers in one array.
- "Implementations MAY support sending JSON-RPC batches, but MUST support receiving JSON-RPC batches." (2025-03-26,
+
+"Implementations MAY support sending JSON-RPC batches, but MUST support receiving JSON-RPC batches." (2025-03-26,
 Messages.)
 """
 

@@ -1,11 +1,13 @@
 """Serving one conversation on a channel (stdio, in-memory, the 2024-11-05 SSE transport), both eras, message by
 message.
- Theory of the reader. One task leads: it reads a message and serves it inline. A handler that is done at once costs
+
+Theory of the reader. One task leads: it reads a message and serves it inline. A handler that is done at once costs
 nothing more. When one has to wait, its task *becomes* the call's task, and a new task takes the lead. So a call's first
 step always runs in the task that it goes on in, and nothing is scheduled for the calls that need no waiting. Each
 leader starts in the connection's own context; one whose context variables a handler has changed hands the lead over, so
 that nothing of one call is seen by the next.
- At most `Limits.in_flight` calls wait at a time; further requests queue, within bounds. Answers and notices are always
+
+At most `Limits.in_flight` calls wait at a time; further requests queue, within bounds. Answers and notices are always
 read: a call that waits for one of them is what the queue waits for.
 """
 

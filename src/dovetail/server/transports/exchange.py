@@ -1,5 +1,6 @@
 """One HTTP exchange as the outlet of one call: plain JSON, until something is sent before the result makes it a stream.
- The eras differ in what a client that leaves means, and only here: "Closing the SSE response stream MUST be treated by
+
+The eras differ in what a client that leaves means, and only here: "Closing the SSE response stream MUST be treated by
 the server as cancellation" (2026-07-28, Cancellation); "Disconnection SHOULD NOT be interpreted as the client
 cancelling its request" (2025-11-25, Sending Messages to the Server).
 """

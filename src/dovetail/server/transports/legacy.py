@@ -1,5 +1,6 @@
 """The 2024-11-05 transport, HTTP with SSE: a GET opens the server's stream, POSTs carry the client's messages.
- "When a client connects, the server MUST send an endpoint event containing a URI for the client to use for sending
+
+"When a client connects, the server MUST send an endpoint event containing a URI for the client to use for sending
 messages. All subsequent client messages MUST be sent as HTTP POST requests to this endpoint." (2024-11-05, Transports.)
 Deprecated, and still spoken. To the conversation it is a channel like any other.
 """

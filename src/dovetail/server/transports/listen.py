@@ -1,5 +1,6 @@
 """`subscriptions/listen` (2026-07-28, Subscriptions): one long answer, made of notices.
- The stream's first message is the acknowledgement; it ends with a result when the server ends it, and without one when
+
+The stream's first message is the acknowledgement; it ends with a result when the server ends it, and without one when
 the connection breaks. Over HTTP an idle stream holds no task of its own beyond the request's, and no timer.
 """
 

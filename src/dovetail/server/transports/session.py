@@ -1,6 +1,7 @@
 """A session of the stateful revisions: what outlives one request. On stdio it is the connection, over HTTP it is
 stored.
- Only what must survive a restart is recorded: who the client is, its log level and its subscriptions. Calls under way
+
+Only what must survive a restart is recorded: who the client is, its log level and its subscriptions. Calls under way
 and questions that wait are of this process, in `endpoint`.
 """
 

@@ -1,5 +1,6 @@
 """The sessions of the stateful revisions over HTTP: kept in the store, cached here, shared by all workers.
- A session outlives this process: after a restart its id still leads to its client, its log level, its subscriptions and
+
+A session outlives this process: after a restart its id still leads to its client, its log level, its subscriptions and
 what was not delivered. A message that concerns a session, but arrives at a worker that does not have what it is about
 (a question that waits, a call under way, a stream that is open), is passed on over the bus.
 """

@@ -1,5 +1,6 @@
 """GET streams of the stateful revisions: following what is stored for a session, from a place on.
- One mechanism for both uses: a stream that a POST began and whose connection broke, and the stream of notices that a
+
+One mechanism for both uses: a stream that a POST began and whose connection broke, and the stream of notices that a
 GET opens. A follower reads the store after its place, writes, and waits to be woken. What was handed to a connection is
 marked, so that a client that comes back without a place goes on where the last connection was.
 """
