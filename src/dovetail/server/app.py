@@ -6,7 +6,7 @@ Definition-time module: no event loop, no transport. What runs is a `Runtime`, m
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, signature
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 import msgspec
 
@@ -55,8 +55,11 @@ class Server:
         Raises:
             DefinitionError: An option that makes no sense.
         """
-        if not name:
-            raise DefinitionError("A server needs a name")
+        if not isinstance(name, str) or not name:
+            raise DefinitionError("A server needs a name: a string with something in it")
+        from dovetail.server.checking import checked
+
+        options = cast("ServerOptions", checked(f"Server({name!r})", ServerOptions, options))
         self.name = name
         self.instructions = options.get("instructions")
         self.limits: Limits = options.get("limits", DEFAULT_LIMITS)
@@ -108,7 +111,7 @@ class Server:
             InvalidName: Outside 1 to 128 of `[A-Za-z0-9_.-]`.
             DefinitionError: Parameters that have no schema, or a name that is taken.
         """
-        return _decorate(function, lambda target: self.add_tool(target, **options))
+        return _decorate("tool", function, lambda target: self.add_tool(target, **options))
 
     def add_tool(self, function: Callable[..., Any], **options: Unpack[ToolOptions]) -> None:
         """Offer a function as a tool, also while the server runs: clients hear of it by themselves."""
@@ -128,6 +131,9 @@ class Server:
         Raises:
             DefinitionError: A template whose variables are not the function's parameters, or a URI that is taken.
         """
+        if not isinstance(uri, str):
+            name = getattr(uri, "__name__", "a_function")
+            raise DefinitionError(f'@app.resource needs a URI: write @app.resource("data://{name}")')
 
         def register(function: F) -> F:
             self.add_resource(uri, function, **options)
@@ -160,7 +166,7 @@ class Server:
         Raises:
             DefinitionError: A name that is taken.
         """
-        return _decorate(function, lambda target: self.add_prompt(target, **options))
+        return _decorate("prompt", function, lambda target: self.add_prompt(target, **options))
 
     def add_prompt(self, function: Callable[..., Any], **options: Unpack[PromptOptions]) -> None:
         """Offer a prompt, also while the server runs."""
@@ -192,6 +198,8 @@ class Server:
         Raises:
             DefinitionError: A name that is taken, or a server mounted in itself.
         """
+        if not isinstance(other, Server):
+            raise DefinitionError(f"A server is mounted, not {type(other).__name__}")
         if self in other.family():
             raise DefinitionError(f"{other.name} cannot be mounted in itself")
         self.catalogue.mount(other.catalogue, prefix)
@@ -267,7 +275,9 @@ class Server:
         return connect(self, principal or LOCAL)
 
 
-def _decorate(function: Any, register: Callable[[Any], None]) -> Any:
+def _decorate(kind: str, function: Any, register: Callable[[Any], None]) -> Any:
+    if isinstance(function, str):
+        raise DefinitionError(f"@app.{kind} takes its options by name: write @app.{kind}(name={function!r})")
     if function is not None:
         register(function)
         return function

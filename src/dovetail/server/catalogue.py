@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from dovetail.core import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice, Principal
 from dovetail.errors import DefinitionError, InvalidParams, quote
 from dovetail.server.entries import Entry, PromptEntry, ResourceEntry, TemplateEntry, ToolEntry
+from dovetail.server.functions.parameters import name_of
+from dovetail.server.options import PromptOptions, ResourceOptions, ToolOptions
 from dovetail.wire import (
     ListPromptsResult,
     ListResourcesResult,
@@ -133,11 +135,11 @@ class Catalogue:
 
     def add_tool(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Add a tool. See `Server.add_tool`."""
-        self.tools.add(ToolEntry(self._owner, function, {"timeout": self._timeout, **options}))
+        self.tools.add(ToolEntry(self._owner, function, self._options(ToolOptions, function, options)))
 
     def add_resource(self, uri: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Add a resource, or a template. See `Server.add_resource`."""
-        options = {"timeout": self._timeout, **options}
+        options = self._options(ResourceOptions, function, options)
         if "{" in uri:
             self.templates.add(TemplateEntry(self._owner, uri, function, options))
         else:
@@ -145,14 +147,21 @@ class Catalogue:
 
     def remove_resource(self, uri: str) -> None:
         """Remove a resource, or a template."""
-        if uri in self.templates._entries:
+        if self.templates.get(uri) is not None:
             self.templates.remove(uri)
         else:
             self.resources.remove(uri)
 
     def add_prompt(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Add a prompt. See `Server.add_prompt`."""
-        self.prompts.add(PromptEntry(self._owner, function, {"timeout": self._timeout, **options}))
+        self.prompts.add(PromptEntry(self._owner, function, self._options(PromptOptions, function, options)))
+
+    def _options(self, kind: Any, function: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+        from dovetail.server.checking import checked
+
+        if not callable(function):
+            raise DefinitionError(f"A function is offered, not {type(function).__name__}")
+        return {"timeout": self._timeout, **checked(name_of(function), kind, options)}
 
     def mount(self, other: "Catalogue", prefix: str) -> None:
         """Offer all that another catalogue offers, now and later."""

@@ -62,20 +62,6 @@ URL_STATE_SECONDS = 3600.0
 """How long it may take when the user has to visit a URL."""
 
 
-class Counters:
-    """What happened, in numbers."""
-
-    __slots__ = ("abandoned", "calls", "errors")
-
-    def __init__(self) -> None:
-        self.abandoned = 0
-        self.calls = 0
-        self.errors = 0
-
-    def __repr__(self) -> str:
-        return f"<Counters {self.calls} calls, {self.errors} errors, {self.abandoned} abandoned>"
-
-
 class Runtime:
     """What the calls of one server share in one process."""
 
@@ -88,7 +74,8 @@ class Runtime:
         self.worker = worker
         self.clock = clock
         self.limits: Limits = server.limits
-        self.counters = Counters()
+        self.abandoned = 0
+        """Handlers that did not end in time after their call had ended."""
         self.hub = Hub(stores.bus)
         self.pool = Pool(server.threads)
         self.meter = Meter(server.rate)
@@ -225,7 +212,6 @@ class Runtime:
 
     def outcome(self, failure: BaseException, context: Context) -> tuple[bytes, Refusal | None]:
         """Return the frame of a failure, and the refusal in it if it is an error on the wire."""
-        self.counters.errors += 1
         call = context.call
         outcome = outcome_of(failure, call)
         context.failure = Failed(type(failure).__name__, getattr(failure, "dovetail_reference", ""))

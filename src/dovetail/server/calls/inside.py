@@ -4,8 +4,8 @@ To the resource's function, and to the middleware around it, it is a call of its
 entry, lifespan and outcome. To the client there is one call, whose clock, questions, progress and messages these are.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -66,9 +66,11 @@ class Inside(Context):
         self.turn = turn_of(outer)
         self.entry = entry
 
-    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+    def progress(
+        self, progress: float, total: float | None = None, message: str | None = None
+    ) -> Coroutine[Any, Any, None]:
         """See `Context.progress`: it is one progress, and it increases."""
-        await self._outer.progress(progress, total, message)
+        return self._outer.progress(progress, total, message)
 
     async def run(self, handler: "Callable[[Call, Context], Awaitable[T]]") -> T:
         """Run what is read, with this as the current context, and let those who watch hear how it ended."""

@@ -142,7 +142,7 @@ class Turn:
         return True
 
     def _abandon(self) -> None:
-        self.context.runtime.counters.abandoned += 1
+        self.context.runtime.abandoned += 1
         log.warning(
             "A handler of %s has not finished %g s after its turn ended", self.context.call.method, GRACE_SECONDS
         )

@@ -173,7 +173,7 @@ class App:
 
                 runtime = Runtime(self.server, self._stores or MemoryStores(), worker=self._worker)
                 await runtime.start()
-                self._endpoint = Endpoint(runtime, self.guard)
+                self._endpoint = Endpoint(runtime)
             return self._endpoint
 
     def drain(self) -> None:

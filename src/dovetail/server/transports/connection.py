@@ -19,8 +19,6 @@ from contextvars import Context as Variables
 from contextvars import copy_context
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET
-
 from dovetail.core import Call, Lifecycle, Oversize, Principal
 from dovetail.errors import Busy, Disconnected, InvalidRequest, LimitExceeded, Refusal
 from dovetail.net import Channel
@@ -35,12 +33,10 @@ from dovetail.wire import (
     Answer,
     Batch,
     Broken,
-    CancelledNotificationParams,
     Failure,
     Message,
     Notification,
     Request,
-    decode,
     error_frame,
     id_key,
     parse,
@@ -276,8 +272,6 @@ class Connection:
 
     async def _other(self, message: Message) -> None:
         match message:
-            case Notification("notifications/cancelled"):
-                await self._cancelled(message)
             case Notification():
                 await notified(self, self.session, message)
             case Answer() | Failure():
@@ -288,14 +282,6 @@ class Connection:
                 self._say(error_frame(identifier, error))
             case _:
                 pass
-
-    async def _cancelled(self, message: Notification) -> None:
-        try:
-            params = decode(message.params or b"{}", CancelledNotificationParams)
-        except Refusal:
-            return  # "Invalid cancellation notifications SHOULD be ignored" (Cancellation, Error Handling)
-        if params.request_id is not UNSET:
-            await self.cancel(self.session, bytes(params.request_id))
 
     async def cancel(self, session: Session, identifier: bytes) -> None:
         """Cancel a call, or end a listen stream; unknown ids are ignored."""

@@ -7,7 +7,6 @@ things.
 The stateless path is the hot one: it allocates what it needs and nothing to be ready for what it might need.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +16,6 @@ from dovetail.core import (
     SESSION_HEADER,
     VERSION_HEADER,
     Call,
-    Guard,
     Principal,
     accepts_stream,
     check_post,
@@ -40,8 +38,6 @@ from dovetail.wire import Answer, Batch, Broken, Failure, Notification, Request,
 if TYPE_CHECKING:
     from dovetail.server.runtime import Runtime
 
-log = logging.getLogger("dovetail.server")
-
 _STATELESS: Final = frozenset(r.version.encode() for r in REVISIONS if r.stateless)
 _KNOWN: Final = frozenset(r.version.encode() for r in REVISIONS)
 _ALLOW: Final = (b"allow", b"GET, POST, DELETE")
@@ -51,10 +47,9 @@ Fields = dict[bytes, bytes]
 class Endpoint:
     """The MCP endpoint."""
 
-    def __init__(self, runtime: "Runtime", guard: Guard) -> None:
-        """Serve a runtime, guarded."""
+    def __init__(self, runtime: "Runtime") -> None:
+        """Serve a runtime; who asks has passed the guard."""
         self.runtime = runtime
-        self.guard = guard
         self.opening = Opening(runtime)
         self.sessions = Sessions(runtime)
         self.load = Load(runtime.limits.principal_in_flight)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Notice, event_bytes, event_id
 from dovetail.net import Reply
+from dovetail.server.notices import BEAT_SECONDS
 from dovetail.server.transports.session import Session
 from dovetail.server.transports.sessions import NOTICES
 
@@ -59,9 +60,6 @@ class SessionListener:
         self._runtime.hub.leave(self)
         if self._session.listener is self:
             self._session.listener = None
-
-
-BEAT_SECONDS = 15.0
 
 
 class Follower:
