@@ -5,6 +5,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from dovetail.core import Principal
 from dovetail.errors import DefinitionError
@@ -108,11 +109,15 @@ async def _serve_channel(server: "Server", channel: "Channel", principal: Princi
 
 
 async def shared_runtime(server: "Server") -> Runtime:
-    """Return the runtime that in-memory connections of one server and event loop share."""
+    """Return the runtime that in-memory connections of one server and event loop share; only one starts it."""
     loop = asyncio.get_running_loop()
-    for runtime in server.running:
-        if runtime.loop is loop:
-            return runtime
-    runtime = Runtime(server, server.stores or stores_at(None))
-    await runtime.start()
-    return runtime
+    async with _starting.setdefault(loop, WeakKeyDictionary()).setdefault(server, asyncio.Lock()):
+        for runtime in server.running:
+            if runtime.loop is loop:
+                return runtime
+        runtime = Runtime(server, server.stores or stores_at(None))
+        await runtime.start()
+        return runtime
+
+
+_starting: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakKeyDictionary["Server", asyncio.Lock]] = WeakKeyDictionary()
