@@ -131,8 +131,9 @@ class Server:
         Raises:
             DefinitionError: A template whose variables are not the function's parameters, or a URI that is taken.
         """
-        if not isinstance(uri, str):
-            name = getattr(uri, "__name__", "a_function")
+        given: Any = uri
+        if not isinstance(given, str):
+            name = getattr(given, "__name__", "a_function")
             raise DefinitionError(f'@app.resource needs a URI: write @app.resource("data://{name}")')
 
         def register(function: F) -> F:
