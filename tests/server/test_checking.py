@@ -165,3 +165,14 @@ def test_a_method_that_nothing_is_bound_to_is_refused_and_a_bound_one_is_not() -
 def test_a_decorator_that_is_written_wrongly_says_what_to_write(define: Callable[[Any], Any], named: str) -> None:
     with pytest.raises((DefinitionError, TypeError), match=named):
         define(Server("shop"))
+
+
+@pytest.mark.parametrize("uri", ["x", "/etc/hosts", "docs/{name}", "1a://x", "{+path}"])
+def test_the_uri_of_a_resource_has_a_scheme(uri: str) -> None:
+    app = Server("shop")
+    if uri.startswith("{"):
+        app.add_resource(uri, lambda path: path, name="any")
+        return
+    function: Any = (lambda name: name) if "{" in uri else (lambda: "x")
+    with pytest.raises(DefinitionError, match="is no URI: it begins with a scheme, such as 'data://'"):
+        app.add_resource(uri, function, name="any")

@@ -214,14 +214,25 @@ class Server:
         Args:
             identifier: With a prefix, such as `com.example/search`.
             settings: What the capability says; empty when not given.
-            methods: Handlers by method name. They get the parameters as a dict, and return one. "If one party supports
-                an extension but the other does not, the supporting party MUST either revert to core protocol behavior
-                or reject the request" (Versioning): a client that did not declare it is refused.
+            methods: Handlers by method name: `async (call, ctx) -> result`, as all are. The parameters, as they came,
+                are the dict `call.params.body`; the result is a dict, or a Struct. "If one party supports an extension
+                but the other does not, the supporting party MUST either revert to core protocol behavior or reject the
+                request" (Versioning): a client that did not declare it is refused.
 
         Raises:
             InvalidName: No prefix, or malformed.
+            DefinitionError: A method that the protocol, or another extension, has; or no handler.
         """
+        from dovetail.wire import METHODS
+
         check_extension_id(identifier)
+        for method, handler in (methods or {}).items():
+            if method in METHODS:
+                raise DefinitionError(f"{identifier}: {method} is the protocol's own; name methods with your prefix")
+            if method in self.extension_methods:
+                raise DefinitionError(f"{identifier}: {method} is served already")
+            if not callable(handler):
+                raise DefinitionError(f"{identifier}: {method} needs a handler: async (call, ctx) -> result")
         self.extensions[identifier] = dict(settings or {})
         for method, handler in (methods or {}).items():
             self.extension_methods[method] = _for_those_who_declare(identifier, handler)

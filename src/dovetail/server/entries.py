@@ -5,6 +5,7 @@ give what is injected, call, convert. Nothing is looked up or inspected on the w
 """
 
 import copy
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from hashlib import sha256
@@ -14,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from dovetail.core import Call
-from dovetail.errors import DefinitionError
+from dovetail.errors import DefinitionError, quote
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.gates import Meter, Rate, Slots
 from dovetail.server.functions.markers import Complete
@@ -42,6 +43,7 @@ from dovetail.wire import (
 if TYPE_CHECKING:
     from dovetail.server.app import Server
 
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch
 _NO_ARGUMENTS: Final = b"{}"
 _NOTHING: Final[dict[str, Any]] = {}
 
@@ -238,7 +240,7 @@ class ResourceEntry(ReadableEntry):
         if self.signature.parameters:
             raise DefinitionError(f"{self.name}: a resource without braces in its URI takes no arguments")
         self.definition = Resource(
-            uri=check_name(uri, "resource"),
+            uri=_absolute(check_name(uri, "resource")),
             name=self.name,
             mime_type=self._mime_type,
             size=options.get("size"),
@@ -256,7 +258,7 @@ class TemplateEntry(ReadableEntry):
     def __init__(self, owner: "Server", uri: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Compile a function; see `Server.add_resource`."""
         super().__init__(owner, options.get("name") or name_of(function), function, options)
-        self._template = Template(uri)
+        self._template = Template(_absolute(uri))
         self._any_path = bool(options.get("any_path", False))
         names = {parameter.name for parameter in self.signature.parameters}
         required = {parameter.name for parameter in self.signature.parameters if parameter.required}
@@ -312,6 +314,18 @@ class PromptEntry(Entry):
         """Serve a request for the prompt."""
         value = await self.invoke(self.signature.decode_texts(call.params.arguments or {}), context)
         return prompt_messages(value, self.definition.description)
+
+
+def _absolute(uri: str) -> str:
+    """Return a URI, or a template of one, that has a scheme, as every URI has (RFC 3986, section 3).
+
+    Raises:
+        DefinitionError: It has none.
+    """
+    scheme = uri.partition(":")[0]
+    if not uri.startswith("{") and (scheme == uri or not _SCHEME(scheme)):
+        raise DefinitionError(f"{quote(uri, 80)} is no URI: it begins with a scheme, such as 'data://'")
+    return uri
 
 
 def _described(signature: Signature, options: Mapping[str, Any]) -> dict[str, Any]:

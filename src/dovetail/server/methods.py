@@ -6,6 +6,8 @@ What a client may see it may use, and nothing else: lists and calls share one de
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from msgspec import Raw, Struct
+
 from dovetail.core import SUPPORTED, Call
 from dovetail.errors import DefinitionError, InvalidParams, MethodNotFound, ResourceNotFound, quote
 from dovetail.server.calls.context import Context
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 Method = Callable[[Call, Context], Coroutine[Any, Any, Any]]
 _EMPTY: Final = Result()
+_RESULTS: Final = (Struct, dict, Raw)
+"""What a result can be: one of the protocol's, or an extension's own."""
 
 
 class Methods:
@@ -53,7 +57,10 @@ class Methods:
             "prompts/get": self._get_prompt,
             "completion/complete": self._complete,
             "logging/setLevel": self._set_level,
-            **runtime.server.extension_methods,
+            **{
+                method: _answering(f"The handler of {method}", handler)
+                for method, handler in runtime.server.extension_methods.items()
+            },
         }
 
     async def dispatch(self, call: Call, context: Context) -> Any:
@@ -208,7 +215,25 @@ def wrapped(middleware: "Sequence[Middleware]", handler: Method) -> Method:
     for layer in reversed(middleware):
         outer: object = layer(handler)
         if not callable(outer):
-            name = getattr(layer, "__qualname__", type(layer).__name__)
-            raise DefinitionError(f"Middleware {name} returned no handler but a {type(outer).__name__}")
-        handler = cast("Method", outer)
+            raise DefinitionError(f"Middleware {_name(layer)} returned no handler but a {type(outer).__name__}")
+        if outer is not handler:
+            handler = _answering(f"Middleware {_name(layer)}", cast("Method", outer))
     return handler
+
+
+def _answering(who: str, handler: Method) -> Method:
+    """Return a handler that fails when it returns what is no result: a forgotten `return` is not sent as null."""
+
+    async def answer(call: Call, context: Context) -> Any:
+        result = await handler(call, context)
+        if isinstance(result, _RESULTS):
+            return result
+        raise TypeError(
+            f"{who} returned a {type(result).__name__}, which is no result: return what the handler returned"
+        )
+
+    return answer
+
+
+def _name(layer: object) -> str:
+    return getattr(layer, "__qualname__", type(layer).__name__)

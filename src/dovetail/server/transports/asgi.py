@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from dovetail.core import Guard, Rejected, Stores, fields_of
-from dovetail.errors import AuthRequired, DovetailError, InvalidRequest, MethodNotFound
+from dovetail.errors import AuthRequired, DefinitionError, DovetailError, InvalidRequest, MethodNotFound
 from dovetail.net import Reply
 from dovetail.server.calls.outcomes import masked
 from dovetail.server.runtime import Runtime
@@ -54,7 +54,12 @@ class App:
             stores: Where sessions, events and claims are kept; the server's own, else memory.
             legacy_sse: Serve the 2024-11-05 transport, too.
             worker: This process's name among the workers that share the stores; empty when it is alone.
+
+        Raises:
+            DefinitionError: A path that does not begin with a slash.
         """
+        if not path.startswith("/"):
+            raise DefinitionError(f"{path!r} is no path of an endpoint: it begins with a slash, such as '/mcp'")
         self.server = server
         self.path = path
         self.guard = Guard(

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
 from weakref import WeakKeyDictionary
 
 from dovetail.core import Principal
 from dovetail.errors import DefinitionError
+from dovetail.server.checking import checked
 from dovetail.server.runtime import Runtime
 from dovetail.server.transports.connection import Connection
 
@@ -32,10 +33,20 @@ def stores_at(state: str | os.PathLike[str] | None) -> "Stores":
     return SqliteStores(state)
 
 
+class StdioOptions(TypedDict, total=False):
+    """Options of `run("stdio")`."""
+
+    state: str | os.PathLike[str] | None
+    """Directory for sessions, events, claims and keys; memory without one."""
+
+
 def run(server: "Server", transport: str, options: dict[str, Any]) -> None:
     """Serve until stopped. See `Server.run`."""
+    _refuse_running_loop()
     match transport:
         case "stdio":
+            _refuse_http_options(options)
+            options = checked('run("stdio")', StdioOptions, options)
             with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(serve_stdio(server, **options))
         case "http":
@@ -48,6 +59,22 @@ def run(server: "Server", transport: str, options: dict[str, Any]) -> None:
             run_http(server, **options)
         case _:
             raise DefinitionError(f"There is no transport {transport!r}: expected 'stdio' or 'http'")
+
+
+def _refuse_running_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise DefinitionError(
+        "app.run() starts an event loop, and one is running here: call it from plain code, or serve app.asgi()"
+    )
+
+
+def _refuse_http_options(options: Mapping[str, Any]) -> None:
+    for name in ("host", "port", "path", "workers", "allowed_hosts", "allowed_origins"):
+        if name in options:
+            raise DefinitionError(f'stdio has no {name}: write app.run("http", {name}=...)')
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
