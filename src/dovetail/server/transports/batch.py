@@ -91,6 +91,8 @@ class BatchRunner:
                 await notified(self._canceller, self._session, item)
             case Answer() | Failure():
                 self._session.answered(item)
+            case Broken() if self._session.answered(item):
+                pass
             case Broken(identifier, error):
                 return error_frame(identifier, error)
         return None

@@ -278,6 +278,8 @@ class Connection:
                 self.session.answered(message)
             case Batch():
                 await self._batch(message)
+            case Broken() if self.session.answered(message):
+                pass
             case Broken(identifier, error):
                 self._say(error_frame(identifier, error))
             case _:

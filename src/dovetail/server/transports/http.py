@@ -197,7 +197,16 @@ class Endpoint:
     async def _other(self, message: Any, body: bytes, fields: Fields, reply: Reply, principal: Principal) -> None:
         match message:
             case Broken(identifier, error):
-                await refuse(reply, 400, error, identifier)
+                if message.answers is None or SESSION_HEADER not in fields:
+                    await refuse(reply, 400, error, identifier)
+                    return
+                session = await self._session(fields, reply, principal, None)
+                if session is not None:
+                    # "If the server cannot accept the input, it MUST return an HTTP error status code [...] a JSON-RPC
+                    # error response that has no id." (2025-11-25, Streamable HTTP, Sending Messages) And who asked
+                    # hears that no answer comes.
+                    await self.sessions.answered(session, message, body)
+                    await refuse(reply, 400, error)
             case Notification() if fields.get(VERSION_HEADER) in _STATELESS:
                 # The stateless revision has no client notification over HTTP: accepted, and meaningless.
                 await reply.whole(202, [])
