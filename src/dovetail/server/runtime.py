@@ -28,7 +28,15 @@ from dovetail.core import (
     without_values,
     write_state,
 )
-from dovetail.errors import DefinitionError, Disconnected, InternalError, InvalidParams, LimitExceeded, Refusal
+from dovetail.errors import (
+    DefinitionError,
+    Disconnected,
+    InternalError,
+    InvalidOutput,
+    InvalidParams,
+    LimitExceeded,
+    Refusal,
+)
 from dovetail.server.calls.context import Context, Failed, Stop
 from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.outcomes import masked, outcome_of
@@ -214,6 +222,9 @@ class Runtime:
         """Return the frame of a failure, and the refusal in it if it is an error on the wire."""
         call = context.call
         outcome = outcome_of(failure, call)
+        if isinstance(failure, InvalidOutput):
+            # The model is told, too, but it is the server's author who can mend it. The text holds no value.
+            log.error("%s %s: %s", call.method, "" if context.entry is None else context.entry.name, failure)
         context.failure = Failed(type(failure).__name__, getattr(failure, "dovetail_reference", ""))
         if isinstance(outcome, CallToolResult):
             try:
