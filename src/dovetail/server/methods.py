@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 
 from dovetail.core import SUPPORTED, Call
 from dovetail.errors import DefinitionError, InvalidParams, MethodNotFound, ResourceNotFound, quote
+from dovetail.revisions import Asks
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.inside import Inside
 from dovetail.wire import (
@@ -85,22 +86,51 @@ class Methods:
     async def _list(self, call: Call, context: Context) -> Any:
         return self._catalogue.page(call.method, call.principal, call.params.cursor)
 
+    def target(self, call: Call) -> "Entry | None":
+        """Return the entry that a request names, if its caller sees it: the definition its state is bound to (S-12)."""
+        entry: Entry | None = None
+        match call.method:
+            case "tools/call":
+                entry = self._catalogue.tools.get(call.params.name)
+            case "prompts/get":
+                entry = self._catalogue.prompts.get(call.params.name)
+            case "resources/read":
+                found = self._catalogue.resolve(call.params.uri, call.principal)
+                entry = None if found is None else found[0]
+        return entry if entry is not None and self._catalogue.sees(call.principal, entry) else None
+
+    def resuming(self, handler: Method) -> Method:
+        """Return a handler that takes up the state of a retry before anything else of the call runs.
+
+        Middleware may ask, too, and is replayed like the rest.
+        """
+
+        async def resumed(call: Call, context: Context) -> Any:
+            try:
+                await self._runtime.resume_call(context)
+            except InvalidParams:
+                # It pays like any other call: only a valid state proves that it is a retry.
+                context.entry = self.target(call)
+                self._admit(context.entry, call, context)
+                raise
+            return await handler(call, context)
+
+        def handle(call: Call, context: Context) -> Coroutine[Any, Any, Any]:
+            if getattr(call.params, "request_state", None) is None or context.revision.asks is not Asks.PULL:
+                return handler(call, context)  # where the server asks by requests, the field means nothing
+            return resumed(call, context)
+
+        return handle
+
     def _admit(self, entry: "Entry | None", call: Call, context: Context) -> None:
-        """Count a call against the limits on rate. A retry pays, too, until its state proves it is one."""
+        """Count a call against the limits on rate."""
+        turn = context.turn
+        if turn is not None and turn.ledger is not None and turn.ledger.round:
+            return  # "A valid retry costs no rate token." (asking, Clocks and limits)
         if context.network:
             self._meter.take(call.principal.bucket, self._runtime.clock())
         if entry is not None and entry.meter is not None:
             entry.meter.take(call.principal.bucket, self._runtime.clock())
-
-    async def _resume(self, entry: "Entry", call: Call, context: Context) -> None:
-        if call.params.request_state is None:
-            return
-        await self._runtime.resume_call(context)
-        # "A valid retry costs no rate token." (asking, Clocks and limits)
-        if context.network:
-            self._meter.give_back(call.principal.bucket)
-        if entry.meter is not None:
-            entry.meter.give_back(call.principal.bucket)
 
     async def _call_tool(self, call: Call, context: Context) -> CallToolResult:
         tool = self._catalogue.tools.get(call.params.name)
@@ -109,7 +139,6 @@ class Methods:
             raise InvalidParams(f"Unknown tool: {quote(call.params.name)}")
         context.entry = tool
         self._admit(tool, call, context)
-        await self._resume(tool, call, context)
         if tool.through:
             result: CallToolResult = await self._chain(tool.through)(call, context)
             return result
@@ -130,7 +159,6 @@ class Methods:
         if found is None:
             raise ResourceNotFound(uri)
         context.entry, variables = found
-        await self._resume(context.entry, call, context)
         if context.entry.through:
             result: ReadResourceResult = await self._chain(context.entry.through)(call, context)
             return result
@@ -157,7 +185,6 @@ class Methods:
             raise InvalidParams(f"Unknown prompt: {quote(call.params.name)}")
         context.entry = prompt
         self._admit(prompt, call, context)
-        await self._resume(prompt, call, context)
         if prompt.through:
             result: GetPromptResult = await self._chain(prompt.through)(call, context)
             return result

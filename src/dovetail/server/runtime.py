@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -42,7 +43,7 @@ from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.outcomes import masked, outcome_of
 from dovetail.server.calls.pool import Pool
 from dovetail.server.calls.turn import Turn, refuse, turn_of
-from dovetail.server.methods import Methods, wrapped
+from dovetail.server.methods import Method, Methods, wrapped
 from dovetail.server.notices import Hub
 from dovetail.wire import (
     CallToolResult,
@@ -96,13 +97,20 @@ class Runtime:
         self._background: set[asyncio.Task[Any]] = set()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.methods = Methods(self)
-        self.handle = wrapped(server.middleware, self.methods.dispatch)
         self.watchers = watchers_of(server.middleware)
+        self.handle = self._composed()
         self._info = server.encoded_info()
 
     def __repr__(self) -> str:
         state = "draining" if self.draining else "ready" if self.loop else "new"
         return f"<Runtime of {self.server.name} {state}, {len(self.in_flight)} in flight, {len(self.hub)} listeners>"
+
+    def _composed(self) -> Method:
+        """Return the methods inside the middleware. Watchers that stand first see retries that are refused, too."""
+        layers = self.server.middleware
+        watching = sum(1 for _ in takewhile(lambda layer: layer in self.watchers, layers))
+        resuming = self.methods.resuming(wrapped(layers[watching:], self.methods.dispatch))
+        return wrapped(layers[:watching], resuming)
 
     # Life.
 
@@ -245,7 +253,7 @@ class Runtime:
 
     def binding(self, context: Context) -> Binding:
         """Return what a call's state is bound to: who, where, which definition, and which request (S-12)."""
-        params = context.call.params
+        params, target = context.call.params, self.methods.target(context.call)
         subject = {"name": getattr(params, "name", None), "uri": getattr(params, "uri", None)}
         arguments = getattr(params, "arguments", None)
         if arguments is not None and arguments is not msgspec.UNSET:
@@ -253,21 +261,19 @@ class Runtime:
         return Binding(
             principal=context.principal.key,
             audience=self.server.audience,
-            definition=context.entry.digest if context.entry is not None else "",
+            definition="" if target is None else target.digest,
             method=context.call.method,
             request=digest(subject),
         )
 
     async def resume_call(self, context: Context) -> None:
-        """Take up the state that a retry brings; nothing to do for a call without one.
+        """Take up the state that a retry brings.
 
         Raises:
             InvalidParams: The state was not issued here, for this principal and this request, or has expired.
         """
-        params = context.call.params
-        if params.request_state is None:
-            return
-        sealed = open_state(params.request_state, self.binding(context), self.stores.keys.ring(), now=self.clock())
+        brought: str = context.call.params.request_state
+        sealed = open_state(brought, self.binding(context), self.stores.keys.ring(), now=self.clock())
         state = read_state(sealed)
         if self.server.single_use and not await self._burn(state.call, state.round):
             raise InvalidParams("requestState: not valid for this request")
