@@ -1,6 +1,8 @@
 """What a server offers, to whom, in which order, and after every change."""
 
 import asyncio
+import sys
+import threading
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -101,6 +103,46 @@ def test_nothing_is_offered_with_a_meta_key_that_is_not_its_own(key: str) -> Non
     with pytest.raises(InvalidName, match="MCP reserves"):
         app.add_prompt(nothing, meta={key: 1})
     assert names(app) == []
+
+
+@pytest.mark.timeout(30)
+def test_threads_change_what_is_offered_while_it_is_listed_and_read() -> None:
+    app = Server("threads")
+    for number in range(1000):
+        app.add_tool(nothing, name=f"t{number}")
+        app.add_resource(f"data://{number}/{{key}}", lambda key: key, name=f"r{number}")
+    stop = threading.Event()
+    failed: list[BaseException] = []
+
+    def change() -> None:
+        try:
+            while not stop.is_set():
+                app.add_tool(nothing, name="more", scopes=["admin"])
+                app.add_resource("more://{key}", lambda key: key, name="more")
+                app.remove_tool("more")
+                app.remove_resource("more://{key}")
+        except BaseException as error:
+            failed.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    changing = threading.Thread(target=change)
+    changing.start()
+    admin, lists = Principal(scopes=frozenset({"admin"})), 0
+    try:
+        while lists < 1000 and not failed:
+            app.catalogue.page("tools/list", admin, None)
+            shown = app.catalogue.page("tools/list", ANYBODY, None).tools
+            assert [tool.name for tool in shown if tool.name == "more"] == []
+            assert app.catalogue.resolve("data://999/x", ANYBODY) is not None
+            assert app.capabilities().tools is not None
+            lists += 1
+    finally:
+        stop.set()
+        changing.join()
+        sys.setswitchinterval(interval)
+    assert not failed
+    assert len(names(app, admin)) == 1000
 
 
 # Viewers.

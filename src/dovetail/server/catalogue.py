@@ -5,6 +5,7 @@ Invariants: one list is made, and encoded, once for all viewers who see the same
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from dovetail.core import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice, Principal
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Entry)
 NO_SCOPES: Final = frozenset[str]()
 _KEPT: Final = 256
+_CHANGING: Final = RLock()
+"""Held while any catalogue changes, or makes a list: functions that run in threads change what their server offers.
+
+One for all, since a change goes up through every server that it is mounted in.
+"""
 
 
 class Listing:
@@ -62,7 +68,7 @@ class Shelf(Generic[E]):
         return len(self._entries)
 
     def __iter__(self) -> Iterator[E]:
-        return iter(self._entries.values())
+        return iter(tuple(self._entries.values()))  # as it stands: a thread may change it meanwhile
 
     def get(self, name: str) -> E | None:
         """Return the entry of a name, or None."""
@@ -74,20 +80,21 @@ class Shelf(Generic[E]):
         Raises:
             DefinitionError: The name is taken.
         """
-        if entry.name in self._entries:
-            raise DefinitionError(f"There is a {self._kind} named {entry.name!r} already")
-        self._last += 1
-        entry.sequence = self._last
-        self._entries[entry.name] = entry
-        declared, self.declared = self.declared, True
-        try:
-            self._changed(self._notice)
-        except DefinitionError:
-            # A server that this one is mounted in has the name already: nobody offers it then.
-            del self._entries[entry.name]
-            self.declared = declared
-            self._changed(self._notice)
-            raise
+        with _CHANGING:
+            if entry.name in self._entries:
+                raise DefinitionError(f"There is a {self._kind} named {entry.name!r} already")
+            self._last += 1
+            entry.sequence = self._last
+            self._entries[entry.name] = entry
+            declared, self.declared = self.declared, True
+            try:
+                self._changed(self._notice)
+            except DefinitionError:
+                # A server that this one is mounted in has the name already: nobody offers it then.
+                del self._entries[entry.name]
+                self.declared = declared
+                self._changed(self._notice)
+                raise
 
     def remove(self, name: str) -> None:
         """Take an entry away.
@@ -95,9 +102,10 @@ class Shelf(Generic[E]):
         Raises:
             DefinitionError: There is none of that name.
         """
-        if self._entries.pop(name, None) is None:
-            raise DefinitionError(f"There is no {self._kind} named {name!r}")
-        self._changed(self._notice)
+        with _CHANGING:
+            if self._entries.pop(name, None) is None:
+                raise DefinitionError(f"There is no {self._kind} named {name!r}")
+            self._changed(self._notice)
 
     def discard(self, name: str) -> None:
         """Take an entry away if it is there."""
@@ -106,7 +114,7 @@ class Shelf(Generic[E]):
 
     def after(self, sequence: int) -> Iterator[E]:
         """Return the entries behind a place, in order."""
-        return (entry for entry in self._entries.values() if entry.sequence > sequence)
+        return (entry for entry in self if entry.sequence > sequence)
 
 
 class Catalogue:
@@ -165,12 +173,13 @@ class Catalogue:
 
     def mount(self, other: "Catalogue", prefix: str) -> None:
         """Offer all that another catalogue offers, now and later."""
-        try:
-            self._mirror(other, prefix)
-        except DefinitionError:
-            self._unmirror(other, prefix)
-            raise
-        other._parents.append((self, prefix))
+        with _CHANGING:
+            try:
+                self._mirror(other, prefix)
+            except DefinitionError:
+                self._unmirror(other, prefix)
+                raise
+            other._parents.append((self, prefix))
 
     def _unmirror(self, other: "Catalogue", prefix: str) -> None:
         for mine, theirs in self._pairs(other):
@@ -210,7 +219,7 @@ class Catalogue:
         self._scopes = None
         for parent, prefix in self._parents:
             parent._mirror(self, prefix)
-        for runtime in self._owner.running:
+        for runtime in tuple(self._owner.running):
             runtime.announce(notice)
 
     # Seeing.
@@ -226,19 +235,24 @@ class Catalogue:
             InvalidParams: The cursor is none of ours: "Invalid cursors SHOULD result in an error with code -32602".
         """
         scopes = self._scopes
-        if scopes is None:
-            entries = (entry for mine, _ in self._pairs(self) for entry in mine)
-            scopes = self._scopes = NO_SCOPES.union(*(entry.scopes for entry in entries if entry.scopes))
-        view = principal.scopes & scopes if scopes else NO_SCOPES
-        key = (method, view, cursor)
-        listing = self._listings.get(key)
-        if listing is None:
+        listing = None
+        if scopes is not None:
+            listing = self._listings.get((method, principal.scopes & scopes if scopes else NO_SCOPES, cursor))
+        return (self._made(method, principal, cursor) if listing is None else listing).result
+
+    def _made(self, method: str, principal: Principal, cursor: str | None) -> Listing:
+        """Make a page, for all who see the same, while nobody changes what is offered."""
+        with _CHANGING:
+            if self._scopes is None:
+                entries = (entry for mine, _ in self._pairs(self) for entry in mine)
+                self._scopes = NO_SCOPES.union(*(entry.scopes for entry in entries if entry.scopes))
             if len(self._listings) >= _KEPT:
                 self._listings.clear()
                 self.encoded.clear()
-            listing = self._listings[key] = Listing(self._page(method, principal, cursor))
+            listing = Listing(self._page(method, principal, cursor))
+            self._listings[method, principal.scopes & self._scopes, cursor] = listing
             self.encoded[id(listing.result)] = listing
-        return listing.result
+            return listing
 
     def _page(self, method: str, principal: Principal, cursor: str | None) -> Any:
         shelves: dict[str, tuple[Shelf[Any], type[PaginatedResult], str]] = {
