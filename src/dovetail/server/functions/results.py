@@ -16,6 +16,7 @@ import typing
 from collections import abc
 from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
+from pathlib import PurePath
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
@@ -27,7 +28,7 @@ from dovetail.server.functions.annotations import Reader, uses_pydantic
 from dovetail.server.functions.blocks import BLOCKS, block_of, is_block, text_block
 from dovetail.server.functions.expectations import explained
 from dovetail.server.functions.media import Audio, File, Image
-from dovetail.server.functions.parameters import MISSING, name_of, namespace_of, returned_by
+from dovetail.server.functions.parameters import MISSING, globals_of, name_of, namespace_of, returned_by
 from dovetail.server.functions.schemas import Schemas, schema_for, sealed
 from dovetail.server.functions.standins import adapter, hook, is_pydantic
 from dovetail.wire import DEFAULT_LIMITS, CallToolResult, Limits, TextContent
@@ -92,13 +93,15 @@ class Returns:
             return cls(_checked(_schema_check(raw, limits)), raw)
         annotation = _awaited(returned_by(function))
         try:
-            return cls.as_annotated(annotation, namespace_of(function))
+            return cls.as_annotated(annotation, namespace_of(function), globals_of(function))
         except DefinitionError as error:
             raise DefinitionError(f"{name_of(function)}: its return annotation: {error}") from None
 
     @classmethod
-    def as_annotated(cls, annotation: Any, namespace: Mapping[str, Any] | None = None) -> "Returns":
-        """Compile from a type; names in strings that it leads to are looked up in `namespace`, too.
+    def as_annotated(
+        cls, annotation: Any, namespace: Mapping[str, Any] | None = None, globals_: dict[str, Any] | None = None
+    ) -> "Returns":
+        """Compile from a type; names in strings that it leads to are looked up in `namespace` and `globals_`, too.
 
         Raises:
             DefinitionError: It has no JSON Schema.
@@ -107,7 +110,7 @@ class Returns:
             raise DefinitionError("a result is one value, not a stream; report progress instead")
         if _is_free(annotation):
             return cls(convert_any)
-        reader = Reader(namespace)
+        reader = Reader(namespace, globals_)
         if uses_pydantic(annotation, reader):
             schema = msgspec.json.encode(schema_for(annotation, output=True))
             return cls(_by_pydantic(annotation, _schema_check(schema, DEFAULT_LIMITS)), schema)
@@ -182,6 +185,8 @@ def _hook(value: Any) -> Any:
     """Encode what the encoder does not know."""
     if is_pydantic(type(value)):
         return Raw(adapter(type(value)).dump_json(value, by_alias=True, warnings="error"))
+    if isinstance(value, PurePath):
+        return str(value)
     raise TypeError("JSON has no words for this")
 
 
