@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dovetail import Context, Server
 from dovetail.core import RESOURCES_CHANGED, Principal, resource_updated
@@ -265,6 +266,32 @@ async def test_a_session_subscribes_to_those_resources_only_that_its_client_sees
         if "result" in (await http.request("POST", body, headers)).json:
             taken.append(uri)
     assert taken == allowed
+
+
+@pytest.mark.req("S-24")
+async def test_middleware_cannot_change_the_list_of_other_callers_and_may_return_its_own() -> None:
+    app = scoped()
+    ways: list[Any] = [lambda result: result.tools.clear(), lambda result: result.tools.__setitem__(slice(None), [])]
+    ways += [lambda result: result.tools.append(result.tools[0]), lambda result: result.tools.sort()]
+
+    @app.use
+    def hide(handler: Any) -> Any:
+        async def handle(call: Any, context: Any) -> Any:
+            result = await handler(call, context)
+            if call.method != "tools/list" or not ways:
+                return result
+            with pytest.raises(TypeError, match="shared by all callers"):
+                ways.pop()(result)
+            return replace(result, tools=[])
+
+        return handle
+
+    client = Conversation(app)
+    await client.open()
+    for _ in range(len(ways)):
+        assert (await client.call("tools/list"))["result"]["tools"] == []
+    assert (await client.call("tools/list"))["result"]["tools"]
+    await client.close()
 
 
 async def test_viewers_who_see_the_same_share_one_list_and_it_is_made_again_after_a_change() -> None:

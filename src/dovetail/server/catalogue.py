@@ -6,7 +6,7 @@ Invariants: one list is made, and encoded, once for all viewers who see the same
 
 from collections.abc import Callable, Iterator, Mapping
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 from dovetail.core import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice, Principal
 from dovetail.errors import DefinitionError, InvalidParams, quote
@@ -37,6 +37,18 @@ _CHANGING: Final = RLock()
 
 One for all, since a change goes up through every server that it is mounted in.
 """
+
+
+class Shared(list[E]):
+    """The items of a page, one object for all callers: middleware reads it, and makes another one to leave some out."""
+
+    __slots__ = ()
+
+    def _refuse(self, *args: Any, **options: Any) -> NoReturn:
+        raise TypeError("This list is shared by all callers: return msgspec.structs.replace(result, ...=[...]) instead")
+
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
 
 class Listing:
@@ -268,7 +280,7 @@ class Catalogue:
         if self._page_size is not None and len(entries) > self._page_size:
             entries = entries[: self._page_size]
             following = str(entries[-1].sequence)
-        page: dict[str, Any] = {field: [entry.definition for entry in entries], "next_cursor": following}
+        page: dict[str, Any] = {field: Shared(entry.definition for entry in entries), "next_cursor": following}
         return make(**page, **self.cache_hints)
 
     def resolve(self, uri: str, principal: Principal) -> tuple[ResourceEntry | TemplateEntry, dict[str, str]] | None:
