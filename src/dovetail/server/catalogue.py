@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 from dovetail.core import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice, Principal
 from dovetail.errors import DefinitionError, InvalidParams, quote
-from dovetail.server.entries import Entry, PromptEntry, ResourceEntry, TemplateEntry, ToolEntry
+from dovetail.server.entries import Entry, PromptEntry, ResourceEntry, TemplateEntry, ToolEntry, Variables
 from dovetail.server.functions.parameters import name_of
 from dovetail.server.options import PromptOptions, ResourceOptions, ToolOptions
 from dovetail.wire import (
@@ -283,7 +283,7 @@ class Catalogue:
         page: dict[str, Any] = {field: Shared(entry.definition for entry in entries), "next_cursor": following}
         return make(**page, **self.cache_hints)
 
-    def resolve(self, uri: str, principal: Principal) -> tuple[ResourceEntry | TemplateEntry, dict[str, str]] | None:
+    def resolve(self, uri: str, principal: Principal) -> tuple[ResourceEntry | TemplateEntry, Variables] | None:
         """Return what serves a URI, and the template's variables."""
         resource = self.resources.get(uri)
         if resource is not None:

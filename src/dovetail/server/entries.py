@@ -23,6 +23,7 @@ from dovetail.server.functions.messages import prompt_messages, resource_content
 from dovetail.server.functions.misuse import refuse_plain_asking, refuse_unbound
 from dovetail.server.functions.parameters import name_of
 from dovetail.server.functions.results import Returns
+from dovetail.server.functions.schemas import arrays_in
 from dovetail.server.functions.signature import Parameter, Signature
 from dovetail.server.traversal import leaves_its_place
 from dovetail.wire import (
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from dovetail.server.app import Server
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch
+Variables = dict[str, str | list[str]]
+"""What a URI says of a template's variables."""
 _NO_ARGUMENTS: Final = b"{}"
 _NOTHING: Final[dict[str, Any]] = {}
 
@@ -211,7 +214,7 @@ class ReadableEntry(Entry):
         cache = options.get("cache")
         self._hints = {} if cache is None else {"ttl_ms": round(cache.seconds * 1000), "cache_scope": cache.scope}
 
-    def match(self, uri: str) -> dict[str, str] | None:
+    def match(self, uri: str) -> Variables | None:
         """Return the variables of a URI that it serves; None when it does not."""
         return {} if uri == self.name else None
 
@@ -220,7 +223,7 @@ class ReadableEntry(Entry):
         uri = call.params.uri
         return await self.read(uri, self.match(uri) or {}, context)
 
-    async def read(self, uri: str, variables: Mapping[str, str], context: Context) -> ReadResourceResult:
+    async def read(self, uri: str, variables: Variables, context: Context) -> ReadResourceResult:
         """Read the resource."""
         value = await self.invoke(self.signature.decode_texts(variables), context)
         result = resource_contents(value, uri, self._mime_type)
@@ -258,7 +261,7 @@ class TemplateEntry(ReadableEntry):
     def __init__(self, owner: "Server", uri: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Compile a function; see `Server.add_resource`."""
         super().__init__(owner, options.get("name") or name_of(function), function, options)
-        self._template = Template(_absolute(uri))
+        self._template = Template(_absolute(uri), arrays_in(self.signature.schema))
         self._any_path = bool(options.get("any_path", False))
         names = {parameter.name for parameter in self.signature.parameters}
         required = {parameter.name for parameter in self.signature.parameters if parameter.required}
@@ -278,7 +281,7 @@ class TemplateEntry(ReadableEntry):
         self.name = uri
         self.completes = _completes(self.signature.parameters)
 
-    def match(self, uri: str) -> dict[str, str] | None:
+    def match(self, uri: str) -> Variables | None:
         """Return the variables of a URI; None when it is none of this template, or leads out of its place (S-19)."""
         variables = self._template.match(uri)
         if variables is None or (not self._any_path and leaves_its_place(variables)):

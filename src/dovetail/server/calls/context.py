@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from enum import Enum
+from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 
 import msgspec
@@ -206,17 +207,17 @@ class Context:
 
         Args:
             progress: How far. It "MUST increase with each notification" (spec, Progress): a value that does not is
-                dropped.
-            total: Out of how much, if known.
+                dropped, and so is one that is no finite number.
+            total: Out of how much, if known; infinity is not known either.
             message: What is going on, for people (2025-03-26 and later).
         """
         meta = getattr(self.call.params, "meta", None)
         token = None if meta is None else meta.progress_token
-        if token is None or progress <= self._progress or self.muted:
+        if token is None or not isfinite(progress) or progress <= self._progress or self.muted:
             return
         self._progress = progress
         body: dict[str, Any] = {"progressToken": token, "progress": progress}
-        if total is not None:
+        if total is not None and isfinite(total):
             body["total"] = total
         if message is not None and "message" in self.revision.fields_of("ProgressNotificationParams"):
             body["message"] = message

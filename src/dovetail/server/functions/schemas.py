@@ -17,6 +17,7 @@ import msgspec
 from dovetail.errors import DefinitionError
 from dovetail.server.functions.annotations import Choices, Reader, choices_key
 from dovetail.server.functions.docstrings import parse_docstring
+from dovetail.server.functions.expectations import alternatives
 from dovetail.server.functions.standins import Rule, Schema, rule_of
 from dovetail.server.functions.times import say_times
 
@@ -198,6 +199,16 @@ def sealed(root: Schema, defs: Mapping[str, Schema]) -> Schema:
         target = kept.get(made["$ref"].removeprefix(_DEFS), {})
         made = {**({"type": target["type"]} if "type" in target else {}), **made}
     return {**made, "$defs": {name: kept[name] for name in sorted(left)}} if left else made
+
+
+def arrays_in(schema: Schema) -> list[str]:
+    """Return the properties that are arrays, and never text."""
+    found = []
+    for name, property_ in schema.get("properties", {}).items():
+        kinds = [node.get("type") for node in alternatives(property_, schema)]
+        if "array" in kinds and all(kind in ("array", "null") for kind in kinds):
+            found.append(name)
+    return found
 
 
 def _reached(root: Schema, defs: Mapping[str, Schema]) -> dict[str, set[str]]:

@@ -106,7 +106,7 @@ class Signature:
     input_schema: bytes
     schema: Schema
     decode: Callable[[bytes | msgspec.Raw], Values]
-    decode_texts: Callable[[Mapping[str, str]], Values]
+    decode_texts: Callable[[Mapping[str, str | list[str]]], Values]
     call: Callable[[Values, dict[str, Any]], Any]
 
     def __init__(self, function: Callable[..., Any]) -> None:
