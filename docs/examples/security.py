@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dovetail import Context, Limits, Server
-from dovetail.core import Principal
+from dovetail import Context, Limits, Principal, Server
 from dovetail.store import FixedKeys, Handles, MemoryStores, SqliteStores
 
 # region identify

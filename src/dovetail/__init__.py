@@ -9,6 +9,9 @@ from dovetail._lazy import lazy
 
 if TYPE_CHECKING:
     from dovetail.client import Client as Client
+    from dovetail.core import Principal as Principal
+    from dovetail.errors import AuthRequired as AuthRequired
+    from dovetail.errors import CapabilityMissing as CapabilityMissing
     from dovetail.errors import DovetailError as DovetailError
     from dovetail.errors import ToolError as ToolError
     from dovetail.server import Ask as Ask
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from dovetail.server import File as File
     from dovetail.server import Header as Header
     from dovetail.server import Image as Image
+    from dovetail.server import Rate as Rate
     from dovetail.server import Server as Server
     from dovetail.server import get_context as get_context
     from dovetail.wire import Icon as Icon
@@ -33,8 +37,9 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "client": "Client",
-        "errors": "DovetailError ToolError",
-        "server": "Ask Audio Cache Complete Context Depends Elicited File Header Image Server get_context",
+        "core": "Principal",
+        "errors": "AuthRequired CapabilityMissing DovetailError ToolError",
+        "server": "Ask Audio Cache Complete Context Depends Elicited File Header Image Rate Server get_context",
         "wire": "Icon Limits ToolAnnotations",
     },
 )

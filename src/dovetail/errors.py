@@ -216,8 +216,9 @@ class InvalidOutput(ToolError):
         expected: What was expected there.
     """
 
-    def __init__(self, path: str, expected: str) -> None:
-        super().__init__(f"The result does not fit what was declared: {path}: {expected}")
+    def __init__(self, path: str, expected: str, *, declared: bool = True) -> None:
+        what = "does not fit what was declared" if declared else "cannot be sent"
+        super().__init__(f"The result {what}: {path}: {expected}")
         self.path = path
         self.expected = expected
 

@@ -24,6 +24,10 @@ LISTS = {
 }
 
 
+def everything(uri: str) -> bool:
+    return True
+
+
 def params(frame: bytes) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(frame)
     return dict(value["params"])
@@ -37,7 +41,7 @@ def test_a_stream_carries_what_was_both_asked_for_and_offered(
     wish = SubscriptionFilter(
         tools_list_changed=wanted[0], prompts_list_changed=wanted[1], resources_list_changed=wanted[2]
     )
-    agreed = Filter(wish, offered)
+    agreed = Filter(wish, offered, everything, 9)
     for name, notice in LISTS.items():
         promised = bool(getattr(wish, name)) and notice.method in offered
         assert agreed.wants(notice) is promised
@@ -46,17 +50,27 @@ def test_a_stream_carries_what_was_both_asked_for_and_offered(
 
 
 def test_a_resource_is_heard_of_by_its_own_uri_only() -> None:
-    agreed = Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), ALL)
+    agreed = Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), ALL, everything, 9)
     assert agreed.wants(resource_updated("a://b"))
     assert not agreed.wants(resource_updated("a://b/c"))
     assert not agreed.wants(RESOURCES_CHANGED)
-    assert not Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), frozenset()).wants(
-        resource_updated("a://b")
-    )
+    undeclared = Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), frozenset(), everything, 9)
+    assert not undeclared.wants(resource_updated("a://b"))
+
+
+@pytest.mark.req("S-24")
+def test_of_a_resource_that_a_client_does_not_see_it_hears_nothing() -> None:
+    wish = SubscriptionFilter(resource_subscriptions=["a://b", "a://secret"])
+    agreed = Filter(wish, ALL, lambda uri: uri != "a://secret", 9)
+    assert agreed.agreed.resource_subscriptions == ["a://b"]
+    assert agreed.wants(resource_updated("a://b"))
+    assert not agreed.wants(resource_updated("a://secret"))
+    assert Filter(wish, ALL, lambda uri: False, 9).agreed.resource_subscriptions is None
+    assert Filter(wish, ALL, everything, 1).agreed.resource_subscriptions == ["a://b"], "no more than the limit"
 
 
 def test_every_message_of_a_stream_names_its_subscription_as_the_id_was_written() -> None:
-    agreed = Filter(SubscriptionFilter(tools_list_changed=True, resource_subscriptions=["a://b"]), ALL)
+    agreed = Filter(SubscriptionFilter(tools_list_changed=True, resource_subscriptions=["a://b"]), ALL, everything, 9)
     key = "io.modelcontextprotocol/subscriptionId"
     for written, identifier in ((b"7", 7), (b'"7"', "7")):
         acknowledged = params(agreed.acknowledgement(written))

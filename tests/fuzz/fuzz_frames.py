@@ -45,7 +45,8 @@ def look(item: Single) -> None:
             assert parse(result_frame(identifier, result)) == item
         case Failure():
             assert item.id is None or type(json.loads(item.id)) in (int, str)
-        case Broken(identifier, error):
+        case Broken(identifier, error, answers):
+            assert answers is None or (identifier is None and type(json.loads(answers)) in (int, str))
             written = json.loads(error_frame(identifier, error))
             assert written["error"]["code"] in (-32700, -32600)
             assert ("id" in written) is (identifier is not None)

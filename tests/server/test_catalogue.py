@@ -1,15 +1,19 @@
 """What a server offers, to whom, in which order, and after every change."""
 
+import asyncio
+import sys
+import threading
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dovetail import Context, Server
-from dovetail.core import Principal
-from dovetail.errors import DefinitionError
+from dovetail.core import RESOURCES_CHANGED, Principal, resource_updated
+from dovetail.errors import DefinitionError, InvalidName
 from dovetail.server.transports.run import shared_runtime
 from tests.server.peers import Conversation, Http, Json, meta, text_of
 
@@ -90,6 +94,58 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(method: str, cursor: str
     await client.close()
 
 
+@pytest.mark.parametrize("key", ["io.modelcontextprotocol/related-task", "com.mcp/x", "progressToken", "baggage"])
+def test_nothing_is_offered_with_a_meta_key_that_is_not_its_own(key: str) -> None:
+    app = Server("meta")
+    with pytest.raises(InvalidName, match="MCP reserves"):
+        app.add_tool(nothing, meta={key: 1})
+    with pytest.raises(InvalidName, match="MCP reserves"):
+        app.add_resource("data://a", nothing, meta={key: 1})
+    with pytest.raises(InvalidName, match="MCP reserves"):
+        app.add_prompt(nothing, meta={key: 1})
+    assert names(app) == []
+
+
+@pytest.mark.timeout(30)
+def test_threads_change_what_is_offered_while_it_is_listed_and_read() -> None:
+    app = Server("threads")
+    for number in range(1000):
+        app.add_tool(nothing, name=f"t{number}")
+        app.add_resource(f"data://{number}/{{key}}", lambda key: key, name=f"r{number}")
+    stop = threading.Event()
+    failed: list[BaseException] = []
+
+    def change() -> None:
+        try:
+            while not stop.is_set():
+                app.add_tool(nothing, name="more", scopes=["admin"])
+                app.add_resource("more://{key}", lambda key: key, name="more")
+                app.remove_tool("more")
+                app.remove_resource("more://{key}")
+        except BaseException as error:
+            failed.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    changing = threading.Thread(target=change)
+    changing.start()
+    admin, lists = Principal(scopes=frozenset({"admin"})), 0
+    try:
+        while lists < 1000 and not failed:
+            app.catalogue.page("tools/list", admin, None)
+            shown = app.catalogue.page("tools/list", ANYBODY, None).tools
+            assert [tool.name for tool in shown if tool.name == "more"] == []
+            assert app.catalogue.resolve("data://999/x", ANYBODY) is not None
+            assert app.capabilities().tools is not None
+            lists += 1
+    finally:
+        stop.set()
+        changing.join()
+        sys.setswitchinterval(interval)
+    assert not failed
+    assert len(names(app, admin)) == 1000
+
+
 # Viewers.
 
 
@@ -164,6 +220,78 @@ async def test_who_may_not_see_it_is_told_the_same_as_if_it_were_not_there() -> 
         assert was["code"] == is_["code"]
         secret, none = next(iter(hidden.values())), next(iter(absent.values()))
         assert str(was).replace(secret, none) == str(is_)
+
+
+WATCHED = ["data://secret", "data://x/secret", "data://absent"]
+
+
+@pytest.mark.req("S-24")
+@pytest.mark.parametrize(("scopes", "heard"), [("", []), ("write", []), ("read", WATCHED[:2])])
+async def test_a_listen_stream_tells_of_those_resources_only_that_its_client_sees(
+    scopes: str, heard: list[str]
+) -> None:
+    asgi = scoped().asgi()
+    runtime = (await asgi.start()).runtime
+    params = {"notifications": {"resourcesListChanged": True, "resourceSubscriptions": WATCHED}}
+    listening = asyncio.create_task(Http(asgi).modern("subscriptions/listen", params, headers={"x-scopes": scopes}))
+    while not runtime.streams:
+        await asyncio.sleep(0)
+    for notice in (*map(resource_updated, WATCHED), RESOURCES_CHANGED):
+        await runtime.publish(notice)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    asgi.drain()
+    acknowledged, *events = (await asyncio.wait_for(listening, 5)).events
+    assert acknowledged["params"]["notifications"].get("resourceSubscriptions", []) == heard
+    told = [event["params"].get("uri") for event in events if event.get("method", "").startswith("notifications/res")]
+    assert told == [*heard, None]
+    await asgi.stop()
+
+
+@pytest.mark.req("S-24")
+@pytest.mark.parametrize(("scopes", "allowed"), [("", []), ("read", WATCHED[:2])])
+async def test_a_session_subscribes_to_those_resources_only_that_its_client_sees(
+    scopes: str, allowed: list[str]
+) -> None:
+    http = Http(scoped().asgi())
+    who = {"x-scopes": scopes}
+    opening = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    body = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": opening}
+    opened = await http.request("POST", body, who)
+    headers = who | {"mcp-session-id": opened.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
+    await http.request("POST", {"jsonrpc": "2.0", "method": "notifications/initialized"}, headers)
+    taken = []
+    for uri in WATCHED:
+        body = {"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": {"uri": uri}}
+        if "result" in (await http.request("POST", body, headers)).json:
+            taken.append(uri)
+    assert taken == allowed
+
+
+@pytest.mark.req("S-24")
+async def test_middleware_cannot_change_the_list_of_other_callers_and_may_return_its_own() -> None:
+    app = scoped()
+    ways: list[Any] = [lambda result: result.tools.clear(), lambda result: result.tools.__setitem__(slice(None), [])]
+    ways += [lambda result: result.tools.append(result.tools[0]), lambda result: result.tools.sort()]
+
+    @app.use
+    def hide(handler: Any) -> Any:
+        async def handle(call: Any, context: Any) -> Any:
+            result = await handler(call, context)
+            if call.method != "tools/list" or not ways:
+                return result
+            with pytest.raises(TypeError, match="shared by all callers"):
+                ways.pop()(result)
+            return replace(result, tools=[])
+
+        return handle
+
+    client = Conversation(app)
+    await client.open()
+    for _ in range(len(ways)):
+        assert (await client.call("tools/list"))["result"]["tools"] == []
+    assert (await client.call("tools/list"))["result"]["tools"]
+    await client.close()
 
 
 async def test_viewers_who_see_the_same_share_one_list_and_it_is_made_again_after_a_change() -> None:

@@ -154,6 +154,33 @@ def test_a_refusal_still_answers_the_id_that_could_be_read() -> None:
     assert message.id == b'"a"'
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(f'"jsonrpc":"2.0","id":7,"result":{result}' for result in ("null", "[]", '"x"', "5")),
+        '"jsonrpc":"2.0","id":7,"error":"no"',
+        '"jsonrpc":"2.0","id":7,"error":{"code":"x","message":5}',
+        '"jsonrpc":"2.0","id":7,"result":{},"error":{"code":1,"message":"x"}',
+        '"jsonrpc":"2.0","id":7',
+        '"id":7,"result":{"action":"decline"}',
+        '"jsonrpc":"2.0","id":7,"result":{"action":"accept","action":"decline"}',
+        '"jsonrpc":"2.0","id":7,"result":{"deep":' + "[" * 150 + "]" * 150 + "}",
+    ],
+)
+def test_an_answer_that_cannot_be_read_says_what_it_answers_and_is_not_refused_under_that_id(body: str) -> None:
+    message = parse(b"{%b}" % body.encode())
+    assert isinstance(message, Broken)
+    assert message.answers == b"7"
+    assert b'"id"' not in error_frame(message.id, message.error)
+
+
+def test_a_request_that_cannot_be_served_answers_nothing() -> None:
+    for rest in (',"params":[]', ',"result":{}', ',"params":{"a":1,"a":2}'):
+        message = parse(call("7", rest=rest))
+        assert isinstance(message, Broken)
+        assert message.answers is None
+
+
 @pytest.mark.req("W-05")
 def test_a_batch_holds_each_message_for_itself() -> None:
     message = parse(b'[%b, 7, {"jsonrpc":"2.0","method":"n"}, %b]' % (call("1"), call("null")))

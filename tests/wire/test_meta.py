@@ -72,6 +72,21 @@ def test_other_keys_are_free(key: str) -> None:
 )
 def test_every_key_of_the_protocol_is_legal_and_reserved(key: str) -> None:
     assert is_meta_key(key) and is_reserved(key)
+    with pytest.raises(InvalidName, match="MCP reserves"):
+        check_meta_key(key)
+
+
+# The examples of 2025-06-18, Overview, _meta.
+@pytest.mark.parametrize("key", ["modelcontextprotocol.io/a", "mcp.dev/a", "api.modelcontextprotocol.org/a"])
+def test_what_an_earlier_revision_reserves_is_not_for_others_either(key: str) -> None:
+    assert is_meta_key(key) and (key.startswith("api") or not is_reserved(key))
+    with pytest.raises(InvalidName, match="MCP reserves"):
+        check_meta_key(key)
+
+
+@pytest.mark.parametrize("key", ["com.example.mcp/a", "mcp/a", "com.example/mcp"])
+def test_a_key_that_no_revision_reserves_passes(key: str) -> None:
+    check_meta_key(key)
 
 
 @pytest.mark.parametrize("key", ["a b", "1a/b", "-a/b", "a..b/c", "/c", "a/b/c", "_a", "a_", "a.b-/c", "ä/b"])

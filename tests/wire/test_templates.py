@@ -400,3 +400,25 @@ def test_any_text_is_a_template_or_is_refused(text: str, uri: str) -> None:
         return
     found = matcher.match(uri)
     assert found is None or set(found) <= set(template.variables)
+
+
+@pytest.mark.parametrize(
+    ("template", "uri", "values"),
+    [
+        ("a://x{/p*}", "a://x/b/c%2Fd/%C3%A9", ["b", "c/d", "é"]),
+        ("a://x{/p*}/end", "a://x/b/end", ["b"]),
+        ("a://x{/p*}", "a://x/%zz", None),
+        ("a://x{/p*}", "a://x/%ff", None),
+        ("a://x{/p}", "a://x/b", "b"),
+        ("a://x/{p*}", "a://x/1,2%2C", ["1", "2,"]),
+        ("a://x{.p*}", "a://x.a.b", ["a", "b"]),
+        ("a://x{?p*}", "a://x?p=1,2&p=%26", ["1,2", "&"]),
+        ("a://x{?p}", "a://x?p=1,2", "1,2"),
+        ("a://é{/p*}", "a://é/a/b%2fc", ["a", "b/c"]),
+    ],
+)
+def test_an_exploded_variable_is_taken_apart_before_it_is_decoded_when_a_list_is_wanted(
+    template: str, uri: str, values: Any
+) -> None:
+    found = Template(template, ["p", "other"]).match(uri)
+    assert found == (None if values is None else {"p": values})

@@ -1,5 +1,6 @@
 """The admission of a stateless request (2026-07-28): every request carries all that is needed to serve it.
- The ladder, from the bottom: `_meta` with its required fields (-32602), a revision that is spoken (-32022), headers
+
+The ladder, from the bottom: `_meta` with its required fields (-32602), a revision that is spoken (-32022), headers
 that agree with the body (-32020), a method that exists (-32601). Nothing is remembered from one request to the next
 (S-08); what is kept here is only the decoded form of bytes that repeat.
 """

@@ -1,5 +1,6 @@
 """The ask ledger of one call on a stateless revision: which question is which, and which answers are already there.
- Theory (multi round-trip requests, 2026-07-28). A handler asks straight-line. A question without an answer ends the
+
+Theory (multi round-trip requests, 2026-07-28). A handler asks straight-line. A question without an answer ends the
 turn: its request travels to the client inside the result, together with a sealed state, and the client calls again with
 answers. The handler then runs again from the top, and this ledger hands it the answers it already has, each to its own
 question:
@@ -10,7 +11,8 @@ question:
 * Answers may come with the very first turn, before anything was asked and so without a state: a client may know the
   keys from before. Each is taken by a question of that key, once, if the question accepts it.
 * While answers are left that were not handed out yet, the handler is going over known ground: it is `replaying`.
- Answers are attacker-controlled input: the question decides whether it accepts one. Sealing is `core.seal`; suspending
+
+Answers are attacker-controlled input: the question decides whether it accepts one. Sealing is `core.seal`; suspending
 the handler is the server room's.
 """
 

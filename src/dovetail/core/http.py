@@ -1,5 +1,6 @@
 """Streamable HTTP as rules: which request is acceptable, and which status an outcome has. No socket, no framework.
- Header names come in lower case, as ASGI gives them. A name that must have one value and comes twice is refused, never
+
+Header names come in lower case, as ASGI gives them. A name that must have one value and comes twice is refused, never
 "first wins" here and "last wins" there (S-07). Verdicts on values that repeat from request to request (Content-Type,
 Accept) are remembered, so that a request pays for them with a look-up.
 """

@@ -1,5 +1,6 @@
 """Who is on the other side, and what one call is: the two immutable facts that everything past the opening works with.
- The handshake (stateful revisions) and the admission (stateless) both end in the same `Peer`; past that point nobody
+
+The handshake (stateful revisions) and the admission (stateless) both end in the same `Peer`; past that point nobody
 knows which it was.
 """
 

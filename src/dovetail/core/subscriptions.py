@@ -1,5 +1,7 @@
 """Who hears of which change: the filter of `subscriptions/listen`, and its frames (2026-07-28, Subscriptions)."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from dovetail.wire import SubscriptionFilter, notification_frame
@@ -53,21 +55,26 @@ class Filter:
 
     __slots__ = ("_methods", "_uris", "agreed")
 
-    def __init__(self, wanted: SubscriptionFilter, offered: frozenset[str]) -> None:
+    def __init__(
+        self, wanted: SubscriptionFilter, offered: frozenset[str], sees: Callable[[str], bool], most: int
+    ) -> None:
         """Agree to the part of a wish that the server can honour.
 
-        "The server MUST NOT send notification types the client has not explicitly requested."
+        "The server MUST NOT send notification types the client has not explicitly requested." "The notifications field
+        in the acknowledgment reflects the subset the server agreed to honor."
 
         Args:
             wanted: The filter of the request.
             offered: The notification methods that the server declares.
+            sees: Whether the client may read the resource of a URI: of others it hears nothing (S-24).
+            most: How many URIs are looked at; those behind are not agreed to.
         """
-        updates = "notifications/resources/updated" in offered and wanted.resource_subscriptions
+        uris = (wanted.resource_subscriptions or []) if "notifications/resources/updated" in offered else []
         self.agreed = SubscriptionFilter(
             tools_list_changed=(wanted.tools_list_changed and TOOLS_CHANGED.method in offered) or None,
             prompts_list_changed=(wanted.prompts_list_changed and PROMPTS_CHANGED.method in offered) or None,
             resources_list_changed=(wanted.resources_list_changed and RESOURCES_CHANGED.method in offered) or None,
-            resource_subscriptions=wanted.resource_subscriptions if updates else None,
+            resource_subscriptions=list(filter(sees, uris[:most])) or None,
         )
         flags = (
             (self.agreed.tools_list_changed, TOOLS_CHANGED),

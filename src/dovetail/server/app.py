@@ -5,8 +5,8 @@ Definition-time module: no event loop, no transport. What runs is a `Runtime`, m
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from inspect import isasyncgenfunction
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, signature
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 import msgspec
 
@@ -55,8 +55,11 @@ class Server:
         Raises:
             DefinitionError: An option that makes no sense.
         """
-        if not name:
-            raise DefinitionError("A server needs a name")
+        if not isinstance(name, str) or not name:
+            raise DefinitionError("A server needs a name: a string with something in it")
+        from dovetail.server.checking import checked
+
+        options = cast("ServerOptions", checked(f"Server({name!r})", ServerOptions, options))
         self.name = name
         self.instructions = options.get("instructions")
         self.limits: Limits = options.get("limits", DEFAULT_LIMITS)
@@ -108,7 +111,7 @@ class Server:
             InvalidName: Outside 1 to 128 of `[A-Za-z0-9_.-]`.
             DefinitionError: Parameters that have no schema, or a name that is taken.
         """
-        return _decorate(function, lambda target: self.add_tool(target, **options))
+        return _decorate("tool", function, lambda target: self.add_tool(target, **options))
 
     def add_tool(self, function: Callable[..., Any], **options: Unpack[ToolOptions]) -> None:
         """Offer a function as a tool, also while the server runs: clients hear of it by themselves."""
@@ -128,6 +131,10 @@ class Server:
         Raises:
             DefinitionError: A template whose variables are not the function's parameters, or a URI that is taken.
         """
+        given: Any = uri
+        if not isinstance(given, str):
+            name = getattr(given, "__name__", "a_function")
+            raise DefinitionError(f'@app.resource needs a URI: write @app.resource("data://{name}")')
 
         def register(function: F) -> F:
             self.add_resource(uri, function, **options)
@@ -160,7 +167,7 @@ class Server:
         Raises:
             DefinitionError: A name that is taken.
         """
-        return _decorate(function, lambda target: self.add_prompt(target, **options))
+        return _decorate("prompt", function, lambda target: self.add_prompt(target, **options))
 
     def add_prompt(self, function: Callable[..., Any], **options: Unpack[PromptOptions]) -> None:
         """Offer a prompt, also while the server runs."""
@@ -178,7 +185,11 @@ class Server:
         """Wrap every call:
 
         `middleware(handler) -> handler`, both `async (call, ctx) -> result`. The first is outermost.
+
+        Raises:
+            DefinitionError: It does not take one handler.
         """
+        _check_middleware(middleware)
         self.middleware.append(middleware)
         return middleware
 
@@ -188,6 +199,8 @@ class Server:
         Raises:
             DefinitionError: A name that is taken, or a server mounted in itself.
         """
+        if not isinstance(other, Server):
+            raise DefinitionError(f"A server is mounted, not {type(other).__name__}")
         if self in other.family():
             raise DefinitionError(f"{other.name} cannot be mounted in itself")
         self.catalogue.mount(other.catalogue, prefix)
@@ -201,14 +214,25 @@ class Server:
         Args:
             identifier: With a prefix, such as `com.example/search`.
             settings: What the capability says; empty when not given.
-            methods: Handlers by method name. They get the parameters as a dict, and return one. "If one party supports
-                an extension but the other does not, the supporting party MUST either revert to core protocol behavior
-                or reject the request" (Versioning): a client that did not declare it is refused.
+            methods: Handlers by method name: `async (call, ctx) -> result`, as all are. The parameters, as they came,
+                are the dict `call.params.body`; the result is a dict, or a Struct. "If one party supports an extension
+                but the other does not, the supporting party MUST either revert to core protocol behavior or reject the
+                request" (Versioning): a client that did not declare it is refused.
 
         Raises:
             InvalidName: No prefix, or malformed.
+            DefinitionError: A method that the protocol, or another extension, has; or no handler.
         """
+        from dovetail.wire import METHODS
+
         check_extension_id(identifier)
+        for method, handler in (methods or {}).items():
+            if method in METHODS:
+                raise DefinitionError(f"{identifier}: {method} is the protocol's own; name methods with your prefix")
+            if method in self.extension_methods:
+                raise DefinitionError(f"{identifier}: {method} is served already")
+            if not callable(handler):
+                raise DefinitionError(f"{identifier}: {method} needs a handler: async (call, ctx) -> result")
         self.extensions[identifier] = dict(settings or {})
         for method, handler in (methods or {}).items():
             self.extension_methods[method] = _for_those_who_declare(identifier, handler)
@@ -263,7 +287,9 @@ class Server:
         return connect(self, principal or LOCAL)
 
 
-def _decorate(function: Any, register: Callable[[Any], None]) -> Any:
+def _decorate(kind: str, function: Any, register: Callable[[Any], None]) -> Any:
+    if isinstance(function, str):
+        raise DefinitionError(f"@app.{kind} takes its options by name: write @app.{kind}(name={function!r})")
     if function is not None:
         register(function)
         return function
@@ -278,9 +304,42 @@ def _decorate(function: Any, register: Callable[[Any], None]) -> Any:
 def _as_manager(lifespan: Any) -> Callable[[Server], AbstractAsyncContextManager[Any]] | None:
     if lifespan is None:
         return None
-    manager: Callable[[Server], AbstractAsyncContextManager[Any]]
-    manager = asynccontextmanager(lifespan) if isasyncgenfunction(lifespan) else lifespan
+    if isasyncgenfunction(lifespan):
+        return asynccontextmanager(lifespan)
+    if not callable(lifespan) or iscoroutinefunction(lifespan) or isgeneratorfunction(lifespan):
+        raise DefinitionError(
+            "lifespan: expected `async def lifespan(server)` that yields once, "
+            f"or a function that returns an async context manager, not {_what(lifespan)}"
+        )
+    manager: Callable[[Server], AbstractAsyncContextManager[Any]] = lifespan
     return manager
+
+
+def _check_middleware(middleware: Any) -> None:
+    """Find a mistake in middleware where it is put on, not when the first client comes.
+
+    Raises:
+        DefinitionError: It cannot be called with one handler, or is async itself.
+    """
+    fits = callable(middleware) and not iscoroutinefunction(middleware)
+    if fits:
+        try:
+            signature(middleware).bind(None)
+        except TypeError:
+            fits = False
+        except ValueError:
+            pass  # it has no signature to look at
+    if not fits:
+        raise DefinitionError(
+            "Middleware is a plain function that takes a handler and returns one: "
+            "`def middleware(handler): async def handle(call, ctx): ...; return handle`, "
+            f"not {_what(middleware)}"
+        )
+
+
+def _what(thing: Any) -> str:
+    kind = "async function" if iscoroutinefunction(thing) else type(thing).__name__
+    return f"the {kind} {getattr(thing, '__qualname__', '')}".rstrip()
 
 
 def _for_those_who_declare(identifier: str, handler: Handler) -> Handler:

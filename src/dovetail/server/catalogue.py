@@ -5,11 +5,14 @@ Invariants: one list is made, and encoded, once for all viewers who see the same
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 from dovetail.core import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice, Principal
-from dovetail.errors import DefinitionError, InvalidParams, ResourceNotFound, quote
-from dovetail.server.entries import Entry, PromptEntry, ResourceEntry, TemplateEntry, ToolEntry
+from dovetail.errors import DefinitionError, InvalidParams, quote
+from dovetail.server.entries import Entry, PromptEntry, ResourceEntry, TemplateEntry, ToolEntry, Variables
+from dovetail.server.functions.parameters import name_of
+from dovetail.server.options import PromptOptions, ResourceOptions, ToolOptions
 from dovetail.wire import (
     ListPromptsResult,
     ListResourcesResult,
@@ -17,7 +20,6 @@ from dovetail.wire import (
     ListToolsResult,
     PaginatedResult,
     PromptsCapability,
-    ReadResourceResult,
     ResourcesCapability,
     ServerCapabilities,
     ToolsCapability,
@@ -25,12 +27,28 @@ from dovetail.wire import (
 
 if TYPE_CHECKING:
     from dovetail.server.app import Server
-    from dovetail.server.calls.context import Context
     from dovetail.server.options import Cache
 
 E = TypeVar("E", bound=Entry)
 NO_SCOPES: Final = frozenset[str]()
 _KEPT: Final = 256
+_CHANGING: Final = RLock()
+"""Held while any catalogue changes, or makes a list: functions that run in threads change what their server offers.
+
+One for all, since a change goes up through every server that it is mounted in.
+"""
+
+
+class Shared(list[E]):
+    """The items of a page, one object for all callers: middleware reads it, and makes another one to leave some out."""
+
+    __slots__ = ()
+
+    def _refuse(self, *args: Any, **options: Any) -> NoReturn:
+        raise TypeError("This list is shared by all callers: return msgspec.structs.replace(result, ...=[...]) instead")
+
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
 
 class Listing:
@@ -62,7 +80,7 @@ class Shelf(Generic[E]):
         return len(self._entries)
 
     def __iter__(self) -> Iterator[E]:
-        return iter(self._entries.values())
+        return iter(tuple(self._entries.values()))  # as it stands: a thread may change it meanwhile
 
     def get(self, name: str) -> E | None:
         """Return the entry of a name, or None."""
@@ -74,20 +92,21 @@ class Shelf(Generic[E]):
         Raises:
             DefinitionError: The name is taken.
         """
-        if entry.name in self._entries:
-            raise DefinitionError(f"There is a {self._kind} named {entry.name!r} already")
-        self._last += 1
-        entry.sequence = self._last
-        self._entries[entry.name] = entry
-        declared, self.declared = self.declared, True
-        try:
-            self._changed(self._notice)
-        except DefinitionError:
-            # A server that this one is mounted in has the name already: nobody offers it then.
-            del self._entries[entry.name]
-            self.declared = declared
-            self._changed(self._notice)
-            raise
+        with _CHANGING:
+            if entry.name in self._entries:
+                raise DefinitionError(f"There is a {self._kind} named {entry.name!r} already")
+            self._last += 1
+            entry.sequence = self._last
+            self._entries[entry.name] = entry
+            declared, self.declared = self.declared, True
+            try:
+                self._changed(self._notice)
+            except DefinitionError:
+                # A server that this one is mounted in has the name already: nobody offers it then.
+                del self._entries[entry.name]
+                self.declared = declared
+                self._changed(self._notice)
+                raise
 
     def remove(self, name: str) -> None:
         """Take an entry away.
@@ -95,9 +114,10 @@ class Shelf(Generic[E]):
         Raises:
             DefinitionError: There is none of that name.
         """
-        if self._entries.pop(name, None) is None:
-            raise DefinitionError(f"There is no {self._kind} named {name!r}")
-        self._changed(self._notice)
+        with _CHANGING:
+            if self._entries.pop(name, None) is None:
+                raise DefinitionError(f"There is no {self._kind} named {name!r}")
+            self._changed(self._notice)
 
     def discard(self, name: str) -> None:
         """Take an entry away if it is there."""
@@ -106,7 +126,7 @@ class Shelf(Generic[E]):
 
     def after(self, sequence: int) -> Iterator[E]:
         """Return the entries behind a place, in order."""
-        return (entry for entry in self._entries.values() if entry.sequence > sequence)
+        return (entry for entry in self if entry.sequence > sequence)
 
 
 class Catalogue:
@@ -135,11 +155,11 @@ class Catalogue:
 
     def add_tool(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Add a tool. See `Server.add_tool`."""
-        self.tools.add(ToolEntry(self._owner, function, {"timeout": self._timeout, **options}))
+        self.tools.add(ToolEntry(self._owner, function, self._options(ToolOptions, function, options)))
 
     def add_resource(self, uri: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Add a resource, or a template. See `Server.add_resource`."""
-        options = {"timeout": self._timeout, **options}
+        options = self._options(ResourceOptions, function, options)
         if "{" in uri:
             self.templates.add(TemplateEntry(self._owner, uri, function, options))
         else:
@@ -147,23 +167,31 @@ class Catalogue:
 
     def remove_resource(self, uri: str) -> None:
         """Remove a resource, or a template."""
-        if uri in self.templates._entries:
+        if self.templates.get(uri) is not None:
             self.templates.remove(uri)
         else:
             self.resources.remove(uri)
 
     def add_prompt(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Add a prompt. See `Server.add_prompt`."""
-        self.prompts.add(PromptEntry(self._owner, function, {"timeout": self._timeout, **options}))
+        self.prompts.add(PromptEntry(self._owner, function, self._options(PromptOptions, function, options)))
+
+    def _options(self, kind: Any, function: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+        from dovetail.server.checking import checked
+
+        if not callable(function):
+            raise DefinitionError(f"A function is offered, not {type(function).__name__}")
+        return {"timeout": self._timeout, **checked(name_of(function), kind, options)}
 
     def mount(self, other: "Catalogue", prefix: str) -> None:
         """Offer all that another catalogue offers, now and later."""
-        try:
-            self._mirror(other, prefix)
-        except DefinitionError:
-            self._unmirror(other, prefix)
-            raise
-        other._parents.append((self, prefix))
+        with _CHANGING:
+            try:
+                self._mirror(other, prefix)
+            except DefinitionError:
+                self._unmirror(other, prefix)
+                raise
+            other._parents.append((self, prefix))
 
     def _unmirror(self, other: "Catalogue", prefix: str) -> None:
         for mine, theirs in self._pairs(other):
@@ -203,7 +231,7 @@ class Catalogue:
         self._scopes = None
         for parent, prefix in self._parents:
             parent._mirror(self, prefix)
-        for runtime in self._owner.running:
+        for runtime in tuple(self._owner.running):
             runtime.announce(notice)
 
     # Seeing.
@@ -219,19 +247,24 @@ class Catalogue:
             InvalidParams: The cursor is none of ours: "Invalid cursors SHOULD result in an error with code -32602".
         """
         scopes = self._scopes
-        if scopes is None:
-            entries = (entry for mine, _ in self._pairs(self) for entry in mine)
-            scopes = self._scopes = NO_SCOPES.union(*(entry.scopes for entry in entries if entry.scopes))
-        view = principal.scopes & scopes if scopes else NO_SCOPES
-        key = (method, view, cursor)
-        listing = self._listings.get(key)
-        if listing is None:
+        listing = None
+        if scopes is not None:
+            listing = self._listings.get((method, principal.scopes & scopes if scopes else NO_SCOPES, cursor))
+        return (self._made(method, principal, cursor) if listing is None else listing).result
+
+    def _made(self, method: str, principal: Principal, cursor: str | None) -> Listing:
+        """Make a page, for all who see the same, while nobody changes what is offered."""
+        with _CHANGING:
+            if self._scopes is None:
+                entries = (entry for mine, _ in self._pairs(self) for entry in mine)
+                self._scopes = NO_SCOPES.union(*(entry.scopes for entry in entries if entry.scopes))
             if len(self._listings) >= _KEPT:
                 self._listings.clear()
                 self.encoded.clear()
-            listing = self._listings[key] = Listing(self._page(method, principal, cursor))
+            listing = Listing(self._page(method, principal, cursor))
+            self._listings[method, principal.scopes & self._scopes, cursor] = listing
             self.encoded[id(listing.result)] = listing
-        return listing.result
+            return listing
 
     def _page(self, method: str, principal: Principal, cursor: str | None) -> Any:
         shelves: dict[str, tuple[Shelf[Any], type[PaginatedResult], str]] = {
@@ -247,10 +280,10 @@ class Catalogue:
         if self._page_size is not None and len(entries) > self._page_size:
             entries = entries[: self._page_size]
             following = str(entries[-1].sequence)
-        page: dict[str, Any] = {field: [entry.definition for entry in entries], "next_cursor": following}
+        page: dict[str, Any] = {field: Shared(entry.definition for entry in entries), "next_cursor": following}
         return make(**page, **self.cache_hints)
 
-    def resolve(self, uri: str, principal: Principal) -> tuple[ResourceEntry | TemplateEntry, dict[str, str]] | None:
+    def resolve(self, uri: str, principal: Principal) -> tuple[ResourceEntry | TemplateEntry, Variables] | None:
         """Return what serves a URI, and the template's variables."""
         resource = self.resources.get(uri)
         if resource is not None:
@@ -260,18 +293,6 @@ class Catalogue:
             if variables is not None and self.sees(principal, template):
                 return template, variables
         return None
-
-    async def read(self, uri: str, context: "Context") -> ReadResourceResult:
-        """Read a resource from inside another call.
-
-        Raises:
-            ResourceNotFound: There is none with that URI, or the caller does not see it.
-        """
-        found = self.resolve(uri, context.principal)
-        if found is None:
-            raise ResourceNotFound(uri)
-        entry, variables = found
-        return await entry.read(uri, variables, context, inside=True)
 
     def capabilities(self, extensions: Mapping[str, Any]) -> ServerCapabilities:
         """Return what the server declares."""

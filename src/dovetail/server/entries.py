@@ -5,7 +5,7 @@ give what is injected, call, convert. Nothing is looked up or inspected on the w
 """
 
 import copy
-import inspect
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from hashlib import sha256
@@ -15,12 +15,15 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from dovetail.core import Call
-from dovetail.errors import DefinitionError
+from dovetail.errors import DefinitionError, quote
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.gates import Meter, Rate, Slots
+from dovetail.server.functions.markers import Complete
 from dovetail.server.functions.messages import prompt_messages, resource_contents
+from dovetail.server.functions.misuse import refuse_plain_asking, refuse_unbound
 from dovetail.server.functions.parameters import name_of
 from dovetail.server.functions.results import Returns
+from dovetail.server.functions.schemas import arrays_in
 from dovetail.server.functions.signature import Parameter, Signature
 from dovetail.server.traversal import leaves_its_place
 from dovetail.wire import (
@@ -41,9 +44,11 @@ from dovetail.wire import (
 if TYPE_CHECKING:
     from dovetail.server.app import Server
 
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch
+Variables = dict[str, str | list[str]]
+"""What a URI says of a template's variables."""
 _NO_ARGUMENTS: Final = b"{}"
 _NOTHING: Final[dict[str, Any]] = {}
-_ASKS: Final = frozenset({"elicit", "elicit_url", "sample", "roots"})
 
 
 class Entry:
@@ -54,12 +59,7 @@ class Entry:
     signature: Signature
 
     def __init__(self, owner: "Server", name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
-        """Take the common options.
-
-        Raises:
-            DefinitionError: A plain function that asks as only an async one can.
-        """
-        _refuse_plain_asking(name, function)
+        """Take the common options."""
         self.owner = owner
         self.name = name
         self.sequence = 0
@@ -90,20 +90,11 @@ class Entry:
         twin._digest = ""
         return twin
 
-    async def invoke(self, values: tuple[Any, ...], context: Context, *, inside: bool = False) -> Any:
-        """Call the handler with its arguments and what is injected, within the entry's limits.
-
-        Args:
-            values: The arguments.
-            context: The call.
-            inside: Called by the handler of another entry, whose clock and slot stay the call's.
-        """
-        if not inside:
-            context.timeout = self.timeout
-            turn = context.turn
-            # A call that has waited before it came here, in middleware or for a store, starts its clock now.
-            if turn is not None and turn.task is not None and self.timeout is not None:
-                turn.limit_time(self.timeout)
+    async def invoke(self, values: tuple[Any, ...], context: Context) -> Any:
+        """Call the handler with its arguments and what is injected, within the entry's limits."""
+        inside = context.inside
+        if self.timeout is not None and not inside:
+            self._start_clock(context, self.timeout)
         slots = self.slots
         if slots is None:
             return await self._give(values, context)
@@ -116,6 +107,14 @@ class Entry:
             slots.leave()
             if not inside:
                 context.slots = None
+
+    @staticmethod
+    def _start_clock(context: Context, seconds: float) -> None:
+        context.timeout = seconds
+        turn = context.turn
+        # A call that has waited before it came here, in middleware or for a store, starts its clock now.
+        if turn is not None and turn.task is not None:
+            turn.limit_time(seconds)
 
     async def _give(self, values: tuple[Any, ...], context: Context) -> Any:
         signature = self.signature
@@ -131,7 +130,7 @@ class Entry:
         signature = self.signature
         if signature.is_async:
             return await signature.call(values, injected)
-        return await context.runtime.pool.run(context, signature.call, (values, injected), {})
+        return await context.runtime.pool.call(context, signature.call, (values, injected), slots=self.slots)
 
     async def complete(
         self, name: str, typed: str, settled: Mapping[str, str], context: Context
@@ -139,12 +138,22 @@ class Entry:
         """Return at most 100 suggestions for an argument, and how many there are; none for one without suggestions."""
         for parameter in self.signature.parameters:
             if parameter.name == name and parameter.complete is not None:
-                found = parameter.complete.suggest(typed, settled)
-                if inspect.isawaitable(found):
-                    found = await found
-                values = [str(value) for value in found]
+                values = await self._suggested(parameter.complete, typed, settled, context)
                 return values[:100], len(values)
         return [], 0
+
+    async def _suggested(
+        self, complete: Complete, typed: str, settled: Mapping[str, str], context: Context
+    ) -> list[str]:
+        source = complete.source
+        if not callable(source):
+            return complete.among(typed)
+        if self.timeout is not None:
+            self._start_clock(context, self.timeout)
+        found = await context.runtime.pool.call(context, source, complete.arguments(typed, settled))
+        if found is None or isinstance(found, str):
+            found = [] if found is None else [found]
+        return [str(value) for value in found]
 
 
 class ToolEntry(Entry):
@@ -155,8 +164,12 @@ class ToolEntry(Entry):
     def __init__(self, owner: "Server", function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Compile a function; see `Server.add_tool`."""
         super().__init__(owner, check_tool_name(options.get("name") or name_of(function)), function, options)
-        self.signature = Signature.of(
-            function, input_schema=options.get("input_schema"), repair=options.get("repair", True), limits=owner.limits
+        self.signature = _signature(
+            self.name,
+            function,
+            input_schema=options.get("input_schema"),
+            repair=options.get("repair", True),
+            limits=owner.limits,
         )
         returns = Returns.of(
             function,
@@ -196,12 +209,12 @@ class ReadableEntry(Entry):
     def __init__(self, owner: "Server", name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Take the options of both."""
         super().__init__(owner, check_name(name, "resource"), function, options)
-        self.signature = Signature.of(function, limits=owner.limits)
+        self.signature = _signature(self.name, function, limits=owner.limits)
         self._mime_type: str | None = options.get("mime_type")
         cache = options.get("cache")
         self._hints = {} if cache is None else {"ttl_ms": round(cache.seconds * 1000), "cache_scope": cache.scope}
 
-    def match(self, uri: str) -> dict[str, str] | None:
+    def match(self, uri: str) -> Variables | None:
         """Return the variables of a URI that it serves; None when it does not."""
         return {} if uri == self.name else None
 
@@ -210,11 +223,9 @@ class ReadableEntry(Entry):
         uri = call.params.uri
         return await self.read(uri, self.match(uri) or {}, context)
 
-    async def read(
-        self, uri: str, variables: Mapping[str, str], context: Context, *, inside: bool = False
-    ) -> ReadResourceResult:
-        """Read the resource; `inside` as for `invoke`."""
-        value = await self.invoke(self.signature.decode_texts(variables), context, inside=inside)
+    async def read(self, uri: str, variables: Variables, context: Context) -> ReadResourceResult:
+        """Read the resource."""
+        value = await self.invoke(self.signature.decode_texts(variables), context)
         result = resource_contents(value, uri, self._mime_type)
         if self._hints and result.ttl_ms is None:
             result = msgspec.structs.replace(result, **self._hints)
@@ -232,7 +243,7 @@ class ResourceEntry(ReadableEntry):
         if self.signature.parameters:
             raise DefinitionError(f"{self.name}: a resource without braces in its URI takes no arguments")
         self.definition = Resource(
-            uri=check_name(uri, "resource"),
+            uri=_absolute(check_name(uri, "resource")),
             name=self.name,
             mime_type=self._mime_type,
             size=options.get("size"),
@@ -250,7 +261,7 @@ class TemplateEntry(ReadableEntry):
     def __init__(self, owner: "Server", uri: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Compile a function; see `Server.add_resource`."""
         super().__init__(owner, options.get("name") or name_of(function), function, options)
-        self._template = Template(uri)
+        self._template = Template(_absolute(uri), arrays_in(self.signature.schema))
         self._any_path = bool(options.get("any_path", False))
         names = {parameter.name for parameter in self.signature.parameters}
         required = {parameter.name for parameter in self.signature.parameters if parameter.required}
@@ -270,7 +281,7 @@ class TemplateEntry(ReadableEntry):
         self.name = uri
         self.completes = _completes(self.signature.parameters)
 
-    def match(self, uri: str) -> dict[str, str] | None:
+    def match(self, uri: str) -> Variables | None:
         """Return the variables of a URI; None when it is none of this template, or leads out of its place (S-19)."""
         variables = self._template.match(uri)
         if variables is None or (not self._any_path and leaves_its_place(variables)):
@@ -286,7 +297,7 @@ class PromptEntry(Entry):
     def __init__(self, owner: "Server", function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Compile a function; see `Server.add_prompt`."""
         super().__init__(owner, check_name(options.get("name") or name_of(function), "prompt"), function, options)
-        self.signature = Signature.of(function, limits=owner.limits)
+        self.signature = _signature(self.name, function, limits=owner.limits)
         self.definition = Prompt(
             name=self.name,
             arguments=list(self.signature.prompt_arguments) or None,
@@ -306,6 +317,18 @@ class PromptEntry(Entry):
         """Serve a request for the prompt."""
         value = await self.invoke(self.signature.decode_texts(call.params.arguments or {}), context)
         return prompt_messages(value, self.definition.description)
+
+
+def _absolute(uri: str) -> str:
+    """Return a URI, or a template of one, that has a scheme, as every URI has (RFC 3986, section 3).
+
+    Raises:
+        DefinitionError: It has none.
+    """
+    scheme = uri.partition(":")[0]
+    if not uri.startswith("{") and (scheme == uri or not _SCHEME(scheme)):
+        raise DefinitionError(f"{quote(uri, 80)} is no URI: it begins with a scheme, such as 'data://'")
+    return uri
 
 
 def _described(signature: Signature, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -337,12 +360,14 @@ def _completes(parameters: tuple[Parameter, ...]) -> bool:
     return any(parameter.complete is not None for parameter in parameters)
 
 
-def _refuse_plain_asking(name: str, function: Callable[..., Any]) -> None:
-    """Refuse a plain function that asks and cannot wait (asking, Plain `def` handlers)."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None or code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
-        return
-    used = _ASKS.intersection(code.co_names)
-    if used and "ask_sync" not in code.co_names:
-        asked = sorted(used)[0]
-        raise DefinitionError(f"{name} is a plain function: ask with ctx.ask_sync(ctx.{asked}(...)), or make it async")
+def _signature(name: str, function: Callable[..., Any], **options: Any) -> Signature:
+    """Read a function that is to be offered.
+
+    Raises:
+        DefinitionError: Besides what `Signature.of` refuses: a method that nothing is bound to, or a plain function
+            that asks as only an async one can.
+    """
+    refuse_unbound(name, function)
+    signature = Signature.of(function, **options)
+    refuse_plain_asking(name, function, {item.name for item in signature.injected if item.kind == "context"})
+    return signature

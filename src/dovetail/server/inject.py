@@ -1,7 +1,8 @@
 """What a handler is given besides its arguments: its context, its dependencies, and answers to declared questions.
 
 Declared questions are settled first, all in one round. Dependencies open in the order of their parameters and close in
-reverse when the turn ends, however it ends; one function is opened once a call.
+reverse when the turn ends, however it ends; one function is opened once a call. Plain ones, generators and context
+managers included, are opened and closed in the pool's threads: they may take their time.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from dovetail.errors import AnswerDeclined
 from dovetail.server.calls.context import Context
+from dovetail.server.calls.pool import InThreads
+from dovetail.server.functions.parameters import called_by
 
 if TYPE_CHECKING:
     from dovetail.server.functions.markers import Ask, Depends
@@ -71,16 +74,15 @@ async def _open(depends: "Depends", context: Context, stack: AsyncExitStack, ope
 async def _enter(
     function: Callable[..., Any], arguments: dict[str, Any], context: Context, stack: AsyncExitStack
 ) -> Any:
-    if inspect.isasyncgenfunction(function):
+    called = called_by(function)
+    if inspect.isasyncgenfunction(called):
         return await stack.enter_async_context(asynccontextmanager(function)(**arguments))
-    if inspect.isgeneratorfunction(function):
-        return stack.enter_context(contextmanager(function)(**arguments))
-    if inspect.iscoroutinefunction(function):
-        value = await function(**arguments)
-    else:
-        value = function(**arguments)
+    pool = context.runtime.pool
+    if inspect.isgeneratorfunction(called):
+        return await stack.enter_async_context(InThreads(pool, context, contextmanager(function)(**arguments)))
+    value = await pool.call(context, function, (), arguments)
     if hasattr(value, "__aenter__"):
         return await stack.enter_async_context(value)
     if hasattr(value, "__enter__") and hasattr(value, "__exit__"):
-        return stack.enter_context(value)
+        return await stack.enter_async_context(InThreads(pool, context, value))
     return value

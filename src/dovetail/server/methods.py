@@ -4,11 +4,15 @@ What a client may see it may use, and nothing else: lists and calls share one de
 """
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from msgspec import Raw, Struct
 
 from dovetail.core import SUPPORTED, Call
-from dovetail.errors import InvalidParams, MethodNotFound, ResourceNotFound, quote
+from dovetail.errors import DefinitionError, InvalidParams, MethodNotFound, ResourceNotFound, quote
+from dovetail.revisions import Asks
 from dovetail.server.calls.context import Context
+from dovetail.server.calls.inside import Inside
 from dovetail.wire import (
     CallToolResult,
     CompleteResult,
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
 Method = Callable[[Call, Context], Coroutine[Any, Any, Any]]
 _EMPTY: Final = Result()
+_RESULTS: Final = (Struct, dict, Raw)
+"""What a result can be: one of the protocol's, or an extension's own."""
 
 
 class Methods:
@@ -52,7 +58,10 @@ class Methods:
             "prompts/get": self._get_prompt,
             "completion/complete": self._complete,
             "logging/setLevel": self._set_level,
-            **runtime.server.extension_methods,
+            **{
+                method: _answering(f"The handler of {method}", handler)
+                for method, handler in runtime.server.extension_methods.items()
+            },
         }
 
     async def dispatch(self, call: Call, context: Context) -> Any:
@@ -77,22 +86,51 @@ class Methods:
     async def _list(self, call: Call, context: Context) -> Any:
         return self._catalogue.page(call.method, call.principal, call.params.cursor)
 
+    def target(self, call: Call) -> "Entry | None":
+        """Return the entry that a request names, if its caller sees it: the definition its state is bound to (S-12)."""
+        entry: Entry | None = None
+        match call.method:
+            case "tools/call":
+                entry = self._catalogue.tools.get(call.params.name)
+            case "prompts/get":
+                entry = self._catalogue.prompts.get(call.params.name)
+            case "resources/read":
+                found = self._catalogue.resolve(call.params.uri, call.principal)
+                entry = None if found is None else found[0]
+        return entry if entry is not None and self._catalogue.sees(call.principal, entry) else None
+
+    def resuming(self, handler: Method) -> Method:
+        """Return a handler that takes up the state of a retry before anything else of the call runs.
+
+        Middleware may ask, too, and is replayed like the rest.
+        """
+
+        async def resumed(call: Call, context: Context) -> Any:
+            try:
+                await self._runtime.resume_call(context)
+            except InvalidParams:
+                # It pays like any other call: only a valid state proves that it is a retry.
+                context.entry = self.target(call)
+                self._admit(context.entry, call, context)
+                raise
+            return await handler(call, context)
+
+        def handle(call: Call, context: Context) -> Coroutine[Any, Any, Any]:
+            if getattr(call.params, "request_state", None) is None or context.revision.asks is not Asks.PULL:
+                return handler(call, context)  # where the server asks by requests, the field means nothing
+            return resumed(call, context)
+
+        return handle
+
     def _admit(self, entry: "Entry | None", call: Call, context: Context) -> None:
-        """Count a call against the limits on rate. A retry pays, too, until its state proves it is one."""
+        """Count a call against the limits on rate."""
+        turn = context.turn
+        if turn is not None and turn.ledger is not None and turn.ledger.round:
+            return  # "A valid retry costs no rate token." (asking, Clocks and limits)
         if context.network:
             self._meter.take(call.principal.bucket, self._runtime.clock())
         if entry is not None and entry.meter is not None:
             entry.meter.take(call.principal.bucket, self._runtime.clock())
-
-    async def _resume(self, entry: "Entry", call: Call, context: Context) -> None:
-        if call.params.request_state is None:
-            return
-        await self._runtime.resume_call(context)
-        # "A valid retry costs no rate token." (asking, Clocks and limits)
-        if context.network:
-            self._meter.give_back(call.principal.bucket)
-        if entry.meter is not None:
-            entry.meter.give_back(call.principal.bucket)
 
     async def _call_tool(self, call: Call, context: Context) -> CallToolResult:
         tool = self._catalogue.tools.get(call.params.name)
@@ -101,14 +139,13 @@ class Methods:
             raise InvalidParams(f"Unknown tool: {quote(call.params.name)}")
         context.entry = tool
         self._admit(tool, call, context)
-        await self._resume(tool, call, context)
         if tool.through:
             result: CallToolResult = await self._chain(tool.through)(call, context)
             return result
         return await tool.serve(call, context)
 
     def _chain(self, through: "tuple[Server, ...]") -> Method:
-        """Return the handler of what is mounted: inside the middleware of every server on the way, made once."""
+        """Return the handler of what is mounted: inside the middleware of the servers on the way, made once."""
         chain = self._chains.get(through)
         if chain is None:
             layers = [layer for server in through for layer in server.middleware]
@@ -122,11 +159,25 @@ class Methods:
         if found is None:
             raise ResourceNotFound(uri)
         context.entry, variables = found
-        await self._resume(context.entry, call, context)
         if context.entry.through:
             result: ReadResourceResult = await self._chain(context.entry.through)(call, context)
             return result
         return await found[0].read(uri, variables, context)
+
+    async def read_inside(self, uri: str, context: Context) -> ReadResourceResult:
+        """Read a resource from inside another call. See `Context.read_resource`."""
+        found = self._catalogue.resolve(uri, context.principal)
+        if found is None:
+            raise ResourceNotFound(uri)
+        entry, _ = found
+        if entry.meter is not None and not context.quiet:  # a replay reads again what is paid for
+            entry.meter.take(context.principal.bucket, self._runtime.clock())
+        # Middleware that the call has passed already is behind it; only that of other servers still lies ahead.
+        ahead, passed = entry.through, () if context.entry is None else context.entry.through
+        while ahead and passed and ahead[0] is passed[0]:
+            ahead, passed = ahead[1:], passed[1:]
+        result: ReadResourceResult = await Inside(context, uri, entry).run(self._chain(ahead))
+        return result
 
     async def _get_prompt(self, call: Call, context: Context) -> GetPromptResult:
         prompt = self._catalogue.prompts.get(call.params.name)
@@ -134,7 +185,6 @@ class Methods:
             raise InvalidParams(f"Unknown prompt: {quote(call.params.name)}")
         context.entry = prompt
         self._admit(prompt, call, context)
-        await self._resume(prompt, call, context)
         if prompt.through:
             result: GetPromptResult = await self._chain(prompt.through)(call, context)
             return result
@@ -183,13 +233,34 @@ async def _serve_entry(call: Call, context: Context) -> Any:
     return await entry.serve(call, context)
 
 
-def compose(runtime: "Runtime") -> Method:
-    """Return the handler of a runtime: its methods inside its server's middleware, the first one outermost."""
-    return wrapped(runtime.server.middleware, Methods(runtime).dispatch)
-
-
 def wrapped(middleware: "Sequence[Middleware]", handler: Method) -> Method:
-    """Return a handler inside middleware, the first one outermost."""
+    """Return a handler inside middleware, the first one outermost.
+
+    Raises:
+        DefinitionError: Middleware that returned no handler.
+    """
     for layer in reversed(middleware):
-        handler = layer(handler)
+        outer: object = layer(handler)
+        if not callable(outer):
+            raise DefinitionError(f"Middleware {_name(layer)} returned no handler but a {type(outer).__name__}")
+        if outer is not handler:
+            handler = _answering(f"Middleware {_name(layer)}", cast("Method", outer))
     return handler
+
+
+def _answering(who: str, handler: Method) -> Method:
+    """Return a handler that fails when it returns what is no result: a forgotten `return` is not sent as null."""
+
+    async def answer(call: Call, context: Context) -> Any:
+        result = await handler(call, context)
+        if isinstance(result, _RESULTS):
+            return result
+        raise TypeError(
+            f"{who} returned a {type(result).__name__}, which is no result: return what the handler returned"
+        )
+
+    return answer
+
+
+def _name(layer: object) -> str:
+    return getattr(layer, "__qualname__", type(layer).__name__)

@@ -1,6 +1,6 @@
 """Options of what a server offers, as keyword arguments: one TypedDict each, so that an editor knows them."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dovetail.server.calls.gates import Rate
 
 Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any] | AsyncIterator[Any]]
-Identify = Callable[[Any, Mapping[bytes, bytes]], Principal | None]
+Identify = Callable[[Any, Mapping[bytes, bytes]], Principal | Awaitable[Principal | None] | None]
 
 
 class Cache(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class Common(TypedDict, total=False):
     icons: list[Icon]
     """For a client's user interface (2025-11-25 and later)."""
     meta: dict[str, Any]
-    """`_meta`: keys with a prefix of yours."""
+    """`_meta`: keys with a prefix of yours; those that MCP reserves are refused."""
     scopes: Iterable[str]
     """Scopes that a caller must have to see and use it."""
     tags: Iterable[str]
@@ -123,7 +123,7 @@ class ServerOptions(TypedDict, total=False):
     cache: Cache
     """How long lists may be reused."""
     identify: Identify
-    """From an ASGI scope and header fields to the principal."""
+    """From an ASGI scope and header fields to the principal; None for a stranger. Plain or async."""
     allowed_hosts: Iterable[str]
     """Names, besides the loopback ones, under which the server is reached over HTTP."""
     allowed_origins: Iterable[str]

@@ -1,5 +1,6 @@
 """A server that runs: what its calls share while they are served. One a server and process, whatever the transports.
- A `Server` is a definition and costs nothing; a `Runtime` holds the stores, the hub, the pool and the composed handler,
+
+A `Server` is a definition and costs nothing; a `Runtime` holds the stores, the hub, the pool and the composed handler,
 and is made when the first transport starts.
 """
 
@@ -9,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,17 +29,25 @@ from dovetail.core import (
     without_values,
     write_state,
 )
-from dovetail.errors import Disconnected, InternalError, InvalidParams, LimitExceeded, Refusal
+from dovetail.errors import (
+    DefinitionError,
+    Disconnected,
+    InternalError,
+    InvalidOutput,
+    InvalidParams,
+    LimitExceeded,
+    Refusal,
+)
 from dovetail.server.calls.context import Context, Failed, Stop
 from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.outcomes import masked, outcome_of
 from dovetail.server.calls.pool import Pool
 from dovetail.server.calls.turn import Turn, refuse, turn_of
+from dovetail.server.methods import Method, Methods, wrapped
 from dovetail.server.notices import Hub
 from dovetail.wire import (
     CallToolResult,
     InputRequiredResult,
-    ReadResourceResult,
     Request,
     digest,
     encode_result,
@@ -61,20 +71,6 @@ URL_STATE_SECONDS = 3600.0
 """How long it may take when the user has to visit a URL."""
 
 
-class Counters:
-    """What happened, in numbers."""
-
-    __slots__ = ("abandoned", "calls", "errors")
-
-    def __init__(self) -> None:
-        self.abandoned = 0
-        self.calls = 0
-        self.errors = 0
-
-    def __repr__(self) -> str:
-        return f"<Counters {self.calls} calls, {self.errors} errors, {self.abandoned} abandoned>"
-
-
 class Runtime:
     """What the calls of one server share in one process."""
 
@@ -87,7 +83,8 @@ class Runtime:
         self.worker = worker
         self.clock = clock
         self.limits: Limits = server.limits
-        self.counters = Counters()
+        self.abandoned = 0
+        """Handlers that did not end in time after their call had ended."""
         self.hub = Hub(stores.bus)
         self.pool = Pool(server.threads)
         self.meter = Meter(server.rate)
@@ -99,24 +96,41 @@ class Runtime:
         self._exit = AsyncExitStack()
         self._background: set[asyncio.Task[Any]] = set()
         self.loop: asyncio.AbstractEventLoop | None = None
-
-        from dovetail.server.methods import compose
-
-        self.handle = compose(self)
+        self.methods = Methods(self)
         self.watchers = watchers_of(server.middleware)
+        self.handle = self._composed()
         self._info = server.encoded_info()
 
     def __repr__(self) -> str:
         state = "draining" if self.draining else "ready" if self.loop else "new"
         return f"<Runtime of {self.server.name} {state}, {len(self.in_flight)} in flight, {len(self.hub)} listeners>"
 
+    def _composed(self) -> Method:
+        """Return the methods inside the middleware. Watchers that stand first see retries that are refused, too."""
+        layers = self.server.middleware
+        watching = sum(1 for _ in takewhile(lambda layer: layer in self.watchers, layers))
+        resuming = self.methods.resuming(wrapped(layers[watching:], self.methods.dispatch))
+        return wrapped(layers[:watching], resuming)
+
     # Life.
 
     async def start(self) -> None:
-        """Open the stores and enter the server's lifespan, and those of all that is mounted."""
+        """Open the stores and enter the server's lifespan, and those of all that is mounted; all of it, or nothing.
+
+        Raises:
+            DefinitionError: A lifespan that returns no async context manager.
+        """
         if self.loop is not None:
             return
         self.loop = asyncio.get_running_loop()
+        try:
+            await self._open()
+        except BaseException:
+            await self._close()
+            raise
+        self.server.running.add(self)
+
+    async def _open(self) -> None:
         await self.stores.open()
         self._exit.push_async_callback(self.stores.aclose)
         self.hub.open()
@@ -124,8 +138,16 @@ class Runtime:
         self._exit.callback(self.pool.close)
         for server in self.server.family():
             if server.lifespan is not None and server not in self.lifespans:  # mounted twice, it still starts once
-                self.lifespans[server] = await self._exit.enter_async_context(server.lifespan(server))
-        self.server.running.add(self)
+                manager = server.lifespan(server)
+                if not hasattr(manager, "__aenter__"):
+                    raise DefinitionError(f"The lifespan of {server.name} returned no async context manager")
+                self.lifespans[server] = await self._exit.enter_async_context(manager)
+
+    async def _close(self) -> None:
+        try:
+            await self._exit.aclose()
+        finally:
+            self.loop = None
 
     def drain(self) -> None:
         """Begin to shut down: listen streams end with their result, so that clients go elsewhere (idempotent)."""
@@ -146,8 +168,7 @@ class Runtime:
             await asyncio.wait(tasks, timeout=1.0)
         for task in list(self._background):
             task.cancel()
-        await self._exit.aclose()
-        self.loop = None
+        await self._close()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run something beside the calls; a failure is logged, never raised."""
@@ -207,9 +228,11 @@ class Runtime:
 
     def outcome(self, failure: BaseException, context: Context) -> tuple[bytes, Refusal | None]:
         """Return the frame of a failure, and the refusal in it if it is an error on the wire."""
-        self.counters.errors += 1
         call = context.call
         outcome = outcome_of(failure, call)
+        if isinstance(failure, InvalidOutput):
+            # The model is told, too, but it is the server's author who can mend it. The text holds no value.
+            log.error("%s %s: %s", call.method, "" if context.entry is None else context.entry.name, failure)
         context.failure = Failed(type(failure).__name__, getattr(failure, "dovetail_reference", ""))
         if isinstance(outcome, CallToolResult):
             try:
@@ -230,7 +253,7 @@ class Runtime:
 
     def binding(self, context: Context) -> Binding:
         """Return what a call's state is bound to: who, where, which definition, and which request (S-12)."""
-        params = context.call.params
+        params, target = context.call.params, self.methods.target(context.call)
         subject = {"name": getattr(params, "name", None), "uri": getattr(params, "uri", None)}
         arguments = getattr(params, "arguments", None)
         if arguments is not None and arguments is not msgspec.UNSET:
@@ -238,21 +261,19 @@ class Runtime:
         return Binding(
             principal=context.principal.key,
             audience=self.server.audience,
-            definition=context.entry.digest if context.entry is not None else "",
+            definition="" if target is None else target.digest,
             method=context.call.method,
             request=digest(subject),
         )
 
     async def resume_call(self, context: Context) -> None:
-        """Take up the state that a retry brings; nothing to do for a call without one.
+        """Take up the state that a retry brings.
 
         Raises:
             InvalidParams: The state was not issued here, for this principal and this request, or has expired.
         """
-        params = context.call.params
-        if params.request_state is None:
-            return
-        sealed = open_state(params.request_state, self.binding(context), self.stores.keys.ring(), now=self.clock())
+        brought: str = context.call.params.request_state
+        sealed = open_state(brought, self.binding(context), self.stores.keys.ring(), now=self.clock())
         state = read_state(sealed)
         if self.server.single_use and not await self._burn(state.call, state.round):
             raise InvalidParams("requestState: not valid for this request")
@@ -307,10 +328,6 @@ class Runtime:
         }
         result = InputRequiredResult(input_requests=requests, request_state=sealed)
         return result_frame(context.call.id, self.encode(result, context.call))
-
-    async def read_resource(self, uri: str, context: Context) -> ReadResourceResult:
-        """Read a resource from inside another call."""
-        return await self.server.catalogue.read(uri, context)
 
 
 def watchers_of(middleware: "Sequence[Middleware]") -> "tuple[Watcher, ...]":

@@ -15,9 +15,9 @@ _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _ENCODED: Final = re.compile(r"%(?:2e|2f|5c|00)", re.IGNORECASE)
 
 
-def leaves_its_place(variables: Mapping[str, str]) -> bool:
+def leaves_its_place(variables: Mapping[str, str | list[str]]) -> bool:
     """Tell whether a variable names something outside the directory that it would be joined to."""
-    return any(_leaves(value) for value in variables.values())
+    return any(_leaves(value) if isinstance(value, str) else any(map(_leaves, value)) for value in variables.values())
 
 
 def _leaves(value: str) -> bool:

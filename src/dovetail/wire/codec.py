@@ -148,7 +148,7 @@ def decode(data: bytes | Raw, kind: type[T]) -> T:
     try:
         return decoder(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise refusal(error, kind) from None
+        raise refusal(error, kind, data) from None
 
 
 # Appending what every result says.

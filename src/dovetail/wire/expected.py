@@ -10,17 +10,35 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from dovetail.errors import InvalidParams, MalformedJSON, Refusal
+from dovetail.errors import InvalidParams, MalformedJSON, Refusal, quote
 
 _place: Final = re.compile(r" - at `(?:key in )?(\$[^`]*)`$").search
 _missing: Final = re.compile(r"Object missing required field `([^`]*)`").fullmatch
 _expected: Final = re.compile(r"Expected .*", re.DOTALL).fullmatch
+_quoted: Final = re.compile(r"`([^`]*)`").sub
+_got: Final = re.compile(r"got `(\w+)`$").search
 _steps: Final = re.compile(r"(?<=\.)[^.\[\]]+|\[").findall
 _SHOWN: Final = 16
+_KINDS: Final = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
+_TYPES: Final = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": bool,
+    "null": type(None),
+    "array": list,
+    "object": dict,
+}
 
 
-def refusal(error: Exception, kind: Any) -> Refusal:
-    """Return the refusal for JSON that did not decode into a type."""
+def refusal(error: Exception, kind: Any, data: bytes | msgspec.Raw = b"null") -> Refusal:
+    """Return the refusal for JSON that did not decode into a type.
+
+    Args:
+        error: Why it did not.
+        kind: The type.
+        data: The JSON, for the name of a member that the library does not tell.
+    """
     if isinstance(error, RecursionError):
         return InvalidParams("$: nested too deeply")
     if not isinstance(error, msgspec.ValidationError):
@@ -32,11 +50,32 @@ def refusal(error: Exception, kind: Any) -> Refusal:
     if missing := _missing(said):
         return InvalidParams(f"{path}.{missing[1]}: required")
     if _expected(said):
-        return InvalidParams(f"{path}: {said[0].lower()}{said[1:].replace('`', '')}")
+        return InvalidParams(f"{_named(path, said, data)}: {said[0].lower()}{_quoted(_json_names, said[1:])}")
     choices = _choices(kind, path)
     if not choices:
         return InvalidParams(f"{path}: not an allowed value")
     return InvalidParams(f"{path}: expected one of {', '.join(sorted(map(repr, choices))[:_SHOWN])}")
+
+
+def _json_names(found: "re.Match[str]") -> str:
+    """Return types as JSON calls them."""
+    return " or ".join(_KINDS.get(name, name) for name in found[1].split(" | "))
+
+
+def _named(path: str, said: str, data: bytes | msgspec.Raw) -> str:
+    """Return a path that names the argument that is of the wrong kind: the library says of any map only that it is one.
+
+    Other maps' keys are not shown: they may be the peer's own, as values are.
+    """
+    got = _got(said)
+    holder = path.removesuffix("[...]")
+    if got is None or holder not in ("$.arguments", "$.context.arguments") or holder == path:
+        return path
+    value = msgspec.json.decode(data)
+    for name in _steps(holder):
+        value = value[name]
+    wrong = [key for key, member in value.items() if type(member) is _TYPES.get(got[1])]
+    return f"{holder}[{quote(wrong[0], 64)}]" if wrong else path
 
 
 def _choices(kind: Any, path: str) -> set[Any]:

@@ -59,10 +59,18 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A message that cannot be served; `id` is None when it could not be read."""
+    """A message that cannot be served.
+
+    Attributes:
+        id: The id to refuse it under; None when it could not be read, or is not the peer's own.
+        error: What is wrong with it.
+        answers: The id of the request of ours that it means to answer. Such a message is no request: it is never
+            refused under that id, which in the peer's own count may belong to something else.
+    """
 
     id: bytes | None
     error: Refusal
+    answers: bytes | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -125,7 +133,7 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     try:
         check(data, limits)
     except Refusal as error:
-        return Broken(None, error)
+        return Broken(None, error, _question_of(data, limits))
     try:
         envelope = _decode_request(data)
     except msgspec.MsgspecError:
@@ -202,7 +210,20 @@ def _parse_single(data: bytes, limits: Limits) -> Single:
     try:
         return _classify(envelope, raw, identifier, limits)
     except Refusal as error:
-        return Broken(identifier, error)
+        # "Responses are sent in reply to requests" (Messages), and what has no method is none.
+        return Broken(identifier, error) if bytes(envelope.method) else Broken(None, error, identifier)
+
+
+def _question_of(data: bytes, limits: Limits) -> bytes | None:
+    """Return the id of the question of ours that a message means to answer, although it may not be read."""
+    try:
+        envelope = _decode_envelope(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    raw = bytes(envelope.id)
+    if bytes(envelope.method) or not (bytes(envelope.result) or bytes(envelope.error)):
+        return None
+    return raw if raw and _is_id(raw, limits) else None
 
 
 def _classify(envelope: _Envelope, raw: bytes, identifier: bytes | None, limits: Limits) -> Single:

@@ -95,17 +95,26 @@ def is_reserved(key: str) -> bool:
     return len(labels) > 1 and labels[1] in _MCP
 
 
+def _was_reserved(key: str) -> bool:
+    # "Any prefix beginning with zero or more valid labels, followed by modelcontextprotocol or mcp, followed by any
+    # valid label, is reserved for MCP use." (2025-06-18, Overview, _meta)
+    labels = key.rpartition("/")[0].split(".")
+    return len(labels) > 1 and labels[-2] in _MCP
+
+
 def check_meta_key(key: str) -> None:
-    """Check a key that somebody wants to put into `_meta`.
+    """Check a key that somebody wants to put into `_meta` of what a server offers.
 
     Raises:
-        InvalidName: It is not well-formed.
+        InvalidName: It is not well-formed, or MCP's own in any revision: "reserved for MCP use" (Overview, _meta).
     """
     if not is_meta_key(key):
         raise InvalidName(
             f"{quote(key)} is not a _meta key: labels of letters, digits and hyphens, joined by dots and ended by '/', "
             "may precede a name of letters, digits, '-', '_' and '.'"
         )
+    if is_reserved(key) or _was_reserved(key):
+        raise InvalidName(f"{quote(key)} is a _meta key that MCP reserves for itself: use a prefix of yours")
 
 
 def check_extension_id(identifier: str) -> None:

@@ -3,10 +3,10 @@
 Expansion is complete, levels 1 to 4. Matching serves resource templates: see `template_match`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
-from dovetail.wire.template_match import Matcher
+from dovetail.wire.template_match import Matcher, Text
 from dovetail.wire.template_parts import OPERATORS, Expression, Operator, Variable, parse_parts, percent_encoded
 
 Value = str | int | float | Sequence[str] | Mapping[str, str] | None
@@ -21,13 +21,18 @@ class Template:
         variables: The names of its variables, in order, each once.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, lists: Collection[str] = ()) -> None:
         """Read a template.
+
+        Args:
+            text: The template.
+            lists: Variables that `match` returns as a list of values, where they are exploded (`{/path*}`).
 
         Raises:
             DefinitionError: Not a template of RFC 6570, or larger than the bounds in `template_parts`.
         """
         self.text = text
+        self._lists = lists
         self._parts = parse_parts(text)
         expressions = (part for part in self._parts if isinstance(part, Expression))
         self.variables = tuple(dict.fromkeys(v.name for part in expressions for v in part.variables))
@@ -42,9 +47,9 @@ class Template:
         Raises:
             DefinitionError: A template that can be expanded but not matched.
         """
-        return Matcher(self._parts)
+        return Matcher(self._parts, self._lists)
 
-    def match(self, uri: str) -> dict[str, str] | None:
+    def match(self, uri: str) -> dict[str, Text] | None:
         """Return the variables of a URI, percent-decoded exactly once; None when it does not fit. Linear time."""
         return self.matcher.match(uri)
 

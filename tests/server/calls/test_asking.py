@@ -1,6 +1,7 @@
 """Every row of the rules for asking, on both eras, and every way in which a handler may take being stopped."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -393,6 +394,25 @@ def test_a_plain_function_that_asks_as_only_an_async_one_can_is_refused() -> Non
 
     with pytest.raises(DefinitionError, match="ask_sync"):
         app.add_tool(ask)
+
+
+class Frame:
+    def sample(self, size: int) -> list[int]:
+        return [0] * size
+
+    roots = elicit = sample
+
+
+def test_a_plain_function_may_use_whatever_else_is_called_like_a_question() -> None:
+    app, frame = server(), Frame()
+
+    def pick(ctx: Context, items: list[int]) -> list[int]:
+        frame.roots(1)
+        return random.sample(items, 1) + frame.sample(1) + frame.elicit(2)
+
+    app.add_tool(pick)
+    app.add_tool(lambda: random.sample([1], 1), name="other")
+    assert app.catalogue.tools.get("pick") is not None
 
 
 async def test_a_plain_function_asks_through_ask_sync_on_both_eras_without_holding_its_slot() -> None:

@@ -63,19 +63,6 @@ def test_a_clock_that_is_set_back_gives_and_takes_nothing() -> None:
     meter.take("a", 51.5)
 
 
-def test_a_token_that_is_given_back_can_be_taken_again_and_never_more_than_the_burst() -> None:
-    meter = Meter(Rate(1.0, 2))
-    meter.take("a", 0.0)
-    for _ in range(5):
-        meter.give_back("a")
-    meter.take("a", 0.0)
-    meter.take("a", 0.0)
-    with pytest.raises(Busy):
-        meter.take("a", 0.0)
-    meter.give_back("new")
-    meter.take("new", 0.0)
-
-
 def test_only_so_many_keys_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gates, "_BUCKETS", 10)
     meter = Meter(Rate(1.0, 1))

@@ -8,6 +8,7 @@ import pytest
 
 from dovetail import Context, Server
 from dovetail.server.calls import pool as pools
+from dovetail.server.calls import turn as turns
 from dovetail.server.transports.run import shared_runtime
 from tests.server.peers import Conversation, Json, text_of
 
@@ -206,4 +207,95 @@ async def test_a_question_from_a_thread_whose_call_is_over_is_not_asked() -> Non
     go.set()
     await asyncio.wait_for(done.wait(), 2)
     assert felt == ["CancelledError"]
+    await client.close()
+
+
+@pytest.mark.parametrize("how", ["timeout", "cancelled"])
+@pytest.mark.parametrize("grace", [5.0, 0.01])
+async def test_an_entrys_place_stays_taken_until_its_thread_has_ended(
+    how: str, grace: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "GRACE_SECONDS", grace)
+    app, room = Server("threads"), Room()
+    app.add_tool(room.wait, name="work", concurrency=1, timeout=0.02 if how == "timeout" else None)
+    client = Conversation(app)
+    await client.open()
+    slots: Any = getattr(app.catalogue.tools.get("work"), "slots")  # noqa: B009
+    held = client.begin("tools/call", {"name": "work", "arguments": {}})
+    if how == "timeout":
+        assert "seconds" in text_of(await client.outcome(held))
+    else:
+        while room.inside == 0:
+            await asyncio.sleep(0)
+        client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": held}})
+        await client.call("ping")
+    runtime = await shared_runtime(app)
+    while grace < 1 and runtime.in_flight:
+        await asyncio.sleep(0)
+    assert slots.taken == 1
+    assert "concurrency" in (await client.call("tools/call", name="work", arguments={}))["error"]["message"]
+    assert room.most == 1
+    room.go.set()
+    while slots.taken:
+        await asyncio.sleep(0)
+    await client.close()
+
+
+def ask_by(helper: Any) -> Any:
+    def tool(ctx: Context) -> str:
+        return str(helper(ctx))
+
+    return tool
+
+
+LOST = {
+    "elicit": lambda ctx: ctx.elicit("Go on?"),
+    "sample": lambda ctx: ctx.sample("Hello"),
+    "progress": lambda ctx: ctx.progress(1),
+    "once": lambda ctx: ctx.once("pay", int),
+    "info": lambda ctx: ctx.log.info("hello"),
+    "tools_changed": lambda ctx: ctx.notify.tools_changed(),
+    "close_stream": lambda ctx: ctx.close_stream(),
+    "read_resource": lambda ctx: ctx.read_resource("data://x"),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+async def test_what_a_plain_function_says_and_nobody_sends_fails_its_call(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Server("threads")
+    app.add_tool(ask_by(LOST[name]), name="lost")
+    client = Conversation(app)
+    await client.open()
+    assert "Internal error" in text_of(await client.call("tools/call", name="lost", arguments={}))
+    assert f"ctx.ask_sync(ctx.{name}(...))" in caplog.text
+    await client.close()
+
+
+async def test_what_a_plain_function_hands_on_or_returns_is_not_lost() -> None:
+    app = Server("threads")
+
+    async def twice(ctx: Context) -> None:
+        await ctx.progress(1)
+        await ctx.progress(2)
+
+    @app.tool
+    def work(ctx: Context) -> str:
+        ctx.ask_sync(twice(ctx))
+        question = ctx.elicit("Go on?")
+        ctx.ask_sync(ctx.log.info("asking"))
+        return ctx.ask_sync(question).action
+
+    @app.tool
+    def deferred(ctx: Context) -> Any:
+        return ctx.progress(1)
+
+    client = Conversation(app)
+    client.answers["elicitation/create"] = lambda params: {"action": "accept", "content": {}}
+    await client.open()
+    assert text_of(await client.call("tools/call", name="work", arguments={})) == "accept"
+    params = {"name": "deferred", "arguments": {}, "_meta": {"progressToken": "p"}}
+    await client.call("tools/call", **params)
+    assert [message["params"]["progress"] for message in client.seen if "progress" in message.get("method", "")] == [1]
     await client.close()

@@ -148,7 +148,7 @@ MISFITS: list[tuple[dict[str, Any], str, str]] = [
     ({"pair": [1]}, "$.pair", "expected array of at least 2 items and of at most 2 items"),
     ({"pair": ["x", "x"]}, "$.pair[0]", "expected integer, got string"),
     ({"shape": {"side": 0}}, "$.shape.side", "expected number > 0"),
-    ({"size": 31337}, "$.size", "expected integer"),
+    ({"size": 31337}, "$.size", "does not pass a check of its type; expected integer"),
     ({"nope": SECRET}, "$", "unknown name 'nope'; expected: number, share"),
 ]
 

@@ -1,7 +1,6 @@
 """Markers: what they hold, and how suggestions are found."""
 
-import inspect
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -30,8 +29,8 @@ def test_a_question_has_a_key_only_when_it_was_given_one() -> None:
 
 
 def test_values_are_suggested_by_their_beginning_whatever_its_case() -> None:
-    assert Complete(["Refund", "reset", "order", 12]).suggest("RE", {}) == ["Refund", "reset"]
-    assert Complete([1, 12, 2]).suggest("1", {}) == ["1", "12"]
+    assert Complete(["Refund", "reset", "order", 12]).among("RE") == ["Refund", "reset"]
+    assert Complete([1, 12, 2]).among("1") == ["1", "12"]
 
 
 def both(typed: str, settled: Mapping[str, str]) -> list[str]:
@@ -43,19 +42,9 @@ def both(typed: str, settled: Mapping[str, str]) -> list[str]:
     [both, lambda typed, settled: [typed, *settled], partial(both), lambda *given: [given[0], *given[1]]],
 )
 def test_a_function_of_two_gets_the_settled_arguments(source: Any) -> None:
-    assert Complete(source).suggest("x", {"a": "1"}) == ["x", "a"]
+    assert Complete(source).arguments("x", {"a": "1"}) == ("x", {"a": "1"})
 
 
 @pytest.mark.parametrize("source", [lambda typed: [typed], partial(both, settled={}), partial(both, settled={})])
 def test_a_function_of_one_gets_what_was_typed(source: Any) -> None:
-    assert Complete(source).suggest("x", {"a": "1"}) == ["x"]
-
-
-async def test_an_async_function_makes_an_awaitable() -> None:
-    async def source(typed: str) -> list[str]:
-        return [typed]
-
-    suggestions = Complete(source).suggest("x", {})
-    assert inspect.isawaitable(suggestions)
-    assert isinstance(suggestions, Awaitable)
-    assert await suggestions == ["x"]
+    assert Complete(source).arguments("x", {"a": "1"}) == ("x",)

@@ -87,7 +87,9 @@ def returns(annotation: Any) -> Returns:
 
 def structured(result: CallToolResult) -> Any:
     assert isinstance(result.structured_content, msgspec.Raw)
-    assert result.content == [TextContent(text=bytes(result.structured_content).decode())]
+    data = bytes(result.structured_content)
+    text = json.loads(data) if data.startswith(b'"') else data.decode()
+    assert result.content == [TextContent(text=text)]
     return json.loads(bytes(result.structured_content))
 
 
@@ -484,3 +486,66 @@ def test_a_whole_resource_result_stays_as_it_is() -> None:
 def test_a_resource_that_json_has_no_words_for_is_refused(value: Any) -> None:
     with pytest.raises(InvalidOutput):
         resource_contents(value, "u:1")
+
+
+@dataclasses.dataclass(slots=True)
+class Reading:
+    value: float
+    note: str | None = None
+
+
+class Bare(msgspec.Struct):
+    value: float | None = None
+
+
+class Loose(pydantic.BaseModel):
+    value: float | None = None
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    ("annotation", "made", "place"),
+    [
+        (Any, lambda n: n, r"\$"),
+        (Any, lambda n: {"a": [None, n]}, r"\$\[...\]\[1\]"),
+        (dict, lambda n: {"a": n}, r"\$\[...\]"),
+        (dict[str, float | None], lambda n: {SECRET: n}, r"\$\[...\]"),
+        (float | None, lambda n: n, r"\$"),
+        (list[Reading], lambda n: [Reading(1), Reading(n)], r"\$\[1\].value"),
+        (Bare, lambda n: Bare(n), r"\$.value"),
+        (Loose, lambda n: Loose(value=n), r"\$.value"),
+        (tuple[float, ...] | None, lambda n: (n,), r"\$\[0\]"),
+    ],
+)
+def test_a_number_that_json_does_not_have_is_not_sent_as_null(
+    annotation: Any, made: Callable[[float], Any], place: str, number: float
+) -> None:
+    with pytest.raises(InvalidOutput, match=f"cannot be sent: {place}: expected a finite number"):
+        returns(annotation).convert(made(number))
+
+
+@pytest.mark.parametrize("value", [{"a": None}, Reading(1.5), Bare(), Loose(), ["null"]])
+def test_what_is_null_on_purpose_is_sent(value: Any) -> None:
+    assert convert_any(value).structured_content is not UNSET
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "text"),
+    [
+        (Literal["calm", "brisk"], "calm", "calm"),
+        (Level, Level.HIGH, "high"),
+        (datetime.date, datetime.date(2026, 1, 2), "2026-01-02"),
+        (Order | str, 'a "word"', 'a "word"'),
+        (list[str], ["a"], '["a"]'),
+    ],
+)
+def test_a_result_that_is_a_text_is_shown_without_the_quotes_of_json(annotation: Any, value: Any, text: str) -> None:
+    made = returns(annotation).convert(value)
+    assert made.content == [TextContent(text=text)]
+
+
+def test_what_was_never_declared_is_not_said_to_be() -> None:
+    with pytest.raises(InvalidOutput, match=r"cannot be sent: \$: expected what JSON has words for, got object"):
+        convert_any(object())
+    with pytest.raises(InvalidOutput, match="does not fit what was declared"):
+        returns(int).convert("a")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from dovetail.core import Principal
+from dovetail.errors import DefinitionError
 from dovetail.server import Server
 from tests.server.peers import meta
 
@@ -94,3 +95,35 @@ async def test_in_memory_a_server_that_does_not_start_leaves_nobody_waiting() ->
     assert await asyncio.wait_for(channel.receive(), 5) is None
     await asyncio.sleep(0)
     assert [str(context["exception"]) for context in told] == ["no database"]
+
+
+@pytest.mark.parametrize(
+    ("transport", "options", "said"),
+    [
+        ("stdio", {"port": 1}, r'stdio has no port: write app.run\("http", port=...\)'),
+        ("stdio", {"sate": "x"}, r'run\("stdio"\): there is no option .sate.; did you mean .state.'),
+        ("stdio", {"state": 5}, "state=5: expected a path"),
+        ("http", {"port": "80a"}, "port='80a': expected a whole number from 0 to 65535"),
+        ("http", {"port": 70_000}, "port=70000: expected"),
+        ("http", {"path": "mcp"}, "path='mcp': expected a path that begins with"),
+        ("http", {"prot": 80}, "there is no option .prot.; did you mean .port."),
+        ("http", {"workers": 0}, "workers=0: expected"),
+        ("htpp", {}, "There is no transport 'htpp'"),
+    ],
+)
+def test_an_option_that_a_transport_has_not_is_refused_in_plain_words(
+    transport: str, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(DefinitionError, match=said):
+        Server("plain").run(transport, **options)
+
+
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+async def test_a_server_that_is_run_inside_a_running_loop_says_what_to_do(transport: str) -> None:
+    with pytest.raises(DefinitionError, match=r"call it from plain code, or serve app.asgi\(\)"):
+        Server("inside").run(transport)
+
+
+def test_the_endpoint_of_an_asgi_app_is_a_path() -> None:
+    with pytest.raises(DefinitionError, match="'mcp' is no path of an endpoint: it begins with a slash"):
+        Server("plain").asgi("mcp")

@@ -373,7 +373,8 @@ app = Server("x")
 @app.tool
 async def add(a: int, b: int) -> int: return a + b
 def loaded(): return sorted(n for n in sys.modules if n.startswith(("opentelemetry", "prometheus_client")) or n in OURS)
-OURS = {f"dovetail.server.watching.{n}" for n in ("observing", "audit", "call_log", "metrics", "tracing")} | {"asyncio", "ssl"}
+NAMES = ("observing", "audit", "call_log", "metrics", "tracing")
+OURS = {f"dovetail.server.watching.{n}" for n in NAMES} | {"asyncio", "ssl"}
 print(loaded())
 from dovetail.server import Audit, CallLog
 app.use(CallLog()); app.use(Audit(None))

@@ -1,8 +1,10 @@
 """Asking the client in the middle of a call: one straight line for the handler, two strategies behind it.
- *Push* (stateful revisions): the request goes out on the channel that belongs to the call, and the handler waits.
+
+*Push* (stateful revisions): the request goes out on the channel that belongs to the call, and the handler waits.
 *Pull* (the stateless revision): the turn ends with `input_required`; on the retry the handler runs again from the top,
 and `core.asks` replays the answers given so far, each to its own question.
- All questions asked until one loop iteration after the first unanswered one travel together. The clock of the call
+
+All questions asked until one loop iteration after the first unanswered one travel together. The clock of the call
 stands still while an answer is awaited.
 """
 
@@ -136,8 +138,8 @@ async def _pull(context: Context, site: str, method: str, params: bytes, read: C
         # The turn has ended, and its handler goes on asking: it is being cancelled, and stays so.
         raise asyncio.CancelledError("the turn has ended")
     if turn.ledger is None:
-        _require_asking_method(context)
-        turn.ledger = context.runtime.new_ledger(context)
+        _require_asking_method(turn.context)
+        turn.ledger = context.runtime.new_ledger(turn.context)
     ledger = turn.ledger
 
     def accepts(raw: bytes) -> bool:

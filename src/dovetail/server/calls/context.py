@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from enum import Enum
+from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 
 import msgspec
 
 from dovetail.core import Call, Principal
 from dovetail.revisions import Revision
-from dovetail.server.calls.telling import Log, Notify
+from dovetail.server.calls.telling import Log, Notify, noted, said
 from dovetail.wire import notification_frame
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class Context:
     """
 
     __injected__: ClassVar[str] = "context"  # how `functions.signature` knows it, which stands below
+    inside: ClassVar[bool] = False
+    """True for what is read inside a call, whose clock and slot stay the call's; see `calls.inside`."""
 
     __slots__ = (
         "_progress",
@@ -198,27 +201,29 @@ class Context:
         """Change notices to every client that wants them."""
         return Notify(self)
 
+    @said
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Report progress; nothing happens when the client did not ask for it.
 
         Args:
             progress: How far. It "MUST increase with each notification" (spec, Progress): a value that does not is
-                dropped.
-            total: Out of how much, if known.
+                dropped, and so is one that is no finite number.
+            total: Out of how much, if known; infinity is not known either.
             message: What is going on, for people (2025-03-26 and later).
         """
         meta = getattr(self.call.params, "meta", None)
         token = None if meta is None else meta.progress_token
-        if token is None or progress <= self._progress or self.muted:
+        if token is None or not isfinite(progress) or progress <= self._progress or self.muted:
             return
         self._progress = progress
         body: dict[str, Any] = {"progressToken": token, "progress": progress}
-        if total is not None:
+        if total is not None and isfinite(total):
             body["total"] = total
         if message is not None and "message" in self.revision.fields_of("ProgressNotificationParams"):
             body["message"] = message
         await self.outlet.send(notification_frame("notifications/progress", _encode(body)))
 
+    @said
     async def close_stream(self, retry: float | None = None) -> None:
         """Close the call's event stream without ending it: the client comes back for the rest after `retry` seconds.
 
@@ -249,7 +254,7 @@ class Context:
         """
         from dovetail.server.calls.asking import elicit
 
-        return elicit(self, key or _site(), message, schema)
+        return noted(elicit(self, key or _site(), message, schema))
 
     def elicit_url(self, message: str, url: str, *, key: str | None = None) -> "Asking[Elicited[None]]":
         """Ask the user to visit a URL, out of the client's and the model's sight (2025-11-25 and later).
@@ -259,7 +264,7 @@ class Context:
         """
         from dovetail.server.calls.asking import elicit_url
 
-        return elicit_url(self, key or _site(), message, url)
+        return noted(elicit_url(self, key or _site(), message, url))
 
     def sample(
         self, messages: Any, *, max_tokens: int = 1024, key: str | None = None, **options: Any
@@ -277,7 +282,7 @@ class Context:
         """
         from dovetail.server.calls.asking import sample
 
-        return sample(self, key or _site(), messages, max_tokens, options)
+        return noted(sample(self, key or _site(), messages, max_tokens, options))
 
     def roots(self, *, key: str | None = None) -> "Asking[list[Root]]":
         """Ask for the directories that the client works in.
@@ -287,7 +292,7 @@ class Context:
         """
         from dovetail.server.calls.asking import roots
 
-        return roots(self, key or _site())
+        return noted(roots(self, key or _site()))
 
     def ask_sync(self, question: Coroutine[Any, Any, T]) -> T:
         """Ask from a plain function: `answer = ctx.ask_sync(ctx.elicit("Which?", Branch))`.
@@ -298,6 +303,7 @@ class Context:
 
         return ask_from_thread(self, question)
 
+    @said
     async def once(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
         """Run a side effect at most once in the life of this call, over all turns and workers; return its result.
 
@@ -314,13 +320,17 @@ class Context:
 
         return await once(self, name, function, args)
 
+    @said
     async def read_resource(self, uri: str) -> "ReadResourceResult":
-        """Read a resource of this server.
+        """Read a resource of this server, as the caller may see it.
+
+        One of a mounted server is read within that server's middleware and lifespan. The resource's own limits hold.
 
         Raises:
-            ResourceNotFound: There is none with that URI.
+            ResourceNotFound: There is none with that URI, or the caller does not see it.
+            Busy: The resource's limit on rate or concurrency is reached.
         """
-        return await self.runtime.read_resource(uri, self)
+        return await self.runtime.methods.read_inside(uri, self)
 
 
 def _site() -> str:

@@ -71,11 +71,6 @@ class Meter:
         if len(self._buckets) > _BUCKETS:
             self._buckets.popitem(last=False)
 
-    def give_back(self, key: str) -> None:
-        """Return a token: a valid retry of a call costs none (asking, Clocks and limits)."""
-        tokens, before = self._buckets.get(key, (float(self.rate.burst), 0.0))
-        self._buckets[key] = (min(float(self.rate.burst), tokens + 1.0), before)
-
 
 class Slots:
     """How many may be inside at a time."""

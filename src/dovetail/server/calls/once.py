@@ -1,5 +1,6 @@
 """`ctx.once`: a side effect that happens at most once in the life of a logical call, over all turns and workers.
- The claim on (call, name) is taken in the shared ledger before the effect runs, and its result is recorded after. A
+
+The claim on (call, name) is taken in the shared ledger before the effect runs, and its result is recorded after. A
 claim that is taken waits for, or returns, that result. A ledger out of reach, or a claim whose holder died, is a typed
 error: the effect is never run a second time on a guess.
 """
@@ -56,7 +57,7 @@ def _call_id(context: Context, name: str) -> str:
         # Its id went with it: under a new one, the effect could run a second time.
         raise OnceUnknown(f"{name}: the call has ended; nothing was run")
     if turn.ledger is None:
-        turn.ledger = context.runtime.new_ledger(context)
+        turn.ledger = context.runtime.new_ledger(turn.context)
     return turn.ledger.call
 
 

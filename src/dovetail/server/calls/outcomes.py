@@ -1,5 +1,6 @@
 """From exceptions to outcomes: the one place where a failure becomes something that a peer is told.
- What a tool says on purpose (`ToolError`) and what a model can mend (arguments, a timeout, a question declined) becomes
+
+What a tool says on purpose (`ToolError`) and what a model can mend (arguments, a timeout, a question declined) becomes
 a result with `isError`, so that the model reads it. What the caller did wrong becomes a JSON-RPC error. Everything else
 is our
 fault: it is masked, and logged under the id that the peer is shown (S-25, W-12).
@@ -44,13 +45,13 @@ def error_result(text: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=text)], is_error=True)
 
 
-def masked(failure: BaseException, call: Call) -> InternalError:
-    """Log a failure of ours under a fresh id and return what the peer is told of it."""
+def masked(failure: BaseException, call: Call | None) -> InternalError:
+    """Log a failure of ours under a fresh id and return what the peer is told of it; None for what is no call yet."""
     reference = uuid.uuid4().hex[:12]
     failure.__dict__["dovetail_reference"] = reference  # see context.Failed
     log.error(
-        "Call of %s failed [%s]: %s",
-        call.method,
+        "%s failed [%s]: %s",
+        "A request" if call is None else f"Call of {call.method}",
         reference,
         type(failure).__name__,
         exc_info=(type(failure), failure, failure.__traceback__),

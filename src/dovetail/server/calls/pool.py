@@ -1,19 +1,32 @@
 """Plain functions run in a thread pool of their own: bounded, apart from everybody else's, and cancelled cooperatively.
- A slot is held while a function runs, and given back while it waits for the client's answer (`ask_sync`), so that
+
+A place is held while a function runs, and given back while it waits for the client's answer (`ask_sync`), so that
 questions that nobody answers cannot use the pool up. A thread cannot be stopped from outside: a cancelled call ends for
-its client at once, its thread goes on until it looks at `ctx.cancelled`, and its slot stays taken until then.
+its client at once, its thread goes on until it looks at `ctx.cancelled`. Until then its place stays taken, and so does
+its entry's (`concurrency=`); what it was given is closed after it, unless it takes longer than the grace period.
+
+Here, too, is the one place that knows how to call what a user wrote: async or plain, and with what it returns awaited.
 """
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from dovetail.errors import DefinitionError
+from dovetail.server.calls import turn as turns
 from dovetail.server.calls.context import Context
+from dovetail.server.calls.telling import MADE
 from dovetail.server.calls.turn import turn_of
+from dovetail.server.functions.parameters import is_async
+
+if TYPE_CHECKING:
+    from dovetail.server.calls.gates import Slots
 
 T = TypeVar("T")
 
@@ -34,22 +47,68 @@ class Pool:
     def __repr__(self) -> str:
         return f"<Pool of {self.size}>"
 
-    async def call(self, context: Context, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Call a function as it wants to be called: an async one in place, a plain one in a thread."""
-        if inspect.iscoroutinefunction(function):
-            return await function(*args)
-        return await self.run(context, function, args, {})
+    async def call(
+        self,
+        context: Context,
+        function: Callable[..., Any],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        *,
+        slots: "Slots | None" = None,
+    ) -> Any:
+        """Call a function as it wants to be called: an async one in place, a plain one in a thread.
+
+        What comes back is awaited if it can be: a plain function may well be a wrapper around an async one.
+        """
+        if is_async(function):
+            value = function(*args, **(kwargs or {}))
+        else:
+            value = await self.run(context, function, args, kwargs, slots=slots)
+        return await value if inspect.isawaitable(value) else value
 
     async def run(
-        self, context: Context, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        context: Context,
+        function: Callable[..., T],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        *,
+        slots: "Slots | None" = None,
     ) -> T:
-        """Run a plain function in a thread, in a copy of the caller's context variables."""
-        turn_of(context)
+        """Run a plain function in a thread, in a copy of the caller's context variables.
+
+        Args:
+            context: The call.
+            function: The function.
+            args: By place.
+            kwargs: By name.
+            slots: Where the caller holds a place: a thread that outlives the call takes one of its own.
+        """
+        turn = turn_of(context)
         await self._slots.acquire()
         loop = asyncio.get_running_loop()
-        future: Future[T] = self._threads.submit(copy_context().run, _guarded, function, args, kwargs)
+        future: Future[T] = self._threads.submit(copy_context().run, _guarded, function, args, kwargs or {})
         future.add_done_callback(lambda _: _on_loop(loop, self._slots.release))
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            try:
+                if turn.stop is not None:
+                    # The outcome is out: only clean-up waits, and is done when nobody uses any more what it closes.
+                    await _ended(future, loop)
+            finally:
+                if slots is not None and not future.done():
+                    slots.taken += 1
+                    future.add_done_callback(lambda _: _on_loop(loop, slots.leave))
+            raise
+
+    async def clean(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+        """Run clean-up in a thread. It waits for no place in the pool: it is there to give things back."""
+        try:
+            future: Future[T] = self._threads.submit(copy_context().run, _guarded, function, args, {})
+        except RuntimeError:  # the pool is closed
+            return function(*args)
+        return await asyncio.shield(asyncio.wrap_future(future))
 
     async def beside(self, question: Coroutine[Any, Any, T]) -> T:
         """Ask with the thread's slot given back, and take it again.
@@ -72,17 +131,83 @@ class Pool:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+class InThreads(Generic[T]):
+    """A context manager for plain code as one for async code: both its ends run in the pool."""
+
+    def __init__(self, pool: Pool, context: Context, manager: AbstractContextManager[T]) -> None:
+        """Wrap a manager that was not entered yet."""
+        self._pool = pool
+        self._context = context
+        self._manager = manager
+        self._entered: list[AbstractContextManager[T]] = []
+        self._given_up = False
+
+    async def __aenter__(self) -> T:
+        try:
+            return await self._pool.run(self._context, self._enter)
+        except BaseException:
+            # Entered or not by now, or only later: whoever takes the manager out of the list leaves it.
+            self._given_up = True
+            if self._entered:
+                await self._pool.clean(self._leave, (None, None, None))
+            raise
+
+    async def __aexit__(self, *failure: Any) -> bool | None:
+        return await self._pool.clean(self._leave, failure)
+
+    def _enter(self) -> T:
+        value = self._manager.__enter__()
+        self._entered.append(self._manager)
+        if self._given_up:
+            self._leave(None, None, None)
+        return value
+
+    def _leave(self, *failure: Any) -> bool | None:
+        try:
+            manager = self._entered.pop()
+        except IndexError:
+            return None
+        return manager.__exit__(*failure)
+
+
+async def _ended(future: "Future[Any]", loop: asyncio.AbstractEventLoop) -> None:
+    """Wait for a thread, no longer than the grace period."""
+    ended = asyncio.Event()
+    future.add_done_callback(lambda _: _on_loop(loop, ended.set))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(turns.GRACE_SECONDS):
+            await ended.wait()
+
+
 def _on_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(function)
 
 
 def _guarded(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+    made: list[Coroutine[Any, Any, Any]] = []
+    MADE.set(made)  # the thread has a copy of the context: nobody else sees it
     try:
-        return function(*args, **kwargs)
+        value = function(*args, **kwargs)
     except (StopIteration, GeneratorExit) as error:
         # A future cannot carry them: they would end the coroutines that await it.
         raise RuntimeError(f"the function raised {type(error).__name__}") from error
+    if made:
+        _refuse_unsent(made, value)
+    return value
+
+
+def _refuse_unsent(made: list[Coroutine[Any, Any, Any]], value: object) -> None:
+    """Refuse to lose what a plain function wanted to say: it made a coroutine, and nobody runs it."""
+    unsent = [said for said in made if said is not value and inspect.getcoroutinestate(said) == inspect.CORO_CREATED]
+    for said in unsent:
+        said.close()
+    if unsent:
+        name = str(getattr(unsent[0], "__name__", "")).strip("_")
+        raise DefinitionError(
+            f"A plain function called {name} of its context, and nothing awaits that: write"
+            f" ctx.ask_sync(ctx.{name}(...)), or make the function async"
+        )
 
 
 def ask_from_thread(context: Context, question: Coroutine[Any, Any, T]) -> T:
@@ -99,11 +224,14 @@ def ask_from_thread(context: Context, question: Coroutine[Any, Any, T]) -> T:
         question.close()
         raise asyncio.CancelledError("the turn has ended")
     pool, loop = context.runtime.pool, turn.loop
+    watched = MADE.set(None)  # what is asked runs on the loop, where coroutines are awaited by themselves
     try:
         return asyncio.run_coroutine_threadsafe(pool.beside(question), loop).result()
     except FutureCancelled:
         # The turn has ended. Not an Exception: the function must unwind, and runs again with the answer.
         raise asyncio.CancelledError from None
+    finally:
+        MADE.reset(watched)
 
 
 def _on_event_loop() -> bool:

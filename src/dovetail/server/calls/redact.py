@@ -1,5 +1,6 @@
 """Redaction: what must not stand in a log message, whoever wrote it (spec, Logging; S-23).
- "Log messages MUST NOT contain: credentials or secrets, personal identifying information, internal system details that
+
+"Log messages MUST NOT contain: credentials or secrets, personal identifying information, internal system details that
 could aid attacks." Names that hold secrets lose their values, and texts lose what looks like a credential. Linear in
 the input.
 """

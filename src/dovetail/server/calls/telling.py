@@ -1,9 +1,15 @@
 """What a handler tells without being answered: log messages to its client, change notices to everyone.
 
 Definition-time module: it must not import asyncio. Whether anything is told at all is decided by the `Context`.
+
+All that a context says or asks is a coroutine. A plain function cannot await one, and easily forgets to hand it to
+`ask_sync`; so what it makes is noted (`said`), and missed when nobody ran it (`pool`).
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import msgspec
 
@@ -13,7 +19,30 @@ from dovetail.wire import LEVELS, notification_frame
 if TYPE_CHECKING:
     from dovetail.server.calls.context import Context
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _encode = msgspec.json.encode
+
+MADE: ContextVar[list[Coroutine[Any, Any, Any]] | None] = ContextVar("dovetail_made", default=None)
+"""What the plain function that runs here has made of its context's coroutines."""
+
+
+def noted(coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
+    """Note a coroutine if a plain function made it."""
+    made = MADE.get()
+    if made is not None:
+        made.append(coroutine)
+    return coroutine
+
+
+def said(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Make a method whose coroutines are noted."""
+
+    @wraps(method)
+    def make(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        return noted(method(*args, **kwargs))
+
+    return make
 
 
 def at_least(level: str, minimum: str) -> bool:
@@ -29,6 +58,7 @@ class Log:
     def __init__(self, context: "Context") -> None:
         self._context = context
 
+    @said
     async def __call__(self, level: str, data: Any, *, logger: str | None = None) -> None:
         """Send a message: `data` is anything JSON-able, `logger` an optional name.
 
@@ -48,22 +78,27 @@ class Log:
             body["logger"] = logger
         await context.outlet.send(notification_frame("notifications/message", _encode(body)))
 
+    @said
     async def debug(self, data: Any, *, logger: str | None = None) -> None:
         """Detail for finding faults."""
         await self("debug", data, logger=logger)
 
+    @said
     async def info(self, data: Any, *, logger: str | None = None) -> None:
         """General information."""
         await self("info", data, logger=logger)
 
+    @said
     async def notice(self, data: Any, *, logger: str | None = None) -> None:
         """Normal but significant."""
         await self("notice", data, logger=logger)
 
+    @said
     async def warning(self, data: Any, *, logger: str | None = None) -> None:
         """Something to look at."""
         await self("warning", data, logger=logger)
 
+    @said
     async def error(self, data: Any, *, logger: str | None = None) -> None:
         """Something failed."""
         await self("error", data, logger=logger)
@@ -81,18 +116,22 @@ class Notify:
         if not self._context.quiet:
             await self._context.runtime.publish(notice)
 
+    @said
     async def resource_updated(self, uri: str) -> None:
         """Tell that a resource's contents changed."""
         await self._publish(resource_updated(uri))
 
+    @said
     async def tools_changed(self) -> None:
         """Tell that the list of tools changed. `add_tool` and `remove_tool` do so by themselves."""
         await self._publish(TOOLS_CHANGED)
 
+    @said
     async def prompts_changed(self) -> None:
         """Tell that the list of prompts changed."""
         await self._publish(PROMPTS_CHANGED)
 
+    @said
     async def resources_changed(self) -> None:
         """Tell that the list of resources changed."""
         await self._publish(RESOURCES_CHANGED)

@@ -1,10 +1,12 @@
 """Driving one call to its one terminal outcome: a result, an error, questions, or nothing at all.
- Theory. The handler's first step is driven inline, in the task that read the request: most handlers are done then, and
+
+Theory. The handler's first step is driven inline, in the task that read the request: most handlers are done then, and
 a call has cost no task, no timer and no watcher. Only one that waits for something becomes a `Turn`: it can now be
 cancelled, run out of time, or be suspended. The task stays the one it started in, so that what a handler captured of
 its task (timeouts, task groups) stays true; a transport that reads many requests in one task goes on reading in another
 (`Outlet.suspended`).
- A turn that is ended from outside gets its outcome sent first, by whoever ended it, and only then is the handler's task
+
+A turn that is ended from outside gets its outcome sent first, by whoever ended it, and only then is the handler's task
 cancelled. What the handler still returns or raises is discarded and logged. One that has not finished five seconds
 later is abandoned and counted.
 """
@@ -140,7 +142,7 @@ class Turn:
         return True
 
     def _abandon(self) -> None:
-        self.context.runtime.counters.abandoned += 1
+        self.context.runtime.abandoned += 1
         log.warning(
             "A handler of %s has not finished %g s after its turn ended", self.context.call.method, GRACE_SECONDS
         )

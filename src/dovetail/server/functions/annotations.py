@@ -5,20 +5,22 @@ unions that it cannot tell apart, Pydantic's types, predicates, and dataclasses 
 somewhere. A `msgspec.Struct` is always taken as it is.
 """
 
+import collections
 import collections.abc
 import dataclasses
 import sys
+import types
 import typing
-from collections.abc import Iterable, Mapping
-from datetime import datetime, time
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
-from types import NoneType, UnionType
+from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Final, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from dovetail.errors import DefinitionError
+from dovetail.server.functions.choices import Made, rule_for
 from dovetail.server.functions.constraints import NUMERIC, SIZED, Constraints
 from dovetail.server.functions.standins import (
     Built,
@@ -35,11 +37,6 @@ _AS_LIST: Final = (collections.abc.Iterable, collections.abc.Reversible, collect
 _MAPPINGS: Final = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 _QUALIFIERS: Final = frozenset({"Required", "NotRequired", "ReadOnly", "Final"})
 _INTEGER_KEY: Final = {"pattern": "^-?(0|[1-9][0-9]*)$"}
-_TIMES: Final = {
-    # The generator says nothing of times that may lack an offset; models write what they are told.
-    datetime: msgspec.Meta(extra_json_schema={"format": "date-time"}),
-    time: msgspec.Meta(extra_json_schema={"format": "time"}),
-}
 _KEPT: Final = (NoneType, bool, int, float, str, Enum)
 _SIZED: Final = (str, bytes, bytearray, list, set, frozenset, tuple, dict, collections.abc.Collection)
 
@@ -50,11 +47,19 @@ Choices = dict[tuple[str, ...], list[Any]]
 class Reader:
     """Turns annotations into readable types; keeps what it made for classes, so that recursion ends."""
 
-    def __init__(self, namespace: Mapping[str, Any] | None = None) -> None:
-        """Resolve names that stand in strings in `namespace`, too: types that are local to a function."""
+    def __init__(self, namespace: Mapping[str, Any] | None = None, globals_: dict[str, Any] | None = None) -> None:
+        """Resolve names that stand in strings in `namespace`, too: types that are local to a function.
+
+        Args:
+            namespace: What is local to the function.
+            globals_: What is global where it stands.
+        """
         self.choices: Choices = {}
         self._namespace = namespace
+        self._globals = globals_
         self._known: dict[Any, Any] = {}
+        self._reading: set[Any] = set()
+        self._recursive: set[Any] = set()
         self._opaque = False
 
     def read(self, annotation: Any) -> Any:
@@ -75,7 +80,7 @@ class Reader:
             return self._union(annotation, arguments)
         if origin is Literal:
             self._note(arguments)
-            return annotation
+            return self._ruled(annotation)
         if getattr(origin, "_name", None) in _QUALIFIERS:
             return self.read(arguments[0])
         if hasattr(origin, "__value__"):
@@ -88,19 +93,58 @@ class Reader:
         if hasattr(annotation, "__supertype__"):  # NewType
             return self.read(annotation.__supertype__)
         if hasattr(annotation, "__value__"):  # type X = ...
-            return self.read(annotation.__value__)
+            return self._alias(annotation, annotation.__name__, lambda: annotation.__value__)
+        if isinstance(annotation, str | typing.ForwardRef):  # in an alias, perhaps one that leads to itself
+            name = annotation if isinstance(annotation, str) else annotation.__forward_arg__
+            return self._alias(("name", name), name, lambda: self._named(name))
         if is_pydantic(annotation):
             return self._by_pydantic(annotation)
-        if isinstance(annotation, type) and annotation in _TIMES and not self._opaque:
-            return Annotated[annotation, _TIMES[annotation]]
         if isinstance(annotation, type) and issubclass(annotation, Enum):
             self._note([member.value for member in annotation])
+            return self._ruled(annotation)
+        return self._class(annotation) if _has_fields(annotation) else self._ruled(annotation)
+
+    def _ruled(self, annotation: Any) -> Any:
+        """Return a stand-in for what the decoder does not read by itself; else the annotation as it is."""
+        rule = rule_for(annotation)
+        if rule is None:
             return annotation
-        return self._class(annotation) if _has_fields(annotation) else annotation
+        if annotation not in self._known:
+            self._known[annotation] = stand_in(getattr(annotation, "__name__", "Choice"), rule)
+        return self._known[annotation]
+
+    def _alias(self, key: Any, name: str, value: Callable[[], Any]) -> Any:
+        """Return the readable type behind a name; one that leads to itself is read by a stand-in."""
+        if self._opaque:
+            return None
+        if key in self._known:
+            if key in self._reading:
+                self._recursive.add(key)
+            return self._known[key]
+        mine = self._known[key] = stand_in(name)
+        self._reading.add(key)
+        read = self.read(value())
+        self._reading.discard(key)
+        if key in self._recursive:
+            mine.rule = Passing(read, ())
+            return mine
+        self._known[key] = read
+        return read
+
+    def _named(self, name: str) -> Any:
+        """Return what a name in a string stands for."""
+        holder = SimpleNamespace(__annotations__={"it": name})
+        try:
+            return get_type_hints(holder, self._globals, dict(self._namespace or {}), include_extras=True)["it"]
+        except (NameError, SyntaxError, TypeError):
+            raise DefinitionError(f"{name!r} names no type that is known here") from None
 
     def _generic(self, annotation: Any, origin: Any, arguments: tuple[Any, ...]) -> Any:
         read = tuple(argument if argument in (..., ()) else self.read(argument) for argument in arguments)
         changed = any(new is not old for new, old in zip(read, arguments, strict=True))
+        if origin is collections.OrderedDict:
+            plain = self.read(types.GenericAlias(dict, arguments))
+            return stand_in("OrderedDict", Made(plain, collections.OrderedDict, {}))
         if origin in _AS_LIST:
             return list[read[0]] if read else list  # type: ignore[valid-type]
         if origin in _MAPPINGS and len(read) == 2:
@@ -175,7 +219,8 @@ class Reader:
         """Remember the order in which choices stand in the source."""
         chosen = [value.value if isinstance(value, Enum) else value for value in values]
         if all(isinstance(value, str | int | None) for value in chosen):
-            self.choices[choices_key(chosen)] = list(dict.fromkeys(chosen))
+            # 1 and True are the same to a dict, and not in JSON.
+            self.choices[choices_key(chosen)] = list({(type(value), value): value for value in chosen}.values())
 
     def _by_pydantic(self, annotation: Any) -> type[StandIn]:
         known: type[StandIn] | None = self._known.get(annotation)
@@ -264,7 +309,8 @@ def _union(members: Iterable[Any]) -> Any:
 def _bounded_decimal(found: Constraints) -> type[StandIn]:
     """Return a Decimal within bounds: the decoder knows bounds of int and float only."""
     words, tests = found.decimal_bounds()
-    return stand_in("Decimal", Passing(Annotated[Decimal, msgspec.Meta(extra_json_schema=words)], tests))
+    bounded = Annotated[Decimal, msgspec.Meta(extra_json_schema=words)]
+    return stand_in("Decimal", Passing(bounded, tests, described=True))
 
 
 def uses_pydantic(annotation: Any, reader: Reader) -> bool:

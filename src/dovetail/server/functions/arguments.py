@@ -66,8 +66,8 @@ class Typed:
         # In a frame of its own, so that the path that succeeds stays short.
         return self._mended(raw, failure, strings=self._strings)
 
-    def read_texts(self, texts: Mapping[str, str]) -> Values:
-        """Decode values that are all strings, as prompts' arguments and templates' variables are.
+    def read_texts(self, texts: Mapping[str, str | list[str]]) -> Values:
+        """Decode values that are all strings, or lists of them, as prompts' arguments and templates' variables are.
 
         Raises:
             InvalidArguments: One does not fit.
@@ -131,7 +131,7 @@ class Verbatim:
             raise _no_object()
         return (value,)
 
-    def read_texts(self, texts: Mapping[str, str]) -> Values:
+    def read_texts(self, texts: Mapping[str, str | list[str]]) -> Values:
         """Decode and check strings. Raises InvalidArguments."""
         return self.read(_encode(texts))
 

@@ -47,5 +47,5 @@ def text_block(text: str) -> TextContent:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise InvalidOutput("$", "text without lone surrogates") from None
+            raise InvalidOutput("$", "expected text without lone surrogates", declared=False) from None
     return TextContent(text=text)

@@ -1,6 +1,7 @@
 """Forms for elicitation: from a type to the flat schema that the specification allows, and from an answer back to a
 value.
- "Form mode elicitation schemas are limited to flat objects with primitive properties only." (2025-11-25, Elicitation.)
+
+"Form mode elicitation schemas are limited to flat objects with primitive properties only." (2025-11-25, Elicitation.)
 A form never asks for a secret: "Servers MUST NOT use form mode elicitation to request sensitive information" (S-26).
 """
 

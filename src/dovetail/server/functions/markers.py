@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-Suggestions = Iterable[Any] | Awaitable[Iterable[Any]]
+Suggestions = Iterable[Any] | None | Awaitable[Iterable[Any] | None]
 
 
 class Depends(msgspec.Struct, frozen=True, eq=False):
@@ -57,21 +57,27 @@ class Complete(msgspec.Struct, frozen=True, eq=False):
 
     Attributes:
         source: Values, of which those that begin with what was typed are offered; or a function, plain or async, of
-            what was typed and, if it takes two parameters, of the arguments that are settled already.
+            what was typed and, if it takes two parameters, of the arguments that are settled already. It returns any
+            number of values, or one, or None for none.
     """
 
     source: Sequence[Any] | Callable[..., Suggestions]
 
-    def suggest(self, typed: str, settled: Mapping[str, str]) -> Suggestions:
-        """Return the suggestions, or an awaitable of them."""
-        source = self.source
-        if callable(source):
-            return source(typed, settled) if _takes_two(source) else source(typed)
+    def among(self, typed: str) -> list[str]:
+        """Return the values that begin with what was typed, whatever its case."""
         start = typed.casefold()
-        return [value for value in map(str, source) if value.casefold().startswith(start)]
+        return [value for value in map(str, self._values) if value.casefold().startswith(start)]
+
+    def arguments(self, typed: str, settled: Mapping[str, str]) -> tuple[Any, ...]:
+        """Return what a source that is a function is called with."""
+        return (typed, settled) if _takes_two(self.source) else (typed,)
+
+    @property
+    def _values(self) -> Sequence[Any]:
+        return () if callable(self.source) else self.source
 
 
-def _takes_two(function: Callable[..., Any]) -> bool:
+def _takes_two(function: Any) -> bool:
     positional = {
         inspect.Parameter.POSITIONAL_ONLY,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,

@@ -58,7 +58,8 @@ def _message(value: Any, path: str) -> PromptMessage:
                 return msgspec.convert(value, PromptMessage)
             except (msgspec.ValidationError, ValueError):
                 pass
-    raise InvalidOutput(path, "a message: text, a content block, or role (user, assistant) and content")
+    said = "expected a message: text, a content block, or role (user, assistant) and content"
+    raise InvalidOutput(path, said, declared=False)
 
 
 def resource_contents(value: Any, uri: str, mime_type: str | None = None) -> ReadResourceResult:

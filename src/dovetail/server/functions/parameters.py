@@ -47,11 +47,13 @@ class Declaration(msgspec.Struct, frozen=True):
         parameters: In order, without those that a partial has fixed by name.
         open: It takes any further name (`**rest`).
         namespace: Where strings in annotations of its parameters' types are resolved, too.
+        globals: What is global where it stands.
     """
 
     parameters: tuple[Declared, ...]
     open: bool
     namespace: Mapping[str, Any]
+    globals: dict[str, Any]
 
 
 def declaration_of(function: Callable[..., Any], *, open_ended: bool = False) -> Declaration:
@@ -83,7 +85,7 @@ def declaration_of(function: Callable[..., Any], *, open_ended: bool = False) ->
             rest = True
         elif parameter.name not in fixed:
             declared.append(_declared(function, parameter, namespace))
-    return Declaration(tuple(declared), rest, namespace)
+    return Declaration(tuple(declared), rest, namespace, globals_of(function))
 
 
 def returned_by(function: Callable[..., Any]) -> Any:
@@ -101,14 +103,18 @@ def returned_by(function: Callable[..., Any]) -> Any:
     return _resolved(function, "return", annotation, namespace_of(function))
 
 
+def called_by(function: Any) -> Any:
+    """Return what runs when something is called: behind partials, and of an object its method."""
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isclass(function) or inspect.isroutine(function):
+        return function
+    return getattr(function, "__call__", function)  # noqa: B004
+
+
 def is_async(function: Callable[..., Any]) -> bool:
     """Tell whether calling it makes a coroutine."""
-    inner = function
-    while isinstance(inner, partial):
-        inner = inner.func
-    if inspect.iscoroutinefunction(inner):
-        return True
-    return not inspect.isclass(inner) and inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004
+    return inspect.iscoroutinefunction(called_by(function))
 
 
 def name_of(function: Any) -> str:
@@ -152,7 +158,7 @@ def _resolved(function: Any, name: str, annotation: Any, namespace: Mapping[str,
     holder = SimpleNamespace(__annotations__={name: annotation})
     try:
         # A namespace of its own, so that one name that does not resolve spoils one annotation only.
-        hints = get_type_hints(holder, _globals(function), dict(namespace), include_extras=True)
+        hints = get_type_hints(holder, globals_of(function), dict(namespace), include_extras=True)
     except NameError as error:
         raise DefinitionError(
             f"{name_of(function)}: the annotation of {name!r} names {error.name!r}, which is not known where it stands"
@@ -182,7 +188,8 @@ def _source(function: Any) -> Any:
     return inspect.unwrap(getattr(function, "__func__", function))
 
 
-def _globals(function: Any) -> dict[str, Any]:
+def globals_of(function: Any) -> dict[str, Any]:
+    """Return what is global where a function was written."""
     found: dict[str, Any] = getattr(_source(function), "__globals__", {})
     return found
 

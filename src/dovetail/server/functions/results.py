@@ -10,11 +10,13 @@ schema, what is sent fits it: by its exact type where that is proof enough, else
 again as that type. What does not fit is `InvalidOutput`, which names the place and never the value.
 """
 
+import dataclasses
 import inspect
 import typing
 from collections import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
+from pathlib import PurePath
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
@@ -26,7 +28,7 @@ from dovetail.server.functions.annotations import Reader, uses_pydantic
 from dovetail.server.functions.blocks import BLOCKS, block_of, is_block, text_block
 from dovetail.server.functions.expectations import explained
 from dovetail.server.functions.media import Audio, File, Image
-from dovetail.server.functions.parameters import MISSING, name_of, namespace_of, returned_by
+from dovetail.server.functions.parameters import MISSING, globals_of, name_of, namespace_of, returned_by
 from dovetail.server.functions.schemas import Schemas, schema_for, sealed
 from dovetail.server.functions.standins import adapter, hook, is_pydantic
 from dovetail.wire import DEFAULT_LIMITS, CallToolResult, Limits, TextContent
@@ -91,13 +93,15 @@ class Returns:
             return cls(_checked(_schema_check(raw, limits)), raw)
         annotation = _awaited(returned_by(function))
         try:
-            return cls.as_annotated(annotation, namespace_of(function))
+            return cls.as_annotated(annotation, namespace_of(function), globals_of(function))
         except DefinitionError as error:
             raise DefinitionError(f"{name_of(function)}: its return annotation: {error}") from None
 
     @classmethod
-    def as_annotated(cls, annotation: Any, namespace: Mapping[str, Any] | None = None) -> "Returns":
-        """Compile from a type; names in strings that it leads to are looked up in `namespace`, too.
+    def as_annotated(
+        cls, annotation: Any, namespace: Mapping[str, Any] | None = None, globals_: dict[str, Any] | None = None
+    ) -> "Returns":
+        """Compile from a type; names in strings that it leads to are looked up in `namespace` and `globals_`, too.
 
         Raises:
             DefinitionError: It has no JSON Schema.
@@ -106,7 +110,7 @@ class Returns:
             raise DefinitionError("a result is one value, not a stream; report progress instead")
         if _is_free(annotation):
             return cls(convert_any)
-        reader = Reader(namespace)
+        reader = Reader(namespace, globals_)
         if uses_pydantic(annotation, reader):
             schema = msgspec.json.encode(schema_for(annotation, output=True))
             return cls(_by_pydantic(annotation, _schema_check(schema, DEFAULT_LIMITS)), schema)
@@ -142,16 +146,47 @@ def encoded(value: Any) -> bytes:
         InvalidOutput: JSON has no words for it.
     """
     try:
-        return _encode(value)
+        data = _encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):
         # The cause may quote the value.
-        raise InvalidOutput("$", f"a {type(value).__name__} that JSON has words for") from None
+        said = f"expected what JSON has words for, got {type(value).__name__}"
+        raise InvalidOutput("$", said, declared=False) from None
+    if b"null" in data:
+        _require_finite(value)
+    return data
+
+
+def _require_finite(value: Any) -> None:
+    """Refuse NaN and infinity, for which the encoder writes null: another value than the handler returned."""
+    waiting: list[tuple[Any, str]] = [(value, "$")]
+    while waiting:
+        part, path = waiting.pop()
+        if isinstance(part, float):
+            if not isfinite(part):
+                said = "expected a finite number: JSON has no NaN and no infinity"
+                raise InvalidOutput(path, said, declared=False)
+        elif isinstance(part, Mapping):
+            waiting += [(inner, f"{path}[...]") for inner in part.values()]  # keys may be as private as values
+        elif isinstance(part, list | tuple | set | frozenset):
+            waiting += [(inner, f"{path}[{index}]") for index, inner in enumerate(part)]
+        else:
+            waiting += [(getattr(part, name, None), f"{path}.{name}") for name in _field_names(part)]
+
+
+def _field_names(value: Any) -> Iterable[str]:
+    if isinstance(value, msgspec.Struct):
+        return value.__struct_fields__
+    if dataclasses.is_dataclass(value):
+        return [field.name for field in dataclasses.fields(value)]
+    return vars(value) if is_pydantic(type(value)) else ()
 
 
 def _hook(value: Any) -> Any:
     """Encode what the encoder does not know."""
     if is_pydantic(type(value)):
         return Raw(adapter(type(value)).dump_json(value, by_alias=True, warnings="error"))
+    if isinstance(value, PurePath):
+        return str(value)
     raise TypeError("JSON has no words for this")
 
 
@@ -159,7 +194,9 @@ _encode: Final = msgspec.json.Encoder(enc_hook=_hook).encode
 
 
 def _structured(data: bytes) -> CallToolResult:
-    return CallToolResult(content=[TextContent(text=data.decode())], structured_content=Raw(data))
+    # A text is read as it is: a choice, a date, an id. Its quotes are JSON's, and stand in the structured content.
+    text = msgspec.json.decode(data) if data[:1] == b'"' else data.decode()
+    return CallToolResult(content=[TextContent(text=text)], structured_content=Raw(data))
 
 
 def _item(value: Any) -> Any:
@@ -262,6 +299,8 @@ def _by_pydantic(annotation: Any, check: Check) -> Convert:
             return checked(value)
         try:
             data: bytes = pydantic.dump_json(value, by_alias=True, warnings="error")
+            if b"null" in data:
+                _require_finite(value)
         except ValueError:  # not instances of the models, but perhaps what they are made from
             data = _remade(pydantic, encoded(value))
         check(data)

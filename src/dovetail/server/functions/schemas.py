@@ -17,7 +17,9 @@ import msgspec
 from dovetail.errors import DefinitionError
 from dovetail.server.functions.annotations import Choices, Reader, choices_key
 from dovetail.server.functions.docstrings import parse_docstring
+from dovetail.server.functions.expectations import alternatives
 from dovetail.server.functions.standins import Rule, Schema, rule_of
+from dovetail.server.functions.times import say_times
 
 _DEFS: Final = "#/$defs/"
 _PENDING: Final = "#stand-in/"
@@ -72,6 +74,7 @@ class Schemas:
         self._kept: list[Any] = []
         self._parts: list[Schema] = []
         self._made: dict[int, Schema] = {}
+        self._filling: dict[int, Schema | None] = {}
         self.defs: dict[str, Schema] = {}
         roots, generated = self._generated(types)
         self._parts = roots[len(types) :]
@@ -95,6 +98,7 @@ class Schemas:
                 reason = str(error).splitlines()[-1].removesuffix(" is not supported") if str(error) else "a type"
                 raise DefinitionError(f"There is no JSON Schema for this: {reason}") from None
             if len(self._rules) == before:
+                say_times(asked, roots, defs, _DEFS)
                 return list(roots), dict(defs)
         raise _endless()
 
@@ -109,21 +113,37 @@ class Schemas:
             self._rules.append(rule)
         return {"$ref": f"{_PENDING}{number}"}
 
-    def _filled(self, node: Schema, depth: int = 0) -> Schema:
-        """Put a stand-in's own schema where its place was kept."""
+    def _filled(self, node: Schema) -> Schema:
+        """Put a stand-in's own schema where its place was kept; one that leads to itself becomes a definition."""
         reference = node.get("$ref", "")
         if not reference.startswith(_PENDING):
             return node
-        if depth > _MOST_ROUNDS:
-            raise _endless()
         number = int(reference.removeprefix(_PENDING))
-        if number not in self._made:
-            rule = self._rules[number]
-            start = sum(len(earlier.parts) for earlier in self._rules[:number])
-            described = rule.describe(self._parts[start : start + len(rule.parts)], output=self._output)
-            self._made[number] = _mapped(self._adopted(described), lambda inner: self._filled(inner, depth + 1))
-        made = self._made[number]
+        made = self._made.get(number)
+        if made is None and number in self._filling:
+            made = self._filling[number] = {"$ref": _DEFS + self._free(self._kept[number].__name__)}
+        elif made is None:
+            made = self._made[number] = self._described(number)
         return {**made, **{key: value for key, value in node.items() if key != "$ref"}}
+
+    def _described(self, number: int) -> Schema:
+        rule = self._rules[number]
+        start = sum(len(earlier.parts) for earlier in self._rules[:number])
+        self._filling[number] = None
+        described = rule.describe(self._parts[start : start + len(rule.parts)], output=self._output)
+        made: Schema = _mapped(self._adopted(described), self._filled)
+        itself = self._filling.pop(number)
+        if itself is None:
+            return made
+        self.defs[itself["$ref"].removeprefix(_DEFS)] = made
+        return itself
+
+    def _free(self, name: str) -> str:
+        free, number = name, 1
+        while free in self.defs:
+            number += 1
+            free = f"{name}_{number}"
+        return free
 
     def _adopted(self, schema: Schema) -> Schema:
         """Take the definitions that come with a foreign schema into ours, under names that are free."""
@@ -179,6 +199,16 @@ def sealed(root: Schema, defs: Mapping[str, Schema]) -> Schema:
         target = kept.get(made["$ref"].removeprefix(_DEFS), {})
         made = {**({"type": target["type"]} if "type" in target else {}), **made}
     return {**made, "$defs": {name: kept[name] for name in sorted(left)}} if left else made
+
+
+def arrays_in(schema: Schema) -> list[str]:
+    """Return the properties that are arrays, and never text."""
+    found = []
+    for name, property_ in schema.get("properties", {}).items():
+        kinds = [node.get("type") for node in alternatives(property_, schema)]
+        if "array" in kinds and all(kind in ("array", "null") for kind in kinds):
+            found.append(name)
+    return found
 
 
 def _reached(root: Schema, defs: Mapping[str, Schema]) -> dict[str, set[str]]:

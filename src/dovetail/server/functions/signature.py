@@ -106,7 +106,7 @@ class Signature:
     input_schema: bytes
     schema: Schema
     decode: Callable[[bytes | msgspec.Raw], Values]
-    decode_texts: Callable[[Mapping[str, str]], Values]
+    decode_texts: Callable[[Mapping[str, str | list[str]]], Values]
     call: Callable[[Values, dict[str, Any]], Any]
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -169,13 +169,12 @@ class Signature:
         )
 
     def _typed(self, given: list[Declared], declared: Declaration, *, repair: bool, limits: Limits) -> Typed:
-        reader = Reader(declared.namespace)
-        name = name_of(self.function)
+        reader = Reader(declared.namespace, declared.globals)
         try:
             types = [_readable(item, reader) for item in given]
-            described = Schemas(types, reader.choices)
+            described = _schemas(given, types, reader)
         except DefinitionError as error:
-            raise DefinitionError(f"{name}: {error}") from None
+            raise DefinitionError(f"{name_of(self.function)}: {error}") from None
         self.parameters = tuple(
             _parameter(item, root, self.docstring) for item, root in zip(given, described.roots, strict=True)
         )
@@ -298,6 +297,19 @@ def _readable(item: Declared, reader: Reader) -> Any:
             # `limit: int = None`: models send the null that they are shown.
             return Optional[read]  # noqa: UP045
     return read
+
+
+def _schemas(given: list[Declared], types: list[Any], reader: Reader) -> Schemas:
+    try:
+        return Schemas(types, reader.choices)
+    except DefinitionError:
+        # All are described together; who of them cannot be is found out now.
+        for item, read in zip(given, types, strict=True):
+            try:
+                Schemas([read], reader.choices)
+            except DefinitionError as error:
+                raise DefinitionError(f"{item.name}: {error}") from None
+        raise
 
 
 def _parameter(item: Declared, root: Schema, docstring: Docstring) -> Parameter:

@@ -58,7 +58,7 @@ def stand_in(name: str, rule: Rule | None = None) -> type[StandIn]:
 def rule_of(cls: Any) -> Rule | None:
     """Return the rule for a class that the decoder does not know, or None."""
     if isinstance(cls, type) and issubclass(cls, StandIn):
-        return cls.rule
+        return getattr(cls, "rule", None)  # none yet, while a recursive one is being read
     return ByPydantic(cls) if is_pydantic(cls) else None
 
 
@@ -119,16 +119,17 @@ def _first(ranked: tuple[int, Any]) -> int:
 class Passing:
     """A type with tests beside it (`annotated_types.Predicate`)."""
 
-    def __init__(self, annotation: Any, tests: Sequence[Callable[[Any], Any]]) -> None:
-        """Read the type, then ask each test."""
+    def __init__(self, annotation: Any, tests: Sequence[Callable[[Any], Any]], *, described: bool = False) -> None:
+        """Read the type, then ask each test; `described` tells that the schema says what they test."""
         self.parts = (annotation,)
         self._tests = tests
+        self._failing = "Expected a value that passes a test" if described else "A test failed"
 
     def read(self, value: Any) -> Any:
         """See `Rule`."""
         read = convert(value, self.parts[0])
         if not all(test(read) for test in self._tests):
-            raise ValueError("Expected a value that passes a test")
+            raise ValueError(self._failing)
         return read
 
     def describe(self, parts: Sequence[Schema], *, output: bool) -> Schema:
@@ -215,9 +216,13 @@ def is_pydantic(annotation: Any) -> bool:
 
 def _in_our_words(error: Any, schema: Schema) -> str:
     """Return Pydantic's first error as the decoder would have said it: kind and place, and nothing of its text."""
-    found = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    found = error.errors(include_input=False, include_url=False)[0]
     location = list(found["loc"])
     kind = found["type"]
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        # The discriminator is named as `repr` writes it. Of the context nothing else is used: it holds the value.
+        location.append(str(found.get("ctx", {}).get("discriminator", "")).strip("'"))
+        kind = "missing" if kind == "union_tag_not_found" else kind
     last = location.pop() if location and (kind in _FORGETFUL or kind == "extra_forbidden") else None
     place = _place(location, schema)
     where = f" - at `{place}`" if place != "$" else ""

@@ -5,7 +5,8 @@
     /healthz            the process lives
     /readyz             it takes work: 503 while it drains
     /metrics            numbers for Prometheus, while the server uses `Metrics`
- It starts its server when the lifespan begins, or with its first request when it is mounted in an app that does not
+
+It starts its server when the lifespan begins, or with its first request when it is mounted in an app that does not
 pass the lifespan on.
 """
 
@@ -15,8 +16,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from dovetail.core import Guard, Rejected, Stores, fields_of
-from dovetail.errors import InvalidRequest, MethodNotFound
+from dovetail.errors import AuthRequired, DefinitionError, DovetailError, InvalidRequest, MethodNotFound
 from dovetail.net import Reply
+from dovetail.server.calls.outcomes import masked
 from dovetail.server.runtime import Runtime
 from dovetail.server.transports.http import Endpoint, refuse
 
@@ -52,7 +54,12 @@ class App:
             stores: Where sessions, events and claims are kept; the server's own, else memory.
             legacy_sse: Serve the 2024-11-05 transport, too.
             worker: This process's name among the workers that share the stores; empty when it is alone.
+
+        Raises:
+            DefinitionError: A path that does not begin with a slash.
         """
+        if not path.startswith("/"):
+            raise DefinitionError(f"{path!r} is no path of an endpoint: it begins with a slash, such as '/mcp'")
         self.server = server
         self.path = path
         self.guard = Guard(
@@ -80,15 +87,27 @@ class App:
         """Serve one ASGI scope."""
         kind = scope["type"]
         if kind == "http":
-            await self._http(scope, receive, send)
+            reply = Reply(scope, receive, send)
+            try:
+                await self._http(scope, receive, reply)
+            except Exception as failure:
+                if reply.started:
+                    raise
+                await self._failed(reply, failure)
         elif kind == "lifespan":
             await self._lifespan(receive, send)
         elif kind == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
 
-    async def _http(self, scope: Any, receive: Any, send: Any) -> None:
-        reply = Reply(scope, receive, send)
+    async def _failed(self, reply: Reply, failure: Exception) -> None:
+        """Answer a request that failed before anything could be said: the caller is unknown, or the fault is ours."""
+        if isinstance(failure, AuthRequired):
+            await refuse(reply, 401, InvalidRequest(str(failure)))
+        else:
+            await refuse(reply, 500, masked(failure, None))
+
+    async def _http(self, scope: Any, receive: Any, reply: Reply) -> None:
         fields = fields_of(scope["headers"])
         if isinstance(fields, Rejected):
             await refuse(reply, fields.status, fields.error)
@@ -123,7 +142,7 @@ class App:
                     self._sse = LegacyEndpoint(endpoint, "/messages")
                 await self._sse.serve(path, scope, fields, reply, receive)
             case "/metrics" if (metrics := _metrics_of(endpoint.runtime)) is not None:
-                if self.server.identify is not None and not endpoint.principal(scope, fields).key:
+                if self.server.identify is not None and not (await endpoint.principal(scope, fields)).key:
                     await refuse(reply, 403, InvalidRequest("The metrics are for those whom this server knows"))
                     return
                 kind, text = await metrics.scrape(endpoint.runtime.stores.sessions)
@@ -137,11 +156,16 @@ class App:
             await self.start()
         except Exception as error:
             log.error("The server could not start: %s", type(error).__name__, exc_info=error)
-            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
+            await send({"type": "lifespan.startup.failed", "message": _said(error)})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self.stop()
+        try:
+            await self.stop()
+        except Exception as error:
+            log.error("The server did not stop cleanly: %s", type(error).__name__, exc_info=error)
+            await send({"type": "lifespan.shutdown.failed", "message": _said(error)})
+            return
         await send({"type": "lifespan.shutdown.complete"})
 
     async def start(self) -> Endpoint:
@@ -154,7 +178,7 @@ class App:
 
                 runtime = Runtime(self.server, self._stores or MemoryStores(), worker=self._worker)
                 await runtime.start()
-                self._endpoint = Endpoint(runtime, self.guard)
+                self._endpoint = Endpoint(runtime)
             return self._endpoint
 
     def drain(self) -> None:
@@ -167,6 +191,11 @@ class App:
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             await endpoint.runtime.stop()
+
+
+def _said(error: Exception) -> str:
+    """Return what an outer server may print of a failure: what we raise ourselves holds no secrets."""
+    return str(error) if isinstance(error, DovetailError) else type(error).__name__
 
 
 def _metrics_of(runtime: Runtime) -> Any:

@@ -1,5 +1,6 @@
 """JSON-RPC batches (2025-03-26 only): each element on its own, all answers in one array.
- "Implementations MAY support sending JSON-RPC batches, but MUST support receiving JSON-RPC batches." (2025-03-26,
+
+"Implementations MAY support sending JSON-RPC batches, but MUST support receiving JSON-RPC batches." (2025-03-26,
 Messages.)
 """
 
@@ -90,6 +91,8 @@ class BatchRunner:
                 await notified(self._canceller, self._session, item)
             case Answer() | Failure():
                 self._session.answered(item)
+            case Broken() if self._session.answered(item):
+                pass
             case Broken(identifier, error):
                 return error_frame(identifier, error)
         return None

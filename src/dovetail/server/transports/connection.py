@@ -1,11 +1,13 @@
 """Serving one conversation on a channel (stdio, in-memory, the 2024-11-05 SSE transport), both eras, message by
 message.
- Theory of the reader. One task leads: it reads a message and serves it inline. A handler that is done at once costs
+
+Theory of the reader. One task leads: it reads a message and serves it inline. A handler that is done at once costs
 nothing more. When one has to wait, its task *becomes* the call's task, and a new task takes the lead. So a call's first
 step always runs in the task that it goes on in, and nothing is scheduled for the calls that need no waiting. Each
 leader starts in the connection's own context; one whose context variables a handler has changed hands the lead over, so
 that nothing of one call is seen by the next.
- At most `Limits.in_flight` calls wait at a time; further requests queue, within bounds. Answers and notices are always
+
+At most `Limits.in_flight` calls wait at a time; further requests queue, within bounds. Answers and notices are always
 read: a call that waits for one of them is what the queue waits for.
 """
 
@@ -16,8 +18,6 @@ from collections.abc import Callable
 from contextvars import Context as Variables
 from contextvars import copy_context
 from typing import TYPE_CHECKING
-
-from msgspec import UNSET
 
 from dovetail.core import Call, Lifecycle, Oversize, Principal
 from dovetail.errors import Busy, Disconnected, InvalidRequest, LimitExceeded, Refusal
@@ -33,12 +33,10 @@ from dovetail.wire import (
     Answer,
     Batch,
     Broken,
-    CancelledNotificationParams,
     Failure,
     Message,
     Notification,
     Request,
-    decode,
     error_frame,
     id_key,
     parse,
@@ -274,26 +272,18 @@ class Connection:
 
     async def _other(self, message: Message) -> None:
         match message:
-            case Notification("notifications/cancelled"):
-                await self._cancelled(message)
             case Notification():
                 await notified(self, self.session, message)
             case Answer() | Failure():
                 self.session.answered(message)
             case Batch():
                 await self._batch(message)
+            case Broken() if self.session.answered(message):
+                pass
             case Broken(identifier, error):
                 self._say(error_frame(identifier, error))
             case _:
                 pass
-
-    async def _cancelled(self, message: Notification) -> None:
-        try:
-            params = decode(message.params or b"{}", CancelledNotificationParams)
-        except Refusal:
-            return  # "Invalid cancellation notifications SHOULD be ignored" (Cancellation, Error Handling)
-        if params.request_id is not UNSET:
-            await self.cancel(self.session, bytes(params.request_id))
 
     async def cancel(self, session: Session, identifier: bytes) -> None:
         """Cancel a call, or end a listen stream; unknown ids are ignored."""

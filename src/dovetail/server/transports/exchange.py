@@ -1,5 +1,6 @@
 """One HTTP exchange as the outlet of one call: plain JSON, until something is sent before the result makes it a stream.
- The eras differ in what a client that leaves means, and only here: "Closing the SSE response stream MUST be treated by
+
+The eras differ in what a client that leaves means, and only here: "Closing the SSE response stream MUST be treated by
 the server as cancellation" (2026-07-28, Cancellation); "Disconnection SHOULD NOT be interpreted as the client
 cancelling its request" (2025-11-25, Sending Messages to the Server).
 """
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 JSON_TYPE: Final = (b"content-type", b"application/json")
 _RETRY_AFTER: Final = (b"retry-after", b"1")
+_CHALLENGE: Final = (b"www-authenticate", b"Bearer")
 
 
 DEFAULT_RETRY: Final = 1.0
@@ -108,6 +110,8 @@ def refusal_head(status: int) -> tuple[int, list[tuple[bytes, bytes]]]:
     headers = [JSON_TYPE]
     if status in (429, 503):
         headers.append(_RETRY_AFTER)
+    elif status == 401:
+        headers.append(_CHALLENGE)
     return status, headers
 
 

@@ -7,8 +7,8 @@ things.
 The stateless path is the hot one: it allocates what it needs and nothing to be ready for what it might need.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final
 
 from dovetail.core import (
@@ -16,14 +16,13 @@ from dovetail.core import (
     SESSION_HEADER,
     VERSION_HEADER,
     Call,
-    Guard,
     Principal,
     accepts_stream,
     check_post,
     read_event_id,
     status_of,
 )
-from dovetail.errors import Busy, InvalidRequest, LimitExceeded, MethodNotFound, Refusal
+from dovetail.errors import Busy, DefinitionError, InvalidRequest, LimitExceeded, MethodNotFound, Refusal
 from dovetail.net import Gone, Reply, TooLarge, read_body
 from dovetail.revisions import REVISIONS
 from dovetail.server.calls.context import Context
@@ -39,8 +38,6 @@ from dovetail.wire import Answer, Batch, Broken, Failure, Notification, Request,
 if TYPE_CHECKING:
     from dovetail.server.runtime import Runtime
 
-log = logging.getLogger("dovetail.server")
-
 _STATELESS: Final = frozenset(r.version.encode() for r in REVISIONS if r.stateless)
 _KNOWN: Final = frozenset(r.version.encode() for r in REVISIONS)
 _ALLOW: Final = (b"allow", b"GET, POST, DELETE")
@@ -50,10 +47,9 @@ Fields = dict[bytes, bytes]
 class Endpoint:
     """The MCP endpoint."""
 
-    def __init__(self, runtime: "Runtime", guard: Guard) -> None:
-        """Serve a runtime, guarded."""
+    def __init__(self, runtime: "Runtime") -> None:
+        """Serve a runtime; who asks has passed the guard."""
         self.runtime = runtime
-        self.guard = guard
         self.opening = Opening(runtime)
         self.sessions = Sessions(runtime)
         self.load = Load(runtime.limits.principal_in_flight)
@@ -64,7 +60,8 @@ class Endpoint:
 
     async def serve(self, scope: Any, fields: Fields, reply: Reply, receive: Any) -> None:
         """Serve one HTTP request that has passed the guard."""
-        principal = self.principal(scope, fields)
+        identify = self.runtime.server.identify
+        principal = by_address(scope) if identify is None else await self.principal(scope, fields)
         match scope["method"]:
             case "POST":
                 await self._post(fields, reply, receive, principal)
@@ -75,15 +72,22 @@ class Endpoint:
             case _:
                 await reply.whole(405, [_ALLOW])
 
-    def principal(self, scope: Any, fields: Fields) -> Principal:
-        """Return on whose behalf a request is made: what the server's `identify` says, else the peer's address."""
+    async def principal(self, scope: Any, fields: Fields) -> Principal:
+        """Return on whose behalf a request is made: what the server's `identify` says, else the peer's address.
+
+        Raises:
+            AuthRequired: `identify` turns the caller away.
+            DefinitionError: `identify` returned something else; never taken for a stranger (S-25).
+        """
         identify = self.runtime.server.identify
-        if identify is not None:
-            found = identify(scope, fields)
-            if found is not None:
-                return found
-        client = scope.get("client")
-        return _by_address(client[0] if client else "")
+        found: Any = None if identify is None else identify(scope, fields)
+        if isawaitable(found):
+            found = await found
+        if found is None:
+            return by_address(scope)
+        if not isinstance(found, Principal):
+            raise DefinitionError(f"identify returned a {type(found).__name__}: expected a Principal or None")
+        return found
 
     # POST.
 
@@ -193,7 +197,16 @@ class Endpoint:
     async def _other(self, message: Any, body: bytes, fields: Fields, reply: Reply, principal: Principal) -> None:
         match message:
             case Broken(identifier, error):
-                await refuse(reply, 400, error, identifier)
+                if message.answers is None or SESSION_HEADER not in fields:
+                    await refuse(reply, 400, error, identifier)
+                    return
+                session = await self._session(fields, reply, principal, None)
+                if session is not None:
+                    # "If the server cannot accept the input, it MUST return an HTTP error status code [...] a JSON-RPC
+                    # error response that has no id." (2025-11-25, Streamable HTTP, Sending Messages) And who asked
+                    # hears that no answer comes.
+                    await self.sessions.answered(session, message, body)
+                    await refuse(reply, 400, error)
             case Notification() if fields.get(VERSION_HEADER) in _STATELESS:
                 # The stateless revision has no client notification over HTTP: accepted, and meaningless.
                 await reply.whole(202, [])
@@ -262,8 +275,10 @@ class Endpoint:
 _addresses: dict[str, Principal] = {}
 
 
-def _by_address(address: str) -> Principal:
+def by_address(scope: Any) -> Principal:
     """Return the principal of an unauthenticated peer: nobody, counted by its address."""
+    client = scope.get("client")
+    address: str = client[0] if client else ""
     principal = _addresses.get(address)
     if principal is None:
         if len(_addresses) >= 1024:

@@ -1,5 +1,6 @@
 """The 2024-11-05 transport, HTTP with SSE: a GET opens the server's stream, POSTs carry the client's messages.
- "When a client connects, the server MUST send an endpoint event containing a URI for the client to use for sending
+
+"When a client connects, the server MUST send an endpoint event containing a URI for the client to use for sending
 messages. All subsequent client messages MUST be sent as HTTP POST requests to this endpoint." (2024-11-05, Transports.)
 Deprecated, and still spoken. To the conversation it is a channel like any other.
 """
@@ -100,7 +101,7 @@ class LegacyEndpoint:
 
     async def serve(self, path: str, scope: Any, fields: dict[bytes, bytes], reply: Reply, receive: Any) -> None:
         """Serve one request that has passed the guard."""
-        principal = self._endpoint.principal(scope, fields)
+        principal = await self._endpoint.principal(scope, fields)
         if path == self._messages and scope["method"] == "POST":
             await self._post(scope, fields, reply, receive, principal)
         elif path != self._messages and scope["method"] == "GET":

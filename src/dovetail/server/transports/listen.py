@@ -1,5 +1,6 @@
 """`subscriptions/listen` (2026-07-28, Subscriptions): one long answer, made of notices.
- The stream's first message is the acknowledgement; it ends with a result when the server ends it, and without one when
+
+The stream's first message is the acknowledgement; it ends with a result when the server ends it, and without one when
 the connection breaks. Over HTTP an idle stream holds no task of its own beyond the request's, and no timer.
 """
 
@@ -49,7 +50,13 @@ class Subscription:
         """Acknowledge, and listen from now on."""
         self.id = call.id
         self._stream = stream
-        self._filter = Filter(call.params.notifications, offered(runtime))
+        catalogue, principal = runtime.server.catalogue, call.principal
+        self._filter = Filter(
+            call.params.notifications,
+            offered(runtime),
+            lambda uri: catalogue.resolve(uri, principal) is not None,
+            runtime.limits.queued,
+        )
         self._info = runtime.server.encoded_info()
         # "The server MUST send notifications/subscriptions/acknowledged as the first message": nothing is heard before.
         stream.put(self._filter.acknowledgement(self.id))

@@ -1,5 +1,6 @@
 """The opening: from a JSON-RPC request to a `Call`, whichever era it speaks.
- "A request carrying modern per-request _meta is served statelessly [...]. An initialize request selects legacy
+
+"A request carrying modern per-request _meta is served statelessly [...]. An initialize request selects legacy
 semantics." (2026-07-28, Versioning, Backward Compatibility.) Both ways end in the same `Peer`, and nothing behind this
 file asks again.
 """

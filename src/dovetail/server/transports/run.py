@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
+from weakref import WeakKeyDictionary
 
 from dovetail.core import Principal
 from dovetail.errors import DefinitionError
+from dovetail.server.checking import checked
 from dovetail.server.runtime import Runtime
 from dovetail.server.transports.connection import Connection
 
@@ -31,10 +33,20 @@ def stores_at(state: str | os.PathLike[str] | None) -> "Stores":
     return SqliteStores(state)
 
 
+class StdioOptions(TypedDict, total=False):
+    """Options of `run("stdio")`."""
+
+    state: str | os.PathLike[str] | None
+    """Directory for sessions, events, claims and keys; memory without one."""
+
+
 def run(server: "Server", transport: str, options: dict[str, Any]) -> None:
     """Serve until stopped. See `Server.run`."""
+    _refuse_running_loop()
     match transport:
         case "stdio":
+            _refuse_http_options(options)
+            options = checked('run("stdio")', StdioOptions, options)
             with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(serve_stdio(server, **options))
         case "http":
@@ -47,6 +59,22 @@ def run(server: "Server", transport: str, options: dict[str, Any]) -> None:
             run_http(server, **options)
         case _:
             raise DefinitionError(f"There is no transport {transport!r}: expected 'stdio' or 'http'")
+
+
+def _refuse_running_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise DefinitionError(
+        "app.run() starts an event loop, and one is running here: call it from plain code, or serve app.asgi()"
+    )
+
+
+def _refuse_http_options(options: Mapping[str, Any]) -> None:
+    for name in ("host", "port", "path", "workers", "allowed_hosts", "allowed_origins"):
+        if name in options:
+            raise DefinitionError(f'stdio has no {name}: write app.run("http", {name}=...)')
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -108,11 +136,15 @@ async def _serve_channel(server: "Server", channel: "Channel", principal: Princi
 
 
 async def shared_runtime(server: "Server") -> Runtime:
-    """Return the runtime that in-memory connections of one server and event loop share."""
+    """Return the runtime that in-memory connections of one server and event loop share; only one starts it."""
     loop = asyncio.get_running_loop()
-    for runtime in server.running:
-        if runtime.loop is loop:
-            return runtime
-    runtime = Runtime(server, server.stores or stores_at(None))
-    await runtime.start()
-    return runtime
+    async with _starting.setdefault(loop, WeakKeyDictionary()).setdefault(server, asyncio.Lock()):
+        for runtime in server.running:
+            if runtime.loop is loop:
+                return runtime
+        runtime = Runtime(server, server.stores or stores_at(None))
+        await runtime.start()
+        return runtime
+
+
+_starting: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakKeyDictionary["Server", asyncio.Lock]] = WeakKeyDictionary()

@@ -9,6 +9,7 @@ import msgspec
 
 from dovetail.errors import DefinitionError
 from dovetail.net import ServeOptions, serve, serve_workers
+from dovetail.server.checking import checked
 from dovetail.server.transports.run import stores_at
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ def run_http(server: "Server", **options: Unpack[HttpOptions]) -> None:
     """Serve HTTP until stopped; `path` is where the MCP endpoint is, `/mcp` by default.
 
     Raises:
-        DefinitionError: An address beyond this machine without authentication, or workers that share nothing.
+        DefinitionError: An option that there is not, an address beyond this machine without authentication, or workers
+            that share nothing.
     """
+    options = cast("HttpOptions", checked('run("http")', HttpOptions, options))
     workers, state = options.pop("workers", 1), options.pop("state", None)
     source = options.pop("source", None) or os.path.abspath(sys.argv[0])
     names = {"allowed_hosts": options.pop("allowed_hosts", []), "allowed_origins": options.pop("allowed_origins", [])}

@@ -1,6 +1,7 @@
 """A session of the stateful revisions: what outlives one request. On stdio it is the connection, over HTTP it is
 stored.
- Only what must survive a restart is recorded: who the client is, its log level and its subscriptions. Calls under way
+
+Only what must survive a restart is recorded: who the client is, its log level and its subscriptions. Calls under way
 and questions that wait are of this process, in `endpoint`.
 """
 
@@ -13,7 +14,7 @@ from dovetail.core import Endpoint, Handshake, Lifecycle, Peer, Principal
 from dovetail.errors import Disconnected, PeerError
 from dovetail.revisions import revision_for
 from dovetail.server.calls.context import Context
-from dovetail.wire import Answer, ClientCapabilities, Failure, Implementation
+from dovetail.wire import Answer, Broken, ClientCapabilities, Failure, Implementation
 
 if TYPE_CHECKING:
     from dovetail.server.transports.sessions import Sessions
@@ -115,16 +116,24 @@ class Session:
         if self.keeper is not None:
             await self.keeper.save(self)
 
-    def answered(self, message: Answer | Failure) -> bool:
-        """Hand an answer to who waits for it; False when nobody here does."""
-        waiter = self.endpoint.answered(message.id)
+    def answered(self, message: Answer | Failure | Broken) -> bool:
+        """Hand an answer to who waits for it, one that cannot be read as a failure; False when nobody here does."""
+        if isinstance(message, Broken):
+            if message.answers is None:
+                return False  # it answers nothing
+            waiter = self.endpoint.answered(message.answers)
+        else:
+            waiter = self.endpoint.answered(message.id)
         if waiter is None:
             return False
         if not waiter.done():
             if isinstance(message, Answer):
                 waiter.set_result(message.result)
-            else:
+            elif isinstance(message, Failure):
                 waiter.set_exception(PeerError(message.error.code, message.error.message))
+            else:
+                error = message.error
+                waiter.set_exception(PeerError(error.code, f"The client's answer cannot be read: {error.message}"))
         return True
 
     def close(self) -> list[Context]:

@@ -1,5 +1,6 @@
 """The sessions of the stateful revisions over HTTP: kept in the store, cached here, shared by all workers.
- A session outlives this process: after a restart its id still leads to its client, its log level, its subscriptions and
+
+A session outlives this process: after a restart its id still leads to its client, its log level, its subscriptions and
 what was not delivered. A message that concerns a session, but arrives at a worker that does not have what it is about
 (a question that waits, a call under way, a stream that is open), is passed on over the bus.
 """
@@ -14,7 +15,7 @@ from dovetail.core import Principal, session_is_legal
 from dovetail.errors import Busy
 from dovetail.server.calls.turn import cancel
 from dovetail.server.transports.session import Session
-from dovetail.wire import Answer, Failure, parse
+from dovetail.wire import Answer, Broken, Failure, parse
 
 if TYPE_CHECKING:
     from dovetail.server.runtime import Runtime
@@ -213,7 +214,7 @@ class Sessions:
 
     # What concerns a session, but not this worker.
 
-    async def answered(self, session: Session, message: Answer | Failure, frame: bytes) -> None:
+    async def answered(self, session: Session, message: Answer | Failure | Broken, frame: bytes) -> None:
         """Hand an answer to who waits for it, here or in another worker."""
         if not session.answered(message):
             await self.tell(session.id, "answer", frame)
@@ -243,8 +244,8 @@ class Sessions:
     def _heed(self, session: Session, word: Word) -> None:
         match word.kind:
             case "answer":
-                answer = parse(word.body)
-                if isinstance(answer, (Answer, Failure)):
+                answer = parse(word.body, self._runtime.limits)
+                if isinstance(answer, (Answer, Failure, Broken)):
                     session.answered(answer)
             case "cancel":
                 context = session.endpoint.find(word.body)

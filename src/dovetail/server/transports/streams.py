@@ -1,5 +1,6 @@
 """GET streams of the stateful revisions: following what is stored for a session, from a place on.
- One mechanism for both uses: a stream that a POST began and whose connection broke, and the stream of notices that a
+
+One mechanism for both uses: a stream that a POST began and whose connection broke, and the stream of notices that a
 GET opens. A follower reads the store after its place, writes, and waits to be woken. What was handed to a connection is
 marked, so that a client that comes back without a place goes on where the last connection was.
 """
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Notice, event_bytes, event_id
 from dovetail.net import Reply
+from dovetail.server.notices import BEAT_SECONDS
 from dovetail.server.transports.session import Session
 from dovetail.server.transports.sessions import NOTICES
 
@@ -58,9 +60,6 @@ class SessionListener:
         self._runtime.hub.leave(self)
         if self._session.listener is self:
             self._session.listener = None
-
-
-BEAT_SECONDS = 15.0
 
 
 class Follower:

@@ -1,0 +1,100 @@
+"""What a server is composed of: middleware answers for what it returns, extensions have methods of their own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dovetail import Server
+from dovetail.errors import DefinitionError
+from tests.server.peers import Conversation, Http, Json, text_of
+
+
+def forgetful(returned: Any) -> Callable[[Any], Any]:
+    def forgets(handler: Any) -> Any:
+        async def handle(call: Any, ctx: Any) -> Any:
+            result = await handler(call, ctx)
+            return returned if call.method in ("tools/call", "prompts/get") else result
+
+        return handle
+
+    return forgets
+
+
+def careful(handler: Any) -> Any:
+    async def handle(call: Any, ctx: Any) -> Any:
+        return await handler(call, ctx)
+
+    return handle
+
+
+@pytest.mark.req("S-25")
+@pytest.mark.parametrize("returned", [None, "text", 5, ["a"]])
+@pytest.mark.parametrize("mounted", [False, True])
+async def test_middleware_that_returns_no_result_fails_the_call_and_is_named_in_the_log(
+    returned: Any, mounted: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    inner = Server("inner")
+    inner.use(careful)
+    inner.use(forgetful(returned))
+    inner.add_tool(lambda: "x", name="work")
+    inner.add_prompt(lambda: "x", name="say")
+    app = inner
+    if mounted:
+        app = Server("outer")
+        app.use(careful)
+        app.mount(inner)
+    client = Conversation(app)
+    await client.open()
+    assert "Internal error" in text_of(await client.call("tools/call", name="work", arguments={}))
+    assert "reference" in (await client.call("prompts/get", name="say"))["error"]["data"]
+    assert f"Middleware forgetful.<locals>.forgets returned a {type(returned).__name__}" in caplog.text
+    await client.close()
+
+
+async def test_middleware_may_answer_with_a_dict_of_its_own() -> None:
+    app = Server("own")
+    app.add_tool(lambda: "x", name="work")
+    app.use(forgetful({"content": [{"type": "text", "text": "mine"}]}))
+    client = Conversation(app)
+    await client.open()
+    assert text_of(await client.call("tools/call", name="work", arguments={})) == "mine"
+    await client.close()
+
+
+async def nothing(call: Any, ctx: Any) -> Any:
+    return call.params.body.get("give")
+
+
+async def test_a_method_of_an_extension_gets_its_parameters_as_they_came_and_answers_with_a_result(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = Server("extended")
+    app.extension("com.example/x", {}, {"com.example/do": nothing})
+    http = Http(app.asgi())
+
+    async def ask(**params: Any) -> Json:
+        capabilities: Json = {"extensions": {"com.example/x": {}}}
+        found: Json = (await http.modern("com.example/do", params, capabilities=capabilities)).json
+        return found
+
+    assert (await ask(give={"a": 1}))["result"]["a"] == 1
+    assert "Internal error" in (await ask())["error"]["message"]
+    assert "The handler of com.example/do returned a NoneType" in caplog.text
+
+
+@pytest.mark.parametrize("method", ["tools/list", "initialize", "ping", "notifications/progress", "elicitation/create"])
+def test_an_extension_cannot_take_the_place_of_a_method_of_the_protocol(method: str) -> None:
+    app = Server("extended")
+    with pytest.raises(DefinitionError, match="the protocol's own"):
+        app.extension("com.example/evil", {}, {method: nothing})
+    assert app.extensions == {}
+
+
+def test_a_method_of_an_extension_has_one_handler() -> None:
+    app = Server("extended")
+    app.extension("com.example/one", {}, {"com.example/do": nothing})
+    with pytest.raises(DefinitionError, match="served already"):
+        app.extension("com.example/two", {}, {"com.example/do": nothing})
+    with pytest.raises(DefinitionError, match="needs a handler"):
+        app.extension("com.example/two", {}, {"com.example/other": None})  # type: ignore[dict-item]

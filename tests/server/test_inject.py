@@ -1,0 +1,223 @@
+"""Dependencies: opened as they want to be called, beside the event loop, and closed when nobody uses them any more."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial, wraps
+from typing import Annotated, Any
+
+import pytest
+
+from dovetail import Context, Depends, Server
+from dovetail.server.calls import turn as turns
+from dovetail.server.transports.run import shared_runtime
+from tests.server.peers import Conversation, text_of
+
+HERE = threading.main_thread().name
+
+
+async def later(value: str = "db") -> str:
+    await asyncio.sleep(0)
+    return value
+
+
+def thread() -> str:
+    return threading.current_thread().name
+
+
+class Opener:
+    async def __call__(self) -> str:
+        return await later()
+
+
+class Opening:
+    async def __call__(self) -> AsyncIterator[str]:
+        yield await later()
+
+
+def through(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+async def given(source: Callable[..., Any]) -> str:
+    """Return what a tool is given by a dependency."""
+    app = Server("given")
+
+    async def show(value: Any) -> str:
+        return repr(value)
+
+    show.__annotations__["value"] = Annotated[Any, Depends(source)]
+    app.add_tool(show)
+    client = Conversation(app)
+    await client.open()
+    text = text_of(await client.call("tools/call", name="show", arguments={}))
+    await client.close()
+    return text
+
+
+@pytest.mark.parametrize(
+    "source", [later, Opener(), Opening(), lambda: later(), through(later), partial(later, "db"), partial(Opener())]
+)
+async def test_whatever_comes_back_awaitable_is_awaited(source: Callable[..., Any]) -> None:
+    assert await given(source) == "'db'"
+
+
+async def test_tools_and_effects_may_be_wrappers_around_async_functions() -> None:
+    app = Server("wrapped")
+
+    @app.tool
+    @through
+    async def wrapped(number: int) -> int:
+        return number
+
+    @app.tool
+    def promised(number: int) -> Awaitable[int]:
+        return wrapped(number)  # type: ignore[no-any-return]
+
+    @app.tool
+    async def effect(ctx: Context) -> list[Any]:
+        return [await ctx.once("object", Opener()), await ctx.once("lambda", lambda: later("x"))]
+
+    client = Conversation(app)
+    await client.open()
+    for name in ("wrapped", "promised"):
+        answer = await client.call("tools/call", name=name, arguments={"number": 3})
+        assert answer["result"]["structuredContent"] == {"value": 3}
+    answer = await client.call("tools/call", name="effect", arguments={})
+    assert answer["result"]["structuredContent"] == {"value": ["db", "x"]}
+    await client.close()
+
+
+def generator() -> Iterator[str]:
+    yield thread()
+
+
+@contextmanager
+def managed() -> Iterator[str]:
+    yield thread()
+
+
+@pytest.mark.parametrize("source", [thread, generator, managed, partial(generator)])
+async def test_plain_dependencies_run_beside_the_event_loop(source: Callable[..., Any]) -> None:
+    assert "dovetail" in await given(source)
+
+
+async def test_plain_dependencies_are_closed_in_reverse_beside_the_event_loop_with_the_failure_known() -> None:
+    app, closed = Server("closing"), list[tuple[str, str, bool]]()
+
+    def opened(name: str) -> Callable[[], Iterator[str]]:
+        def source() -> Iterator[str]:
+            failed = True
+            try:
+                yield name
+                failed = False
+            finally:
+                closed.append((name, thread()[:8], failed))
+
+        return source
+
+    @app.tool
+    async def work(
+        first: Annotated[str, Depends(opened("first"))], second: Annotated[str, Depends(opened("second"))], fails: bool
+    ) -> str:
+        if fails:
+            raise ValueError
+        return first + second
+
+    client = Conversation(app)
+    await client.open()
+    assert text_of(await client.call("tools/call", name="work", arguments={"fails": False})) == "firstsecond"
+    assert closed == [("second", "dovetail", False), ("first", "dovetail", False)]
+    closed.clear()
+    await client.call("tools/call", name="work", arguments={"fails": True})
+    assert closed == [("second", "dovetail", True), ("first", "dovetail", True)]
+    await client.close()
+
+
+class Database:
+    def __init__(self) -> None:
+        self.open = True
+        self.opening = threading.Event()
+        self.closed = threading.Event()
+
+    def __call__(self) -> Iterator["Database"]:
+        self.opening.wait(5)
+        try:
+            yield self
+        finally:
+            self.open = False
+            self.closed.set()
+
+
+async def idle(app: Server) -> None:
+    runtime = await shared_runtime(app)
+    while runtime.in_flight:
+        await asyncio.sleep(0)
+
+
+async def test_what_a_thread_uses_is_closed_after_it_though_its_client_was_told_before() -> None:
+    app, database, go, used = Server("closing"), Database(), threading.Event(), list[bool]()
+    database.opening.set()
+
+    @app.tool(timeout=0.02)
+    def work(db: Annotated[Any, Depends(database)]) -> str:
+        go.wait(5)
+        used.append(db.open)
+        return "done"
+
+    client = Conversation(app)
+    await client.open()
+    assert "seconds" in text_of(await client.call("tools/call", name="work", arguments={}))
+    assert database.open
+    go.set()
+    await idle(app)
+    assert used == [True]
+    assert database.closed.is_set()
+    await client.close()
+
+
+async def test_what_a_thread_uses_for_longer_than_the_grace_period_is_closed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "GRACE_SECONDS", 0.02)
+    app, database, go = Server("closing"), Database(), threading.Event()
+    database.opening.set()
+
+    @app.tool(timeout=0.02)
+    def work(db: Annotated[Any, Depends(database)]) -> None:
+        go.wait(5)
+
+    client = Conversation(app)
+    await client.open()
+    await client.call("tools/call", name="work", arguments={})
+    await idle(app)
+    assert database.closed.is_set()
+    go.set()
+    await client.close()
+
+
+@pytest.mark.parametrize("grace", [5.0, 0.01])
+async def test_what_opens_only_after_the_call_has_ended_is_closed(
+    grace: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "GRACE_SECONDS", grace)
+    app, database = Server("closing"), Database()
+
+    @app.tool(timeout=0.02)
+    async def work(db: Annotated[Any, Depends(database)]) -> None:
+        raise AssertionError("it has ended")
+
+    client = Conversation(app)
+    await client.open()
+    await client.call("tools/call", name="work", arguments={})
+    if grace < 1:
+        await idle(app)
+    database.opening.set()
+    await idle(app)
+    assert await asyncio.to_thread(database.closed.wait, 2)
+    await client.close()
