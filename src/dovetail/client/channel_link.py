@@ -175,8 +175,8 @@ class ChannelLink:
                 self._hear(message)
             case Request():
                 self._serve(message)
-            case Broken(identifier, refusal):
-                if identifier is None or not self._answer(identifier, message):
+            case Broken(_, refusal, question):
+                if question is None or not self._answer(question, message):
                     self._receiver.stray(refusal.message)
             case Batch(items):
                 for item in items:

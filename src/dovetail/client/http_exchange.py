@@ -207,7 +207,7 @@ class Exchange:
             case Batch(items):
                 for item in items:
                     self._take(item, hear)
-            case Answer(identifier) | Failure(identifier) | Broken(identifier) if identifier in (self._id, None):
+            case Answer(identifier) | Failure(identifier) | Broken(_, _, identifier) if identifier in (self._id, None):
                 if self._message is None:
                     self._message = message
             case Answer() | Failure() | Broken() | Request() | Notification():
