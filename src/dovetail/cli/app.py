@@ -1,6 +1,7 @@
 """The commands, on typer. `run` is here for its help: it is dispatched before typer is loaded (see the room).
 
-Options of `run` and `dev` come from the table in `options`; the others are few and stand here.
+Options of `run` and `dev` come from the table in `options`, those of the commands that visit a server from the one in
+`visits`; the others are few and stand here.
 """
 
 import inspect
@@ -10,14 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from dovetail.cli.loading import fail
 from dovetail.cli.options import DEV, RUN, Option, Usage, check
 from dovetail.cli.options import version as installed
+from dovetail.cli.visits import COMMANDS, Command
 
 app = typer.Typer(
     name="dovetail",
-    help="Model Context Protocol servers: run, develop, begin and pin them.",
+    help="Model Context Protocol servers: run, develop, begin and pin them; use any, and look it over.",
     epilog="Exit status: 0 done, 1 failed or found a difference, 2 a command line that makes no sense.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,12 +28,18 @@ app = typer.Typer(
 )
 SOURCE = typer.Argument(metavar="FILE[:object]", help="A Python file; after a colon, the server's name in it.")
 JSON = typer.Option("--json", help="Print JSON, for a program.")
+_VISITS = frozenset(command.name for command in COMMANDS)
 
 
 def typed_command(arguments: list[str]) -> int:
     """Run a command; return the exit status."""
+    program: list[str] = []
+    if arguments and arguments[0] in _VISITS and "--" in arguments:
+        # What follows is a program and its arguments: whatever they look like, they are not ours.
+        cut = arguments.index("--")
+        arguments, program = arguments[:cut], arguments[cut + 1 :]
     try:
-        status = app(arguments, prog_name="dovetail", standalone_mode=False)
+        status = app(arguments, prog_name="dovetail", standalone_mode=False, obj=program)
     except typer.Abort:
         return 130
     except Exception as error:
@@ -55,7 +64,7 @@ def start(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
 ) -> None:
-    """Model Context Protocol servers: run, develop, begin and pin them."""
+    """Model Context Protocol servers: run, develop, begin and pin them; use any, and look it over."""
     if version:
         typer.echo(f"dovetail {installed()}")
         raise typer.Exit
@@ -71,9 +80,8 @@ def start(
 def _served(name: str, table: tuple[Option, ...], serve: Callable[[str, dict[str, Any]], int], about: str) -> None:
     def command(context: typer.Context, **values: Any) -> int:
         source = values.pop("source")
-        given = {key: value for key, value in values.items() if _was_given(context, key)}
         try:
-            given |= {each.key: each.read(given[each.key]) for each in table if each.is_text and each.key in given}
+            given = _given(context, values, table)
             check(given, table)
         except Usage as error:
             return fail(name, f"{error} (dovetail {name} --help)", 2)
@@ -87,6 +95,12 @@ def _served(name: str, table: tuple[Option, ...], serve: Callable[[str, dict[str
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     app.command(name, help=about)(command)
+
+
+def _given(context: typer.Context, values: dict[str, Any], table: tuple[Option, ...]) -> dict[str, Any]:
+    """Return what was typed, read by the table."""
+    given = {key: value for key, value in values.items() if _was_given(context, key)}
+    return given | {each.key: each.read(given[each.key]) for each in table if each.is_text and each.key in given}
 
 
 def _was_given(context: typer.Context, key: str) -> bool:
@@ -127,6 +141,60 @@ def _dev(source: str, options: dict[str, Any]) -> int:
 
 _served("run", RUN, _run, "Serve a file's server until stopped.")
 _served("dev", DEV, _dev, "Serve a file's server, and start it anew whenever its project changes.")
+
+
+# Commands that visit a server.
+
+
+def _visiting(one: Command) -> None:
+    def command(context: typer.Context, words: list[str], **values: Any) -> int:
+        from dovetail.cli.visiting import visit
+
+        try:
+            given = _given(context, values, one.table)
+        except Usage as error:
+            return fail(one.name, f"{error} (dovetail {one.name} --help)", 2)
+        return visit(one, words, list(context.obj or ()), given, _work(one.name))
+
+    shown = typer.Argument(metavar=one.words, help=one.explained, show_default=False)
+    parameters = [
+        _parameter("context", typer.Context),
+        _parameter("words", Annotated[list[str], shown], []),
+        *map(_typed, one.table),
+    ]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    app.command(one.name, help=one.about, cls=_spelled(one))(command)
+
+
+def _spelled(one: Command) -> type[TyperCommand]:
+    """Return a class whose usage says the words as they are typed, instead of one list of something."""
+
+    class Spelled(TyperCommand):
+        def collect_usage_pieces(self, ctx: Any) -> list[str]:
+            return ["[OPTIONS]", one.words]
+
+    return Spelled
+
+
+def _work(name: str) -> Callable[[Any], Any]:
+    if name == "doctor":
+        from dovetail.cli.doctor import doctor
+
+        return doctor
+    from dovetail.cli import commands
+
+    return {
+        "list": commands.list_,
+        "call": commands.call,
+        "read": commands.read,
+        "prompt": commands.prompt,
+        "listen": commands.listen,
+    }[name]
+
+
+for _each in COMMANDS:
+    _visiting(_each)
 
 
 # The others.

@@ -24,7 +24,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         key: What `Server.run` calls it.
         help: One sentence.
         metavar: What its value is called; empty for one that has no value.
-        number: Whether its value is a number.
+        number: Whether its value is a whole number.
+        seconds: Whether its value is a number of seconds.
         choices: All values that it may have; empty for any.
         default: What holds without it, for people; a number where the value is one.
         many: Whether it may be repeated.
@@ -36,6 +37,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     help: str
     metavar: str = ""
     number: bool = False
+    seconds: bool = False
     choices: tuple[str, ...] = ()
     default: str | int | None = None
     many: bool = False
@@ -56,7 +58,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it takes one value, which `read` understands."""
         return not self.many and not self.is_flag
 
-    def read(self, text: str) -> str | int:
+    def read(self, text: str) -> str | int | float:
         """Return the value that was typed.
 
         Raises:
@@ -64,12 +66,15 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.choices and text not in self.choices:
             raise Usage(f"{self.flag} is {' or '.join(self.choices)}, not {text!r}")
-        if not self.number:
+        if not (self.number or self.seconds):
             return text
         try:
-            return int(text)
+            value = float(text) if self.seconds else int(text)
         except ValueError:
             raise Usage(f"{self.flag} needs a number, not {text!r}") from None
+        if self.seconds and not 0 < value < float("inf"):
+            raise Usage(f"{self.flag} needs a number above 0, not {text!r}")
+        return value
 
     def usage(self) -> str:
         """Return how it stands in a line of usage."""

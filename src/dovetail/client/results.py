@@ -34,6 +34,11 @@ class ToolResult:
         return f"<ToolResult {'error, ' if self.is_error else ''}{kinds}>"
 
     @property
+    def has_structured(self) -> bool:
+        """Whether there is structured content, which may be null."""
+        return not isinstance(self._structured, msgspec.UnsetType)
+
+    @property
     def structured(self) -> Any:
         """The structured content as plain JSON; None when there was none."""
         return None if isinstance(self._structured, msgspec.UnsetType) else msgspec.json.decode(self._structured)

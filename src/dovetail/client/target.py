@@ -93,7 +93,7 @@ def target_of(given: Any, env: Mapping[str, str] | None = None, cwd: str | os.Pa
         case str() | os.PathLike():
             return _file(os.fspath(given), env or {}, cwd)
         case Mapping():
-            return _entry(given)
+            return _entry(given, env or {})
         case Sequence() if given and all(isinstance(item, str | os.PathLike) for item in given):
             return Program(tuple(map(os.fspath, given)), dict(env or {}), None if cwd is None else os.fspath(cwd))
         case Connectable():
@@ -119,14 +119,17 @@ def _file(path: str, env: Mapping[str, str], cwd: str | os.PathLike[str] | None)
     return Program((*_INTERPRETERS[suffix], path), dict(env), None if cwd is None else os.fspath(cwd))
 
 
-def _entry(entry: Mapping[str, Any]) -> Target:
-    """Read a manifest entry: `command`/`args`/`env`/`cwd`, or `url`/`headers` with `type` or `transport`."""
+def _entry(entry: Mapping[str, Any], env: Mapping[str, str]) -> Target:
+    """Read a manifest entry: `command`/`args`/`env`/`cwd`, or `url`/`headers` with `type` or `transport`.
+
+    Variables that the client was given besides (`env`) come before those of the entry.
+    """
     for wrapper in ("mcpServers", "servers"):
         inner = entry.get(wrapper)
         if isinstance(inner, Mapping):
             if len(inner) != 1:
                 raise DefinitionError(f"{wrapper}: a client is for one server, and here are {len(inner)}: use a Host")
-            return _entry(next(iter(inner.values())))
+            return _entry(next(iter(inner.values())), env)
     url = next((entry[key] for key in ("url", "serverUrl", "httpUrl", "endpoint") if key in entry), None)
     if isinstance(url, str):
         kind = str(entry.get("type", entry.get("transport", ""))).lower()
@@ -137,7 +140,7 @@ def _entry(entry: Mapping[str, Any]) -> Target:
     if not words or not all(isinstance(word, str) for word in words):
         raise DefinitionError("A manifest entry needs `command` (with `args`), or `url`")
     cwd = entry.get("cwd", entry.get("workingDirectory"))
-    return Program(tuple(words), _texts(entry, "env"), cwd)
+    return Program(tuple(words), {**_texts(entry, "env"), **env}, cwd)
 
 
 def _texts(entry: Mapping[str, Any], key: str) -> dict[str, str]:

@@ -1,0 +1,152 @@
+"""From the words of a command line to a target of a client, and how to reach it.
+
+A manifest is read here, in any spelling that people use: what it starts, a client decides.
+"""
+
+import os
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from dovetail.cli.options import Usage
+
+_FILES: Final = frozenset({".py", ".js", ".mjs", ".cjs"})
+_MANIFESTS: Final = frozenset({".json", ".toml"})
+_WRAPPERS: Final = ("mcpServers", "mcp_servers", "servers", "context_servers")
+_ENTRY: Final = frozenset({"command", "url", "serverUrl", "httpUrl", "endpoint"})
+
+Json = dict[str, Any]
+
+
+def targeted(words: Sequence[str], program: Sequence[str]) -> tuple[Any, list[str]]:
+    """Return the target, and the words after it.
+
+    Args:
+        words: What stands before `--`.
+        program: What stands after it; that is the target then, and all words are the others.
+
+    Raises:
+        Usage: There is no such target.
+    """
+    if program:
+        return list(program), list(words)
+    if not words:
+        raise Usage("which server? A URL, a file, a manifest, or -- and a program")
+    return _target(words[0]), list(words[1:])
+
+
+def _target(word: str) -> Any:
+    if word.startswith(("http://", "https://")):
+        return word
+    if word.startswith("{"):
+        return _entry_of(_parsed(word, "the entry"), "the entry", "")
+    path, name = (word, "") if Path(word).is_file() else _split(word)
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FILES | _MANIFESTS:
+        raise Usage(f"{word!r} is no URL, no .py or .js file and no manifest; a program goes last: -- {word}")
+    if not Path(path).is_file():
+        raise Usage(f"there is no file {path!r}")
+    if suffix in _MANIFESTS:
+        return _entry_of(_read(Path(path)), path, name)
+    if not name:
+        return path
+    if suffix != ".py":
+        raise Usage(f"{word!r}: only a Python file has objects")
+    return [sys.executable, "-m", "dovetail.cli", "run", word]
+
+
+def _split(word: str) -> tuple[str, str]:
+    path, colon, name = word.rpartition(":")
+    return (path, name) if colon and Path(path).suffix.lower() in _FILES | _MANIFESTS else (word, "")
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise Usage(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
+    return _parsed(text, str(path), toml=path.suffix.lower() == ".toml")
+
+
+def _parsed(text: str, what: str, *, toml: bool = False) -> Any:
+    try:
+        return tomllib.loads(text) if toml else msgspec.json.decode(text)
+    except (msgspec.DecodeError, tomllib.TOMLDecodeError) as error:
+        raise Usage(f"{what} is not {'TOML' if toml else 'JSON'}: {error}") from None
+
+
+def _entry_of(document: Any, what: str, name: str) -> Json:
+    """Return one server's entry of a manifest, or the document if it is an entry itself."""
+    servers = _servers(document)
+    if servers is None:
+        raise Usage(f"{what} is no manifest: it has neither mcpServers nor a command or url")
+    if not name and len(servers) == 1:
+        return next(iter(servers.values()))
+    if name in servers:
+        return servers[name]
+    there = ", ".join(servers) or "none"
+    if not name:
+        raise Usage(f"{what} has several servers: {there}; choose one with {what}:NAME")
+    close = get_close_matches(name, servers, 1)
+    raise Usage(f"{what} has no server {name!r}; " + (f"did you mean {close[0]}?" if close else f"there are: {there}"))
+
+
+def _servers(document: Any) -> dict[str, Json] | None:
+    if not isinstance(document, dict):
+        return None
+    if _ENTRY & document.keys():
+        return {"": document}
+    for key in _WRAPPERS:
+        if isinstance(document.get(key), dict):
+            return _entries(document[key])
+    if isinstance(document.get("mcp"), dict):  # as in a file of settings
+        return _servers(document["mcp"])
+    return _entries(document) or None
+
+
+def _entries(document: Json) -> dict[str, Json]:
+    return {name: each for name, each in document.items() if isinstance(each, dict) and _ENTRY & each.keys()}
+
+
+def url_of(target: Any) -> str | None:
+    """Return a target's URL, if it has one."""
+    if isinstance(target, str):
+        return target if "://" in target else None
+    if not isinstance(target, Mapping):
+        return None
+    return next((str(target[key]) for key in ("url", "serverUrl", "httpUrl", "endpoint") if key in target), None)
+
+
+def pairs(given: Sequence[str]) -> dict[str, str]:
+    """Return header fields, from `NAME:VALUE` (or `NAME=VALUE`, as some type it).
+
+    Raises:
+        Usage: One is neither.
+    """
+    found: dict[str, str] = {}
+    for each in given:
+        colon = each.find(":") if ":" in each else each.find("=")
+        if colon <= 0:
+            raise Usage(f"--header is NAME:VALUE, not {each[:40]!r}")
+        found[each[:colon].strip()] = each[colon + 1 :].strip()
+    return found
+
+
+def variables(given: Sequence[str], ours: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return variables for a program, from `NAME=VALUE`, or `NAME` for ours.
+
+    Raises:
+        Usage: There is no such variable here.
+    """
+    found: dict[str, str] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not name or (not equals and name not in ours):
+            raise Usage(f"--env: there is no variable {name!r} here; NAME=VALUE gives it one")
+        found[name] = value if equals else ours[name]
+    return found
