@@ -1,6 +1,8 @@
 """From a target to an open link: which carriage, and how a new one is made each time."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dovetail.client.channel_link import Reason
@@ -8,8 +10,9 @@ from dovetail.client.link import Identity, Link, Receiver
 from dovetail.client.opening import ChannelOpening, Plan
 from dovetail.client.options import DEFAULT_LIMITS, ClientOptions
 from dovetail.client.target import Address, Connectable, Neighbour, Program, Target
+from dovetail.client.verdicts import VERDICTS
 from dovetail.core import Negotiation
-from dovetail.errors import Disconnected, DovetailError
+from dovetail.errors import Disconnected, DovetailError, HttpFailure, NoCommonRevision, PeerError, ProtocolViolation
 from dovetail.net import Channel
 from dovetail.revisions import Revision
 
@@ -28,16 +31,33 @@ async def dial(
 ) -> Link:
     """Return an open link to a target. See `Client.connect` for what is raised."""
     plan = Plan(identity, receiver, options.get("limits", DEFAULT_LIMITS), options.get("probe", 5.0))
-    negotiation = Negotiation(minimum=minimum, fixed=fixed)
+    negotiation = partial(Negotiation, minimum=minimum, fixed=fixed)
     match target:
         case Neighbour(server):
-            return await ChannelOpening(plan, negotiation, lambda: _neighbour(server)).run()
+            return await ChannelOpening(plan, negotiation(), lambda: _neighbour(server)).run()
         case Program():
-            return await ChannelOpening(plan, negotiation, lambda: _child(target, plan, options)).run()
+            return await ChannelOpening(plan, negotiation(), lambda: _child(target, plan, options)).run()
         case Address():
-            from dovetail.client.http_opening import open_http
+            return await _over_http(target, plan, negotiation, options)
 
-            return await open_http(target, plan, negotiation, options)
+
+async def _over_http(
+    target: Address, plan: Plan, negotiation: Callable[..., Negotiation], options: ClientOptions
+) -> Link:
+    """Open a link over HTTP; in the era that the endpoint is remembered to be of, if that still holds."""
+    from dovetail.client.http_opening import open_http
+
+    legacy = VERDICTS.legacy(target.url)
+    try:
+        link: Link = await open_http(target, plan, negotiation(legacy=legacy), options)
+    except (PeerError, HttpFailure, NoCommonRevision, ProtocolViolation):
+        if not legacy:
+            raise
+        VERDICTS.forget(target.url)
+        link = await open_http(target, plan, negotiation(), options)
+    if "revision" not in options:
+        VERDICTS.note(target.url, stateless=link.peer.revision.stateless)
+    return link
 
 
 async def _neighbour(server: object) -> tuple[Channel, Reason]:

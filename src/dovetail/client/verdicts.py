@@ -1,0 +1,51 @@
+"""Which era an endpoint was of, remembered for a while: a server of the stateful era is not probed again each time.
+
+"The era determination is a property of the server, not of an individual request. Clients SHOULD cache the result for
+[...] origin (HTTP)" (2026-07-28, Versioning, Backward Compatibility). A verdict that proves wrong is forgotten, and the
+server is probed anew.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+SECONDS: Final = 600.0
+"""How long a verdict holds: a server that was brought up to date is found out after that."""
+_MOST: Final = 1000
+
+
+class Verdicts:
+    """Verdicts of one process, by endpoint."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._legacy: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<Verdicts on {len(self._legacy)} endpoints>"
+
+    def legacy(self, url: str) -> bool:
+        """Tell whether an endpoint is known to be of the stateful era."""
+        until = self._legacy.get(url)
+        if until is None:
+            return False
+        if until > self._clock():
+            return True
+        del self._legacy[url]
+        return False
+
+    def note(self, url: str, *, stateless: bool) -> None:
+        """Remember what an endpoint turned out to be."""
+        self._legacy.pop(url, None)
+        if not stateless:
+            if len(self._legacy) >= _MOST:
+                del self._legacy[next(iter(self._legacy))]
+            self._legacy[url] = self._clock() + SECONDS
+
+    def forget(self, url: str) -> None:
+        """Forget a verdict that proved wrong."""
+        self._legacy.pop(url, None)
+
+
+VERDICTS: Final = Verdicts()
+"""Those of this process."""
