@@ -1,12 +1,18 @@
 """The command as a user has it: real processes in a folder of their own; what they say is waited for."""
 
 import asyncio
+import fcntl
 import os
+import pty
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
+import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -110,3 +116,40 @@ async def started(*arguments: str, cwd: Path, stdin: bool = False) -> AsyncItera
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)  # process.kill() would take the status from who waits for it
         await process.communicate()
+
+
+def at_a_terminal(
+    *arguments: str, cwd: Path, answers: Sequence[str | bytes] = (), columns: int = 80, **more: str
+) -> tuple[int, str]:
+    """Run a command at a terminal of its own; answer each prompt (`...: `); return the status and the screen.
+
+    An answer of bytes is typed as it is, without a line's end: `b"\\x03"` is Ctrl-C, `b"\\x04"` Ctrl-D.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    process = subprocess.Popen(
+        [*DOVETAIL, *arguments],
+        cwd=cwd,
+        env=environment(TERM="xterm-256color", **more),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    screen, seen, left = b"", 0, list(answers)
+    deadline = time.monotonic() + SECONDS
+    while select.select([ours], [], [], max(deadline - time.monotonic(), 0))[0]:
+        try:
+            data = os.read(ours, 4096)
+        except OSError:  # the terminal is closed when nobody holds its other end
+            break
+        screen += data
+        if left and screen[seen:].endswith(b": "):
+            seen, answer = len(screen), left.pop(0)
+            os.write(ours, answer if isinstance(answer, bytes) else answer.encode() + b"\n")
+    os.close(ours)
+    status = process.wait(SECONDS)
+    assert not left, screen.decode()
+    return status, screen.decode().replace("\r\n", "\n")

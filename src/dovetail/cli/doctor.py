@@ -12,14 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
-from dovetail.cli import contents
+from dovetail.cli import contents, tables
 from dovetail.cli.commands import KINDS, server_name_of
 from dovetail.cli.doctor_http import examined_http
 from dovetail.cli.findings import Finding, note, ok, wrong
-from dovetail.cli.tables import console
 from dovetail.cli.targets import url_of
 from dovetail.cli.terminal import shown
-from dovetail.cli.visiting import Visit, advised, told
+from dovetail.cli.visiting import Visit, advised, parted, told
 from dovetail.client import Client
 from dovetail.errors import (
     METHOD_NOT_FOUND,
@@ -67,17 +66,9 @@ async def doctor(doing: Visit) -> int:
 
 
 def _show(finding: Finding) -> None:
-    from rich.text import Text
-
-    pieces = [
-        (f"{finding.verdict:<5}  ", _STYLES[finding.verdict]),
-        (f"{finding.check:<13}", "dim"),
-        (finding.said, ""),
-    ]
-    out = console()
-    out.print(Text.assemble(*pieces), soft_wrap=not out.is_terminal)
+    tables.entry([(finding.verdict, 5, _STYLES[finding.verdict]), (finding.check, 12, "dim")], finding.said)
     if finding.advice:
-        out.print(Text.assemble((f"{'':<20}-> ", "dim"), finding.advice), soft_wrap=not out.is_terminal)
+        tables.entry([("", 5, ""), ("->".rjust(12), 12, "dim")], finding.advice)
     sys.stdout.flush()
 
 
@@ -91,10 +82,10 @@ async def _findings(doing: Visit) -> AsyncGenerator[Finding, None]:
     try:
         await client.connect()
     except DovetailError as error:
-        first, _, rest = str(error).partition("\n")
-        last = [line.strip(" |") for line in rest.splitlines() if line.strip(" |")]
+        first, rest = parted(error)
+        last = [line.strip(" |") for line in rest if line.strip(" |")]
         advice = f"it said last: {last[-1]}" if last else advised(error, doing) or _first_aid(error, doing)
-        yield wrong("connection", shown(first), shown(advice))
+        yield wrong("connection", first, shown(advice))
         return
     try:
         yield ok("connection", f"open after {_time(time.perf_counter() - began)}")
@@ -272,5 +263,5 @@ def _time(seconds: float) -> str:
 
 def _first_aid(error: DovetailError, doing: Visit) -> str:
     if isinstance(error, Disconnected) and url_of(doing.target) is None:
-        return "run the program by hand; --stderr shows what it says"
-    return ""
+        return "run the program by hand, and look at what it says"
+    return "look at what the server logs"

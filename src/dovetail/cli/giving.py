@@ -52,7 +52,7 @@ def given(words: Sequence[str], schema: Json | None = None) -> Json:
         if sign == ":=":
             found[name] = _json(text, name)
             continue
-        value = _typed(name, text, part, root, root.get("properties", {}).get(name) is not None)
+        value = _typed(name, text, part, root, part != {})
         again = name in lists and isinstance(value, list) and isinstance(found.get(name), list)
         found[name] = [*found[name], *value] if again else value
         lists.add(name)

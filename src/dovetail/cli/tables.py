@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from dovetail.cli.giving import types_of
@@ -39,7 +40,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
     for row in body:
         grid.add_row(*(row[index] for index in kept))
     with out.capture() as captured:
-        out.print(grid)
+        out.print(grid, width=out.width - 2)
     out.file.write("".join(f"  {line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
@@ -47,10 +48,23 @@ def _stacked(out: Console, columns: Sequence[str], kept: Sequence[int], body: It
     """Print each row as lines, where the terminal is too narrow for columns."""
     for row in body:
         first, *rest = kept
-        out.print(f"  {row[first]}", style="cyan")
+        out.print(Padding(row[first], (0, 0, 0, 2)), style="cyan")
         for index in rest:
             if row[index]:
-                out.print(f"    {row[index]}")
+                out.print(Padding(row[index], (0, 0, 0, 4)))
+
+
+def entry(head: Sequence[tuple[str, int, str]], text: str) -> None:
+    """Print an entry: words of fixed widths with their styles, and a text that hangs beside them, however long."""
+    out = console()
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _, width, style in head:
+        grid.add_column(width=width, style=style, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(*(word for word, _, _ in head), text)
+    with out.capture() as captured:
+        out.print(grid)
+    out.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 # What a server offers.

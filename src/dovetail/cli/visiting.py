@@ -176,10 +176,16 @@ def server_name(client: Client) -> str:
 
 def told(error: DovetailError, doing: Visit) -> tuple[str, str]:
     """Return one line on an error with what to do, and what the server's program said last, for the lines before."""
-    first, _, rest = str(error).partition("\n")
+    first, rest = parted(error)
     advice = advised(error, doing)
-    said = "".join(f"{line}\n" for line in rest.splitlines())
-    return shown(first) + (f"; {advice}" if advice else ""), said
+    return first + (f"; {advice}" if advice else ""), "".join(f"{line}\n" for line in rest)
+
+
+def parted(error: DovetailError) -> tuple[str, list[str]]:
+    """Return an error in one line, and what the server's program said last."""
+    first, *rest = str(error).splitlines() or [type(error).__name__]
+    # What follows is meant for who writes a program; here the options are others.
+    return shown(first.removesuffix(": see `auth` of the client")), rest
 
 
 def advised(error: DovetailError, doing: Visit) -> str:
@@ -189,7 +195,11 @@ def advised(error: DovetailError, doing: Visit) -> str:
             return ""
         case AuthRequired():
             given = {"token", "oauth"} & doing.options.keys() or os.environ.get(VARIABLE)
-            return "" if given else f"give --token, set {VARIABLE}, or log in with --oauth"
+            return (
+                "those that were given are not taken: get others"
+                if given
+                else f"give --token, set {VARIABLE}, or log in with --oauth"
+            )
         case NoCommonRevision():
             return "leave --revision out" if "revision" in doing.options else ""
         case Timeout():
