@@ -279,15 +279,15 @@ class NoCommonRevision(DovetailError):
 
 
 class HttpFailure(DovetailError):
-    """An HTTP status that says no more than itself: there was no JSON-RPC message in the answer.
+    """An HTTP status that says more than the answer under it: no JSON-RPC message, or only that it is too busy.
 
     Attributes:
         status: The status.
         retry_after: Seconds after which the server wants to be asked again, or None.
     """
 
-    def __init__(self, status: int, *, retry_after: float | None = None) -> None:
-        super().__init__(f"The server answered with HTTP status {status}")
+    def __init__(self, status: int, *, retry_after: float | None = None, said: str = "") -> None:
+        super().__init__(f"The server answered with HTTP status {status}{': ' if said else ''}{said}")
         self.status = status
         self.retry_after = retry_after
 

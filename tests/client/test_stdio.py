@@ -55,11 +55,20 @@ async def test_a_child_that_was_killed_is_started_again_for_the_next_call() -> N
 
 
 @pytest.mark.timeout(30)
-async def test_a_child_that_dies_again_and_again_is_not_started_for_ever() -> None:
+async def test_a_child_that_answered_is_started_again_however_often_it_ends() -> None:
     async with Client(QUICKSTART) as client:
-        for _ in range(OFTEN):
+        for _ in range(OFTEN + 2):
             link = await client._connection.link()
             os.kill(link._channel.pid, signal.SIGKILL)  # type: ignore[attr-defined]
             await asyncio.wait_for(link.ended(), 5)
-        with pytest.raises(Disconnected, match=f"ended {OFTEN} times within a minute.*signal 9"):
-            await client.call_tool("add", {"a": 1, "b": 2})
+        assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
+
+
+@pytest.mark.timeout(30)
+async def test_a_child_that_dies_before_it_answers_is_not_started_for_ever() -> None:
+    client = Client([sys.executable, "-c", DIES])
+    for _ in range(OFTEN):
+        with pytest.raises(Disconnected, match="exit code 3"):
+            await client.connect()
+    with pytest.raises(Disconnected, match=f"(?s)ended {OFTEN} times within a minute.*exit code 3"):
+        await client.connect()

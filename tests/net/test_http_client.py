@@ -684,6 +684,18 @@ async def test_a_response_that_is_left_gives_its_connection_back_when_its_end_co
         assert len(server.visits) == 2
 
 
+@pytest.mark.parametrize("framing", [b"content-length: 9", b"transfer-encoding: chunked", b"connection: close"])
+async def test_closing_the_client_wakes_who_reads_however_the_answer_is_framed(framing: bytes) -> None:
+    client = HttpClient()
+    async with raw_server(says(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n", then="wait")) as server:
+        response = await post(client, server.url)
+        reading = asyncio.create_task(response.chunk())
+        await asyncio.sleep(0)
+        await client.aclose()
+        with pytest.raises(Disconnected):
+            await reading
+
+
 async def test_closing_the_client_ends_what_is_under_way_and_refuses_what_comes_later() -> None:
     client = HttpClient(connections=1)
     assert "unused" in repr(client)

@@ -136,6 +136,11 @@ class ChannelLink:
         """See `Link.ended`."""
         await self._ended.wait()
 
+    async def retire(self) -> bool:
+        """See `Link.retire`: all that was under way has ended with the link."""
+        await self.aclose()
+        return True
+
     async def aclose(self) -> None:
         """See `Link.aclose`."""
         reader, self._reader = self._reader, None

@@ -18,7 +18,7 @@ from dovetail.client.listings import PROMPTS, RESOURCES, TEMPLATES, TOOLS, Listi
 from dovetail.client.options import CallOptions, ClientOptions, Retry
 from dovetail.client.requests import Requests
 from dovetail.client.results import ToolResult
-from dovetail.client.target import target_of
+from dovetail.client.target import Program, target_of
 from dovetail.client.toolbook import ToolBook
 from dovetail.errors import (
     HEADER_MISMATCH,
@@ -87,7 +87,8 @@ class Client:
         self._answering = Answering(options.get("on_elicit"), options.get("on_sample"), options.get("roots"))
         self._hearing = Hearing(self._answering, lambda: self._caller.timers, options.get("on_log"))
         self._retry = options.get("retry", Retry())
-        self._connection = Connection(str(self.target), self._open, options.get("opening", 30.0))
+        starts = isinstance(self.target, Program)
+        self._connection = Connection(str(self.target), self._open, options.get("opening", 30.0), starts=starts)
         self._caller = Caller(
             self._connection.link,
             self._answering,

@@ -15,20 +15,26 @@ from dovetail.errors import Disconnected, DovetailError, Timeout
 
 OFTEN: Final = 6
 WITHIN: Final = 60.0
-"""A link that was lost that often within so many seconds is not opened again before the oldest loss is that old."""
+"""A program that ended that often within so many seconds, each time before it answered at all, is not started again
+before the oldest of these ends is that old. One that answered is started again at once, however often it ends."""
 
 
 class Connection:
     """The one link of a client, or none."""
 
-    def __init__(self, what: str, open_link: Callable[[], Awaitable[Link]], seconds: float) -> None:
+    def __init__(
+        self, what: str, open_link: Callable[[], Awaitable[Link]], seconds: float, *, starts: bool = False
+    ) -> None:
         """Own the link that `open_link` opens.
 
         Args:
             what: The server, for errors.
             open_link: Opens a link.
             seconds: How long that may take.
+            starts: Opening starts a program, which is not done for ever if it ends each time.
         """
+        self._starts = starts
+        self._retired: list[Link] = []
         self._what = what
         self._open_link = open_link
         self._seconds = seconds
@@ -96,16 +102,20 @@ class Connection:
 
     async def _open(self) -> Link:
         old, self._link = self._link, None
-        if old is not None:
-            await old.aclose()
-            self._losses.append(asyncio.get_running_loop().time())
-            self._reason = old.lost
+        if old is not None and not await old.retire():
+            self._retired = [link for link in self._retired if not await link.retire()]
+            self._retired.append(old)
         self._check_often()
         try:
             async with asyncio.timeout(self._seconds):
                 link = await self._open_link()
         except TimeoutError:
             raise Timeout(f"{self._what}: it did not open within {self._seconds:g} s") from None
+        except Disconnected as error:
+            if self._starts:
+                self._losses.append(asyncio.get_running_loop().time())
+                self._reason = error
+            raise
         if self._users == 0:
             await link.aclose()
             raise Disconnected(f"{self._what}: the client was closed")
@@ -125,8 +135,10 @@ class Connection:
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
         link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        retired, self._retired = self._retired, []
+        for each in (link, *retired):
+            if each is not None:
+                await each.aclose()
 
 
 def _retrieved(task: asyncio.Task[Link]) -> None:

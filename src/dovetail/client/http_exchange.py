@@ -20,6 +20,7 @@ from dovetail.errors import (
     PeerError,
     ProtocolViolation,
     SessionLost,
+    quote,
 )
 from dovetail.revisions import Revision
 from dovetail.wire import Answer, Batch, Broken, Failure, Limits, Message, Notification, Request, parse
@@ -34,6 +35,7 @@ EVENT_STREAM: Final = "text/event-stream"
 _BOTH: Final = f"{JSON}, {EVENT_STREAM}"
 _ERROR_BYTES: Final = 64 * 1024
 _TRANSPORT_ERROR: Final = -32000
+_BUSY: Final = (429, 503)
 _FRUITLESS: Final = 5
 """Resumptions in a row that bring no event, before a stream is given up."""
 _PAUSE: Final = 1.0
@@ -148,11 +150,14 @@ class Poster:
             return SessionLost("The server does not know the session any more")
         if status == 401 or (status == 403 and "www-authenticate" in response.headers):
             return AuthRequired(f"The server wants credentials (HTTP status {status}): see `auth` of the client")
+        later = _seconds(response.headers.get("retry-after"))
         if isinstance(message, Failure):
+            if status in _BUSY:
+                return HttpFailure(status, retry_after=later, said=quote(message.error.message))
             if status == 400 and self.session and _names_session(message):
                 return SessionLost("The server does not know the session any more")
             return PeerError(message.error.code, message.error.message, message.error.data)
-        return HttpFailure(status, retry_after=_seconds(response.headers.get("retry-after")))
+        return HttpFailure(status, retry_after=later)
 
     async def aclose(self) -> None:
         """Close the pool."""

@@ -78,6 +78,9 @@ class HttpLink:
         self._tasks: set[asyncio.Task[None]] = set()
         self._serving: dict[bytes, asyncio.Task[None]] = {}
         self._ended = asyncio.Event()
+        self._under_way = 0
+        self._retirement: asyncio.Task[None] | None = None
+        self._retiring = False
         self.session = ""
         self.lost: DovetailError | None = None
 
@@ -126,6 +129,7 @@ class HttpLink:
         identifier = b"%d" % self._next
         frame = request_frame(identifier, outgoing.method, params_of(outgoing, self._identity, identifier))
         exchange = Exchange(self._poster, self._limits, self._revision, identifier)
+        self._under_way += 1
         try:
             message = await exchange.run(
                 frame, self._headers(outgoing), lambda item: self._hear(item, outgoing, identifier)
@@ -136,6 +140,10 @@ class HttpLink:
         except SessionLost as error:
             self._lose(error)
             raise
+        finally:
+            self._under_way -= 1
+            if self._retiring and not self._under_way:
+                self._retirement = asyncio.create_task(self.aclose())
         if outgoing.method == "initialize":
             self.session = exchange.session
         return result_of(message)
@@ -150,6 +158,13 @@ class HttpLink:
     async def ended(self) -> None:
         """See `Link.ended`."""
         await self._ended.wait()
+
+    async def retire(self) -> bool:
+        """See `Link.retire`: another request's answer may be on its way still."""
+        self._retiring = True
+        if not self._under_way:
+            await self.aclose()
+        return not self._under_way
 
     async def aclose(self) -> None:
         """See `Link.aclose`."""

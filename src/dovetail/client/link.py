@@ -163,6 +163,10 @@ class Link(Protocol):
         """Return once the link is lost."""
         ...
 
+    async def retire(self) -> bool:
+        """Close it once what is under way has ended, when it is lost; tell whether it is closed already."""
+        ...
+
     async def aclose(self) -> None:
         """End it, in the way that the carriage has for that. Idempotent."""
         ...

@@ -8,6 +8,7 @@ moment before it is used (`Request.send`), when nothing has been written yet.
 import io
 import select
 import ssl
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -160,6 +161,7 @@ class Pool:
         # aiohttp repeats a GET or DELETE on its own when a connection breaks. What is repeated is decided above.
         self._session._retry_connection = False
         self._timeouts: dict[float, ClientTimeout] = {}
+        self._answers: weakref.WeakSet[ClientResponse] = weakref.WeakSet()
 
     def way(self, url: str, proxy: str | None) -> Way:
         """Prepare a URL that `check_url` has passed."""
@@ -193,6 +195,7 @@ class Pool:
                 timeout=timeout,
             )
             if answer.status != _SWITCHED:
+                self._answers.add(answer)
                 return answer
             answer.close()
             failure = Disconnected(f"{way.origin}: the server left HTTP, which was not asked for")
@@ -220,6 +223,8 @@ class Pool:
         """Close every connection."""
         self.closed = True
         await self._session.close()
+        for answer in list(self._answers):
+            answer.close()  # wakes who reads: that we have closed the connection does not
 
 
 async def _carry(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
