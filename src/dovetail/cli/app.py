@@ -182,15 +182,9 @@ def _work(name: str) -> Callable[[Any], Any]:
         from dovetail.cli.doctor import doctor
 
         return doctor
-    from dovetail.cli import commands
+    from dovetail.cli.commands import call, list_, listen, prompt, read
 
-    return {
-        "list": commands.list_,
-        "call": commands.call,
-        "read": commands.read,
-        "prompt": commands.prompt,
-        "listen": commands.listen,
-    }[name]
+    return {"list": list_, "call": call, "read": read, "prompt": prompt, "listen": listen}[name]
 
 
 for _each in COMMANDS:

@@ -1,7 +1,6 @@
 """`dovetail list`, `call`, `read`, `prompt` and `listen`: one visit to a server each."""
 
 import asyncio
-import contextlib
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -9,9 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
-from dovetail.cli import contents, tables
+from dovetail.cli.contents import pretty, resource_text, show_role, show_text, text_of, tool_text, write_raw
 from dovetail.cli.giving import given
 from dovetail.cli.options import Usage
+from dovetail.cli.tables import prompts, resources, templates, tools
 from dovetail.cli.terminal import shown
 from dovetail.cli.visiting import Visit, server_name, talking
 from dovetail.client import Change, Client
@@ -38,18 +38,16 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 KINDS: Final = {
-    "tools": Kind("tools", "tools", lambda client: client.list_tools(), tables.tools),
-    "resources": Kind("resources", "resources", lambda client: client.list_resources(), tables.resources),
-    "templates": Kind(
-        "resourceTemplates", "resources", lambda client: client.list_resource_templates(), tables.templates
-    ),
-    "prompts": Kind("prompts", "prompts", lambda client: client.list_prompts(), tables.prompts),
+    "tools": Kind("tools", "tools", lambda client: client.list_tools(), tools),
+    "resources": Kind("resources", "resources", lambda client: client.list_resources(), resources),
+    "templates": Kind("resourceTemplates", "resources", lambda client: client.list_resource_templates(), templates),
+    "prompts": Kind("prompts", "prompts", lambda client: client.list_prompts(), prompts),
 }
 
 
 def put(value: Any) -> None:
     """Print JSON for a program."""
-    sys.stdout.write(contents.pretty(value) + "\n")
+    sys.stdout.write(pretty(value) + "\n")
     sys.stdout.flush()
 
 
@@ -74,15 +72,15 @@ async def list_(doing: Visit) -> int:
         )
         return 0
     version = f" {shown(peer.info.version)}" if peer.info is not None else ""
-    contents.show_text(f"{server_name_of(doing, peer.info)}{version}, MCP {peer.revision.version}")
+    show_text(f"{server_name_of(doing, peer.info)}{version}, MCP {peer.revision.version}")
     if peer.instructions and only is None:
-        contents.show_text(f"  {shown(peer.instructions)}")
+        show_text(f"  {shown(peer.instructions)}")
     for name, entries in found.items():
         if entries or only is not None:
-            contents.show_text("\n" if only is None else "")
+            show_text("\n" if only is None else "")
             KINDS[name].show(entries)
     if not any(found.values()):
-        contents.show_text(f"It offers no {only or 'tools, resources or prompts'}.")
+        show_text(f"It offers no {only or 'tools, resources or prompts'}.")
     return 0
 
 
@@ -119,10 +117,10 @@ async def call(doing: Visit) -> int:
             told["structuredContent"] = result.structured
         put({**told, "isError": result.is_error, **({"_meta": result.meta} if result.meta else {})})
     elif result.is_error:
-        text = contents.tool_text(result.content, None)
+        text = tool_text(result.content, None)
         doing.teller.say(f"dovetail call: {shown(name)} failed: {text or 'it does not say why'}")
     else:
-        contents.show_text(contents.tool_text(result.content, result.structured if result.has_structured else None))
+        show_text(tool_text(result.content, result.structured if result.has_structured else None))
     return 1 if result.is_error else 0
 
 
@@ -136,10 +134,10 @@ async def _tool(client: Client, name: str) -> Tool | None:
 
     if client.server.capabilities.tools is None:
         return None
-    tools = {tool.name: tool for tool in await client.list_tools()}
-    if name not in tools and (close := get_close_matches(name, tools, 1)):
+    known = {tool.name: tool for tool in await client.list_tools()}
+    if name not in known and (close := get_close_matches(name, known, 1)):
         raise Usage(f"there is no tool {name!r}; did you mean {close[0]}?")
-    return tools.get(name)
+    return known.get(name)
 
 
 async def read(doing: Visit) -> int:
@@ -150,9 +148,9 @@ async def read(doing: Visit) -> int:
     if doing.as_json:
         put({"contents": result.contents})
     elif sys.stdout.isatty():
-        contents.show_text("\n".join(map(contents.resource_text, result.contents)))
+        show_text("\n".join(map(resource_text, result.contents)))
     else:
-        contents.write_raw(result.contents)
+        write_raw(result.contents)
     return 0
 
 
@@ -167,9 +165,9 @@ async def prompt(doing: Visit) -> int:
         put({"description": result.description, "messages": result.messages})
         return 0
     for number, message in enumerate(result.messages):
-        contents.show_text("\n" if number else "")
-        contents.show_role(message.role)
-        contents.show_text(contents.text_of(message.content))
+        show_text("\n" if number else "")
+        show_role(message.role)
+        show_text(text_of(message.content))
     return 0
 
 
@@ -188,16 +186,16 @@ async def listen(doing: Visit) -> int:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # a system whose loops know no signals
+        if sys.platform != "win32":  # whose loops know no signals: Ctrl-C ends it there, with another status
             loop.add_signal_handler(number, stopped.set)
     async with client:
-        resources: Any = uris or bool(options.get("resources") or not chosen)
+        lists: Any = uris or bool(options.get("resources") or not chosen)
         if uris and options.get("resources"):
             raise Usage("--resource and --resources: hear of the list or of some contents, one at a time")
         listening = client.listen(
             tools=bool(options.get("tools") or not chosen),
             prompts=bool(options.get("prompts") or not chosen),
-            resources=resources,
+            resources=lists,
         )
         async with listening as changes:
             doing.teller.say(f"Listening to {server_name(client)} (Ctrl-C to stop)")

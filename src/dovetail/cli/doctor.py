@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
-from dovetail.cli import contents, tables
 from dovetail.cli.commands import KINDS, server_name_of
+from dovetail.cli.contents import pretty, show_text
 from dovetail.cli.doctor_http import examined_http
 from dovetail.cli.findings import Finding, note, ok, wrong
+from dovetail.cli.tables import entry
 from dovetail.cli.targets import url_of
 from dovetail.cli.terminal import shown
 from dovetail.cli.visiting import Visit, advised, parted, told
@@ -57,18 +58,18 @@ async def doctor(doing: Visit) -> int:
     bad = sum(finding.verdict == "wrong" for finding in findings)
     if doing.as_json:
         report = Report(str(doing.client().target), not bad, findings)
-        sys.stdout.write(contents.pretty(report) + "\n")
+        sys.stdout.write(pretty(report) + "\n")
     else:
         notes = sum(finding.verdict == "note" for finding in findings)
         summary = "Nothing is wrong" if not bad else f"{bad} {'thing is' if bad == 1 else 'things are'} wrong"
-        contents.show_text(summary + (f", {notes} could be better." if notes else "."))
+        show_text(summary + (f", {notes} could be better." if notes else "."))
     return 1 if bad else 0
 
 
 def _show(finding: Finding) -> None:
-    tables.entry([(finding.verdict, 5, _STYLES[finding.verdict]), (finding.check, 12, "dim")], finding.said)
+    entry([(finding.verdict, 5, _STYLES[finding.verdict]), (finding.check, 12, "dim")], finding.said)
     if finding.advice:
-        tables.entry([("", 5, ""), ("->".rjust(12), 12, "dim")], finding.advice)
+        entry([("", 5, ""), ("->".rjust(12), 12, "dim")], finding.advice)
     sys.stdout.flush()
 
 
