@@ -20,7 +20,6 @@ from dovetail.server.calls.context import Context
 from dovetail.server.calls.gates import Meter, Rate, Slots
 from dovetail.server.functions.markers import Complete
 from dovetail.server.functions.messages import prompt_messages, resource_contents
-from dovetail.server.functions.misuse import refuse_plain_asking, refuse_unbound
 from dovetail.server.functions.parameters import name_of
 from dovetail.server.functions.results import Returns
 from dovetail.server.functions.schemas import arrays_in
@@ -367,6 +366,8 @@ def _signature(name: str, function: Callable[..., Any], **options: Any) -> Signa
         DefinitionError: Besides what `Signature.of` refuses: a method that nothing is bound to, or a plain function
             that asks as only an async one can.
     """
+    from dovetail.server.functions.misuse import refuse_plain_asking, refuse_unbound
+
     refuse_unbound(name, function)
     signature = Signature.of(function, **options)
     refuse_plain_asking(name, function, {item.name for item in signature.injected if item.kind == "context"})
