@@ -129,7 +129,7 @@ class Entry:
         signature = self.signature
         if signature.is_async:
             return await signature.call(values, injected)
-        return await context.runtime.pool.call(context, signature.call, (values, injected), slots=self.slots)
+        return await context.runtime.pool.call_plain(context, signature.call, (values, injected), slots=self.slots)
 
     async def complete(
         self, name: str, typed: str, settled: Mapping[str, str], context: Context
