@@ -243,8 +243,9 @@ class Server:
         """Return what the server declares: what it offers, and nothing else."""
         return self.catalogue.capabilities(self.extensions)
 
+    @property
     def encoded_info(self) -> bytes:
-        """Return `serverInfo` as it stands in the `_meta` of every result of the stateless revision."""
+        """`serverInfo` as it stands in the `_meta` of every result of the stateless revision."""
         return msgspec.json.encode(self.info)
 
     def family(self) -> "Iterable[Server]":
@@ -252,6 +253,20 @@ class Server:
         yield self
         for server in self._mounted:
             yield from server.family()
+
+    def complete_url(self, visit: str) -> None:
+        """Tell the client that was asked for a visit to a URL that the user is done there; from any thread or worker.
+
+        Called by whoever serves the URL, on the server that runs. "This allows clients to react programmatically"
+        (2025-11-25, Elicitation); other revisions have no such notice, and ids that nobody waits for are ignored.
+
+        Args:
+            visit: The visit's `id`, or what was passed as `visit=` to `ctx.elicit_url`.
+        """
+        from dovetail.core import url_completed
+
+        for runtime in list(self.running):
+            runtime.announce(url_completed(visit))
 
     # Serving. Each loads its transport when it is called.
 
