@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from dovetail import Context, Server
+from dovetail.core import Handshake, Peer, url_completed
 from dovetail.errors import DefinitionError, UrlElicitationRequired
+from dovetail.revisions import NEWEST_STATEFUL
 from dovetail.server.functions.visits import check_url
 from dovetail.server.transports.run import shared_runtime
-from dovetail.server.transports.session import MOST_VISITS
+from dovetail.server.transports.session import MOST_VISITS, Session
+from dovetail.wire import ClientCapabilities
 from tests.server.peers import Conversation, Http, Json, accept, meta, text_of
 
 URL = "https://example.com/login"
@@ -179,6 +182,18 @@ def test_an_error_that_wants_a_visit_mints_an_id_of_its_own() -> None:
     assert one.visit
     assert one.visit != other.visit
     assert one.data["elicitations"][0]["elicitationId"] == one.visit
+
+
+def test_a_session_that_comes_back_knows_its_visits_and_one_stored_before_there_were_any_has_none() -> None:
+    stored = Session()
+    stored.handshake = Handshake(Peer(NEWEST_STATEFUL, ClientCapabilities(), None))
+    stored.visits = {"a": None, "b": None}
+    record = stored.record()
+    back = Session()
+    assert back.restore(record)
+    assert (back.hears(url_completed("b")), back.hears(url_completed("b"))) == (True, False)
+    assert back.restore(record.replace(b',"visits":["a","b"]', b""))
+    assert not back.hears(url_completed("a"))
 
 
 UNFIT = [
