@@ -20,6 +20,7 @@ from dovetail.wire import notification_frame
 
 if TYPE_CHECKING:
     from dovetail.errors import Refusal
+    from dovetail.server.app import Server
     from dovetail.server.calls.gates import Slots
     from dovetail.server.calls.turn import Turn
     from dovetail.server.entries import Entry
@@ -98,6 +99,7 @@ class Context:
         "entry",
         "failure",
         "outlet",
+        "owner",
         "runtime",
         "session",
         "slots",
@@ -118,6 +120,7 @@ class Context:
         self.failure: Failed | None = None
         self._progress = float("-inf")
         self._state: dict[str, Any] | None = None
+        self.owner: Server | None = None  # who serves the method of an extension
 
     def __repr__(self) -> str:
         how = "suspended" if self.suspended else "cancelled" if self.cancelled else "running"
@@ -155,8 +158,8 @@ class Context:
     @property
     def lifespan(self) -> Any:
         """What the lifespan of the server that defines the handler yielded; None without one."""
-        owner = self.runtime.server if self.entry is None else self.entry.owner
-        return self.runtime.lifespans.get(owner)
+        owner = self.owner if self.entry is None else self.entry.owner
+        return self.runtime.lifespans.get(owner or self.runtime.server)
 
     @property
     def network(self) -> bool:
