@@ -166,6 +166,11 @@ class Endpoint:
 
     async def _initialize(self, request: Request, reply: Reply, principal: Principal) -> None:
         try:
+            await self.sessions.admit(principal)
+        except Busy as error:
+            await refuse(reply, 429, error, request.id)
+            return
+        try:
             session = await self.sessions.create(principal)
             payload = initialize(self.runtime, session, request)
             await self.sessions.begin(session)

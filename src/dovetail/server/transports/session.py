@@ -48,6 +48,7 @@ class Session:
     """One client of a stateful revision, from `initialize` to its end."""
 
     __slots__ = (
+        "bucket",
         "closed",
         "endpoint",
         "handshake",
@@ -64,6 +65,7 @@ class Session:
         """Start a new session. `worker` keeps the ids of questions of several workers apart."""
         self.id = identifier
         self.principal = "" if principal is None else principal.key
+        self.bucket = "" if principal is None else principal.bucket
         self.handshake = Handshake()
         self.endpoint: Endpoint[Context, asyncio.Future[bytes]] = Endpoint(worker)
         self.log_level = DEFAULT_LOG_LEVEL
