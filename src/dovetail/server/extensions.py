@@ -47,7 +47,7 @@ class ExtensionMethod:
             CapabilityMissing: The client did not declare the extension.
         """
         if self._identifier not in (call.peer.capabilities.extensions or {}):
-            missing = {"extensions": {self._identifier: {}}}
+            missing: dict[str, Any] = {"extensions": {self._identifier: {}}}
             raise CapabilityMissing(f"This method needs the extension {self._identifier}", missing)
-        context.owner = self.owner
+        context._owner = self.owner
         return await self._handler(call, context)

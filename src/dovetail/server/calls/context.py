@@ -93,13 +93,13 @@ class Context:
     """True for what is read inside a call, whose clock and slot stay the call's; see `calls.inside`."""
 
     __slots__ = (
+        "_owner",
         "_progress",
         "_state",
         "call",
         "entry",
         "failure",
         "outlet",
-        "owner",
         "runtime",
         "session",
         "slots",
@@ -120,7 +120,7 @@ class Context:
         self.failure: Failed | None = None
         self._progress = float("-inf")
         self._state: dict[str, Any] | None = None
-        self.owner: Server | None = None  # who serves the method of an extension
+        self._owner: Server | None = None  # who serves the method of an extension
 
     def __repr__(self) -> str:
         how = "suspended" if self.suspended else "cancelled" if self.cancelled else "running"
@@ -158,7 +158,7 @@ class Context:
     @property
     def lifespan(self) -> Any:
         """What the lifespan of the server that defines the handler yielded; None without one."""
-        owner = self.owner if self.entry is None else self.entry.owner
+        owner = self._owner if self.entry is None else self.entry.owner
         return self.runtime.lifespans.get(owner or self.runtime.server)
 
     @property
