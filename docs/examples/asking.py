@@ -50,10 +50,15 @@ async def seat(ctx: Context) -> str:
 
 # region url
 @app.tool
-async def pay(ctx: Context) -> str:
+async def pay(ctx: Context, trip: int = 7) -> str:
     """Let the user pay, out of the client's and the model's sight."""
-    visit = await ctx.elicit_url("Please pay the trip", "https://pay.example.com/trip/7")
-    return "Thank you." if visit.accepted else "Not paid."
+    visit = await ctx.elicit_url("Please pay the trip", f"https://pay.example.com/{trip}", visit=f"trip-{trip}")
+    return "Please pay there; the trip is booked then." if visit.accepted else "Not booked."
+
+
+def paid(trip: int) -> None:
+    """Your web page calls this, from any thread, when the money is there."""
+    app.complete_url(f"trip-{trip}")
 
 
 # endregion

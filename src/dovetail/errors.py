@@ -186,9 +186,26 @@ class UnsupportedRevision(Refusal):
 
 
 class UrlElicitationRequired(Refusal):
-    """A URL must be visited before the request can be served (2025-11-25, elicitation, URL mode)."""
+    """A URL must be visited before the request can be served (2025-11-25, elicitation, URL mode).
+
+    Clients that cannot be told so, since they do not open URLs or speak another revision, get a plain error.
+
+    Attributes:
+        url: What to visit: https, or http to the same machine; without credentials.
+        visit: The visit's id, for `Server.complete_url`; minted, when not given.
+    """
 
     code = URL_ELICITATION_REQUIRED
+
+    def __init__(self, message: str, url: str, *, visit: str = "") -> None:
+        from uuid import uuid4
+
+        self.url = url
+        self.visit = visit or uuid4().hex
+        # "The error MUST include a list of elicitations that are required to complete before the original can be
+        # retried." They "MUST be URL mode elicitations and have an `elicitationId` property." (2025-11-25, Elicitation)
+        asked = {"mode": "url", "elicitationId": self.visit, "url": url, "message": message}
+        super().__init__(message, data={"elicitations": [asked]})
 
 
 class Busy(Refusal):

@@ -303,13 +303,24 @@ async def test_the_same_line_asks_on_both_eras(version: str) -> None:
         answering(conversation, values)
         assert await ask(conversation, version, "book", city="Rome") == ("2 days in Rome by plane", 1)
         assert await ask(conversation, version, "seat") == ("Reserved row 7, window", 3)
-        assert await ask(conversation, version, "pay") == ("Thank you.", 1)
+        assert await ask(conversation, version, "pay") == ("Please pay there; the trip is booked then.", 1)
         assert await ask(conversation, version, "postcard", city="Rome") == ("m wrote; save it in file:///home", 2)
         assert await ask(conversation, version, "insure") == ("insured", 1)
         assert await ask(conversation, version, "upgrade") == ("first class, open", 1)
         assert [agency.log for agency in module.OPENED] == [["open", "close"]]
         together = {"2025-11-25": 2, "2026-07-28": 1}[version]
         assert await ask(conversation, version, "both") == ("tea, tea", together)
+
+
+async def test_the_client_hears_when_a_visit_is_over() -> None:
+    server, module = load("asking")
+    async with talking(server, "2025-11-25") as conversation:
+        answering(conversation, accept())
+        await ask(conversation, "2025-11-25", "pay", trip=9)
+        module.paid(9)
+        notice = await conversation.receive()
+        assert notice["method"] == "notifications/elicitation/complete"
+        assert notice["params"] == {"elicitationId": "trip-9"}
 
 
 @pytest.mark.parametrize("version", ERAS)

@@ -1,6 +1,7 @@
 """What a server is composed of: middleware answers for what it returns, extensions have methods of their own."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -98,3 +99,60 @@ def test_a_method_of_an_extension_has_one_handler() -> None:
         app.extension("com.example/two", {}, {"com.example/do": nothing})
     with pytest.raises(DefinitionError, match="needs a handler"):
         app.extension("com.example/two", {}, {"com.example/other": None})  # type: ignore[dict-item]
+
+
+async def test_the_extensions_of_what_is_mounted_are_offered_inside_its_middleware_and_lifespan() -> None:
+    passed: list[str] = []
+
+    def passing(name: str) -> Callable[[Any], Any]:
+        def layer(handler: Any) -> Any:
+            async def handle(call: Any, ctx: Any) -> Any:
+                passed.append(name)
+                return await handler(call, ctx)
+
+            return handle
+
+        return layer
+
+    @asynccontextmanager
+    async def database(server: Server) -> AsyncIterator[str]:
+        yield f"database of {server.name}"
+
+    async def work(call: Any, ctx: Any) -> Json:
+        return {"lifespan": ctx.lifespan}
+
+    inner, middle, app = Server("inner", lifespan=database), Server("middle"), Server("outer", lifespan=database)
+    for server in (inner, middle, app):
+        server.use(passing(server.name))
+    inner.extension("com.example/work", {"size": 1}, {"com.example/work": work})
+    middle.mount(inner)
+    app.mount(middle)
+    client = Conversation(app)
+    await client.open("2025-11-25", {"extensions": {"com.example/work": {}}})
+    assert app.capabilities().extensions == {"com.example/work": {"size": 1}}
+    passed.clear()
+    assert (await client.call("com.example/work"))["result"]["lifespan"] == "database of inner"
+    assert passed == ["outer", "middle", "inner"]
+    await client.close()
+
+
+def test_a_mounted_extension_does_not_take_the_place_of_another_method() -> None:
+    inner, app = Server("inner"), Server("outer")
+    for server in (inner, app):
+        server.extension("com.example/work", None, {"com.example/work": nothing})
+    with pytest.raises(DefinitionError, match=r"com\.example/work is served already"):
+        app.mount(inner)
+
+
+async def test_a_server_with_a_lifespan_is_mounted_before_the_other_runs() -> None:
+    @asynccontextmanager
+    async def database(server: Server) -> AsyncIterator[None]:
+        yield
+
+    app = Server("outer")
+    client = Conversation(app)
+    await client.open()
+    with pytest.raises(DefinitionError, match="mount it before outer runs"):
+        app.mount(Server("late", lifespan=database))
+    app.mount(Server("plain"))
+    await client.close()

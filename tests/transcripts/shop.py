@@ -127,8 +127,7 @@ def offer_questions(app: Server) -> None:
     @app.tool(structured=False)
     async def pay() -> str:
         """Refuse until a URL was visited."""
-        visit = {"mode": "url", "elicitationId": "pay-1", "url": "https://example.com/pay", "message": "Pay"}
-        raise UrlElicitationRequired("Pay first", data={"elicitations": [visit]})
+        raise UrlElicitationRequired("Pay first", "https://example.com/pay", visit="pay-1")
 
     @app.tool(structured=False)
     async def slogan(ctx: Context) -> str:

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from dovetail.core.subscriptions import Filter as Filter
     from dovetail.core.subscriptions import Notice as Notice
     from dovetail.core.subscriptions import resource_updated as resource_updated
+    from dovetail.core.subscriptions import url_completed as url_completed
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
@@ -94,6 +95,6 @@ __getattr__, __dir__, __all__ = lazy(
         "redaction": "redact_text",
         "seal": "Binding open_state seal_state",
         "sse": "Event KEEP_ALIVE Parser event_bytes",
-        "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated",
+        "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated url_completed",
     },
 )

@@ -26,6 +26,12 @@ class Peer(msgspec.Struct, frozen=True):
     capabilities: ClientCapabilities
     info: Implementation | None = None
 
+    @property
+    def opens_urls(self) -> bool:
+        """Its user can be asked to open a URL."""
+        declared = self.capabilities.elicitation
+        return declared is not None and declared.url is not None
+
 
 class Principal(msgspec.Struct, frozen=True):
     """On whose behalf a call is made, as the server established it (never as the client says).

@@ -15,14 +15,18 @@ class Notice(msgspec.Struct, frozen=True):
     Attributes:
         method: The notification, such as `notifications/tools/list_changed`.
         uri: The resource that was updated; empty for list changes.
+        visit: The visit to a URL that is over; it concerns the one client that was asked for it.
     """
 
     method: str
     uri: str = ""
+    visit: str = ""
 
     @property
     def params(self) -> bytes | None:
         """The parameters that every revision has: the URI of an update, nothing for a list."""
+        if self.visit:
+            return b'{"elicitationId":%b}' % _encode(self.visit)
         return b'{"uri":%b}' % _encode(self.uri) if self.uri else None
 
     def frame(self) -> bytes:
@@ -48,6 +52,11 @@ RESOURCES_CHANGED = Notice("notifications/resources/list_changed")
 def resource_updated(uri: str) -> Notice:
     """Return the notice that a resource's contents changed."""
     return Notice("notifications/resources/updated", uri)
+
+
+def url_completed(visit: str) -> Notice:
+    """Return the notice that a visit to a URL is over (2025-11-25 only)."""
+    return Notice("notifications/elicitation/complete", visit=visit)
 
 
 class Filter:

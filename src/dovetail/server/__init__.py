@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dovetail.server.functions.media import Audio as Audio
     from dovetail.server.functions.media import File as File
     from dovetail.server.functions.media import Image as Image
+    from dovetail.server.functions.visits import Visit as Visit
     from dovetail.server.options import Cache as Cache
     from dovetail.server.options import PromptOptions as PromptOptions
     from dovetail.server.options import ResourceOptions as ResourceOptions
@@ -41,6 +42,7 @@ __getattr__, __dir__, __all__ = lazy(
         "calls.gates": "Rate",
         "functions.markers": "Ask Complete Depends Header",
         "functions.media": "Audio File Image",
+        "functions.visits": "Visit",
         "watching.metrics": "Metrics",
         "options": "Cache PromptOptions ResourceOptions ServerOptions ToolOptions",
         "sanitizing": "sanitized",

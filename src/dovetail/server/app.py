@@ -15,6 +15,7 @@ from dovetail.errors import DefinitionError
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.gates import Rate
 from dovetail.server.catalogue import Catalogue
+from dovetail.server.extensions import ExtensionMethod
 from dovetail.server.options import Cache, PromptOptions, ResourceOptions, ServerOptions, ToolOptions
 from dovetail.wire import DEFAULT_LIMITS, Implementation, Limits, ServerCapabilities, check_extension_id
 
@@ -82,7 +83,7 @@ class Server:
         self.lifespan = _as_manager(options.get("lifespan"))
         self.middleware: list[Middleware] = []
         self.extensions: dict[str, Any] = {}
-        self.extension_methods: dict[str, Handler] = {}
+        self.extension_methods: dict[str, ExtensionMethod] = {}
         self.running: set[Runtime] = set()
         self.catalogue = Catalogue(
             self,
@@ -196,15 +197,26 @@ class Server:
     def mount(self, other: "Server", prefix: str = "") -> None:
         """Offer all that another server offers, its names behind `prefix_`; what it adds later, too.
 
+        Its extensions are those that it has declared by then.
+
         Raises:
-            DefinitionError: A name that is taken, or a server mounted in itself.
+            DefinitionError: A name that is taken, a server mounted in itself, or one with a lifespan that could not be
+                entered any more.
         """
         if not isinstance(other, Server):
             raise DefinitionError(f"A server is mounted, not {type(other).__name__}")
         if self in other.family():
             raise DefinitionError(f"{other.name} cannot be mounted in itself")
+        if self.running and any(server.lifespan is not None for server in other.family()):
+            raise DefinitionError(f"{other.name} has a lifespan: mount it before {self.name} runs, which enters it")
+        taken = other.extension_methods.keys() & self.extension_methods.keys()
+        if taken:
+            raise DefinitionError(f"{other.name}: {min(taken)} is served already")
         self.catalogue.mount(other.catalogue, prefix)
         self._mounted.append(other)
+        self.extensions = {**other.extensions, **self.extensions}
+        for method, served in other.extension_methods.items():
+            self.extension_methods[method] = served.mounted(other)
 
     def extension(
         self, identifier: str, settings: Mapping[str, Any] | None = None, methods: Mapping[str, Handler] | None = None
@@ -235,7 +247,7 @@ class Server:
                 raise DefinitionError(f"{identifier}: {method} needs a handler: async (call, ctx) -> result")
         self.extensions[identifier] = dict(settings or {})
         for method, handler in (methods or {}).items():
-            self.extension_methods[method] = _for_those_who_declare(identifier, handler)
+            self.extension_methods[method] = ExtensionMethod(identifier, handler, self)
 
     # What it says of itself.
 
@@ -243,8 +255,9 @@ class Server:
         """Return what the server declares: what it offers, and nothing else."""
         return self.catalogue.capabilities(self.extensions)
 
+    @property
     def encoded_info(self) -> bytes:
-        """Return `serverInfo` as it stands in the `_meta` of every result of the stateless revision."""
+        """`serverInfo` as it stands in the `_meta` of every result of the stateless revision."""
         return msgspec.json.encode(self.info)
 
     def family(self) -> "Iterable[Server]":
@@ -252,6 +265,20 @@ class Server:
         yield self
         for server in self._mounted:
             yield from server.family()
+
+    def complete_url(self, visit: str) -> None:
+        """Tell the client that was asked for a visit to a URL that the user is done there; from any thread or worker.
+
+        Called by whoever serves the URL, on the server that runs. "This allows clients to react programmatically"
+        (2025-11-25, Elicitation); other revisions have no such notice, and ids that nobody waits for are ignored.
+
+        Args:
+            visit: The visit's `id`, or what was passed as `visit=` to `ctx.elicit_url`.
+        """
+        from dovetail.core import url_completed
+
+        for runtime in list(self.running):
+            runtime.announce(url_completed(visit))
 
     # Serving. Each loads its transport when it is called.
 
@@ -340,14 +367,3 @@ def _check_middleware(middleware: Any) -> None:
 def _what(thing: Any) -> str:
     kind = "async function" if iscoroutinefunction(thing) else type(thing).__name__
     return f"the {kind} {getattr(thing, '__qualname__', '')}".rstrip()
-
-
-def _for_those_who_declare(identifier: str, handler: Handler) -> Handler:
-    async def served(call: Call, context: Context) -> Any:
-        from dovetail.errors import CapabilityMissing
-
-        if identifier not in (call.peer.capabilities.extensions or {}):
-            raise CapabilityMissing(f"This method needs the extension {identifier}", {"extensions": {identifier: {}}})
-        return await handler(call, context)
-
-    return served

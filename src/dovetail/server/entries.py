@@ -6,8 +6,8 @@ give what is injected, call, convert. Nothing is looked up or inspected on the w
 
 import copy
 import re
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -20,7 +20,6 @@ from dovetail.server.calls.context import Context
 from dovetail.server.calls.gates import Meter, Rate, Slots
 from dovetail.server.functions.markers import Complete
 from dovetail.server.functions.messages import prompt_messages, resource_contents
-from dovetail.server.functions.misuse import refuse_plain_asking, refuse_unbound
 from dovetail.server.functions.parameters import name_of
 from dovetail.server.functions.results import Returns
 from dovetail.server.functions.schemas import arrays_in
@@ -92,10 +91,16 @@ class Entry:
 
     async def invoke(self, values: tuple[Any, ...], context: Context) -> Any:
         """Call the handler with its arguments and what is injected, within the entry's limits."""
-        inside = context.inside
-        if self.timeout is not None and not inside:
-            self._start_clock(context, self.timeout)
-        slots = self.slots
+        if self.timeout is not None and not context.inside:
+            with _timed(context, self.timeout):
+                return await self._placed(values, context)
+        if self.slots is None:
+            return await self._give(values, context)
+        return await self._placed(values, context)
+
+    async def _placed(self, values: tuple[Any, ...], context: Context) -> Any:
+        """Call the handler in one of the entry's places, if those are counted."""
+        inside, slots = context.inside, self.slots
         if slots is None:
             return await self._give(values, context)
         slots.enter()
@@ -107,14 +112,6 @@ class Entry:
             slots.leave()
             if not inside:
                 context.slots = None
-
-    @staticmethod
-    def _start_clock(context: Context, seconds: float) -> None:
-        context.timeout = seconds
-        turn = context.turn
-        # A call that has waited before it came here, in middleware or for a store, starts its clock now.
-        if turn is not None and turn.task is not None:
-            turn.limit_time(seconds)
 
     async def _give(self, values: tuple[Any, ...], context: Context) -> Any:
         signature = self.signature
@@ -130,7 +127,7 @@ class Entry:
         signature = self.signature
         if signature.is_async:
             return await signature.call(values, injected)
-        return await context.runtime.pool.call(context, signature.call, (values, injected), slots=self.slots)
+        return await context.runtime.pool.call_plain(context, signature.call, (values, injected), slots=self.slots)
 
     async def complete(
         self, name: str, typed: str, settled: Mapping[str, str], context: Context
@@ -148,12 +145,26 @@ class Entry:
         source = complete.source
         if not callable(source):
             return complete.among(typed)
-        if self.timeout is not None:
-            self._start_clock(context, self.timeout)
-        found = await context.runtime.pool.call(context, source, complete.arguments(typed, settled))
+        with nullcontext() if self.timeout is None else _timed(context, self.timeout):
+            found = await context.runtime.pool.call(context, source, complete.arguments(typed, settled))
         if found is None or isinstance(found, str):
             found = [] if found is None else [found]
         return [str(value) for value in found]
+
+
+@contextmanager
+def _timed(context: Context, seconds: float) -> Iterator[None]:
+    """Run a call's clock. It is the handler's alone: what middleware does before and after has time."""
+    context.timeout = seconds
+    # A call that has waited before it came here, in middleware or for a store, starts its clock now.
+    if context.turn is not None and context.turn.task is not None:
+        context.turn.limit_time(seconds)
+    try:
+        yield
+    finally:
+        context.timeout = None
+        if context.turn is not None:
+            context.turn.lift_limit()
 
 
 class ToolEntry(Entry):
@@ -367,6 +378,8 @@ def _signature(name: str, function: Callable[..., Any], **options: Any) -> Signa
         DefinitionError: Besides what `Signature.of` refuses: a method that nothing is bound to, or a plain function
             that asks as only an async one can.
     """
+    from dovetail.server.functions.misuse import refuse_plain_asking, refuse_unbound
+
     refuse_unbound(name, function)
     signature = Signature.of(function, **options)
     refuse_plain_asking(name, function, {item.name for item in signature.injected if item.kind == "context"})

@@ -59,8 +59,8 @@ class Methods:
             "completion/complete": self._complete,
             "logging/setLevel": self._set_level,
             **{
-                method: _answering(f"The handler of {method}", handler)
-                for method, handler in runtime.server.extension_methods.items()
+                method: wrapped(_layers(served.through), _answering(f"The handler of {method}", served))
+                for method, served in runtime.server.extension_methods.items()
             },
         }
 
@@ -148,8 +148,7 @@ class Methods:
         """Return the handler of what is mounted: inside the middleware of the servers on the way, made once."""
         chain = self._chains.get(through)
         if chain is None:
-            layers = [layer for server in through for layer in server.middleware]
-            chain = self._chains[through] = wrapped(layers, _serve_entry)
+            chain = self._chains[through] = wrapped(_layers(through), _serve_entry)
         return chain
 
     async def _read(self, call: Call, context: Context) -> ReadResourceResult:
@@ -231,6 +230,10 @@ class Methods:
 async def _serve_entry(call: Call, context: Context) -> Any:
     entry: Any = context.entry
     return await entry.serve(call, context)
+
+
+def _layers(through: "tuple[Server, ...]") -> "list[Middleware]":
+    return [layer for server in through for layer in server.middleware]
 
 
 def wrapped(middleware: "Sequence[Middleware]", handler: Method) -> Method:

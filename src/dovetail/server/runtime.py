@@ -37,10 +37,11 @@ from dovetail.errors import (
     InvalidParams,
     LimitExceeded,
     Refusal,
+    UrlElicitationRequired,
 )
 from dovetail.server.calls.context import Context, Failed, Stop
 from dovetail.server.calls.gates import Meter
-from dovetail.server.calls.outcomes import masked, outcome_of
+from dovetail.server.calls.outcomes import masked, outcome_of, unwrapped
 from dovetail.server.calls.pool import Pool
 from dovetail.server.calls.turn import Turn, refuse, turn_of
 from dovetail.server.methods import Method, Methods, wrapped
@@ -99,7 +100,7 @@ class Runtime:
         self.methods = Methods(self)
         self.watchers = watchers_of(server.middleware)
         self.handle = self._composed()
-        self._info = server.encoded_info()
+        self._info = server.encoded_info
 
     def __repr__(self) -> str:
         state = "draining" if self.draining else "ready" if self.loop else "new"
@@ -228,8 +229,10 @@ class Runtime:
 
     def outcome(self, failure: BaseException, context: Context) -> tuple[bytes, Refusal | None]:
         """Return the frame of a failure, and the refusal in it if it is an error on the wire."""
-        call = context.call
+        call, failure = context.call, unwrapped(failure)
         outcome = outcome_of(failure, call)
+        if isinstance(outcome, UrlElicitationRequired) and context.session is not None:
+            self.spawn(context.session.expect(outcome.visit))
         if isinstance(failure, InvalidOutput):
             # The model is told, too, but it is the server's author who can mend it. The text holds no value.
             log.error("%s %s: %s", call.method, "" if context.entry is None else context.entry.name, failure)

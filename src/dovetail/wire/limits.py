@@ -70,7 +70,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int = 10
     """Rounds of one call that asks its client."""
     sessions: int = 10_000
-    """Sessions of the stateful revisions: 503."""
+    """Sessions of the stateful revisions; one that was never used makes room: 503."""
+    principal_sessions: int = 1_000
+    """Sessions of one principal: 429."""
     session_seconds: float = 3600.0
     """How long a session may be idle."""
 

@@ -150,32 +150,6 @@ async def test_elicitation_does_not_exist_before_it_was_introduced(version: str)
     await client.close()
 
 
-async def test_a_url_visit_has_an_id_and_a_completion_notice_in_the_one_revision_that_has_them() -> None:
-    app = server()
-
-    @app.tool
-    async def login(ctx: Context) -> str:
-        answer = await ctx.elicit_url("Log in", "https://example.com/login")
-        return answer.action
-
-    client = Conversation(app)
-    asked: list[Any] = []
-
-    def visit(params: Any) -> Any:
-        asked.append(params)
-        return {"action": "accept"}
-
-    client.answers["elicitation/create"] = visit
-    await client.open("2025-11-25")
-    await client.call("tools/call", name="login", arguments={})
-    done = [m for m in client.seen if m.get("method") == "notifications/elicitation/complete"]
-    assert done[0]["params"]["elicitationId"] == asked[0]["elicitationId"]
-    results = await client.rounds("login")
-    assert text_of(results[-1]) == "accept"
-    assert "elicitationId" not in asked[-1]
-    await client.close()
-
-
 async def test_an_answer_is_never_given_to_another_question() -> None:
     app = server()
     question = ["first"]
@@ -617,6 +591,79 @@ async def test_a_turn_ends_with_its_questions_whatever_the_handler_does_about_be
     assert not runtime.in_flight
     if handler in (_has_finally, _asks_in_a_transaction):
         assert "suspended=True cancelled=False" in events[0]
+    await client.close()
+
+
+@pytest.mark.parametrize("why", ["suspended", "undeclared", "undeclared before", "too many rounds"])
+async def test_a_handler_that_asks_again_whatever_it_is_told_starves_nobody(why: str) -> None:
+    from dovetail import Limits
+
+    app = server(limits=Limits(rounds=1))
+    heard: list[str] = []
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        while not heard:
+            try:
+                await ctx.elicit("?", bool)
+            except:  # noqa: E722
+                pass
+        return "done"
+
+    client = Conversation(app)
+    stateful = why in ("undeclared before", "too many rounds")
+    declared: dict[str, Any] = {} if why.startswith("undeclared") else {"elicitation": {}}
+    extra = {} if stateful else {"_meta": meta(declared)}
+    if stateful:
+        await client.open("2025-11-25", declared)
+    call = client.begin("tools/call", {"name": "ask", "arguments": {}, **extra})
+    if why == "suspended":
+        assert (await client.outcome(call))["result"]["resultType"] == "input_required"
+    if why == "too many rounds":
+        question = await client.receive()
+        client.send({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "cancel"}})
+    assert "result" in await client.call("ping" if stateful else "server/discover", **extra)
+    heard.append(why)
+    if why != "suspended":
+        assert text_of(await client.outcome(call)) == "done"
+    await client.close()
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+async def test_what_tasks_of_a_group_fail_with_is_told_as_without_the_group(stateful: bool) -> None:
+    app = server()
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ctx.elicit("one"))
+            group.create_task(ctx.elicit("two"))
+        return "asked"
+
+    @app.tool
+    async def fail(kinds: list[str]) -> str:
+        async def one(kind: str) -> None:
+            raise ToolError("card refused") if kind == "ours" else OSError("disk at /secret")
+
+        async with asyncio.TaskGroup() as outer, asyncio.TaskGroup() as group:
+            for kind in kinds:
+                group.create_task(one(kind))
+            outer.create_task(one(kinds[0]))
+        return "done"
+
+    client = Conversation(app)
+    extra = {} if stateful else {"_meta": meta({})}
+    if stateful:
+        await client.open("2025-11-25", {})
+    undeclared = await client.call("tools/call", name="ask", arguments={}, **extra)
+    if stateful:
+        assert "cannot be asked by a form" in text_of(undeclared)
+    else:
+        assert undeclared["error"]["code"] == -32021
+    told = await client.call("tools/call", name="fail", arguments={"kinds": ["ours", "ours"]}, **extra)
+    assert text_of(told) == "card refused"
+    masked = await client.call("tools/call", name="fail", arguments={"kinds": ["ours", "theirs"]}, **extra)
+    assert "Internal error" in text_of(masked)
     await client.close()
 
 

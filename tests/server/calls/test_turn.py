@@ -382,3 +382,46 @@ async def test_the_slot_of_a_call_is_its_own_while_it_reads_and_asks() -> None:
     assert resource.slots is not None
     assert resource.slots.taken == 0
     await client.close()
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+async def test_a_timeout_is_the_handlers_alone_and_middleware_around_it_has_time(stateful: bool) -> None:
+    app = Server("timed")
+
+    @app.use
+    def slow(handler: Any) -> Any:
+        async def handle(call: Any, ctx: Context) -> Any:
+            await passed(3 * SHORT)
+            result = await handler(call, ctx)
+            await passed(3 * SHORT)
+            return result
+
+        return handle
+
+    @app.tool(timeout=SHORT)
+    async def quick() -> str:
+        return "quick"
+
+    @app.tool(timeout=SHORT)
+    async def waits(seconds: float) -> str:
+        await passed(seconds)
+        return "waited"
+
+    client = Conversation(app)
+    extra = {} if stateful else {"_meta": meta()}
+    if stateful:
+        await client.open()
+    for name, arguments, said in (
+        ("quick", {}, "quick"),
+        ("waits", {"seconds": 0.0}, "waited"),
+        ("waits", {"seconds": 60.0}, f"The call did not finish within {SHORT:g} seconds"),
+    ):
+        assert text_of(await client.call("tools/call", name=name, arguments=arguments, **extra)) == said
+    await client.close()
+
+
+async def passed(seconds: float) -> None:
+    """Wait until the loop's clock has gone on."""
+    gate = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, gate.set)
+    await gate.wait()

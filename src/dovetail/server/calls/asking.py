@@ -11,15 +11,15 @@ stands still while an answer is awaited.
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-import msgspec
-
-from dovetail.errors import CapabilityMissing, DovetailError, InvalidParams, PeerError, RoundsExceeded
+from dovetail.errors import CapabilityMissing, DovetailError, InvalidParams, RoundsExceeded
 from dovetail.revisions import Asks, Revision
 from dovetail.server.calls.context import Context, Stop
 from dovetail.server.calls.turn import Turn, turn_of
 from dovetail.server.functions.elicited import Elicited, Form, form_of
+from dovetail.server.functions.visits import Visit, check_url
 from dovetail.wire import (
     ClientCapabilities,
     CreateMessageRequestParams,
@@ -31,6 +31,7 @@ from dovetail.wire import (
     Root,
     SamplingMessage,
     TextContent,
+    decode,
     encode,
     notification_frame,
 )
@@ -38,17 +39,29 @@ from dovetail.wire import (
 if TYPE_CHECKING:
     from dovetail.server.transports.session import Session
 
+P = ParamSpec("P")
 T = TypeVar("T")
-Answer = Coroutine[Any, Any, T]
 
 _ELICIT = "elicitation/create"
 _SAMPLE = "sampling/createMessage"
 _ROOTS = "roots/list"
-_decode_elicited = msgspec.json.Decoder(ElicitResult).decode
-_decode_sampled = msgspec.json.Decoder(CreateMessageResult).decode
-_decode_roots = msgspec.json.Decoder(ListRootsResult).decode
 
 
+def _considerate(ask: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Let others run before a question fails: a handler may catch that, whatever it is, and ask again without end."""
+
+    @wraps(ask)
+    async def asked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await ask(*args, **kwargs)
+        except (Exception, asyncio.CancelledError):
+            await asyncio.sleep(0)
+            raise
+
+    return asked
+
+
+@_considerate
 async def elicit(context: Context, site: str, message: str, schema: Any) -> Elicited[Any]:
     """Ask by a form. See `Context.elicit`."""
     form = form_of(schema)
@@ -56,30 +69,30 @@ async def elicit(context: Context, site: str, message: str, schema: Any) -> Elic
     params = ElicitRequestParams(message=message, requested_schema=form.schema)
 
     def read(raw: bytes) -> Elicited[Any]:
-        return form.read(_decode_elicited(raw))
+        return form.read(decode(raw, ElicitResult))
 
     return await _ask(context, site, _ELICIT, encode(params, context.revision), read)
 
 
-async def elicit_url(context: Context, site: str, message: str, url: str) -> Elicited[None]:
+@_considerate
+async def elicit_url(context: Context, site: str, message: str, url: str, identifier: str | None) -> Visit:
     """Ask to visit a URL. See `Context.elicit_url`."""
-    revision, declared = context.revision, context.call.peer.capabilities.elicitation
-    if not revision.url_elicitation or declared is None or declared.url is None:
+    revision, session = context.revision, context.session
+    if not revision.url_elicitation or not context.call.peer.opens_urls:
         raise CapabilityMissing("The client cannot be asked to open a URL", {"elicitation": {"url": {}}})
     # "elicitationId" exists in 2025-11-25 only; under the stateless revision the client learns the outcome by retrying.
-    identifier = uuid.uuid4().hex if revision.elicitation_ids else None
-    params = ElicitRequestParams(message=message, mode="url", url=url, elicitation_id=identifier)
+    visit = (identifier or uuid.uuid4().hex) if revision.elicitation_ids else None
+    params = ElicitRequestParams(message=message, mode="url", url=check_url(url), elicitation_id=visit)
 
-    def read(raw: bytes) -> Elicited[None]:
-        return Elicited(_decode_elicited(raw).action, None)
+    def read(raw: bytes) -> Visit:
+        return Visit(decode(raw, ElicitResult).action, visit or "")
 
-    answer = await _ask(context, site, _ELICIT, encode(params, revision), read)
-    if identifier is not None and answer.accepted:
-        body = msgspec.json.encode({"elicitationId": identifier})
-        await context.outlet.send(notification_frame("notifications/elicitation/complete", body))
-    return answer
+    if visit is not None and session is not None:
+        await session.expect(visit)  # before it is asked: who is quick is done before the answer is here
+    return await _ask(context, site, _ELICIT, encode(params, revision), read)
 
 
+@_considerate
 async def sample(
     context: Context, site: str, messages: Any, max_tokens: int, options: dict[str, Any]
 ) -> CreateMessageResult:
@@ -90,16 +103,39 @@ async def sample(
     if options.get("tools") and (declared.tools is None or not _says(context.revision, "tools")):
         # "Servers MUST NOT send tool-enabled sampling requests to Clients that have not declared support" (Sampling)
         raise CapabilityMissing("The client offers no sampling with tools", {"sampling": {"tools": {}}})
+    if (
+        options.get("include_context", "none") != "none"
+        and declared.context is None
+        and _knows_context(context.revision)
+    ):
+        # "SHOULD NOT use them unless the client declares `sampling.context` capability" (2025-11-25, Sampling)
+        raise CapabilityMissing("The client gives a model no context of servers", {"sampling": {"context": {}}})
     params = CreateMessageRequestParams(messages=_messages(messages), max_tokens=max_tokens, **options)
-    return await _ask(context, site, _SAMPLE, encode(params, context.revision), _decode_sampled)
+    return await _ask(
+        context, site, _SAMPLE, encode(params, context.revision), lambda raw: decode(raw, CreateMessageResult)
+    )
 
 
+@_considerate
 async def roots(context: Context, site: str) -> list[Root]:
     """Ask for the client's roots. See `Context.roots`."""
     if context.call.peer.capabilities.roots is None:
         raise CapabilityMissing("The client has no roots", {"roots": {}})
     params = encode(RequestParams(), context.revision)
-    return (await _ask(context, site, _ROOTS, params, _decode_roots)).roots
+    return await _ask(context, site, _ROOTS, params, _read_roots)
+
+
+def _read_roots(raw: bytes) -> list[Root]:
+    given = decode(raw, ListRootsResult).roots
+    for number, root in enumerate(given):
+        if not root.uri.startswith("file://"):
+            # "This MUST be a file:// URI in the current specification." (Roots, Data Types)
+            raise InvalidParams(f"roots[{number}].uri: expected a file:// URI")
+    return given
+
+
+def _knows_context(revision: Revision) -> bool:
+    return "context" in revision.fields_of("ClientCapabilities.sampling")
 
 
 def _says(revision: Revision, field: str) -> bool:
@@ -145,7 +181,7 @@ async def _pull(context: Context, site: str, method: str, params: bytes, read: C
     def accepts(raw: bytes) -> bool:
         try:
             read(raw)
-        except (msgspec.MsgspecError, DovetailError):
+        except DovetailError:
             return False
         return True
 
@@ -177,37 +213,45 @@ def _end_with_questions(turn: Turn) -> None:
 
 
 async def _push(context: Context, method: str, params: bytes, read: Callable[[bytes], T]) -> T:
+    problem = ""
+    while True:
+        raw = await _put(context, method, params, problem)
+        try:
+            return read(raw)
+        except DovetailError as error:
+            # "Some answers missing, or invalid: the missing ones are asked again" (asking), as where they are pulled.
+            problem = f"; its last answer to {method} did not fit: {error}"
+
+
+async def _put(context: Context, method: str, params: bytes, problem: str) -> bytes:
+    """Put a question, and return the answer. `problem` says why it is put again."""
     session = context.session
     assert session is not None, "a stateful revision has a session"
     turn = turn_of(context)
     if turn.stop is not None or turn.over:
         raise asyncio.CancelledError("the turn has ended")
-    _count_round(context, turn)
+    _count_round(context, turn, problem)
     waiter: asyncio.Future[bytes] = turn.loop.create_future()
     identifier, frame = session.endpoint.ask(method, params, waiter)
     turn.wait_for(waiter)
     turn.pause()
     try:
         await context.outlet.send(frame)
-        raw = await waiter
+        return await waiter
     except asyncio.CancelledError:
         _withdraw(context, session, identifier)
         raise
     finally:
         turn.unpause()
         turn.forget(waiter)
-    try:
-        return read(raw)
-    except (msgspec.MsgspecError, DovetailError):
-        raise PeerError(-32602, f"The client's answer to {method} is not valid") from None
 
 
-def _count_round(context: Context, turn: Turn) -> None:
-    if not turn.waiters:
+def _count_round(context: Context, turn: Turn, problem: str) -> None:
+    if not turn.waiters or problem:
         turn.rounds += 1
         limit = context.runtime.limits.rounds
         if turn.rounds > limit:
-            raise RoundsExceeded(f"The call asked its client in more than {limit} rounds")
+            raise RoundsExceeded(f"The call asked its client in more than {limit} rounds{problem}")
 
 
 def _withdraw(context: Context, session: "Session", identifier: bytes) -> None:

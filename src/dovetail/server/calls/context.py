@@ -20,10 +20,12 @@ from dovetail.wire import notification_frame
 
 if TYPE_CHECKING:
     from dovetail.errors import Refusal
+    from dovetail.server.app import Server
     from dovetail.server.calls.gates import Slots
     from dovetail.server.calls.turn import Turn
     from dovetail.server.entries import Entry
     from dovetail.server.functions.elicited import Elicited
+    from dovetail.server.functions.visits import Visit
     from dovetail.server.runtime import Runtime
     from dovetail.server.transports.session import Session
     from dovetail.wire import CreateMessageResult, ReadResourceResult, Root
@@ -91,6 +93,7 @@ class Context:
     """True for what is read inside a call, whose clock and slot stay the call's; see `calls.inside`."""
 
     __slots__ = (
+        "_owner",
         "_progress",
         "_state",
         "call",
@@ -117,6 +120,7 @@ class Context:
         self.failure: Failed | None = None
         self._progress = float("-inf")
         self._state: dict[str, Any] | None = None
+        self._owner: Server | None = None  # who serves the method of an extension
 
     def __repr__(self) -> str:
         how = "suspended" if self.suspended else "cancelled" if self.cancelled else "running"
@@ -154,8 +158,8 @@ class Context:
     @property
     def lifespan(self) -> Any:
         """What the lifespan of the server that defines the handler yielded; None without one."""
-        owner = self.runtime.server if self.entry is None else self.entry.owner
-        return self.runtime.lifespans.get(owner)
+        owner = self._owner if self.entry is None else self.entry.owner
+        return self.runtime.lifespans.get(owner or self.runtime.server)
 
     @property
     def network(self) -> bool:
@@ -256,15 +260,26 @@ class Context:
 
         return noted(elicit(self, key or _site(), message, schema))
 
-    def elicit_url(self, message: str, url: str, *, key: str | None = None) -> "Asking[Elicited[None]]":
+    def elicit_url(
+        self, message: str, url: str, *, visit: str | None = None, key: str | None = None
+    ) -> "Asking[Visit]":
         """Ask the user to visit a URL, out of the client's and the model's sight (2025-11-25 and later).
+
+        `accepted` means that the user agreed to go there. When the user is done there, say so: `Server.complete_url`.
+
+        Args:
+            message: What to ask, for people.
+            url: https, or http to this machine; without credentials.
+            visit: A unique id for the visit; minted, when not given.
+            key: See `elicit`.
 
         Raises:
             CapabilityMissing: The client, or the revision, cannot open URLs.
+            DefinitionError: A URL that nobody should be asked to open.
         """
         from dovetail.server.calls.asking import elicit_url
 
-        return noted(elicit_url(self, key or _site(), message, url))
+        return noted(elicit_url(self, key or _site(), message, url, visit))
 
     def sample(
         self, messages: Any, *, max_tokens: int = 1024, key: str | None = None, **options: Any

@@ -13,6 +13,7 @@ from dovetail.core import Call
 from dovetail.errors import (
     AnswerDeclined,
     CapabilityMissing,
+    DefinitionError,
     Disconnected,
     DovetailError,
     InternalError,
@@ -66,6 +67,22 @@ def refusal_of(failure: BaseException) -> Refusal:
     return InternalError(str(failure) if isinstance(failure, DovetailError) else "Internal error")
 
 
+def unwrapped(failure: BaseException) -> BaseException:
+    """Return what tasks in a group failed with, if all of it is one kind of ours: else the failure as it is.
+
+    So that asking in a `TaskGroup` fails as asking without one does.
+    """
+    waiting, found = [failure], list[BaseException]()
+    while waiting:
+        other = waiting.pop()
+        if isinstance(other, BaseExceptionGroup):
+            waiting += reversed(other.exceptions)
+        else:
+            found.append(other)
+    alike = len({type(other) for other in found}) == 1 and isinstance(found[0], DovetailError)
+    return found[0] if alike else failure
+
+
 def outcome_of(failure: BaseException, call: Call) -> CallToolResult | Refusal:
     """Return what a call's failure becomes: a result that the model reads, or an error."""
     if call.method == "tools/call":
@@ -89,6 +106,20 @@ def _tool_outcome(failure: BaseException, call: Call) -> CallToolResult | Refusa
     return refusal
 
 
+def _url_required(failure: UrlElicitationRequired, call: Call) -> Refusal:
+    # "Servers MUST NOT send elicitation requests with modes that are not supported by the client." (2025-11-25,
+    # Elicitation, Capabilities)
+    if call.peer.revision.url_elicitation_required is None or not call.peer.opens_urls:
+        return InvalidParams(failure.message)
+    from dovetail.server.functions.visits import check_url
+
+    try:
+        check_url(failure.url)
+    except DefinitionError as unfit:
+        return masked(unfit, call)
+    return failure
+
+
 def _outcome(failure: BaseException, call: Call) -> Refusal:
     revision = call.peer.revision
     match failure:
@@ -98,8 +129,8 @@ def _outcome(failure: BaseException, call: Call) -> Refusal:
         case CapabilityMissing() if not revision.stateless:
             # -32021 exists on the stateless revision only (W-10).
             return InvalidParams(failure.message, data=failure.data)
-        case UrlElicitationRequired() if revision.url_elicitation_required is None:
-            return InvalidParams(failure.message)
+        case UrlElicitationRequired():
+            return _url_required(failure, call)
         case Refusal():
             return failure
         case _ if isinstance(failure, _TOLD):

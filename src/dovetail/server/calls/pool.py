@@ -53,17 +53,26 @@ class Pool:
         function: Callable[..., Any],
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call a function as it wants to be called: an async one in place, a plain one in a thread."""
+        if is_async(function):
+            return await function(*args, **(kwargs or {}))
+        return await self.call_plain(context, function, args, kwargs)
+
+    async def call_plain(
+        self,
+        context: Context,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None = None,
         *,
         slots: "Slots | None" = None,
     ) -> Any:
-        """Call a function as it wants to be called: an async one in place, a plain one in a thread.
+        """Call a plain function in a thread, and await what it returns if that can be: it may well wrap an async one.
 
-        What comes back is awaited if it can be: a plain function may well be a wrapper around an async one.
+        The arguments are those of `run`.
         """
-        if is_async(function):
-            value = function(*args, **(kwargs or {}))
-        else:
-            value = await self.run(context, function, args, kwargs, slots=slots)
+        value = await self.run(context, function, args, kwargs, slots=slots)
         return await value if inspect.isawaitable(value) else value
 
     async def run(

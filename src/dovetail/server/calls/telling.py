@@ -13,11 +13,19 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import msgspec
 
-from dovetail.core import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice, resource_updated
+from dovetail.core import (
+    PROMPTS_CHANGED,
+    RESOURCES_CHANGED,
+    TOOLS_CHANGED,
+    Notice,
+    resource_updated,
+    url_completed,
+)
 from dovetail.wire import LEVELS, notification_frame
 
 if TYPE_CHECKING:
     from dovetail.server.calls.context import Context
+    from dovetail.server.functions.visits import Visit
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -135,3 +143,19 @@ class Notify:
     async def resources_changed(self) -> None:
         """Tell that the list of resources changed."""
         await self._publish(RESOURCES_CHANGED)
+
+    @said
+    async def url_completed(self, visit: "Visit | str") -> None:
+        """Tell the client that was asked for a visit to a URL that the user is done there. See `Server.complete_url`.
+
+        On the call's own stream, where it is this call's client; nothing happens where a revision has no such notice.
+        """
+        context, session = self._context, self._context.session
+        notice = url_completed(visit if isinstance(visit, str) else visit.id)
+        if not notice.visit:
+            return
+        if session is None or context.muted or not session.hears(notice):
+            await context.runtime.publish(notice)
+            return
+        await session.save()
+        await context.outlet.send(notice.frame())

@@ -92,6 +92,13 @@ class Turn:
         if not self._paused and not self.over and self.stop is None:
             self._run_clock()
 
+    def lift_limit(self) -> None:
+        """End the call's clock, if it has one."""
+        self._limit = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _run_clock(self) -> None:
         self._started = self.loop.time()
         self._timer = self.loop.call_later(self._rest, self._out_of_time)
@@ -117,7 +124,8 @@ class Turn:
             self._run_clock()
 
     def _out_of_time(self) -> None:
-        assert self._limit is not None
+        if self._limit is None:
+            return  # the handler was done first
         context = self.context
         frame, error = context.runtime.outcome(timed_out(self._limit), context)
         self.end(Stop.TIMED_OUT, lambda: context.outlet.finish(frame, error))

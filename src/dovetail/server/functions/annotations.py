@@ -20,7 +20,6 @@ from typing import Annotated, Any, Final, Literal, TypedDict, Union, get_args, g
 import msgspec
 
 from dovetail.errors import DefinitionError
-from dovetail.server.functions.choices import Made, rule_for
 from dovetail.server.functions.constraints import NUMERIC, SIZED, Constraints
 from dovetail.server.functions.standins import (
     Built,
@@ -106,6 +105,8 @@ class Reader:
 
     def _ruled(self, annotation: Any) -> Any:
         """Return a stand-in for what the decoder does not read by itself; else the annotation as it is."""
+        from dovetail.server.functions.choices import rule_for
+
         rule = rule_for(annotation)
         if rule is None:
             return annotation
@@ -143,6 +144,8 @@ class Reader:
         read = tuple(argument if argument in (..., ()) else self.read(argument) for argument in arguments)
         changed = any(new is not old for new, old in zip(read, arguments, strict=True))
         if origin is collections.OrderedDict:
+            from dovetail.server.functions.choices import Made
+
             plain = self.read(types.GenericAlias(dict, arguments))
             return stand_in("OrderedDict", Made(plain, collections.OrderedDict, {}))
         if origin in _AS_LIST:

@@ -194,9 +194,14 @@ _encode: Final = msgspec.json.Encoder(enc_hook=_hook).encode
 
 
 def _structured(data: bytes) -> CallToolResult:
+    if data[:1] != b'"':
+        return _as_json(data)
     # A text is read as it is: a choice, a date, an id. Its quotes are JSON's, and stand in the structured content.
-    text = msgspec.json.decode(data) if data[:1] == b'"' else data.decode()
-    return CallToolResult(content=[TextContent(text=text)], structured_content=Raw(data))
+    return CallToolResult(content=[TextContent(text=msgspec.json.decode(data))], structured_content=Raw(data))
+
+
+def _as_json(data: bytes) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text=data.decode())], structured_content=Raw(data))
 
 
 def _item(value: Any) -> Any:
@@ -241,7 +246,7 @@ def _typed(annotation: Any, read: Any, schema: dict[str, Any]) -> Convert:
 
 def _exactly(kind: type, otherwise: Convert) -> Convert:
     def convert(value: Any) -> CallToolResult:
-        return _structured(encoded(value)) if type(value) is kind else otherwise(value)
+        return _as_json(encoded(value)) if type(value) is kind else otherwise(value)
 
     return convert
 
@@ -249,7 +254,7 @@ def _exactly(kind: type, otherwise: Convert) -> Convert:
 def _exactly_float(otherwise: Convert) -> Convert:
     def convert(value: Any) -> CallToolResult:
         # JSON has no NaN and no infinity: the encoder would write null.
-        return _structured(_encode(value)) if type(value) is float and isfinite(value) else otherwise(value)
+        return _as_json(_encode(value)) if type(value) is float and isfinite(value) else otherwise(value)
 
     return convert
 

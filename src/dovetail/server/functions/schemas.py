@@ -19,7 +19,6 @@ from dovetail.server.functions.annotations import Choices, Reader, choices_key
 from dovetail.server.functions.docstrings import parse_docstring
 from dovetail.server.functions.expectations import alternatives
 from dovetail.server.functions.standins import Rule, Schema, rule_of
-from dovetail.server.functions.times import say_times
 
 _DEFS: Final = "#/$defs/"
 _PENDING: Final = "#stand-in/"
@@ -87,6 +86,8 @@ class Schemas:
 
     def _generated(self, types: Sequence[Any]) -> tuple[list[Schema], dict[str, Schema]]:
         """Ask the generator until no stand-in is new: what stand-ins are made of has to be described, too."""
+        from dovetail.server.functions.times import say_times
+
         for _ in range(_MOST_ROUNDS):
             before = len(self._rules)
             asked = [*types, *(part for rule in self._rules for part in rule.parts)]

@@ -146,7 +146,7 @@ class Signature:
         """
         self = cls(function)
         declared = declaration_of(function, open_ended=input_schema is not None)
-        wanted = {item.name: _injected(item, injected or injection) for item in declared.parameters}
+        wanted = {item.name: _injected(function, item, injected or injection) for item in declared.parameters}
         self.injected = tuple(item for item in wanted.values() if item is not None)
         given = [item for item in declared.parameters if wanted[item.name] is None]
         reader: Typed | Verbatim
@@ -257,7 +257,7 @@ def _dependencies(function: Callable[..., Any], above: tuple[Any, ...]) -> tuple
         raise DefinitionError(f"{name} depends on itself")
     found: list[Injected] = []
     for item in declaration_of(function, open_ended=True).parameters:
-        injected = _injected(item, injection, (*above, function))
+        injected = _injected(function, item, injection, (*above, function))
         if injected is not None:
             found.append(injected)
         elif item.default is MISSING:
@@ -265,7 +265,9 @@ def _dependencies(function: Callable[..., Any], above: tuple[Any, ...]) -> tuple
     return tuple(found)
 
 
-def _injected(item: Declared, classify: Injection, above: tuple[Any, ...] = ()) -> Injected | None:
+def _injected(
+    function: Callable[..., Any], item: Declared, classify: Injection, above: tuple[Any, ...] = ()
+) -> Injected | None:
     found: tuple[Kind, Any] | None
     if isinstance(item.default, Depends | Ask):  # `db: DB = Depends(open_db)`
         found = ("depends" if isinstance(item.default, Depends) else "ask"), item.default
@@ -275,7 +277,20 @@ def _injected(item: Declared, classify: Injection, above: tuple[Any, ...] = ()) 
         return None
     if isinstance(found[1], Depends):
         _dependencies(found[1].function, above)
-    return Injected(item.name, *found, _without_markers(item.annotation))
+    annotation = _without_markers(item.annotation)
+    if isinstance(found[1], Ask):
+        _check_form(function, item.name, annotation)
+    return Injected(item.name, *found, annotation)
+
+
+def _check_form(function: Callable[..., Any], name: str, annotation: Any) -> None:
+    """Find out now whether a declared question has a form."""
+    from dovetail.server.functions.elicited import form_of
+
+    try:
+        form_of(annotation)
+    except DefinitionError as error:
+        raise DefinitionError(f"{name_of(function)}: {name!r} cannot be asked for: {error}") from None
 
 
 def _without_markers(annotation: Any) -> Any:

@@ -340,7 +340,7 @@ class Connection:
     def deliver(self, notice: "Notice") -> None:
         """Tell a client of a stateful revision what it subscribed to, or may always hear."""
         session = self.session
-        if session.ready and (not notice.uri or notice.uri in session.subscriptions):
+        if session.ready and session.hears(notice):
             self._say(notice.frame())
 
     def _refuse(self, request: Request, error: Refusal) -> None:

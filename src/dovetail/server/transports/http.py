@@ -166,6 +166,11 @@ class Endpoint:
 
     async def _initialize(self, request: Request, reply: Reply, principal: Principal) -> None:
         try:
+            await self.sessions.admit(principal)
+        except Busy as error:
+            await refuse(reply, 429, error, request.id)
+            return
+        try:
             session = await self.sessions.create(principal)
             payload = initialize(self.runtime, session, request)
             await self.sessions.begin(session)
@@ -230,7 +235,11 @@ class Endpoint:
             await refuse(reply, 400, InvalidRequest("A batch is not allowed: send one message at a time"))
             return
         session = await self._session(fields, reply, principal, None)
-        if session is not None:
+        if session is not None and not session.peer.revision.batching:
+            # "The body of the POST request MUST be a single JSON-RPC request, notification, or response." and "If the
+            # server cannot accept the input, it MUST return an HTTP error status code" (2025-11-25, Streamable HTTP)
+            await refuse(reply, 400, InvalidRequest("A batch is not allowed in this protocol revision"))
+        elif session is not None:
 
             def admit(request: Request) -> Call:
                 if self.load.full(principal.bucket):

@@ -57,7 +57,7 @@ class Subscription:
             lambda uri: catalogue.resolve(uri, principal) is not None,
             runtime.limits.queued,
         )
-        self._info = runtime.server.encoded_info()
+        self._info = runtime.server.encoded_info
         # "The server MUST send notifications/subscriptions/acknowledged as the first message": nothing is heard before.
         stream.put(self._filter.acknowledgement(self.id))
         runtime.hub.join(self)

@@ -17,11 +17,15 @@ from dovetail.server.calls.context import Context
 from dovetail.wire import Answer, Broken, ClientCapabilities, Failure, Implementation
 
 if TYPE_CHECKING:
+    from dovetail.core import Notice
     from dovetail.server.transports.sessions import Sessions
     from dovetail.server.transports.streams import SessionListener
 
 DEFAULT_LOG_LEVEL = "info"
 """Until the client sets one: "the server MAY decide which messages to send automatically" (Logging)."""
+
+MOST_VISITS = 100
+"""Visits to URLs that one client can be told the end of."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -33,6 +37,7 @@ class Record(msgspec.Struct, frozen=True):
     principal: str
     log_level: str
     subscriptions: list[str]
+    visits: list[str] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -43,6 +48,7 @@ class Session:
     """One client of a stateful revision, from `initialize` to its end."""
 
     __slots__ = (
+        "bucket",
         "closed",
         "endpoint",
         "handshake",
@@ -52,16 +58,19 @@ class Session:
         "log_level",
         "principal",
         "subscriptions",
+        "visits",
     )
 
     def __init__(self, identifier: str = "", principal: Principal | None = None, worker: str = "") -> None:
         """Start a new session. `worker` keeps the ids of questions of several workers apart."""
         self.id = identifier
         self.principal = "" if principal is None else principal.key
+        self.bucket = "" if principal is None else principal.bucket
         self.handshake = Handshake()
         self.endpoint: Endpoint[Context, asyncio.Future[bytes]] = Endpoint(worker)
         self.log_level = DEFAULT_LOG_LEVEL
         self.subscriptions: set[str] = set()
+        self.visits: dict[str, None] = {}
         self.listener: SessionListener | None = None
         self.closed = False
         self.keeper: Sessions | None = None
@@ -92,6 +101,7 @@ class Session:
                 self.principal,
                 self.log_level,
                 sorted(self.subscriptions),
+                list(self.visits),
             )
         )
 
@@ -109,12 +119,29 @@ class Session:
         self.principal = stored.principal
         self.log_level = stored.log_level
         self.subscriptions = set(stored.subscriptions)
+        self.visits = dict.fromkeys(stored.visits)
         return True
 
     async def save(self) -> None:
         """Store what must survive, where there is a store: a connection ends with its process."""
         if self.keeper is not None:
             await self.keeper.save(self)
+
+    async def expect(self, visit: str) -> None:
+        """Note a visit to a URL that this client is asked for; of very many, the oldest are forgotten."""
+        self.visits[visit] = None
+        while len(self.visits) > MOST_VISITS:
+            del self.visits[next(iter(self.visits))]
+        await self.save()
+
+    def hears(self, notice: "Notice") -> bool:
+        """Tell whether a notice is for this client; that a visit is over it hears once.
+
+        "MUST only send the notification to the client that initiated the elicitation request" (2025-11-25, Elicitation)
+        """
+        if notice.visit:
+            return self.visits.pop(notice.visit, MOST_VISITS) is None
+        return not notice.uri or notice.uri in self.subscriptions
 
     def answered(self, message: Answer | Failure | Broken) -> bool:
         """Hand an answer to who waits for it, one that cannot be read as a failure; False when nobody here does."""

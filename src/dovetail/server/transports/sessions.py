@@ -13,7 +13,9 @@ import msgspec
 
 from dovetail.core import Principal, session_is_legal
 from dovetail.errors import Busy
+from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.turn import cancel
+from dovetail.server.transports.census import Census
 from dovetail.server.transports.session import Session
 from dovetail.wire import Answer, Broken, Failure, parse
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 TOPIC: Final = "sessions"
 TOUCH_SECONDS: Final = 5.0
+UNUSED_SECONDS: Final = 60.0
+"""How long a session is kept whose client never came back to it: the next message, `initialized`, takes one trip."""
+
 STREAM_SECONDS: Final = 300.0
 """How long a finished stream can still be resumed."""
 
@@ -55,6 +60,8 @@ class Sessions:
         """One a runtime."""
         self._runtime = runtime
         self._cache: dict[str, tuple[Session, float, float]] = {}
+        self._census = Census()
+        self._openings = Meter(runtime.server.rate)
         self._nudges: dict[tuple[str, str], set[asyncio.Event]] = {}
         self._live: set[tuple[str, str]] = set()
         self._shared = bool(runtime.worker)
@@ -66,6 +73,19 @@ class Sessions:
 
     # Life of a session.
 
+    async def admit(self, principal: Principal) -> None:
+        """Let a principal open a session. Nobody takes all there is: it is about one client, not about the server.
+
+        Raises:
+            Busy: It opens them too fast, or has as many as it may, all in use.
+        """
+        self._openings.take(principal.bucket, self._runtime.clock())
+        most = self._runtime.limits.principal_sessions
+        if self._census.held(principal.bucket) >= most:
+            self._sweep()
+            if self._census.held(principal.bucket) >= most and not await self._evict(principal.bucket):
+                raise Busy("Too many sessions of one client")
+
     async def create(self, principal: Principal) -> Session:
         """Mint a session. "globally unique and cryptographically secure [...] visible ASCII" (2025-11-25, Sessions).
 
@@ -75,7 +95,8 @@ class Sessions:
         runtime = self._runtime
         if await runtime.stores.sessions.count() >= runtime.limits.sessions:
             self._sweep()
-            raise Busy("Too many sessions")
+            if not await self._evict():
+                raise Busy("Too many sessions")
         session = Session(secrets.token_urlsafe(32), principal, runtime.worker)
         session.keeper = self
         return session
@@ -84,6 +105,7 @@ class Sessions:
         """Store a session that its client has opened: from now on its id leads to it."""
         now = self._runtime.clock()
         self._cache[session.id] = (session, now, now)
+        self._census.add(session.id, session.bucket, used=False)
         if len(self._cache) % 256 == 0:
             self._sweep()
         await self.save(session)
@@ -97,12 +119,9 @@ class Sessions:
         cached = self._cache.get(key)
         if cached is not None:
             session, seen, touched = cached
-            if now - seen > runtime.limits.session_seconds:
+            if now - seen > self._seconds(key):
                 await self.end(session)
                 return None
-            if now - touched > TOUCH_SECONDS:
-                await runtime.stores.sessions.touch(key, runtime.limits.session_seconds)
-                touched = now
         else:
             record = await runtime.stores.sessions.load(key)
             session = Session(key, None, runtime.worker)
@@ -110,9 +129,18 @@ class Sessions:
             if record is None or not session.restore(record):
                 return None
             # Another request may have loaded it while this one waited: there is one object a session.
-            session, _, touched = self._cache.setdefault(key, (session, now, now))
+            session, _, touched = self._cache.setdefault(key, (session, now, 0.0))
         if session.principal != principal.key:
             return None
+        if cached is None:
+            session.bucket = principal.bucket
+            self._census.add(key, principal.bucket, used=True)
+        if now - touched > TOUCH_SECONDS or self._census.is_unused(key):
+            self._census.use(key)
+            touched = now
+            await runtime.stores.sessions.touch(key, runtime.limits.session_seconds)
+            if session.closed:
+                return None
         self._cache[key] = (session, now, touched)
         return session
 
@@ -120,7 +148,7 @@ class Sessions:
         """Store what must survive, and tell the other workers."""
         if session.closed:
             return  # ended while this request was served: it stays ended
-        await self._runtime.stores.sessions.save(session.id, session.record(), self._runtime.limits.session_seconds)
+        await self._runtime.stores.sessions.save(session.id, session.record(), self._seconds(session.id))
         await self.tell(session.id, "changed")
 
     async def end(self, session: Session) -> None:
@@ -136,8 +164,22 @@ class Sessions:
         if cached is None or self._runtime.clock() - cached[1] > self._runtime.limits.session_seconds:
             await self.end(session)
 
+    def _seconds(self, key: str) -> float:
+        """Return how long a session may be idle: an hour, or a minute as long as nobody has used it."""
+        idle = self._runtime.limits.session_seconds
+        return min(idle, UNUSED_SECONDS) if self._census.is_unused(key) else idle
+
+    async def _evict(self, bucket: str | None = None) -> bool:
+        """End the session that was left unused for longest, of one client or of all; False when there is none."""
+        key = self._census.oldest_unused(bucket)
+        if key is None:
+            return False
+        await self.end(self._cache[key][0])
+        return True
+
     def _drop(self, session: Session) -> None:
         self._cache.pop(session.id, None)
+        self._census.remove(session.id, session.bucket)
         for context in session.close():
             cancel(context)
         if session.listener is not None:
@@ -149,9 +191,9 @@ class Sessions:
         self._live = {key for key in self._live if key[0] != session.id}
 
     def _sweep(self) -> None:
-        now, idle = self._runtime.clock(), self._runtime.limits.session_seconds
+        now = self._runtime.clock()
         for session, seen, _ in list(self._cache.values()):
-            if now - seen > idle and session.endpoint.idle:
+            if now - seen > self._seconds(session.id) and session.endpoint.idle:
                 self._drop(session)
 
     # Streams that can be resumed.

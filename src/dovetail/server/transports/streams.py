@@ -42,8 +42,10 @@ class SessionListener:
     def deliver(self, notice: Notice) -> None:
         """Store a notice for the session, if it wants it."""
         session = self._session
-        if session.closed or (notice.uri and notice.uri not in session.subscriptions):
+        if session.closed or not session.hears(notice):
             return
+        if notice.visit:
+            self._runtime.spawn(session.save())
         if not self.connected:
             if notice in self.waiting or len(self.waiting) >= self._runtime.limits.stream_messages:
                 return

@@ -1,0 +1,249 @@
+"""Forms: what a type looks like as a form, which answers fit it, and the value that comes back."""
+
+import enum
+from dataclasses import dataclass, field, make_dataclass
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, Required, TypedDict
+
+import msgspec
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dovetail import Ask, Depends, Server
+from dovetail.errors import DefinitionError, InvalidArguments
+from dovetail.revisions import NEWEST, REVISIONS
+from dovetail.server.functions.elicited import form_of
+from dovetail.wire import ElicitRequestParams, ElicitResult, encode
+
+
+class Color(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+@dataclass
+class Trip:
+    name: str
+    note: str | None
+    level: Level
+    size: Literal[1, 2] = 1
+    color: Color | None = None
+    day: date | None = None
+    levels: list[Level] = field(default_factory=lambda: [Level.LOW])
+
+
+def sent(schema: Any, version: Any = NEWEST) -> Any:
+    params = ElicitRequestParams(message="?", requested_schema=form_of(schema).schema)
+    return msgspec.json.decode(encode(params, version))["requestedSchema"]
+
+
+def read(schema: Any, **content: Any) -> Any:
+    return form_of(schema).read(ElicitResult(action="accept", content=content)).value
+
+
+def problem(schema: Any, **content: Any) -> str:
+    with pytest.raises(InvalidArguments) as refused:
+        read(schema, **content)
+    return str(refused.value)
+
+
+def test_a_field_that_may_be_none_need_not_be_filled_in_whether_it_has_a_default_or_not() -> None:
+    form = sent(Trip)
+    assert form["required"] == ["name", "level"]
+    assert form["properties"]["note"] == {"type": "string"}
+    assert form["properties"]["day"] == {"type": "string", "format": "date"}
+    assert form["properties"]["color"] == {"type": "string", "enum": ["red", "blue"]}
+    trip = read(Trip, name="a", level="2")
+    assert trip == Trip("a", None, Level.HIGH)
+    assert read(Trip, name="a", level="1", note="b", color="red", day="2026-07-28") == Trip(
+        "a", "b", Level.LOW, color=Color.RED, day=date(2026, 7, 28)
+    )
+
+
+@pytest.mark.parametrize(
+    ("annotation", "answer", "value"),
+    [
+        (int | None, 3, 3),
+        (date | None, "2026-07-28", date(2026, 7, 28)),
+        (Literal["a", None], "a", "a"),
+        (Level | None, "2", Level.HIGH),
+        (Annotated[int, msgspec.Meta(ge=1)] | None, 1, 1),
+    ],
+)
+def test_one_value_may_be_optional_too(annotation: Any, answer: Any, value: Any) -> None:
+    assert "required" not in sent(annotation)
+    assert read(annotation, value=answer) == value
+    assert read(annotation) is None
+
+
+class Model(pydantic.BaseModel):
+    n: int = pydantic.Field(3, ge=1)
+    note: str | None
+    level: Level = Level.LOW
+
+
+class Some(TypedDict, total=False):
+    a: Required[int | None]
+    b: str
+
+
+def test_models_and_typed_dicts_have_optional_fields_and_choices_as_well() -> None:
+    assert sent(Model).get("required") is None
+    assert read(Model, level="2") == Model(n=3, note=None, level=Level.HIGH)
+    assert sent(Some).get("required") is None
+    assert read(Some) == {"a": None}
+    assert read(Some, a=1, b="x") == {"a": 1, "b": "x"}
+    assert read(Trip | None, name="a", level="1").name == "a"
+
+
+def test_choices_that_are_no_text_are_offered_as_text_and_read_back() -> None:
+    assert sent(Literal[1, 2])["properties"]["value"] == {"type": "string", "enum": ["1", "2"]}
+    assert read(Literal[1, 2], value="2") == 2
+    assert "choices" in problem(Literal[1, 2], value="3")
+    titled = [{"const": "1", "title": "LOW"}, {"const": "2", "title": "HIGH"}]
+    assert sent(Level)["properties"]["value"] == {"type": "string", "oneOf": titled}
+    assert read(Level, value="2") is Level.HIGH
+    assert sent(list[Level])["properties"]["value"]["items"] == {"anyOf": titled}
+    assert read(list[Level], value=["2", "1"]) == [Level.HIGH, Level.LOW]
+    assert read(Literal["a", 1, True], value="true") is True
+    assert sent(Trip)["properties"]["levels"] == {"type": "array", "items": {"anyOf": titled}}
+    several = {"properties": {"n": {"type": "array", "items": {"enum": [1, 2]}, "default": [1]}}}
+    said = {"type": "array", "items": {"type": "string", "enum": ["1", "2"]}, "default": ["1"]}
+    assert sent(several)["properties"]["n"] == said
+    described = {"properties": {"n": {"type": "integer", "enum": [1, 2], "default": 2}}}
+    assert sent(described)["properties"]["n"] == {"type": "string", "enum": ["1", "2"], "default": "2"}
+    assert read(described, n="2") == {"n": 2}
+    with pytest.raises(DefinitionError, match="alike"):
+        form_of(Literal["1", 1])
+
+
+def test_titles_of_choices_are_said_as_each_revision_says_them() -> None:
+    older = next(revision for revision in REVISIONS if revision.elicitation and not revision.multi_select)
+    said = sent(Level, older)["properties"]["value"]
+    assert said == {"type": "string", "enum": ["1", "2"], "enumNames": ["LOW", "HIGH"]}
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        list[str],
+        dict[str, int],
+        int | str,
+        make_dataclass("Outer", [("inner", Trip)]),
+        {"properties": {"a": {"type": "object"}}},
+        {"properties": {"a": 5}},
+    ],
+)
+def test_what_a_form_has_no_words_for_is_refused(annotation: Any) -> None:
+    with pytest.raises(DefinitionError):
+        form_of(annotation)
+
+
+# Answers.
+
+ALL = {
+    "properties": {
+        "mail": {"type": "string", "format": "email"},
+        "page": {"type": "string", "format": "uri"},
+        "day": {"type": "string", "format": "date"},
+        "time": {"type": "string", "format": "date-time"},
+        "tags": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}, "uniqueItems": True, "maxItems": 2},
+        "more": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
+        "n": {"type": "integer", "minimum": 1, "maximum": 5},
+        "x": {"type": "number"},
+        "ok": {"type": "boolean"},
+        "text": {"type": "string", "minLength": 1, "maxLength": 3},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        (
+            "mail",
+            ["a@b.c", "a.b+c@localhost"],
+            ["a", "@b", "a@", "a b@c", "a@b@c", "a@b..c", "a@" + "b." * 200, 5],
+        ),
+        ("page", ["https://a.b/c?d#e", "urn:a:b", "mailto:a@b"], ["a", "/a", "https://a b", "http:", "x:%zz", "ä:b"]),
+        ("day", ["2026-02-28"], ["2026-02-29", "20260228", "2026-W01-1", "2026-2-8", "x", "٢٠٢٦-٠١-٠١"]),
+        (
+            "time",
+            ["2026-07-28T10:00:00Z", "2026-07-28t10:00:00.123456789+02:00", "2026-06-30T23:59:60Z"],
+            ["2026-07-28", "2026-07-28T10:00:00", "2026-07-28T25:00:00Z", "2026-07-28 10:00:00Z", "x"],
+        ),
+        ("tags", [["a"], ["a", "b"], []], [["a", "a"], ["c"], "a", ["a", 1]]),
+        ("more", [["a", "a"]], [["c"]]),
+        ("n", [1, 5], [0, 6, 1.5, "1", True]),
+        ("x", [1, 1.5, -2], ["1", True, False]),
+        ("ok", [True, False], [1, "true"]),
+        ("text", ["a", "abc"], ["", "abcd", 1]),
+    ],
+)
+def test_an_answer_is_checked_against_all_that_its_field_says(name: str, good: list[Any], bad: list[Any]) -> None:
+    for value in good:
+        assert read(ALL, **{name: value}) == {name: value}
+    for value in bad:
+        said = problem(ALL, **{name: value})
+        assert said.startswith(f"content.{name}: expected ")
+        assert str(value) not in said or len(str(value)) < 2
+
+
+def test_a_number_without_a_fraction_is_an_integer() -> None:
+    assert read(int, value=1.0) == 1
+    assert type(read(int, value=1.0)) is int
+    assert type(read(ALL, n=2.0)["n"]) is int
+    assert "expected an integer" in problem(int, value=1.5)
+
+
+@given(
+    st.text(max_size=40) | st.floats(allow_nan=False) | st.booleans() | st.integers() | st.lists(st.text(max_size=3))
+)
+def test_whatever_is_answered_is_read_or_refused_in_words(value: Any) -> None:
+    for name in ALL["properties"]:
+        try:
+            assert name in read(ALL, **{name: value})
+        except InvalidArguments as refused:
+            assert refused.path == f"content.{name}"
+
+
+def test_a_time_comes_back_as_a_time() -> None:
+    assert read(datetime, value="2026-07-28T10:00:00Z") == datetime.fromisoformat("2026-07-28T10:00:00+00:00")
+    assert "content.value" in problem(datetime, value="2026-07-28")
+
+
+# Declared questions are looked at when they are declared.
+
+
+def test_a_declared_question_that_has_no_form_is_refused_where_it_is_declared() -> None:
+    app = Server("forms")
+
+    async def listed(names: Annotated[list[str], Ask("Which?")]) -> str:
+        return ""
+
+    async def secret(form: Annotated[Any, Ask("Which?")], key: Annotated[int | str, Ask("Which?")]) -> str:
+        return ""
+
+    async def dependency(names: Annotated[dict[str, int], Ask("Which?")]) -> str:
+        return ""
+
+    async def depending(value: Annotated[str, Depends(dependency)]) -> str:
+        return value
+
+    async def fine(branch: Annotated[Trip | None, Ask("Which?")], n: Annotated[int | None, Ask("n?")]) -> str:
+        return ""
+
+    with pytest.raises(DefinitionError, match=r"listed.*names"):
+        app.add_tool(listed)
+    with pytest.raises(DefinitionError, match="secret"):
+        app.add_tool(secret)
+    with pytest.raises(DefinitionError, match=r"dependency.*names"):
+        app.add_tool(depending)
+    app.add_tool(fine)

@@ -1,0 +1,90 @@
+"""Sessions over HTTP: who may have how many, and who makes room for whom."""
+
+from typing import Any
+
+import pytest
+
+from dovetail import Limits, Server
+from tests.server.peers import Http, Json, Response
+
+INITIALIZE: Json = {
+    "jsonrpc": "2.0",
+    "id": 0,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+}
+PING: Json = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+
+
+def serving(rate: str = "1000/s burst 2000", **limits: Any) -> Any:
+    return Server("sessions", rate=rate, limits=Limits(**limits)).asgi()
+
+
+async def opened(client: Http) -> Response:
+    return await client.request("POST", INITIALIZE)
+
+
+async def pinged(client: Http, response: Response) -> int:
+    return (await client.request("POST", PING, {"mcp-session-id": response.headers["mcp-session-id"]})).status
+
+
+@pytest.mark.req("S-22")
+async def test_sessions_that_nobody_used_make_room_for_who_comes_the_oldest_first() -> None:
+    asgi = serving(sessions=3)
+    stranger, client = Http(asgi, "10.0.0.1"), Http(asgi, "10.0.0.2")
+    own = await opened(client)
+    assert await pinged(client, own) == 200
+    left = [await opened(stranger) for _ in range(20)]
+    assert [response.status for response in left] == [200] * 20
+    assert await pinged(client, own) == 200, "one that is used stays"
+    later = await opened(client)
+    assert (later.status, await pinged(client, later)) == (200, 200)
+    assert [await pinged(stranger, response) for response in left[-2:]] == [404, 200]
+    await asgi.stop()
+
+
+async def test_when_all_sessions_are_in_use_the_next_client_is_told_to_come_later() -> None:
+    asgi = serving(sessions=2)
+    client = Http(asgi)
+    for _ in range(2):
+        await client.session()
+    refused = await opened(client)
+    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    await asgi.stop()
+
+
+@pytest.mark.req("S-22")
+async def test_one_client_has_so_many_sessions_and_another_is_unaffected() -> None:
+    asgi = serving(principal_sessions=2)
+    greedy, other = Http(asgi, "10.0.0.1"), Http(asgi, "10.0.0.2")
+    kept = [await greedy.session() for _ in range(2)]
+    assert (await opened(greedy)).status == 429
+    assert (await opened(other)).status == 200
+    assert (await greedy.request("DELETE", b"", kept[0])).status == 204
+    assert (await opened(greedy)).status == 200
+    await asgi.stop()
+
+
+@pytest.mark.req("S-22")
+async def test_opening_sessions_counts_against_a_rate_of_each_client() -> None:
+    asgi = serving("5/s")
+    one, two = Http(asgi, "10.0.0.1"), Http(asgi, "10.0.0.2")
+    statuses = [(await opened(one)).status for _ in range(30)]
+    assert statuses[:5] == [200] * 5
+    assert statuses.count(429) >= 24
+    assert (await opened(two)).status == 200
+    await asgi.stop()
+
+
+@pytest.mark.req("S-16")
+async def test_a_session_that_was_never_used_is_over_after_a_minute_and_one_that_was_is_not() -> None:
+    asgi = serving()
+    await asgi.start()
+    now = 1_000_000.0
+    asgi.runtime.clock = lambda: now
+    client = Http(asgi)
+    used, unused = await opened(client), await opened(client)
+    assert await pinged(client, used) == 200
+    now += 61.0
+    assert [await pinged(client, response) for response in (used, unused)] == [200, 404]
+    await asgi.stop()
