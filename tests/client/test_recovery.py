@@ -72,7 +72,6 @@ class Load:
             await self._wake.wait()
 
 
-@pytest.mark.req("R-06")
 @pytest.mark.timeout(600 if LONG else 60)
 @pytest.mark.parametrize("version", VERSIONS[1:])
 async def test_after_each_restart_under_load_every_later_call_succeeds(version: str) -> None:
