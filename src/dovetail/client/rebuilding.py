@@ -31,7 +31,14 @@ _MOST: Final = 256
 def type_of(schema: bytes | msgspec.Raw) -> Any:
     """Return the type of what fits a schema; `Any` where the schema says nothing that a type can say."""
     root = msgspec.json.decode(schema)
-    return _Builder(root).build(root, "Result", 0) if isinstance(root, dict) else Any
+    if not isinstance(root, dict):
+        return Any
+    try:
+        kind = _Builder(root).build(root, "Result", 0)
+        msgspec.json.Decoder(kind)
+    except (TypeError, ValueError):
+        return Any  # a stranger's schema that makes no type: nothing is lost by plain JSON
+    return kind
 
 
 class _Builder:
@@ -80,7 +87,8 @@ class _Builder:
             return dict[str, inner]  # type: ignore[valid-type]
         if schema.get("additionalProperties", False) is not False:
             return dict[str, Any]  # what comes besides would be lost
-        required = schema.get("required", ())
+        required = schema.get("required")
+        required = required if isinstance(required, list) else ()
         fields: list[Any] = []
         for key, inner in properties.items():
             kind = self.build(inner, key.title().replace("_", ""), depth + 1)
@@ -101,7 +109,7 @@ class _Builder:
             self._open.discard(reference)
 
     def _union(self, members: list[Any]) -> Any:
-        if Any in members:
+        if Any in members or not members:
             return Any
         kind: Any = Union[tuple(members)]  # noqa: UP007
         try:
@@ -115,7 +123,11 @@ def _is_name(text: str) -> bool:
     return text.isidentifier() and not keyword.iskeyword(text) and not text.startswith("__")
 
 
+def _is_small(number: int) -> bool:
+    return -(2**63) <= number < 2**63  # what a choice may be for msgspec
+
+
 def _literal(choices: list[Any]) -> Any:
-    if choices and all(isinstance(choice, str) or type(choice) is int for choice in choices):
+    if choices and all(isinstance(choice, str) or (type(choice) is int and _is_small(choice)) for choice in choices):
         return Literal[tuple(choices)]
     return Any

@@ -9,7 +9,6 @@ channel                              an open channel
 """
 
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -108,11 +107,11 @@ def target_of(given: Any, env: Mapping[str, str] | None = None, cwd: str | os.Pa
 
 def _file(path: str, env: Mapping[str, str], cwd: str | os.PathLike[str] | None) -> Target:
     if "://" in path:
-        raise DefinitionError(f"{path.partition('://')[0]}: is no scheme of MCP; expected http or https")
+        raise _no_scheme(path)
     suffix = Path(path).suffix.lower()
     if suffix not in _INTERPRETERS:
         raise DefinitionError(
-            f"{Path(path).name!r} is no URL and no .py or .js file; give a program as a list: {shlex.split(path)!r}"
+            f"{Path(path).name!r} is no URL and no .py or .js file; give a program as a list: {path.split()!r}"
         )
     if not Path(cwd or ".", path).is_file():
         raise DefinitionError(f"There is no file {path!r}")
@@ -129,18 +128,28 @@ def _entry(entry: Mapping[str, Any], env: Mapping[str, str]) -> Target:
         if isinstance(inner, Mapping):
             if len(inner) != 1:
                 raise DefinitionError(f"{wrapper}: a client is for one server, and here are {len(inner)}: use a Host")
-            return _entry(next(iter(inner.values())), env)
+            entry = next(iter(inner.values()))
+            break
+    if not isinstance(entry, Mapping):
+        raise DefinitionError(f"A manifest entry is an object with `command` or `url`, not {type(entry).__name__}")
     url = next((entry[key] for key in ("url", "serverUrl", "httpUrl", "endpoint") if key in entry), None)
     if isinstance(url, str):
+        if not url.startswith(_URLS):
+            raise _no_scheme(url)
         kind = str(entry.get("type", entry.get("transport", ""))).lower()
         return Address(url, _texts(entry, "headers"), sse=kind == "sse")
     command = entry.get("command")
-    words = [command] if isinstance(command, str) else list(command or ())
-    words += entry.get("args") or []
+    words = [command] if isinstance(command, str) else command
+    args = entry.get("args") or []
+    words = [*words, *args] if isinstance(words, list) and isinstance(args, list) else []
     if not words or not all(isinstance(word, str) for word in words):
         raise DefinitionError("A manifest entry needs `command` (with `args`), or `url`")
     cwd = entry.get("cwd", entry.get("workingDirectory"))
     return Program(tuple(words), {**_texts(entry, "env"), **env}, cwd)
+
+
+def _no_scheme(url: str) -> DefinitionError:
+    return DefinitionError(f"{url.partition('://')[0][:32]}: is no scheme of MCP; expected http or https")
 
 
 def _texts(entry: Mapping[str, Any], key: str) -> dict[str, str]:

@@ -1,0 +1,151 @@
+"""A result's data from its schema: attributes, dates and choices; and plain JSON where no type can say it."""
+
+import datetime
+import json
+import uuid
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dovetail.client.rebuilding import type_of
+from dovetail.client.results import ToolResult
+from dovetail.wire import CallToolResult
+
+Json = dict[str, Any]
+
+
+def rebuilt(schema: Any, value: Any) -> Any:
+    raw = msgspec.Raw(json.dumps(value).encode())
+    result = CallToolResult(content=[], structured_content=raw)
+    return ToolResult(result, type_of(json.dumps(schema).encode())).data
+
+
+def obj(required: list[str] | None = None, /, **properties: Any) -> Json:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": sorted(properties) if required is None else required,
+    }
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "data"),
+    [
+        ({"type": "string"}, "a", "a"),
+        ({"type": "integer"}, 3, 3),
+        ({"type": "number"}, 3, 3.0),
+        ({"type": "boolean"}, True, True),
+        ({"type": "null"}, None, None),
+        ({"type": "string", "format": "date"}, "2026-07-28", datetime.date(2026, 7, 28)),
+        ({"type": "string", "format": "time"}, "09:30:00", datetime.time(9, 30)),
+        (
+            {"type": "string", "format": "date-time"},
+            "2026-07-28T09:30:00Z",
+            datetime.datetime(2026, 7, 28, 9, 30, tzinfo=datetime.UTC),
+        ),
+        (
+            {"type": "string", "format": "uuid"},
+            "12345678-1234-5678-1234-567812345678",
+            uuid.UUID("12345678-1234-5678-1234-567812345678"),
+        ),
+        ({"type": "string", "format": "email"}, "a@b", "a@b"),
+        (
+            {"type": "array", "items": {"type": "string", "format": "date"}},
+            ["2026-07-28"],
+            [datetime.date(2026, 7, 28)],
+        ),
+        ({"type": "array"}, [1, "a"], [1, "a"]),
+        ({"enum": ["s", "l"]}, "l", "l"),
+        ({"enum": [1, "one", None]}, None, None),
+        ({"const": 7}, 7, 7),
+        ({"type": ["integer", "null"]}, None, None),
+        ({"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}, "2026-07-28", datetime.date(2026, 7, 28)),
+        ({"oneOf": [{"type": "string"}, {"type": "integer"}]}, 3, 3),
+        ({"type": "object", "additionalProperties": {"type": "integer"}}, {"a": 1}, {"a": 1}),
+        ({"type": "object"}, {"a": [1]}, {"a": [1]}),
+        ({}, {"a": 1}, {"a": 1}),
+        (True, [1], [1]),
+    ],
+)
+def test_a_value_is_what_its_schema_says(schema: Any, value: Any, data: Any) -> None:
+    found = rebuilt(schema, value)
+    assert found == data
+    assert type(found) is type(data)
+
+
+def test_objects_have_attributes_however_deep_and_optional_ones_are_none() -> None:
+    schema = obj(["order"], order=obj(["at"], at={"type": "string", "format": "date"}, note={"type": "string"}))
+    schema["properties"]["lines"] = {"type": "array", "items": obj(sku={"type": "string"})}
+    data = rebuilt(schema, {"order": {"at": "2026-07-28"}, "lines": [{"sku": "a"}]})
+    assert data.order.at == datetime.date(2026, 7, 28)
+    assert data.order.note is None
+    assert [line.sku for line in data.lines] == ["a"]
+
+
+def test_references_are_followed_and_recursion_ends_as_plain_json() -> None:
+    schema = {
+        **obj(root={"$ref": "#/$defs/Node"}),
+        "$defs": {
+            "Node": obj(
+                ["name"], name={"type": "string"}, children={"type": "array", "items": {"$ref": "#/$defs/Node"}}
+            )
+        },
+    }
+    data = rebuilt(schema, {"root": {"name": "a", "children": [{"name": "b"}]}})
+    assert data.root.name == "a"
+    assert data.root.children == [{"name": "b"}]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {**obj(a={"type": "integer"}), "additionalProperties": True},
+        {**obj(a={"type": "integer"}), "additionalProperties": {"type": "string"}},
+        {"type": "object", "properties": {"not a name": {}, "a": {"type": "integer"}}},
+        {"type": "object", "properties": {"class": {}, "a": {"type": "integer"}}},
+        {"anyOf": [obj(a={"type": "integer"}), obj(b={"type": "integer"})]},
+        {"$ref": "#/$defs/nothing"},
+        {"$ref": "https://example.com/schema"},
+        {"anyOf": []},
+        {"type": []},
+        {"enum": []},
+        {**obj(a={"type": "integer"}), "required": 7},
+        {"enum": [2**70]},
+    ],
+)
+def test_what_no_type_can_say_stays_plain_json(schema: Json) -> None:
+    value = {"a": 1, "not a name": 2, "class": 3}
+    data = rebuilt(schema, value)
+    assert data == value or data.a == 1
+
+
+def test_what_does_not_fit_is_plain_json_and_never_an_error() -> None:
+    assert rebuilt(obj(a={"type": "integer"}), {"a": "one"}) == {"a": "one"}
+    assert rebuilt({"type": "string", "format": "date"}, "yesterday") == "yesterday"
+
+
+_words = st.sampled_from(
+    ["string", "integer", "number", "boolean", "null", "array", "object", "date", "uuid", "a", "__x", "#/a"]
+)
+_keys = st.sampled_from(
+    "type properties items anyOf oneOf enum const format required additionalProperties $ref title a self class".split()
+)
+_schemas = st.recursive(
+    st.none() | st.booleans() | st.integers() | _words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_keys, inner, max_size=5),
+    max_leaves=20,
+)
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.mark.req("C-13")
+@given(schema=_schemas, value=_values)
+def test_no_schema_of_a_stranger_makes_data_fail(schema: Any, value: Any) -> None:
+    rebuilt(schema, value)

@@ -1,0 +1,91 @@
+"""What a client can be pointed at: every spelling, and a clear word for what is none."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dovetail import Client, Server
+from dovetail.client.target import Address, Neighbour, Program, target_of
+from dovetail.errors import DefinitionError
+from dovetail.net import memory_pair
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("server.py", "server.js", "SERVER.MJS"):
+        (tmp_path / name).write_text("")
+
+
+@pytest.mark.parametrize(
+    ("given", "target"),
+    [
+        ("https://example.com/mcp", Address("https://example.com/mcp")),
+        ("http://127.0.0.1:8000/mcp", Address("http://127.0.0.1:8000/mcp")),
+        ("server.py", Program((sys.executable, "server.py"))),
+        (Path("server.py"), Program((sys.executable, "server.py"))),
+        ("server.js", Program(("node", "server.js"))),
+        ("SERVER.MJS", Program(("node", "SERVER.MJS"))),
+        (["npx", "-y", "x"], Program(("npx", "-y", "x"))),
+        (("npx", Path("x")), Program(("npx", "x"))),
+        ({"command": "npx", "args": ["x"]}, Program(("npx", "x"))),
+        ({"command": ["npx", "x"]}, Program(("npx", "x"))),
+        ({"command": "npx", "env": {"A": 1}, "cwd": "/tmp"}, Program(("npx",), {"A": "1"}, "/tmp")),
+        ({"command": "npx", "workingDirectory": "/tmp"}, Program(("npx",), {}, "/tmp")),
+        ({"url": "https://x/mcp"}, Address("https://x/mcp")),
+        ({"type": "streamable-http", "url": "https://x/mcp"}, Address("https://x/mcp")),
+        ({"httpUrl": "https://x/mcp"}, Address("https://x/mcp")),
+        ({"serverUrl": "https://x/sse", "type": "sse"}, Address("https://x/sse", sse=True)),
+        ({"url": "https://x/sse", "transport": "SSE"}, Address("https://x/sse", sse=True)),
+        ({"url": "https://x/mcp", "headers": {"K": "v"}}, Address("https://x/mcp", {"K": "v"})),
+        ({"mcpServers": {"one": {"command": "npx"}}}, Program(("npx",))),
+        ({"servers": {"one": {"url": "https://x"}}}, Address("https://x")),
+    ],
+)
+def test_every_spelling_means_what_it_says(given: Any, target: Any) -> None:
+    assert target_of(given) == target
+    assert target_of(target) == target
+
+
+def test_servers_and_channels_are_reached_in_memory() -> None:
+    app, channel = Server("shop"), memory_pair()[0]
+    assert target_of(app) == Neighbour(app)
+    assert str(target_of(app)) == "shop"
+    assert target_of(channel) == Neighbour(channel)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("ftp://x/y", "ftp: is no scheme of MCP; expected http or https"),
+        ("nothing.py", "There is no file 'nothing.py'"),
+        ("npx -y x", "give a program as a list: ['npx', '-y', 'x']"),
+        ("npx 'x", "give a program as a list"),
+        ("", "is no URL"),
+        ([], "not list"),
+        ([1], "not list"),
+        (None, "not NoneType"),
+        (7, "not int"),
+        ({}, "A manifest entry needs `command` (with `args`), or `url`"),
+        ({"command": 7}, "A manifest entry needs `command`"),
+        ({"command": "x", "args": "y z"}, "A manifest entry needs `command`"),
+        ({"command": "x", "args": [1]}, "A manifest entry needs `command`"),
+        ({"command": "x", "env": ["A"]}, "env: expected an object of texts"),
+        ({"url": "https://x", "headers": {"K": None}}, "headers: expected an object of texts"),
+        ({"url": "ftp://x"}, "ftp: is no scheme of MCP"),
+        ({"mcpServers": {"a": {}, "b": {}}}, "a client is for one server, and here are 2"),
+        ({"mcpServers": {"a": 7}}, "A manifest entry is an object with `command` or `url`, not int"),
+    ],
+)
+def test_what_means_nothing_is_refused_before_anything_is_sent(given: Any, said: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        Client(given)
+    assert said in str(caught.value)
+
+
+def test_neither_a_query_nor_arguments_are_in_what_is_shown() -> None:
+    assert str(target_of("https://x/mcp?key=s3cret")) == "https://x/mcp"
+    assert "s3cret" not in str(target_of(["tool", "run", "--token", "s3cret"]))
+    assert "s3cret" not in repr(Client("https://x/mcp?key=s3cret"))
