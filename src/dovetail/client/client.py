@@ -294,7 +294,8 @@ class Client:
             resources: The list of resources; or the URIs of those whose contents are of interest.
         """
         want = wanted(tools, prompts, resources)
-        return Changes(want, self._connection.link, self._hearing, self._retry, self._options.get("opening", 30.0))
+        connection, seconds = self._connection, self._options.get("opening", 30.0)
+        return Changes(want, connection.link, self._hearing, self._retry, seconds, lambda: connection.held)
 
     async def request(
         self, method: str, params: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]

@@ -56,6 +56,11 @@ class Connection:
         return None if self._link is None else self._link.peer
 
     @property
+    def held(self) -> bool:
+        """Whether anybody has the client open."""
+        return self._users > 0
+
+    @property
     def live(self) -> Link | None:
         """The link, if there is one that is not lost."""
         return self._link if self._link is not None and self._link.lost is None else None

@@ -6,6 +6,7 @@ changed in between: list again. Equal changes that nobody took yet are one; so w
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
@@ -16,7 +17,7 @@ import msgspec
 from dovetail.client.hearing import Hearing
 from dovetail.client.link import Link, Outgoing, said
 from dovetail.client.options import Retry
-from dovetail.errors import DovetailError, InvalidParams, PeerError
+from dovetail.errors import AuthRequired, DovetailError, InvalidParams, NoCommonRevision, PeerError
 from dovetail.wire import (
     Notification,
     ResourceUpdatedNotificationParams,
@@ -36,6 +37,9 @@ _LISTS: Final[dict[str, ChangeKind]] = {
 }
 _ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 _MOST: Final = 10_000
+_FAREWELL: Final = 5.0
+_FINAL: Final = (PeerError, AuthRequired, NoCommonRevision)
+"""What another try does not mend."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -88,9 +92,25 @@ class Changes:
     """The changes of one `listen()`: an async context manager, and inside it an async iterator of `Change`."""
 
     def __init__(
-        self, want: Wanted, link: Callable[[], Awaitable[Link]], hearing: Hearing, retry: Retry, seconds: float
+        self,
+        want: Wanted,
+        link: Callable[[], Awaitable[Link]],
+        hearing: Hearing,
+        retry: Retry,
+        seconds: float,
+        held: Callable[[], bool],
     ) -> None:
-        """Listen to what is wanted, over the link that `link` returns; wait `seconds` for the first word."""
+        """Listen to what is wanted.
+
+        Args:
+            want: What that is.
+            link: Returns the link; opens it again when it was lost.
+            hearing: Where the server's messages go.
+            retry: How long to wait before a broken stream is opened again.
+            seconds: How long to wait for the server's first word.
+            held: Tells whether the client is still open: nothing is opened again for one that was closed.
+        """
+        self._held = held
         self._want = want
         self._link = link
         self._hearing = hearing
@@ -158,7 +178,11 @@ class Changes:
                 await (self._stateless if link.peer.revision.stateless else self._stateful)(link, opened)
                 attempt = 1
             except (DovetailError, PeerError) as error:
-                if isinstance(error, PeerError) or (self._ready is not None and not self._ready.done()):
+                if (
+                    isinstance(error, _FINAL)
+                    or not self._held()
+                    or (self._ready is not None and not self._ready.done())
+                ):
                     self._fail(error)
                     return
                 attempt += 1
@@ -188,10 +212,13 @@ class Changes:
             await link.ended()
         finally:
             self._hearing.listeners.discard(self._hear)
-            if link.lost is None:
-                for uri in sorted(self._want.uris):
-                    params = said(UnsubscribeRequestParams(uri=uri), revision)
-                    await asyncio.wait_for(link.request(Outgoing(method="resources/unsubscribe", params=params)), 5)
+            with contextlib.suppress(DovetailError, TimeoutError):
+                await asyncio.wait_for(self._unsubscribe(link), _FAREWELL)
+
+    async def _unsubscribe(self, link: Link) -> None:
+        for uri in sorted(self._want.uris) if link.lost is None else ():
+            params = said(UnsubscribeRequestParams(uri=uri), link.peer.revision)
+            await link.request(Outgoing(method="resources/unsubscribe", params=params))
 
     def _hear(self, notification: Notification | None) -> None:
         if notification is None:
