@@ -241,10 +241,12 @@ def requirements() -> str:
 
 
 def command(name: str) -> str:
-    """The options of a command that serves."""
+    """The options of a command."""
     from dovetail.cli import options
 
-    found = {"run": options.RUN, "dev": options.DEV}[name]
+    found = {"run": options.RUN, "dev": options.DEV}.get(name)
+    if found is None:
+        return rows(["option", "meaning"], visiting(name))
 
     def cells(one: options.Option) -> list[str]:
         flag = f"{one.flag} {one.value}".strip().replace("|", r"\|")
@@ -252,6 +254,17 @@ def command(name: str) -> str:
         return [f"`{flag}`", default, f"{one.help}{' May be repeated.' if one.many else ''}"]
 
     return rows(["option", "default", "meaning"], map(cells, found))
+
+
+def visiting(name: str = "") -> Iterator[list[str]]:
+    """The options that only some commands which visit a server have; without a name, those that all of them have."""
+    from dovetail.cli import visits
+
+    tables = {one.name: one.table for one in visits.COMMANDS}
+    everywhere = [one for one in tables["list"] if all(one in table for table in tables.values())]
+    for one in [each for each in tables[name] if each not in everywhere] if name else everywhere:
+        flag = f"{one.flag} {one.value}".strip().replace("|", r"\|")
+        yield [f"`{flag}`", one.help]
 
 
 TABLES: dict[str, Callable[..., str]] = {
@@ -264,6 +277,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "dialects": dialects,
     "requirements": requirements,
     "command": command,
+    "visiting": lambda: rows(["option", "meaning"], visiting()),
 }
 
 

@@ -511,3 +511,15 @@ async def test_the_code_of_the_readme_runs_as_it_stands(version: str, readme: An
         answering(conversation, accept(quantity=2, gift=True))
         assert text_of(await tool(conversation, "add", a=1, b=2)) == "3"
         assert await ask(conversation, version, "order", item="tea") == ("Ordered 2 x tea, as a gift.", 1)
+
+
+async def test_the_client_page() -> None:
+    """docs/client.md"""
+    _, module = load("client")
+    assert await module.first() == (["price", "order"], 12, "12", False)
+    assert await module.many() == {"policy://refunds": "read", "policy://returns": "read", "nothing://here": "failed"}
+    assert await module.answering() == "Ordered tea."
+    async with module.Client(module.app) as client:
+        assert await module.careful(client) == "12"
+    assert await asyncio.to_thread(module.plain) == "12"
+    assert await module.listening() == "tools"
