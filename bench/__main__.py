@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 
 from bench.machine import describe
-from bench.rows import Measure, Plan, http, listing, start, stdio, streams, transports
+from bench.rows import Measure, Plan, client, http, listing, start, stdio, streams, transports
 from bench.sides import ROOT, SIDES, TITLES
 from bench.table import Row, markdown, plain, to_json
 
@@ -23,6 +23,10 @@ ROWS: dict[str, Measure] = {
     "memory": start.memory,
     "import": start.imports,
     "listen": streams.idle,
+    "client-http": client.sequential_http,
+    "client-stdio": client.sequential_stdio,
+    "client-catalogue": client.catalogue,
+    "client-import": client.imports,
 }
 TRANSPORTS = "transports"
 OURS = {"dovetail": "Dovetail"}

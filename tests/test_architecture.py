@@ -46,7 +46,7 @@ IO_MODULES = frozenset(
 )
 IO_CALLS = frozenset({"open", "print", "input", "breakpoint"})
 CLOCKS = frozenset({"now", "utcnow", "today"})
-HEAVY_AT_IMPORT = "typer rich uvicorn aiohttp cryptography jsonschema_rs pydantic sqlite3 ssl".split()
+HEAVY_AT_IMPORT = "typer rich uvicorn aiohttp cryptography jsonschema_rs pydantic sqlite3 ssl keyring".split()
 
 # Modules whose tests stand in another's file, because the two are one thing to a caller. All others have their own.
 TESTED_WITH = {
@@ -371,8 +371,9 @@ def test_nothing_is_left_unfinished() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_importing_the_server_loads_nothing_heavy() -> None:
-    code = f"import sys; from dovetail import Server; print([m for m in {HEAVY_AT_IMPORT} if m in sys.modules])"
+@pytest.mark.parametrize("name", ["Server", "Client"])
+def test_importing_either_side_loads_nothing_heavy(name: str) -> None:
+    code = f"import sys; from dovetail import {name}; print([m for m in {HEAVY_AT_IMPORT} if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert loaded.stdout.strip() == "[]"
 

@@ -118,3 +118,16 @@ def test_processor_time_and_memory_count_children_too() -> None:
 
 def test_every_side_has_its_program() -> None:
     assert all(side.script.exists() for side in SIDES.values())
+
+
+@pytest.mark.timeout(60)
+def test_one_quick_round_measures_our_client_and_its_floors() -> None:
+    rows = ["client-http", "client-stdio", "client-catalogue", "client-import"]
+    command = [sys.executable, "-m", "bench", "--quick", "--json", "--sides", "floor", "dovetail", "--rows", *rows]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    measured = {row["key"]: row for row in json.loads(done.stdout)["rows"]}
+    assert set(measured) == set(rows)
+    for row in measured.values():
+        assert row["medians"]["dovetail"] > 0, row
+        assert row["medians"].get("floor", 1) > 0, row

@@ -97,32 +97,38 @@ def _measure(plan: Plan, row: Row, commands: dict[str, list[str]], measure: Call
 
 
 _TIMED = "import time; t = time.process_time(); {}; print(time.process_time() - t)"
-_LOADED = "import sys; from dovetail import Server; print(*[name for name in {!r} if name in sys.modules])"
+_LOADED = "import sys; from dovetail import {}; print(*[name for name in {!r} if name in sys.modules])"
 
 
 def imports(plan: Plan) -> Row:
     """`from dovetail import Server` beside the three modules that it cannot do without."""
+    return importing(plan, "import", "Server")
+
+
+def importing(plan: Plan, key: str, name: str, *heavy: str) -> Row:
+    """The import of one name; nothing heavy may come with it."""
     row = Row(
-        "import",
-        "from dovetail import Server; floor: import asyncio, msgspec, inspect",
+        key,
+        f"from dovetail import {name}; floor: import asyncio, msgspec, inspect",
         "ms cpu",
         targets=[Target("of the floor, at most 1.4", "floor", most=1.4)],
         notes=["processor time of the import statement alone"],
     )
-    statements = {"floor": "import asyncio, msgspec, inspect", "dovetail": "from dovetail import Server"}
+    statements = {"floor": "import asyncio, msgspec, inspect", "dovetail": f"from dovetail import {name}"}
     runs: dict[str, Callable[[], float]] = {}
-    for name, statement in statements.items():
-        code = _TIMED.format(statement)
+    for side in (each for each in statements if each in plan.sides):
+        code = _TIMED.format(statements[side])
         try:
             _python(code)
         except Unusable as reason:
-            row.notes.append(f"{name} left out: {reason}")
+            row.notes.append(f"{side} left out: {reason}")
         else:
-            runs[name] = lambda code=code: float(_python(code)) * 1e3  # type: ignore[misc]
+            runs[side] = lambda code=code: float(_python(code)) * 1e3  # type: ignore[misc]
     interleave(row, runs, plan.rounds * 3)
     if "dovetail" in runs:
-        loaded = _python(_LOADED.format(_HEAVY))
-        row.notes.append(f"loaded that should not be: {loaded}" if loaded else f"none of {', '.join(_HEAVY)} is loaded")
+        those = (*_HEAVY, *heavy)
+        loaded = _python(_LOADED.format(name, those))
+        row.notes.append(f"loaded that should not be: {loaded}" if loaded else f"none of {', '.join(those)} is loaded")
     return row
 
 

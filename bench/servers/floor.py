@@ -165,6 +165,21 @@ def serve_http(port: int, mode: str) -> None:
 # stdio
 
 
+def greeting(call: Call) -> bytes:
+    """What a client has to hear before its first call, of either era."""
+    known = {"capabilities": {"tools": {}}, "serverInfo": SERVER_INFO["io.modelcontextprotocol/serverInfo"]}
+    match call.method:
+        case "tools/list":
+            tool = {"name": "add", "inputSchema": SCHEMA}
+            result = {"tools": [tool], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+        case "initialize":
+            result = known | {"protocolVersion": "2025-11-25"}
+        case _:
+            result = known | {"supportedVersions": ["2026-07-28"], "resultType": "complete"}
+            result |= {"ttlMs": 0, "cacheScope": "private", "_meta": SERVER_INFO}
+    return encode(Answer(call.id, result)) if call.id != msgspec.Raw(b"null") else b""
+
+
 class Lines(asyncio.Protocol):
     def __init__(self, output: asyncio.WriteTransport, done: asyncio.Event) -> None:
         self.output = output
@@ -173,7 +188,8 @@ class Lines(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         *lines, self.rest = (self.rest + data).split(b"\n")
-        answers = [answer(decode(line)) for line in lines]
+        found = [decode(line) for line in lines]
+        answers = [answer(call) if call.method == "tools/call" else greeting(call) for call in found]
         answers.append(b"")
         self.output.write(b"\n".join(answers))
 

@@ -279,7 +279,7 @@ async def test_of_a_thousand_calls_in_flight_each_gets_its_own_answer() -> None:
 
     server = Crowd(seed=5)
     async with Client(server, revision="2025-11-25", timeout=50) as client:
-        link: Any = await client._connection.link()
+        link: Any = await client._conversation.connection.link()
         await asyncio.gather(*(caller(client) for _ in range(at_once)))
         assert counted == {"right": total - total // 100, "given up": total // 100}
         assert link.dropped >= total // 100  # some repeated, some unknown, some late

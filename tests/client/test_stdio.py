@@ -48,7 +48,7 @@ async def test_a_program_that_does_not_exist_is_named() -> None:
 @pytest.mark.timeout(30)
 async def test_a_child_that_was_killed_is_started_again_for_the_next_call() -> None:
     async with Client(QUICKSTART) as client:
-        link = await client._connection.link()
+        link = await client._conversation.connection.link()
         os.kill(link._channel.pid, signal.SIGKILL)  # type: ignore[attr-defined]
         await asyncio.wait_for(link.ended(), 5)
         assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
@@ -58,7 +58,7 @@ async def test_a_child_that_was_killed_is_started_again_for_the_next_call() -> N
 async def test_a_child_that_answered_is_started_again_however_often_it_ends() -> None:
     async with Client(QUICKSTART) as client:
         for _ in range(OFTEN + 2):
-            link = await client._connection.link()
+            link = await client._conversation.connection.link()
             os.kill(link._channel.pid, signal.SIGKILL)  # type: ignore[attr-defined]
             await asyncio.wait_for(link.ended(), 5)
         assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"

@@ -212,7 +212,7 @@ async def test_after_a_restart_that_forgot_the_session_the_next_call_succeeds(tr
         client = Client(url)
         await client.connect()
         assert (await client.call_tool("echo", {"message": "one"})).text == "Echo: one"
-        link = await client._connection.link()
+        link = await client._conversation.connection.link()
     if transport == "sse":  # its one stream is gone, and that is known at once
         await link.ended()
     with everything(transport, tmp_path / "second.log", port):

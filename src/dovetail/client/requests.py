@@ -1,6 +1,7 @@
 """Requests below the typed methods: from a method and its parameters to a decoded result, with the call's options."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from dovetail.client.calls import Call, Caller
@@ -15,6 +16,7 @@ T = TypeVar("T")
 
 _SECONDS: Final = 60.0
 _LONGEST: Final = 600.0
+_PARALLEL: Final = 16
 
 
 class Requests:
@@ -98,3 +100,15 @@ class Requests:
 
     def _progress(self, listener: OnProgress) -> Callable[[Any], None]:
         return lambda progress: self._hearing.deliveries.deliver(listener, progress)
+
+
+async def several(names: Iterable[str], one: Callable[[str], Awaitable[T]]) -> dict[str, T]:
+    """Do one thing for each name, some at a time; return what came of it, by name."""
+    room = asyncio.Semaphore(_PARALLEL)
+
+    async def waited(name: str) -> T:
+        async with room:
+            return await one(name)
+
+    wanted = list(dict.fromkeys(names))
+    return dict(zip(wanted, await asyncio.gather(*map(waited, wanted)), strict=True))

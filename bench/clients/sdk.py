@@ -1,0 +1,23 @@
+"""The official Python SDK's client."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from mcp import Client, StdioServerParameters
+from timing import Add, main
+
+
+@asynccontextmanager
+async def opened(target: Any) -> AsyncIterator[Add]:
+    server = target if isinstance(target, str) else StdioServerParameters(command=target[0], args=target[1:])
+    async with Client(server) as client:
+
+        async def add(a: int, b: int) -> Any:
+            result = await client.call_tool("add", {"a": a, "b": b})
+            return int(result.content[0].text)
+
+        yield add
+
+
+main(opened)

@@ -1,0 +1,96 @@
+"""What stands behind a `Client`: its connection, its calls, what it knows of the tools, and who answers and hears.
+
+Made when a client is first opened. One place puts the parts together; none of them knows `Client`.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from dovetail.client.answering import Answering
+from dovetail.client.calls import Caller
+from dovetail.client.connection import Connection
+from dovetail.client.hearing import Hearing
+from dovetail.client.link import Identity, Link, Outgoing, said
+from dovetail.client.listening import Changes, Wanted
+from dovetail.client.options import CallOptions, ClientOptions, Retry
+from dovetail.client.requests import Requests
+from dovetail.client.target import Program
+from dovetail.client.toolbook import ToolBook
+from dovetail.revisions import OLDEST, revision_for
+from dovetail.wire import Implementation, LoggingLevel, SetLevelRequestParams
+
+
+class Conversation:
+    """The working parts of one client."""
+
+    def __init__(self, target: Any, options: ClientOptions) -> None:
+        """Put them together; nothing is sent yet.
+
+        Args:
+            target: See `dovetail.client.target`.
+            options: The client's.
+        """
+        self._target = target
+        self._options = options
+        self._answering = Answering(options.get("on_elicit"), options.get("on_sample"), options.get("roots"))
+        self._hearing = Hearing(self._answering, lambda: self._caller.timers, options.get("on_log"))
+        self._retry = options.get("retry", Retry())
+        self._seconds = options.get("opening", 30.0)
+        self._identity: Identity | None = None
+        self._level = options.get("log_level", "info" if "on_log" in options else None)
+        self.connection = Connection(str(target), self._open, self._seconds, starts=isinstance(target, Program))
+        self._caller = Caller(
+            self.connection.link,
+            self._answering,
+            rounds=options.get("rounds", 10),
+            retry=self._retry,
+            visited=self._hearing.visited,
+            visit_seconds=options.get("visit", 60.0),
+        )
+        self.tools = ToolBook()
+        self.requests = Requests(self._caller, self._hearing, options, self._repeatable)
+
+    async def set_level(self, level: LoggingLevel, options: CallOptions) -> None:
+        """Say which log messages are wanted: now, and whenever the link is opened again."""
+        link = await self.connection.link()
+        self._level = level
+        if link.peer.revision.has("logging/setLevel"):
+            params = said(SetLevelRequestParams(level=level), link.peer.revision)
+            await self.requests.raw("logging/setLevel", params, options)
+        elif self._identity is not None:
+            self._identity = replace(self._identity, level=level)
+            link.identify(self._identity)
+
+    def listen(self, want: Wanted) -> Changes:
+        """Return what hears of changes."""
+        connection = self.connection
+        return Changes(want, connection.link, self._hearing, self._retry, self._seconds, lambda: connection.held)
+
+    def _repeatable(self, method: str, name: str | None) -> bool:
+        """Tell what changes nothing, or says that it may be called twice and is believed (C-11)."""
+        return method != "tools/call" or (self._retry.idempotent_tools and self.tools.idempotent(name or ""))
+
+    async def _open(self) -> Link:
+        from dovetail.client.dialling import dial
+
+        options = self._options
+        info = Implementation(
+            name=options.get("name", "dovetail"),
+            version=options.get("version", "0.1.0"),
+            title=options.get("title"),
+            icons=options.get("icons"),
+        )
+        capabilities = self._answering.capabilities(options.get("extensions"), options.get("experimental"))
+        level = self._level
+        identity = self._identity = Identity(info, capabilities, level)
+        fixed, minimum = revision_for(options.get("revision", "")), revision_for(options.get("minimum", ""))
+        link = await dial(self._target, options, identity, self._hearing, fixed=fixed, minimum=minimum or OLDEST)
+        if (
+            level is not None
+            and link.peer.capabilities.logging is not None
+            and link.peer.revision.has("logging/setLevel")
+        ):
+            await link.request(Outgoing(method="logging/setLevel", params=msgspec.json.encode({"level": level})))
+        return link
