@@ -1,4 +1,4 @@
-"""A server over stdio that kills itself: `cut` writes the first bytes of its answer, as many as it is told, then SIGKILL.
+"""A server over stdio that kills itself: `cut` writes the first bytes of its answer, as told, and then comes SIGKILL.
 
 `wait` is never answered. Run without site packages, so that it starts fast enough to be killed hundreds of times.
 """
