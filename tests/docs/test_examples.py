@@ -1,6 +1,7 @@
 """The examples run, and do what their pages say."""
 
 import asyncio
+import importlib.util
 import json
 import subprocess
 import sys
@@ -26,6 +27,15 @@ def load(name: str) -> tuple[Server, Any]:
     """Return an example's server, and the module itself."""
     server = load_server(str(EXAMPLES / f"{name}.py"))
     return server, sys.modules[name]
+
+
+def loaded(name: str) -> Any:
+    """Return an example's module, which has no server."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class Peer(Conversation):
@@ -523,3 +533,30 @@ async def test_the_client_page() -> None:
         assert await module.careful(client) == "12"
     assert await asyncio.to_thread(module.plain) == "12"
     assert await module.listening() == "tools"
+
+
+async def test_the_login_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/login.md"""
+    from functools import partial
+
+    from dovetail.client.browser import consenting
+    from dovetail.client.login_world import LoginHttp
+    from dovetail.errors import LoginUntrusted
+    from tests.client.errands import pool, request, town
+    from tests.client.serving import serving
+    from tests.client.test_links import desk
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    module = loaded("login")
+    async with town() as here, pool() as http:
+        assert await request(module.service(here.url, "secret"), http, here.url) == 200
+        visit = consenting(partial(LoginHttp, here.url))
+        assert await request(module.headless(here.url, visit), http, here.url) == 200
+        token = tmp_path / "token"
+        token.write_text("not a token")
+        with pytest.raises(LoginUntrusted):
+            await request(module.workload(here.url, token), http, here.url)
+        assert isinstance(module.told(here.url, tmp_path), module.Login)
+    async with serving(desk().asgi()) as url:
+        assert await module.simple(url)
+        assert await module.many(url, {"ann": "ann-1", "bob": "bob-1"}) == {"ann": "ann", "bob": "bob"}

@@ -8,12 +8,14 @@ round's state is returned byte for byte and on no other call (C-07), and what ma
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from dovetail.client.answering import Answering
+from dovetail.client.breaker import Breaker
+from dovetail.client.http_credentials import Authorizer
 from dovetail.client.link import Link, Outgoing
 from dovetail.client.options import Retry
 from dovetail.client.timer import CallTimer
@@ -40,8 +42,11 @@ from dovetail.wire import (
     encode,
 )
 
+T = TypeVar("T")
+
 _MARK: Final = INPUT_REQUIRED.encode()
 _TEMPORARY: Final = frozenset({429, 502, 503, 504})
+_DOWN: Final = frozenset({502, 503, 504})
 _encode = msgspec.json.encode
 
 
@@ -62,6 +67,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         most: How long it may take in all.
         repeatable: It changes nothing, so that it may be sent again.
         by_hand: Return a round's questions instead of answering them.
+        on_asked: Hears that the server asks something before it answers.
     """
 
     outgoing: Outgoing
@@ -70,6 +76,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     most: float
     repeatable: bool = False
     by_hand: bool = False
+    on_asked: Callable[[], None] | None = None
 
 
 class Caller:
@@ -77,21 +84,23 @@ class Caller:
 
     def __init__(
         self,
-        link: Callable[[], Awaitable[Link]],
+        link: Callable[[str | None, Authorizer | None], Awaitable[Link]],
         answering: Answering,
         *,
         rounds: int,
         retry: Retry,
+        breaker: Breaker,
         visited: Callable[[str], Awaitable[None]],
         visit_seconds: float,
     ) -> None:
         """Make calls.
 
         Args:
-            link: Returns the open link; connects again when it was lost.
+            link: Returns the open link of a principal; connects again when it was lost.
             answering: Answers the server's questions.
             rounds: How often one call may ask.
             retry: When a request is sent again.
+            breaker: Knows whether the server is there.
             visited: Returns when a URL's visit is complete, by its elicitation id (2025-11-25).
             visit_seconds: How long that is waited for.
         """
@@ -99,6 +108,7 @@ class Caller:
         self._answering = answering
         self._rounds = rounds
         self._retry = retry
+        self._breaker = breaker
         self._visited = visited
         self._visit_seconds = visit_seconds
         self.timers: set[CallTimer] = set()
@@ -118,6 +128,17 @@ class Caller:
             finally:
                 self.timers.discard(timer)
 
+    async def opened(
+        self, principal: str | None, authorizer: Authorizer | None, seconds: float | None, most: float
+    ) -> Link:
+        """Return an open link, as patiently as a call that changes nothing.
+
+        Raises:
+            DovetailError: It cannot be opened; see `Client.connect`.
+        """
+        async with CallTimer("opening", seconds, most):
+            return await self._tried(lambda: self._link(principal, authorizer), repeatable=True)
+
     async def _rounds_of(self, call: Call, timer: CallTimer) -> bytes:
         outgoing = call.outgoing
         outgoing.timer = timer
@@ -129,12 +150,16 @@ class Caller:
             except PeerError as error:
                 if error.code != URL_ELICITATION_REQUIRED or call.by_hand:
                     raise
+                if call.on_asked is not None:
+                    call.on_asked()
                 await self._visit(error, timer)
                 continue
             asked = self._asked(call, raw)
             if asked is None or call.by_hand:
                 return raw
-            answers = await self._answers(asked, timer)
+            if call.on_asked is not None:
+                call.on_asked()
+            answers = await self._answers(asked, outgoing, timer)
             outgoing = replace(outgoing, params=_with_answers(call.outgoing.params, asked, answers))
         raise RoundsExceeded(f"{call.what}: the server asked more than {self._rounds} times")
 
@@ -160,12 +185,14 @@ class Caller:
             raise ProtocolViolation(f"{call.what}: the server asked nothing and gave no state")
         return asked
 
-    async def _answers(self, asked: InputRequiredResult, timer: CallTimer) -> dict[str, msgspec.Raw]:
+    async def _answers(
+        self, asked: InputRequiredResult, outgoing: Outgoing, timer: CallTimer
+    ) -> dict[str, msgspec.Raw]:
         """Answer the questions of one round, all at a time, while the timer stands."""
         questions = asked.input_requests or {}
         timer.pause()
         try:
-            link = await self._link()
+            link = await self._link(outgoing.principal, outgoing.authorizer)
             async with asyncio.TaskGroup() as group:
                 tasks = {key: group.create_task(self._answer(raw, link)) for key, raw in questions.items()}
         except BaseExceptionGroup as group_error:
@@ -209,10 +236,17 @@ class Caller:
 
     async def _send(self, outgoing: Outgoing, repeatable: bool) -> bytes:
         """Send a request; again, where that is safe and worth a try."""
+
+        async def sent() -> bytes:
+            return await (await self._link(outgoing.principal, outgoing.authorizer)).request(outgoing)
+
+        return await self._tried(sent, repeatable)
+
+    async def _tried(self, work: Callable[[], Awaitable[T]], repeatable: bool) -> T:
         attempt = 1
         while True:
             try:
-                return await (await self._link()).request(outgoing)
+                return await self._try(work)
             except (Unsent, SessionLost) as error:
                 # A session that is not known any more served nothing: HTTP 404 came in place of an answer.
                 failure: Exception = error
@@ -232,6 +266,30 @@ class Caller:
                 raise failure
             await asyncio.sleep(max(told or 0.0, self._retry.wait(attempt, random.random())))  # noqa: S311
             attempt += 1
+
+    async def _try(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something with the server once, if the circuit is closed; tell the breaker what that says of it."""
+        breaker = self._breaker
+        ticket = await breaker.admitted()
+        try:
+            done = await work()
+        except BaseException as error:
+            if _is_down(error):
+                breaker.failed(ticket)
+            elif isinstance(error, PeerError | HttpFailure | SessionLost):
+                breaker.succeeded()
+            else:
+                breaker.released()
+            raise
+        breaker.succeeded()
+        return done
+
+
+def _is_down(error: BaseException) -> bool:
+    """Tell whether a failure says that the server is not there."""
+    if isinstance(error, HttpFailure):
+        return error.status in _DOWN
+    return isinstance(error, Disconnected) and not isinstance(error, SessionLost)
 
 
 def _touching(hear: Callable[[Any], None], timer: CallTimer) -> Callable[[Any], None]:

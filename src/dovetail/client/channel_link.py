@@ -23,7 +23,15 @@ from dovetail.client.link import (
     subscription_of,
 )
 from dovetail.core import Endpoint, Oversize, ServerPeer
-from dovetail.errors import Disconnected, DovetailError, InternalError, LimitExceeded, MethodNotFound, Refusal
+from dovetail.errors import (
+    DefinitionError,
+    Disconnected,
+    DovetailError,
+    InternalError,
+    LimitExceeded,
+    MethodNotFound,
+    Refusal,
+)
 from dovetail.net import Channel
 from dovetail.revisions import NEWEST_STATEFUL, Revision
 from dovetail.wire import (
@@ -44,6 +52,7 @@ from dovetail.wire import (
 Waiter = asyncio.Future[Answer | Failure | Broken]
 Reason = Callable[[], Awaitable[DovetailError]]
 
+_SHOWN: Final = 120
 _UNCANCELLED: Final = frozenset({"initialize"})
 """\"The initialize request MUST NOT be cancelled by clients" (2025-11-25, Cancellation)."""
 
@@ -110,6 +119,8 @@ class ChannelLink:
         """See `Link.request`."""
         if self.lost is not None:
             raise self.lost
+        if outgoing.authorizer is not None and outgoing.principal is None:
+            raise DefinitionError("auth: this transport has no credentials of one call; name its principal, too")
         waiter: Waiter = asyncio.get_running_loop().create_future()
         identifier, frame = self._endpoint.ask(outgoing.method, None, waiter)
         frame = frame[:-1] + b',"params":%b}' % params_of(outgoing, self._identity, identifier)
@@ -167,12 +178,12 @@ class ChannelLink:
                 if isinstance(data, Oversize):
                     self._too_large()
                 else:
-                    self._take(parse(data, self._limits))
+                    self._take(parse(data, self._limits), data)
         finally:
             if self.lost is None:
                 self._lose(await self._reason())
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: Message, line: bytes = b"") -> None:
         match message:
             case Answer(identifier) | Failure(identifier):
                 self._answer(identifier, message)
@@ -182,7 +193,8 @@ class ChannelLink:
                 self._serve(message)
             case Broken(_, refusal, question):
                 if question is None or not self._answer(question, message):
-                    self._receiver.stray(refusal.message)
+                    # What a program printed for people, most often: its first words say which program it is.
+                    self._receiver.stray(f"{refusal.message}: {line[:_SHOWN].decode('utf-8', 'replace')}")
             case Batch(items):
                 for item in items:
                     self._take(item)

@@ -98,7 +98,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close it, if this is the last `connect` that is closed. Closing it too often does nothing."""
-        await self._conversation.connection.release()
+        await self._conversation.release()
 
     async def __aenter__(self) -> Self:
         return await self.connect()
@@ -151,7 +151,7 @@ class Client:
         raw = msgspec.Raw(msgspec.json.encode({} if arguments is None else arguments))
         conversation = self._conversation
         tools = conversation.tools
-        revision = (await conversation.connection.link()).peer.revision
+        revision = await conversation.requests.revision(options)
         params = said(CallToolRequestParams(name=name, arguments=raw), revision)
         for attempt in range(2):
             headers = tools.mirrored(name, raw) if revision.request_headers else NOTHING
@@ -227,7 +227,7 @@ class Client:
             context: Arguments that stand already (2025-06-18 and later).
             options: See `CallOptions`.
         """
-        revision = (await self._conversation.connection.link()).peer.revision
+        revision = await self._conversation.requests.revision(options)
         params = CompleteRequestParams(
             ref=of,
             argument=CompletionArgument(name=argument, value=value),
@@ -240,7 +240,7 @@ class Client:
 
     async def ping(self, **options: Unpack[CallOptions]) -> None:
         """Ask for a sign of life: `ping`, or `server/discover` where there is no ping any more."""
-        revision = (await self._conversation.connection.link()).peer.revision
+        revision = await self._conversation.requests.revision(options)
         await self.request("ping" if revision.has("ping") else "server/discover", **options)
 
     async def set_log_level(self, level: LoggingLevel, **options: Unpack[CallOptions]) -> None:

@@ -23,7 +23,13 @@ class Connection:
     """The one link of a client, or none."""
 
     def __init__(
-        self, what: str, open_link: Callable[[], Awaitable[Link]], seconds: float, *, starts: bool = False
+        self,
+        what: str,
+        open_link: Callable[[], Awaitable[Link]],
+        seconds: float,
+        *,
+        starts: bool = False,
+        closed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Own the link that `open_link` opens.
 
@@ -32,8 +38,10 @@ class Connection:
             open_link: Opens a link.
             seconds: How long that may take.
             starts: Opening starts a program, which is not done for ever if it ends each time.
+            closed: Closes what stands beside the link, once the link is closed.
         """
         self._starts = starts
+        self._closed = closed
         self._retired: list[Link] = []
         self._what = what
         self._open_link = open_link
@@ -144,6 +152,8 @@ class Connection:
         for each in (link, *retired):
             if each is not None:
                 await each.aclose()
+        if self._closed is not None and self._users == 0:
+            await self._closed()
 
 
 def _retrieved(task: asyncio.Task[Link]) -> None:

@@ -3,23 +3,26 @@
 Made when a client is first opened. One place puts the parts together; none of them knows `Client`.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 
 from dovetail.client.answering import Answering
+from dovetail.client.breaker import Breaker
 from dovetail.client.calls import Caller
-from dovetail.client.connection import Connection
 from dovetail.client.hearing import Hearing
 from dovetail.client.link import Identity, Link, Outgoing, said
+from dovetail.client.links import Links, Way
 from dovetail.client.listening import Changes, Wanted
 from dovetail.client.options import CallOptions, ClientOptions, Retry
 from dovetail.client.requests import Requests
-from dovetail.client.target import Program
 from dovetail.client.toolbook import ToolBook
 from dovetail.revisions import OLDEST, revision_for
 from dovetail.wire import Implementation, LoggingLevel, SetLevelRequestParams
+
+if TYPE_CHECKING:
+    from dovetail.client.caching import ResponseCache
 
 
 class Conversation:
@@ -35,22 +38,39 @@ class Conversation:
         self._target = target
         self._options = options
         self._answering = Answering(options.get("on_elicit"), options.get("on_sample"), options.get("roots"))
-        self._hearing = Hearing(self._answering, lambda: self._caller.timers, options.get("on_log"))
+        self._hearing = Hearing(self._answering, lambda: self._caller.timers, options)
         self._retry = options.get("retry", Retry())
+        self.cache: ResponseCache | None = None
         self._seconds = options.get("opening", 30.0)
         self._identity: Identity | None = None
         self._level = options.get("log_level", "info" if "on_log" in options else None)
-        self.connection = Connection(str(target), self._open, self._seconds, starts=isinstance(target, Program))
+        witness = None
+        if options.get("cache"):
+            from dovetail.client.caching import cache_of, witness_of
+
+            witness = witness_of(target, options)
+        self._links = Links(target, self._open, self._seconds, witness or options.get("auth"))
+        self.connection = self._links.main
         self._caller = Caller(
-            self.connection.link,
+            self._links.link,
             self._answering,
             rounds=options.get("rounds", 10),
             retry=self._retry,
+            breaker=Breaker(str(target), self._retry),
             visited=self._hearing.visited,
             visit_seconds=options.get("visit", 60.0),
         )
         self.tools = ToolBook()
-        self.requests = Requests(self._caller, self._hearing, options, self._repeatable)
+        if options.get("cache"):
+            self.cache = cache_of(target, options, msgspec.json.encode(self._introduced()), witness, self.connection)
+            self._hearing.watcher = self.cache.heard
+        self.requests = Requests(self._caller, self._hearing, self._links, options, self._repeatable, self.cache)
+
+    async def release(self) -> None:
+        """Give up one use of the connection; with the last one, also what the cache is about."""
+        await self.connection.release()
+        if self.cache is not None and not self.connection.held:
+            await self.cache.aclose()
 
     async def set_level(self, level: LoggingLevel, options: CallOptions) -> None:
         """Say which log messages are wanted: now, and whenever the link is opened again."""
@@ -72,9 +92,8 @@ class Conversation:
         """Tell what changes nothing, or says that it may be called twice and is believed (C-11)."""
         return method != "tools/call" or (self._retry.idempotent_tools and self.tools.idempotent(name or ""))
 
-    async def _open(self) -> Link:
-        from dovetail.client.dialling import dial
-
+    def _introduced(self, level: LoggingLevel | None = None) -> Identity:
+        """Return who we say that we are."""
         options = self._options
         info = Implementation(
             name=options.get("name", "dovetail"),
@@ -83,10 +102,15 @@ class Conversation:
             icons=options.get("icons"),
         )
         capabilities = self._answering.capabilities(options.get("extensions"), options.get("experimental"))
-        level = self._level
-        identity = self._identity = Identity(info, capabilities, level)
-        fixed, minimum = revision_for(options.get("revision", "")), revision_for(options.get("minimum", ""))
-        link = await dial(self._target, options, identity, self._hearing, fixed=fixed, minimum=minimum or OLDEST)
+        return Identity(info, capabilities, level)
+
+    async def _open(self, way: Way) -> Link:
+        from dovetail.client.dialling import dial
+
+        options, level = self._options, self._level
+        identity = self._identity = self._introduced(level)
+        fixed, minimum = revision_for(options.get("revision", "")), revision_for(options.get("minimum", "")) or OLDEST
+        link = await dial(self._target, options, identity, self._hearing, fixed=fixed, minimum=minimum, way=way)
         if (
             level is not None
             and link.peer.capabilities.logging is not None

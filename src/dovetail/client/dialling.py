@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dovetail.client.channel_link import Reason
 from dovetail.client.link import Identity, Link, Receiver
+from dovetail.client.links import Way
 from dovetail.client.opening import ChannelOpening, Plan
 from dovetail.client.options import DEFAULT_LIMITS, ClientOptions
 from dovetail.client.target import Address, Connectable, Neighbour, Program, Target
@@ -28,6 +29,7 @@ async def dial(
     *,
     fixed: Revision | None,
     minimum: Revision,
+    way: Way,
 ) -> Link:
     """Return an open link to a target. See `Client.connect` for what is raised."""
     plan = Plan(identity, receiver, options.get("limits", DEFAULT_LIMITS), options.get("probe", 5.0))
@@ -38,23 +40,23 @@ async def dial(
         case Program():
             return await ChannelOpening(plan, negotiation(), lambda: _child(target, plan, options)).run()
         case Address():
-            return await _over_http(target, plan, negotiation, options)
+            return await _over_http(target, plan, negotiation, options, way)
 
 
 async def _over_http(
-    target: Address, plan: Plan, negotiation: Callable[..., Negotiation], options: ClientOptions
+    target: Address, plan: Plan, negotiation: Callable[..., Negotiation], options: ClientOptions, way: Way
 ) -> Link:
     """Open a link over HTTP; in the era that the endpoint is remembered to be of, if that still holds."""
     from dovetail.client.http_opening import open_http
 
     legacy = VERDICTS.legacy(target.url)
     try:
-        link: Link = await open_http(target, plan, negotiation(legacy=legacy), options)
+        link: Link = await open_http(target, plan, negotiation(legacy=legacy), options, way)
     except (PeerError, HttpFailure, NoCommonRevision, ProtocolViolation):
         if not legacy:
             raise
         VERDICTS.forget(target.url)
-        link = await open_http(target, plan, negotiation(), options)
+        link = await open_http(target, plan, negotiation(), options, way)
     if "revision" not in options:
         VERDICTS.note(target.url, stateless=link.peer.revision.stateless)
     return link

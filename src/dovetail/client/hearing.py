@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from dovetail.client.answering import Answering
 from dovetail.client.link import Outgoing, Pausable
-from dovetail.client.options import OnLog
+from dovetail.client.options import ClientOptions
 from dovetail.errors import InvalidParams, quote
 from dovetail.revisions import Revision
 from dovetail.wire import (
@@ -29,6 +29,7 @@ log = logging.getLogger("dovetail.client")
 _WAITING: Final = 1000
 """Messages that wait for slow callbacks before the oldest is dropped."""
 _VISITS: Final = 100
+_NO_OPTIONS: Final = ClientOptions()
 
 Listener = Callable[[Notification | None], None]
 """Hears a notification; None when some may have been missed."""
@@ -78,21 +79,23 @@ class Hearing:
     """Where the messages of one client's server go; a `Receiver`."""
 
     def __init__(
-        self, answering: Answering, timers: Callable[[], Iterable[Pausable]], on_log: OnLog | None = None
+        self, answering: Answering, timers: Callable[[], Iterable[Pausable]], options: ClientOptions = _NO_OPTIONS
     ) -> None:
         """Hear one server.
 
         Args:
             answering: Answers what it asks.
             timers: The timers of the calls under way: they stand still while an answer is looked for.
-            on_log: Hears its log messages.
+            options: Who hears its log messages, and what it should not have sent.
         """
         self._answering = answering
         self._timers = timers
         self.deliveries = Deliveries()
         self.listeners: set[Listener] = set()
+        self.watcher: Listener | None = None
         self.strays = 0
-        self._on_log = on_log
+        self._on_log = options.get("on_log")
+        self._on_stray = options.get("on_stray")
         self._visits: dict[str, asyncio.Future[None]] = {}
 
     def heard(self, notification: Notification) -> None:
@@ -104,8 +107,14 @@ class Hearing:
             case "notifications/elicitation/complete":
                 self._visited(notification)
             case _:
+                self.changed(notification)
                 for listener in tuple(self.listeners):
                     listener(notification)
+
+    def changed(self, notification: Notification | None) -> None:
+        """Tell the watcher, before anybody acts on it, what changed; None when something may have."""
+        if self.watcher is not None:
+            self.watcher(notification)
 
     async def asked(self, method: str, params: bytes | None, call: Outgoing | None, revision: Revision) -> bytes:
         """See `Receiver.asked`."""
@@ -120,12 +129,15 @@ class Hearing:
 
     def missed(self) -> None:
         """See `Receiver.missed`."""
+        self.changed(None)
         for listener in tuple(self.listeners):
             listener(None)
 
     def stray(self, what: str) -> None:
-        """Count what no server should send, and log the first ones."""
+        """Count what no server should send; tell whoever wants to hear of it, and log the first ones."""
         self.strays += 1
+        if self._on_stray is not None:
+            self.deliveries.deliver(self._on_stray, quote(what))
         if self.strays & (self.strays - 1) == 0:  # the first, second, fourth, eighth ...: a flood fills no log
             log.warning("The server sent what it should not (%d so far): %s", self.strays, quote(what))
 

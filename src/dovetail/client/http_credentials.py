@@ -31,7 +31,7 @@ class Credentialed:
     """An `HttpClient` whose requests carry credentials."""
 
     def __init__(self, http: "HttpClient", authorizer: Authorizer) -> None:
-        """Send over `http`, which is owned from here on."""
+        """Send over `http`, which somebody else closes."""
         self._http = http
         self._authorizer = authorizer
 

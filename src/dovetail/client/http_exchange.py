@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from dovetail.client.http_credentials import Authorizer, sender
+from dovetail.client.http_credentials import Authorizer, Credentialed, sender
 from dovetail.core import Parser
 from dovetail.errors import (
     AuthRequired,
@@ -51,16 +51,18 @@ class Poster:
     """
 
     def __init__(self, http: "HttpClient", url: str, headers: Mapping[str, str], authorizer: Authorizer | None) -> None:
-        """Send to `url` over a pool, which is owned from here on."""
+        """Send to `url` over a pool, which somebody else closes."""
+        self._pool = http
         self._http = sender(http, authorizer)
         self._headers = {name.lower(): value for name, value in headers.items()}
         self.url = url
         self.version = ""
         self.session = ""
 
-    async def post(self, frame: bytes, headers: Mapping[str, str]) -> "Response":
-        """Send a message and return the answer, whatever its status."""
-        return await self._send("POST", frame, {"content-type": JSON, "accept": _BOTH, **headers})
+    async def post(self, frame: bytes, headers: Mapping[str, str], authorizer: Authorizer | None = None) -> "Response":
+        """Send a message, with credentials of its own if it has any, and return the answer, whatever its status."""
+        http = self._http if authorizer is None else sender(self._pool, authorizer)
+        return await self._send("POST", frame, {"content-type": JSON, "accept": _BOTH, **headers}, http)
 
     async def tell(self, frame: bytes, headers: Mapping[str, str]) -> None:
         """Send what is not answered.
@@ -159,17 +161,19 @@ class Poster:
             return PeerError(message.error.code, message.error.message, message.error.data)
         return HttpFailure(status, retry_after=later)
 
-    async def aclose(self) -> None:
-        """Close the pool."""
-        await self._http.aclose()
-
-    async def _send(self, method: str, body: bytes | None, headers: Mapping[str, str]) -> "Response":
+    async def _send(
+        self,
+        method: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        http: "HttpClient | Credentialed | None" = None,
+    ) -> "Response":
         fields = {**self._headers, **headers}
         if self.version:
             fields["mcp-protocol-version"] = self.version
         if self.session:
             fields["mcp-session-id"] = self.session
-        return await self._http.send(method, self.url, fields, body)
+        return await (http or self._http).send(method, self.url, fields, body)
 
 
 class Exchange:
@@ -187,9 +191,11 @@ class Exchange:
         self._message: Answer | Failure | Broken | None = None
         self.session = ""
 
-    async def run(self, frame: bytes, headers: Mapping[str, str], hear: Hear) -> Answer | Failure | Broken:
+    async def run(
+        self, frame: bytes, headers: Mapping[str, str], hear: Hear, authorizer: Authorizer | None = None
+    ) -> Answer | Failure | Broken:
         """Send the request and return what answers it; `hear` takes what comes before."""
-        response = await self._poster.post(frame, headers)
+        response = await self._poster.post(frame, headers, authorizer)
         try:
             if response.status != 200:
                 raise await self._poster.failure(response)

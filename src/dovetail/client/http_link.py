@@ -64,7 +64,7 @@ class HttpLink:
         """Stand on an endpoint.
 
         Args:
-            poster: Sends to it; owned from here on.
+            poster: Sends to it.
             receiver: Hears what the server says and answers what it asks.
             limits: What one message may be.
         """
@@ -132,7 +132,10 @@ class HttpLink:
         self._under_way += 1
         try:
             message = await exchange.run(
-                frame, self._headers(outgoing), lambda item: self._hear(item, outgoing, identifier)
+                frame,
+                self._headers(outgoing),
+                lambda item: self._hear(item, outgoing, identifier),
+                outgoing.authorizer,
             )
         except asyncio.CancelledError:
             self._cancel(outgoing.method, identifier)
@@ -178,7 +181,6 @@ class HttpLink:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._poster.aclose()
 
     @property
     def _stateless(self) -> bool:

@@ -3,10 +3,11 @@
 from typing import Final
 
 from dovetail.client.channel_link import Reason
-from dovetail.client.http_credentials import Authorizer, sender
+from dovetail.client.http_credentials import Credentialed, sender
 from dovetail.client.http_exchange import Poster
 from dovetail.client.http_link import HttpLink
 from dovetail.client.link import Link
+from dovetail.client.links import Way
 from dovetail.client.opening import DISCOVER, ChannelOpening, Plan, initialize_request, note_discovery, note_initialize
 from dovetail.client.options import ClientOptions
 from dovetail.client.target import Address
@@ -17,12 +18,12 @@ from dovetail.net import Channel, HttpClient
 _LATER: Final = frozenset({429, 502, 503, 504})
 
 
-async def open_http(target: Address, plan: Plan, negotiation: Negotiation, options: ClientOptions) -> Link:
+async def open_http(target: Address, plan: Plan, negotiation: Negotiation, options: ClientOptions, way: Way) -> Link:
     """Return an open link to an endpoint. See `Client.connect` for what is raised."""
+    assert way.pool is not None
     headers = {**target.headers, **options.get("headers", {})}
-    authorizer = _authorizer(options, target.url)
     if not target.sse:
-        link = HttpLink(Poster(HttpClient(), target.url, headers, authorizer), plan.receiver, plan.limits)
+        link = HttpLink(Poster(way.pool, target.url, headers, way.authorizer), plan.receiver, plan.limits)
         try:
             if await _open(link, plan, negotiation):
                 return link
@@ -32,7 +33,7 @@ async def open_http(target: Address, plan: Plan, negotiation: Negotiation, optio
         await link.aclose()
     else:
         negotiation.stream_known()
-    return await _open_sse(target, headers, authorizer, plan, negotiation)
+    return await _open_sse(target, headers, sender(way.pool, way.authorizer), plan, negotiation)
 
 
 async def _open(link: HttpLink, plan: Plan, negotiation: Negotiation) -> bool:
@@ -67,18 +68,13 @@ async def _open(link: HttpLink, plan: Plan, negotiation: Negotiation) -> bool:
 
 
 async def _open_sse(
-    target: Address, headers: dict[str, str], authorizer: Authorizer | None, plan: Plan, negotiation: Negotiation
+    target: Address, headers: dict[str, str], http: HttpClient | Credentialed, plan: Plan, negotiation: Negotiation
 ) -> Link:
     """Open the 2024-11-05 transport (2024-11-05, Transports, HTTP with SSE)."""
     from dovetail.net import open_sse
 
     async def connect() -> tuple[Channel, Reason]:
-        http = sender(HttpClient(), authorizer)
-        try:
-            channel = await open_sse(http, target.url, headers, plan.limits, owned=True)
-        except BaseException:
-            await http.aclose()
-            raise
+        channel = await open_sse(http, target.url, headers, plan.limits)
         negotiation.streaming()
         return channel, _ended
 
@@ -87,14 +83,3 @@ async def _open_sse(
 
 async def _ended() -> DovetailError:
     return Disconnected("The server closed the stream")
-
-
-def _authorizer(options: ClientOptions, url: str) -> Authorizer | None:
-    auth = options.get("auth")
-    if auth is None:
-        return None
-    if isinstance(auth, str):
-        from dovetail.client.login import authorizer_of
-
-        return authorizer_of(auth, url)
-    return auth

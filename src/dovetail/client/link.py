@@ -30,6 +30,7 @@ from dovetail.wire import (
 )
 
 if TYPE_CHECKING:
+    from dovetail.client.login import Authorizer
     from dovetail.core import ServerPeer
     from dovetail.revisions import Revision
 
@@ -63,6 +64,8 @@ class Outgoing(msgspec.Struct, kw_only=True):
         on_progress: Hears of progress; a token is sent if somebody listens.
         on_notice: Hears of notifications on the stream of this request's answer, before anybody else (HTTP).
         timer: Stands still while a question of the server is answered.
+        principal: Who it is made for; None for the client itself (HTTP).
+        authorizer: Makes its credentials, in place of the link's (HTTP).
     """
 
     method: str
@@ -73,6 +76,8 @@ class Outgoing(msgspec.Struct, kw_only=True):
     on_progress: Progress | None = None
     on_notice: Heard | None = None
     timer: "Pausable | None" = None
+    principal: str | None = None
+    authorizer: "Authorizer | None" = None
 
 
 class Pausable(Protocol):

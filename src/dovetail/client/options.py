@@ -21,6 +21,7 @@ from dovetail.wire import (
 
 if TYPE_CHECKING:
     from dovetail.client.login import Authorizer
+    from dovetail.core import ResponseStore
 
 Elicited = ElicitResult | Mapping[str, Any] | None
 """An answer to a question: the fields of the form (accepted), None (declined), or the result in full."""
@@ -47,6 +48,8 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
         factor: By how much the wait grows with each try.
         longest: The longest wait, and the longest `Retry-After` that is followed; a longer one is an error at once.
         idempotent_tools: Trust the annotation `idempotentHint` of this server's tools.
+        failures: After so many failures in a row the server is asked by one call at a time, with growing pauses; see
+            `dovetail.client.breaker`.
     """
 
     attempts: int = 4
@@ -54,10 +57,32 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     factor: float = 2.0
     longest: float = 10.0
     idempotent_tools: bool = False
+    failures: int = 5
 
     def wait(self, attempt: int, chance: float) -> float:
         """Return the seconds before try number `attempt` + 1, for a `chance` in [0, 1)."""
         return min(self.longest, self.first * self.factor ** (attempt - 1)) * chance
+
+
+class Caching(msgspec.Struct, frozen=True, kw_only=True):
+    """How a client reuses what the server says may be reused: lists and reads of 2026-07-28 and later.
+
+    Equal requests under way are one, and what a change notice makes stale is fetched anew. See the page on the cache.
+
+    Attributes:
+        store: Where results are kept: `MemoryCache`, `SqliteCache` or another; None for the memory of this client.
+        principal: For whom the client acts. What is not public is kept for that name; without it, for the credentials
+            that the client sends, and other ones find nothing of it.
+        stale_while_revalidate: Seconds in which a result that is not fresh any more is used while it is fetched anew.
+        stale_if_error: Seconds in which it is used if the server is out of reach.
+        longest: Seconds that a result counts as fresh at most; `Limits.cache_seconds`, if that is less.
+    """
+
+    store: "ResponseStore | None" = None
+    principal: str | None = None
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 0.0
+    longest: float = 86_400.0
 
 
 class ClientOptions(TypedDict, total=False):
@@ -107,6 +132,8 @@ class ClientOptions(TypedDict, total=False):
     """What a server's message may be."""
     retry: Retry
     """When a request is sent again."""
+    cache: bool | Caching
+    """Reuse what the server says may be reused; False when not given."""
     headers: Mapping[str, str]
     """Header fields of every HTTP request."""
     auth: "str | Authorizer"
@@ -115,6 +142,8 @@ class ClientOptions(TypedDict, total=False):
     """Environment variables of a child process, besides the harmless ones that it inherits."""
     cwd: str | os.PathLike[str]
     """Working directory of a child process."""
+    on_stray: Callable[[str], None]
+    """Hears of what no server should send: output that is no message, answers to nothing, requests out of place."""
     on_stderr: Callable[[str], None]
     """Hears what a child process writes to its standard error, line by line."""
 
@@ -130,3 +159,10 @@ class CallOptions(TypedDict, total=False):
     """What else stands in `_meta`, by key."""
     headers: Mapping[str, str]
     """Header fields of this request alone (HTTP)."""
+    fresh: bool
+    """Ask the server, whatever the cache holds."""
+    auth: "str | Authorizer"
+    """Credentials of this request, in place of the client's: a bearer token, or who makes the headers (HTTP)."""
+    principal: str
+    """Who it is made for; the client itself, when not given. Over HTTP a principal has a session of its own, over the
+    same pool of connections, and nothing that is cached for one is given to another."""

@@ -2,15 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dovetail.client.calls import Call, Caller
 from dovetail.client.hearing import Hearing
 from dovetail.client.link import NOTHING, Outgoing
+from dovetail.client.links import Links
 from dovetail.client.listings import Kind, Listing, complete_list
 from dovetail.client.options import CallOptions, ClientOptions, OnProgress
-from dovetail.errors import InvalidParams, ProtocolViolation
+from dovetail.errors import InvalidParams, PeerError, ProtocolViolation
+from dovetail.revisions import Revision
 from dovetail.wire import decode
+
+if TYPE_CHECKING:
+    from dovetail.client.caching import ResponseCache, Taken
+    from dovetail.client.login import Authorizer
 
 T = TypeVar("T")
 
@@ -23,20 +29,30 @@ class Requests:
     """Makes one client's requests."""
 
     def __init__(
-        self, caller: Caller, hearing: Hearing, options: ClientOptions, repeatable: Callable[[str, str | None], bool]
+        self,
+        caller: Caller,
+        hearing: Hearing,
+        links: Links,
+        options: ClientOptions,
+        repeatable: Callable[[str, str | None], bool],
+        cache: "ResponseCache | None" = None,
     ) -> None:
         """Make requests.
 
         Args:
             caller: Makes the calls.
             hearing: Hands progress on.
+            links: What the calls go over.
             options: The client's; a call's own come first.
             repeatable: Tells whether a method, and what it names, may be sent twice.
+            cache: Keeps what may be reused.
         """
         self._caller = caller
         self._hearing = hearing
+        self._links = links
         self._options = options
         self._repeatable = repeatable
+        self._cache = cache
 
     async def list(self, kind: Kind, options: CallOptions) -> Listing[Any]:
         """Return a complete list."""
@@ -45,6 +61,8 @@ class Requests:
             return await self.raw(kind.method, params, options)
 
         try:
+            if self._cache is not None:
+                return await self._cache.listing(kind, page, options)
             return await complete_list(kind, page)
         except InvalidParams as error:
             raise ProtocolViolation(f"{kind.method}: the server's list cannot be read: {error.message}") from None
@@ -59,11 +77,51 @@ class Requests:
         headers: Mapping[str, str] = NOTHING,
     ) -> T:
         """Return a result as its type."""
-        raw = await self.raw(method, params, options, name, headers)
+        if self._cache is None:
+            raw = await self.raw(method, params, options, name, headers)
+        else:
+            raw = await self._cached(self._cache, method, params, options, name, headers)
         try:
             return decode(raw, kind)
         except InvalidParams as error:
             raise ProtocolViolation(f"{method}: the server's result cannot be read: {error.message}") from None
+
+    async def revision(self, options: CallOptions) -> Revision:
+        """Return what is spoken with the server; open the link for that, if it is not open."""
+        principal = options.get("principal")
+        link = self._links.live(principal)
+        if link is None:
+            seconds, most = self._bounds(options)
+            link = await self._caller.opened(principal, self._authorizer(options), seconds, most)
+        return link.peer.revision
+
+    def _authorizer(self, options: CallOptions) -> "Authorizer | None":
+        return self._links.authorizer(options["auth"]) if "auth" in options else None
+
+    def _bounds(self, options: CallOptions) -> tuple[float | None, float]:
+        """Return how long the server may be silent, and how long a call may take in all."""
+        seconds = options["timeout"] if "timeout" in options else self._options.get("timeout", _SECONDS)
+        return seconds, self._options.get("longest", _LONGEST)
+
+    async def _cached(
+        self,
+        cache: "ResponseCache",
+        method: str,
+        params: bytes,
+        options: CallOptions,
+        name: str | None,
+        headers: Mapping[str, str],
+    ) -> bytes:
+        """Return a result that may be kept, or what is called in any case."""
+
+        async def ask(taken: "Taken") -> None:
+            taken.take(await self.raw(method, params, options, name, headers, on_asked=taken.note_asked))
+
+        try:
+            return await cache.result(method, params, options, name or "", ask)
+        except PeerError as error:
+            cache.failed(method, error)
+            raise
 
     async def raw(
         self,
@@ -74,8 +132,9 @@ class Requests:
         headers: Mapping[str, str] = NOTHING,
         *,
         by_hand: bool = False,
+        on_asked: Callable[[], None] | None = None,
     ) -> bytes:
-        """Return the JSON of a result; `by_hand`, also of one that asks."""
+        """Return the JSON of a result; `by_hand`, also of one that asks. `on_asked` hears of questions."""
         listener = options.get("on_progress", self._options.get("on_progress"))
         outgoing = Outgoing(
             method=method,
@@ -84,14 +143,18 @@ class Requests:
             name=name,
             headers={**options["headers"], **headers} if "headers" in options else headers,
             on_progress=None if listener is None else self._progress(listener),
+            principal=options.get("principal"),
+            authorizer=self._authorizer(options),
         )
+        seconds, most = self._bounds(options)
         call = Call(
             outgoing=outgoing,
             what=f"{method} {name}" if name else method,
-            seconds=options["timeout"] if "timeout" in options else self._options.get("timeout", _SECONDS),
-            most=self._options.get("longest", _LONGEST),
+            seconds=seconds,
+            most=most,
             repeatable=self._repeatable(method, name),
             by_hand=by_hand,
+            on_asked=on_asked,
         )
         result = await self._caller.call(call)
         if listener is not None:

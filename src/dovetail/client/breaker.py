@@ -1,0 +1,102 @@
+"""The circuit breaker of one client: a server that is down is asked by one call at a time, with growing pauses.
+
+    CLOSED      every call goes out; failures in a row are counted                 -> OPEN at `Retry.failures`
+    OPEN        nothing goes out until the pause is over                           -> HALF OPEN
+    HALF OPEN   one call goes out, the others wait for what becomes of it          -> CLOSED, or OPEN for twice as long
+
+A failure is a server that is not there: what never reached it, or broke off, or was answered with 502, 503 or 504. An
+error that a server answers with is none. A call waits for one pause and one probe at most, so that it fails in time;
+where the retry policy allows one attempt only, it fails at once.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from dovetail.client.options import Retry
+from dovetail.errors import Unsent
+
+_FIRST: Final = 0.5
+_FACTOR: Final = 2.0
+
+
+class Breaker:
+    """See the module."""
+
+    __slots__ = ("_clock", "_failures", "_news", "_pause", "_probe", "_retry", "_until", "_what")
+
+    def __init__(self, what: str, retry: Retry, clock: Callable[[], float] | None = None) -> None:
+        """Count failures of one server.
+
+        Args:
+            what: The server, for errors.
+            retry: How many failures open the circuit, and how long a pause may be.
+            clock: Seconds; the event loop's when None.
+        """
+        self._what = what
+        self._retry = retry
+        self._clock = clock
+        self._failures = 0
+        self._news = 0
+        self._pause = _FIRST
+        self._until = 0.0
+        self._probe: asyncio.Event | None = None
+
+    def __repr__(self) -> str:
+        return f"<Breaker of {self._what}: {self._failures} failures in a row>"
+
+    def closed(self) -> bool:
+        """Whether every call goes out."""
+        return self._failures < self._retry.failures
+
+    async def admitted(self) -> int:
+        """Return when a call may go out: a ticket, for `failed`. What became of it must be told, whatever it was.
+
+        Raises:
+            Unsent: The server is still not there, or the retry policy allows no wait.
+        """
+        if self.closed():
+            return self._news
+        wait = self._until - self._now()
+        if wait > 0:
+            if self._retry.attempts <= 1:
+                raise self._open()
+            await asyncio.sleep(wait)
+        if self._probe is None and not self.closed() and self._until <= self._now():
+            self._probe = asyncio.Event()
+            return self._news
+        if self._probe is not None:
+            await self._probe.wait()
+        if not self.closed():
+            raise self._open()
+        return self._news
+
+    def succeeded(self) -> None:
+        """Note that the server is there."""
+        if self._failures:
+            self._failures = 0
+            self._pause = _FIRST
+        self.released()
+
+    def failed(self, ticket: int) -> None:
+        """Note that the server is not there. What many calls under way lost at once is one failure."""
+        if ticket == self._news:
+            self._news += 1
+            self._failures += 1
+            if not self.closed():
+                self._until = self._now() + self._pause
+                self._pause = min(self._pause * _FACTOR, max(self._retry.longest, _FIRST))
+        self.released()
+
+    def released(self) -> None:
+        """Let others try: who did knows nothing of the server (it was cancelled, say)."""
+        probe, self._probe = self._probe, None
+        if probe is not None:
+            probe.set()
+
+    def _open(self) -> Unsent:
+        wait = max(0.0, self._until - self._now())
+        return Unsent(f"{self._what}: it failed {self._failures} times in a row; the next try is in {wait:.1f} s")
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time() if self._clock is None else self._clock()
