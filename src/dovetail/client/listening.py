@@ -195,6 +195,7 @@ class Changes:
             if notification.method == _ACKNOWLEDGED:
                 opened()
             else:
+                self._hearing.changed(notification)
                 self._hear(notification)
 
         params = said(SubscriptionsListenRequestParams(notifications=self._want.filter()), link.peer.revision)
@@ -250,6 +251,7 @@ class Changes:
             self._ready.set_result(None)
 
     def _reopened(self) -> None:
+        self._hearing.changed(None)
         self._opened()
         self._put(Change("reopened"))
 

@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from dovetail.core.asks import write_state as write_state
     from dovetail.core.audit import AuditRecord as AuditRecord
     from dovetail.core.audit import AuditSink as AuditSink
+    from dovetail.core.caching import PUBLIC as PUBLIC
+    from dovetail.core.caching import CachePolicy as CachePolicy
+    from dovetail.core.caching import Freshness as Freshness
+    from dovetail.core.caching import Question as Question
+    from dovetail.core.caching import cache_digest as cache_digest
+    from dovetail.core.caching import cache_group as cache_group
+    from dovetail.core.caching import cache_place as cache_place
+    from dovetail.core.caching import cache_realm as cache_realm
+    from dovetail.core.caching import is_cacheable as is_cacheable
+    from dovetail.core.caching import is_temporary as is_temporary
+    from dovetail.core.caching import unpack_pages as unpack_pages
     from dovetail.core.endpoint import Endpoint as Endpoint
     from dovetail.core.guard import LOOPBACK as LOOPBACK
     from dovetail.core.guard import Guard as Guard
@@ -49,12 +60,15 @@ if TYPE_CHECKING:
     from dovetail.core.peer import Peer as Peer
     from dovetail.core.peer import Principal as Principal
     from dovetail.core.ports import Bus as Bus
+    from dovetail.core.ports import Cached as Cached
     from dovetail.core.ports import Claim as Claim
     from dovetail.core.ports import Events as Events
     from dovetail.core.ports import Fresh as Fresh
     from dovetail.core.ports import Keys as Keys
     from dovetail.core.ports import Ledger as Ledger
     from dovetail.core.ports import Lost as Lost
+    from dovetail.core.ports import Place as Place
+    from dovetail.core.ports import ResponseStore as ResponseStore
     from dovetail.core.ports import Running as Running
     from dovetail.core.ports import Sessions as Sessions
     from dovetail.core.ports import Settled as Settled
@@ -81,6 +95,10 @@ __getattr__, __dir__, __all__ = lazy(
         "admission": "Admission STATELESS SUPPORTED check_method_header check_name_header check_version_header",
         "asks": "AskLedger State digest_of read_state without_values write_state",
         "audit": "AuditRecord AuditSink",
+        "caching": (
+            "CachePolicy Freshness PUBLIC Question cache_digest cache_group cache_place cache_realm is_cacheable "
+            "is_temporary unpack_pages"
+        ),
         "endpoint": "Endpoint",
         "guard": "Guard LOOPBACK",
         "handshake": "Handshake Lifecycle negotiate",
@@ -91,7 +109,7 @@ __getattr__, __dir__, __all__ = lazy(
         "lines": "LineSplitter Oversize",
         "negotiation": "Negotiation Opening ServerPeer",
         "peer": "ANONYMOUS Call Peer Principal",
-        "ports": "Bus Claim Events Fresh Keys Ledger Lost Running Sessions Settled Stores",
+        "ports": "Bus Cached Claim Events Fresh Keys Ledger Lost Place ResponseStore Running Sessions Settled Stores",
         "redaction": "redact_text",
         "seal": "Binding open_state seal_state",
         "sse": "Event KEEP_ALIVE Parser event_bytes",

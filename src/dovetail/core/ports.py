@@ -134,6 +134,54 @@ class Keys(Protocol):
         ...
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where a server's result is kept: digests that tell nothing.
+
+    Attributes:
+        key: Of the result.
+        realm: Of all results of that server for one authorization context.
+        group: Of those among them that one change notice makes stale.
+    """
+
+    key: str
+    realm: str
+    group: str
+
+
+class Cached(msgspec.Struct, frozen=True):
+    """A result of a server that is kept.
+
+    Attributes:
+        received: When it came, by the store's clock.
+        seconds: How long it is fresh from then on.
+        body: What was received.
+    """
+
+    received: float
+    seconds: float
+    body: bytes
+
+
+class ResponseStore(Protocol):
+    """Results of servers, kept by clients. Bounded: what was used or kept longest ago goes first."""
+
+    def now(self) -> float:
+        """Return the time in seconds, by the clock that all who share the store have."""
+        ...
+
+    async def load(self, keys: Sequence[str]) -> Cached | None:
+        """Return what was received last of what is kept under some keys."""
+        ...
+
+    async def save(self, place: Place, cached: Cached, seconds: float) -> None:
+        """Keep a result for so many seconds; do nothing if it is larger than all that may be kept."""
+        ...
+
+    async def drop(self, realm: str, group: str | None, before: float) -> None:
+        """Forget what was received until `before` in a group of a realm; None: in all of the realm."""
+        ...
+
+
 class Stores(Protocol):
     """All ports of one server, opened and closed together."""
 

@@ -6,6 +6,8 @@ from dovetail._lazy import lazy
 
 if TYPE_CHECKING:
     from dovetail.store.audit_file import AuditFile as AuditFile
+    from dovetail.store.cache_memory import MemoryCache as MemoryCache
+    from dovetail.store.cache_sqlite import SqliteCache as SqliteCache
     from dovetail.store.handles import Handles as Handles
     from dovetail.store.keyring_tokens import KeyringKeys as KeyringKeys
     from dovetail.store.keyring_tokens import KeyringTokens as KeyringTokens
@@ -22,6 +24,8 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "audit_file": "AuditFile",
+        "cache_memory": "MemoryCache",
+        "cache_sqlite": "SqliteCache",
         "handles": "Handles",
         "keys": "FileKeys FixedKeys",
         "keyring_tokens": "KeyringKeys KeyringTokens",

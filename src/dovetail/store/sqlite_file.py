@@ -91,7 +91,7 @@ def connect(directory: Path, *, max_bytes: int, durable: bool) -> sqlite3.Connec
     """
     path = directory / FILE
     with usable():
-        _create(path)
+        make_private(path)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             _recognise(connection)
@@ -114,7 +114,12 @@ def usable() -> Iterator[None]:
         raise StoreUnusable("The state database is damaged or no database: move it away to start afresh") from error
 
 
-def _create(path: Path) -> None:
+def make_private(path: Path) -> None:
+    """Make a database file that its owner alone can read, or take that from others.
+
+    Raises:
+        StoreUnusable: It is no regular file.
+    """
     # SQLite gives its side files (-wal, -shm) the mode of the database file.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:

@@ -75,6 +75,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Sessions of one principal: 429."""
     session_seconds: float = 3600.0
     """How long a session may be idle."""
+    cache_entries: int = 1_000
+    """Results that a client's cache keeps."""
+    cache_bytes: int = 64 * MIB
+    """Bytes of all results that a client's cache keeps."""
+    cache_seconds: float = 86_400.0
+    """How long a client's cache takes a result for fresh, whatever the server says."""
 
 
 DEFAULT_LIMITS = Limits()
