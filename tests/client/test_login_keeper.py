@@ -165,7 +165,8 @@ async def test_who_logs_out_is_forgotten_here_and_at_the_authorization_server() 
     async with town() as here, pool() as http:
         here.authority.is_.metadata = {"revocation_endpoint": f"{here.authority.url}/revoke"}
         assert await request(login(here.url, store=store), http, here.url) == 200
-        (kept,) = await known_logins(store)
+        ((profile, kept),) = await known_logins(store)
+        assert profile == ""
         assert await login(here.url, store=store).log_out()
         assert here.authority.to("/revoke")[0].form == {
             "token": kept.refresh_token,

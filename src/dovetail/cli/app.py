@@ -7,6 +7,7 @@ Options of `run` and `dev` come from the table in `options`, those of the comman
 import inspect
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from typer.core import TyperCommand
 from dovetail.cli.loading import fail
 from dovetail.cli.options import DEV, RUN, Option, Usage, check
 from dovetail.cli.options import version as installed
-from dovetail.cli.visits import COMMANDS, Command
+from dovetail.cli.visits import COMMANDS, LOGINS, Command
 
 app = typer.Typer(
     name="dovetail",
@@ -68,6 +69,11 @@ def start(
     if version:
         typer.echo(f"dovetail {installed()}")
         raise typer.Exit
+    _helped(context)
+
+
+def _helped(context: typer.Context) -> None:
+    """Show the help in place of a command that was not given."""
     if context.invoked_subcommand is None:
         if text := context.get_help():  # empty when rich has shown it already
             typer.echo(text)
@@ -146,15 +152,13 @@ _served("dev", DEV, _dev, "Serve a file's server, and start it anew whenever its
 # Commands that visit a server.
 
 
-def _visiting(one: Command) -> None:
+def _visiting(group: typer.Typer, one: Command, work: Callable[[list[str], list[str], dict[str, Any]], int]) -> None:
     def command(context: typer.Context, words: list[str], **values: Any) -> int:
-        from dovetail.cli.visiting import visit
-
         try:
             given = _given(context, values, one.table)
         except Usage as error:
             return fail(one.name, f"{error} (dovetail {one.name} --help)", 2)
-        return visit(one, words, list(context.obj or ()), given, _work(one.name))
+        return work(words, list(context.obj or ()), given)
 
     shown = typer.Argument(metavar=one.words, help=one.explained, show_default=False)
     parameters = [
@@ -164,7 +168,7 @@ def _visiting(one: Command) -> None:
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
-    app.command(one.name, help=one.about, cls=_spelled(one))(command)
+    group.command(one.name.split()[-1], help=one.about, cls=_spelled(one))(command)
 
 
 def _spelled(one: Command) -> type[TyperCommand]:
@@ -187,8 +191,33 @@ def _work(name: str) -> Callable[[Any], Any]:
     return {"list": list_, "call": call, "read": read, "prompt": prompt, "listen": listen}[name]
 
 
+def _visit(one: Command, words: list[str], program: list[str], options: dict[str, Any]) -> int:
+    from dovetail.cli.visiting import visit
+
+    return visit(one, words, program, options, _work(one.name))
+
+
+def _login(one: Command, words: list[str], _program: list[str], options: dict[str, Any]) -> int:
+    from dovetail.cli.logins import keep_logins
+
+    return keep_logins(one, words, options)
+
+
 for _each in COMMANDS:
-    _visiting(_each)
+    _visiting(app, _each, partial(_visit, _each))
+
+auth = typer.Typer()
+app.add_typer(auth, name="auth")
+
+
+@auth.callback(invoke_without_command=True)
+def start_auth(context: typer.Context) -> None:
+    """Log in to servers, see where you are logged in, and log out."""
+    _helped(context)
+
+
+for _each in LOGINS:
+    _visiting(auth, _each, partial(_login, _each))
 
 
 # The others.

@@ -13,18 +13,16 @@ import msgspec
 
 from dovetail.auth import check_url, is_loopback, read_demand, refusals
 from dovetail.cli.findings import Finding, note, ok, wrong
+from dovetail.cli.probing import probe
 from dovetail.cli.targets import pairs
 from dovetail.cli.terminal import shown
 from dovetail.cli.visiting import VARIABLE, Visit
 from dovetail.errors import DovetailError
 from dovetail.net import HttpClient
-from dovetail.revisions import NEWEST
-from dovetail.wire import CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION
 
 _STRANGER: Final = "https://stranger.example"
 _SECONDS: Final = 15.0
 _METADATA_BYTES: Final = 64 * 1024
-Answer = tuple[int, Mapping[str, str]]
 
 
 async def examined_http(url: str, doing: Visit) -> AsyncIterator[Finding]:
@@ -47,7 +45,7 @@ async def examined_http(url: str, doing: Visit) -> AsyncIterator[Finding]:
 
 
 async def _credentials(http: HttpClient, url: str, doing: Visit, local: bool) -> Finding:
-    status, headers = await _asked(http, url, _own_headers(doing))
+    status, headers = await probe(http, url, _own_headers(doing))
     given = doing.options.get("token") or doing.options.get("oauth")
     if status == 401 or (status == 403 and "www-authenticate" in headers):
         return await _challenged(url, status, headers, bool(given))
@@ -116,7 +114,7 @@ async def _stranger(http: HttpClient, url: str, doing: Visit) -> Finding:
     own = {**_own_headers(doing), "origin": _STRANGER}
     if token := doing.options.get("token"):
         own["authorization"] = f"Bearer {token}"
-    status, _ = await _asked(http, url, own)
+    status, _ = await probe(http, url, own)
     if status in (401, 403):
         return ok("origin", "the pages of strangers are refused")
     if 200 <= status < 300:
@@ -126,26 +124,6 @@ async def _stranger(http: HttpClient, url: str, doing: Visit) -> Finding:
     return note(
         "origin", f"a page of a stranger gets HTTP status {status}", "refuse an Origin that is not allowed, with 403"
     )
-
-
-async def _asked(http: HttpClient, url: str, headers: Mapping[str, str]) -> Answer:
-    """Ask as a client of the newest revision does; a server of the older era answers, too, if only with an error."""
-    meta = {
-        PROTOCOL_VERSION: NEWEST.version,
-        CLIENT_INFO: {"name": "dovetail-cli", "version": "0"},
-        CLIENT_CAPABILITIES: {},
-    }
-    message = {"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": meta}}
-    fields = {
-        "content-type": "application/json",
-        "accept": "application/json, text/event-stream",
-        "mcp-protocol-version": NEWEST.version,
-        "mcp-method": "server/discover",
-        **headers,
-    }
-    response = await http.send("POST", url, fields, msgspec.json.encode(message))
-    await response.aclose()
-    return response.status, response.headers
 
 
 def _own_headers(doing: Visit) -> dict[str, str]:

@@ -142,7 +142,9 @@ def client_options(doing: Visit) -> ClientOptions:
     if url_of(doing.target) is not None:
         token = options.get("token") or os.environ.get(VARIABLE)
         if "oauth" in options:
-            given["auth"] = "oauth"
+            from dovetail.cli.logins import kept_login
+
+            given["auth"] = kept_login(doing.target)
         elif token:
             given["auth"] = token
     return given

@@ -1,4 +1,5 @@
-"""The commands that visit a server: one table of them, and one of their options, from which help and page are made."""
+"""The commands that visit a server, and those that log in to one: tables of them and of their options, from which help
+and page are made."""
 
 from typing import Final, get_args
 
@@ -89,6 +90,52 @@ PINGS: Final = Option(
     default=20,
     http=False,
 )
+STORE: Final = Option(
+    flag="--store",
+    key="store",
+    help="Where logins are kept: files whose key lies beside them, or is in the system's keyring.",
+    choices=("file", "keyring"),
+    default="file",
+)
+PROFILE: Final = Option(
+    flag="--profile",
+    key="profile",
+    help="Tells several users of one server apart.",
+    metavar="NAME",
+)
+SCOPE: Final = Option(
+    flag="--scope",
+    key="scopes",
+    help="Ask for this scope, besides those that the server names.",
+    metavar="SCOPE",
+    many=True,
+)
+CLIENT_ID: Final = Option(
+    flag="--client-id",
+    key="client_id",
+    help="A client that is registered already; its secret, if it has one, is in DOVETAIL_CLIENT_SECRET.",
+    metavar="ID",
+)
+HEADLESS: Final = Option(
+    flag="--headless",
+    key="headless",
+    help="Open no browser here: show the address to open anywhere, and take the one where it ends.",
+)
+NETWORK: Final = Option(
+    flag="--network",
+    key="networks",
+    help="A network that the login may reach although it is a private one, such as 10.0.0.0/8.",
+    metavar="CIDR",
+    many=True,
+)
+PATIENCE: Final = Option(
+    flag="--timeout",
+    key="timeout",
+    help="How long the user may take.",
+    metavar="SECONDS",
+    seconds=True,
+    default=300,
+)
 
 _REACHING: Final = (TIMEOUT, REVISION, HEADER, TOKEN, OAUTH, ENV, STDERR)
 
@@ -171,3 +218,31 @@ DOCTOR: Final = Command(
     most=0,
 )
 COMMANDS: Final = (LIST, CALL, READ, PROMPT, LISTEN, DOCTOR)
+
+_SERVER: Final = "A URL, or a manifest with the server's URL; with :NAME when it has several servers."
+
+LOGIN: Final = Command(
+    name="auth login",
+    words="TARGET",
+    explained=_SERVER,
+    about="Log in to a server, in the browser; what it gives is kept, sealed, for later commands and programs.",
+    table=(HEADLESS, SCOPE, CLIENT_ID, NETWORK, PATIENCE, STORE, PROFILE, JSON),
+    most=0,
+)
+STATUS: Final = Command(
+    name="auth status",
+    words="[TARGET]",
+    explained=_SERVER,
+    about="Show where you are logged in; for one server, fail unless you are.",
+    table=(STORE, PROFILE, JSON),
+    most=0,
+)
+LOGOUT: Final = Command(
+    name="auth logout",
+    words="TARGET",
+    explained=_SERVER,
+    about="Forget the login to a server, and tell its authorization server so.",
+    table=(NETWORK, STORE, PROFILE, JSON),
+    most=0,
+)
+LOGINS: Final = (LOGIN, STATUS, LOGOUT)

@@ -58,11 +58,15 @@ class Grant(Protocol):
         ...
 
 
-async def known_logins(store: TokenStore) -> list[Tokens]:
-    """Return the tokens that a store keeps, of all servers and profiles."""
-    found = [await store.load(key) for key in await store.keys() if key.startswith("tokens:")]
-    records = [decoded for value in found if value is not None and (decoded := decode_tokens(value)) is not None]
-    return sorted(records, key=lambda tokens: tokens.server)
+async def known_logins(store: TokenStore) -> list[tuple[str, Tokens]]:
+    """Return the tokens that a store keeps, each with its profile, by server and profile."""
+    found = []
+    for key in await store.keys():
+        value = await store.load(key) if key.startswith("tokens:") else None
+        tokens = None if value is None else decode_tokens(value)
+        if tokens is not None:
+            found.append((key.removeprefix("tokens:").removesuffix(f":{tokens.server}"), tokens))
+    return sorted(found, key=lambda login: (login[1].server, login[0]))
 
 
 class Login:
@@ -161,13 +165,18 @@ class Login:
             return await self._apart(lambda: self._step_up(sent, demand))
         return False
 
-    async def log_in(self) -> Tokens:
+    async def log_in(self, scopes: tuple[str, ...] = ()) -> Tokens:
         """Log in now, without a refusal to answer.
 
+        Args:
+            scopes: Ask for these, too, although there may be a token without them.
+
         Raises:
+            ScopeInsufficient: There is a token with these scopes already, or they were asked for again and again.
             AuthRequired: It did not work.
         """
-        await self._apart(lambda: self._replace(None, Demand()))
+        work = self._step_up if scopes else self._replace
+        await self._apart(lambda: work(None, Demand(scopes=scopes or None)))
         assert self._tokens is not None
         return self._tokens
 
