@@ -60,7 +60,7 @@ def login(url: str, *, store: TokenStore | None = None, means: Means = MEANS, **
 async def request(authorizer: Authorizer, http: HttpClient, url: str, body: bytes = b"{}") -> int:
     """Make one request as a link does; return the last status."""
     for _ in range(6):
-        headers = await authorizer.headers("POST", url)
+        headers = await authorizer.headers("POST", url, body)
         response = await http.send("POST", url, headers, body)
         status = response.status
         try:

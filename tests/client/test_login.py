@@ -42,7 +42,7 @@ async def test_a_static_token_is_taken_or_refused() -> None:
 
 def test_auth_is_a_word_a_token_or_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
     class Somebody:
-        async def headers(self, method: str, url: str) -> Mapping[str, str]:
+        async def headers(self, method: str, url: str, body: bytes | None = None) -> Mapping[str, str]:
             return {}
 
         async def challenged(self, method: str, url: str, status: int, headers: Mapping[str, str]) -> bool:

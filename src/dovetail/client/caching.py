@@ -88,9 +88,9 @@ class Witness:
         self._made: Authorizer | None = None
         self.context = b""
 
-    async def headers(self, method: str, url: str) -> Mapping[str, str]:
+    async def headers(self, method: str, url: str, body: bytes | None = None) -> Mapping[str, str]:
         """See `Authorizer.headers`."""
-        headers = await self._authorizer().headers(method, url)
+        headers = await self._authorizer().headers(method, url, body)
         # A proof of possession is new with each request; whose the credentials are, the others say.
         lasting = sorted((name.lower(), value) for name, value in headers.items() if name.lower() != "dpop")
         self.context = cache_digest(_encode(lasting)).encode()

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from dovetail.client.answering import Answering
 from dovetail.client.breaker import Breaker
-from dovetail.client.http_credentials import Authorizer
 from dovetail.client.link import Link, Outgoing
+from dovetail.client.login import Authorizer
 from dovetail.client.options import Retry
 from dovetail.client.timer import CallTimer
 from dovetail.errors import (

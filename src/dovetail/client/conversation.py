@@ -49,7 +49,9 @@ class Conversation:
             from dovetail.client.caching import cache_of, witness_of
 
             witness = witness_of(target, options)
-        self._links = Links(target, self._open, self._seconds, witness or options.get("auth"))
+        self._links = Links(
+            target, self._open, self._seconds, witness or options.get("auth"), owned=witness is not None
+        )
         self.connection = self._links.main
         self._caller = Caller(
             self._links.link,

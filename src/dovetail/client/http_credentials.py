@@ -1,36 +1,21 @@
 """Requests with credentials: their maker (an `Authorizer`) is asked before each, and told when one is refused."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from dovetail.errors import AuthRequired
 
 if TYPE_CHECKING:
+    from dovetail.client.login import Authorizer
     from dovetail.net import HttpClient, Response
 
 _CHALLENGES: Final = 6
 
 
-class Authorizer(Protocol):
-    """Who makes the credentials of requests."""
-
-    async def headers(self, method: str, url: str) -> Mapping[str, str]:
-        """Return the header fields that authorise one request.
-
-        Raises:
-            AuthRequired: There are no credentials, and none can be had.
-        """
-        ...
-
-    async def challenged(self, method: str, url: str, status: int, headers: Mapping[str, str]) -> bool:
-        """Take note of a 401 or 403; tell whether the request is worth another try with new credentials."""
-        ...
-
-
 class Credentialed:
     """An `HttpClient` whose requests carry credentials."""
 
-    def __init__(self, http: "HttpClient", authorizer: Authorizer) -> None:
+    def __init__(self, http: "HttpClient", authorizer: "Authorizer") -> None:
         """Send over `http`, which somebody else closes."""
         self._http = http
         self._authorizer = authorizer
@@ -42,7 +27,7 @@ class Credentialed:
             AuthRequired: No credentials that there are will do.
         """
         for _ in range(_CHALLENGES):
-            credentials = await self._authorizer.headers(method, url)
+            credentials = await self._authorizer.headers(method, url, body)
             response = await self._http.send(method, url, {**headers, **credentials}, body)
             if response.status not in (401, 403):
                 return response
@@ -56,6 +41,6 @@ class Credentialed:
         await self._http.aclose()
 
 
-def sender(http: "HttpClient", authorizer: Authorizer | None) -> "HttpClient | Credentialed":
+def sender(http: "HttpClient", authorizer: "Authorizer | None") -> "HttpClient | Credentialed":
     """Return what to send requests with."""
     return http if authorizer is None else Credentialed(http, authorizer)

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from dovetail.client.http_credentials import Authorizer, Credentialed, sender
+from dovetail.client.http_credentials import Credentialed, sender
+from dovetail.client.login import Authorizer
 from dovetail.core import Parser
 from dovetail.errors import (
     AuthRequired,

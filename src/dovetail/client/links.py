@@ -41,9 +41,9 @@ class Latest:
         """Have none yet."""
         self.authorizer: Authorizer | None = None
 
-    async def headers(self, method: str, url: str) -> Mapping[str, str]:
+    async def headers(self, method: str, url: str, body: bytes | None = None) -> Mapping[str, str]:
         """See `Authorizer.headers`."""
-        return {} if self.authorizer is None else await self.authorizer.headers(method, url)
+        return {} if self.authorizer is None else await self.authorizer.headers(method, url, body)
 
     async def challenged(self, method: str, url: str, status: int, headers: Mapping[str, str]) -> bool:
         """See `Authorizer.challenged`."""
@@ -59,6 +59,8 @@ class Links:
         open_link: Callable[[Way], Awaitable[Link]],
         seconds: float,
         auth: "str | Authorizer | None",
+        *,
+        owned: bool = False,
     ) -> None:
         """Own the links to one target.
 
@@ -67,11 +69,13 @@ class Links:
             open_link: Opens a link.
             seconds: How long that may take.
             auth: The client's own credentials; see `ClientOptions`.
+            owned: Who makes the credentials was made for these links, and is closed with them.
         """
         self._target = target
         self._open_link = open_link
         self._seconds = seconds
         self._auth = auth
+        self._owned = owned
         self._pool: HttpClient | None = None
         self._own: Authorizer | None = None
         self._others: dict[str, tuple[Connection, Latest]] = {}
@@ -157,5 +161,5 @@ class Links:
             await pool.aclose()
         own, self._own = self._own, None
         closing: Any = getattr(own, "aclose", None)
-        if closing is not None and own is not self._auth:  # who handed in a login closes it
+        if closing is not None and (self._owned or own is not self._auth):  # who handed in a login closes it
             await closing()

@@ -18,8 +18,13 @@ OAUTH: Final = "oauth"
 class Authorizer(Protocol):
     """Who makes the credentials of requests."""
 
-    async def headers(self, method: str, url: str) -> Mapping[str, str]:
+    async def headers(self, method: str, url: str, body: bytes | None = None) -> Mapping[str, str]:
         """Return the header fields that authorise one request; a retry asks anew.
+
+        Args:
+            method: Of the request.
+            url: Of the request.
+            body: Of the request, so that a proof can be bound to it; None where there is none.
 
         Raises:
             AuthRequired: There are no credentials, and none can be had.
@@ -59,7 +64,7 @@ class StaticToken:
     def __repr__(self) -> str:
         return f"<StaticToken for {self._origin[1]}>"
 
-    async def headers(self, method: str, url: str) -> Mapping[str, str]:
+    async def headers(self, method: str, url: str, body: bytes | None = None) -> Mapping[str, str]:
         """Return the token, to its server."""
         if url != self._server:  # told apart in the time of a comparison: this is in front of every request
             refuse_other(self._origin, url)

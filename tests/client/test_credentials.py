@@ -1,0 +1,73 @@
+"""Credentials of a whole client: bound to what is sent, asked for by a challenge, gone when the client is closed."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dovetail import Client
+from dovetail.errors import AuthRequired, Timeout
+from tests.client.authority import Authority, proof_of
+from tests.client.errands import login, town
+from tests.client.guarded import guarded, shop
+
+EVERY = pytest.mark.parametrize("version", ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"])
+
+
+@EVERY
+async def test_a_client_logs_in_when_it_is_challenged_and_every_request_has_the_token(version: str) -> None:
+    async with guarded(shop().asgi()) as here:
+        ours = login(f"{here.url}/mcp")
+        async with Client(f"{here.url}/mcp", auth=ours, revision=version) as client:
+            assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
+        await ours.aclose()
+        first, *rest = here.to("/mcp")
+        assert "authorization" not in first.headers
+        (token,) = here.authority.tokens
+        assert {request.headers["authorization"] for request in rest} == {f"Bearer {token}"}
+
+
+@pytest.mark.req("A-10")
+@EVERY
+async def test_every_proof_of_a_client_is_bound_to_the_body_that_it_goes_with(version: str) -> None:
+    async with guarded(shop().asgi(), metadata={"dpop_signing_alg_values_supported": ["ES256"]}) as here:
+        here.dpop = True
+        ours = login(f"{here.url}/mcp")
+        async with Client(f"{here.url}/mcp", auth=ours, revision=version) as client:
+            assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
+        await ours.aclose()
+        proved = [request for request in here.to("/mcp") if "dpop" in request.headers]
+        assert proved
+        # That each digest is that of the body has been checked where it arrived.
+        assert all("content_digest" in proof_of(request) for request in proved if request.body)
+        assert len({proof_of(request)["jti"] for request in proved}) == len(proved)
+
+
+@pytest.mark.parametrize("options", [{}, {"cache": True}], ids=["plain", "with a cache"])
+async def test_a_login_of_a_client_s_own_ends_when_the_client_is_closed(
+    options: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    release = asyncio.Event()
+    async with town(Authority(hang=release)) as here:
+        with pytest.raises(Timeout):
+            await Client(here.url, auth="oauth", opening=0.5, **options).connect()
+        under_way = [task for task in asyncio.all_tasks() if "Login." in repr(task.get_coro())]
+        release.set()
+        assert not under_way
+
+
+async def test_a_login_that_was_handed_in_outlives_the_clients_that_use_it() -> None:
+    async with guarded(shop().asgi()) as here:
+        ours = login(f"{here.url}/mcp")
+        for _ in range(2):
+            async with Client(f"{here.url}/mcp", auth=ours) as client:
+                await client.ping()
+        assert len(here.authority.to("/authorize")) == 1
+        await ours.aclose()
+
+
+async def test_a_client_without_credentials_is_told_what_it_needs() -> None:
+    async with guarded(shop().asgi()) as here:
+        with pytest.raises(AuthRequired):
+            await Client(f"{here.url}/mcp").connect()
