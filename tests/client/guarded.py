@@ -23,7 +23,8 @@ class Guarded(Resource):
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            return await self._inner(scope, receive, send)
+            await self._inner(scope, receive, send)
+            return
         request = await asked(scope, receive)
         self.asked.append(request)
         answer: list[dict[str, Any]] = []
@@ -39,13 +40,13 @@ class Guarded(Resource):
         if path not in self._paths or answer[0]["status"] != 200:
             for message in answer:
                 await send(message)
-            return None
+            return
         given = [{"type": "http.request", "body": request.body, "more_body": False}]
 
         async def again() -> dict[str, Any]:
             return given.pop() if given else await receive()
 
-        return await self._inner(scope, again, send)
+        await self._inner(scope, again, send)
 
 
 def shop() -> Server:

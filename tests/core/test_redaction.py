@@ -1,9 +1,16 @@
 """What looks like a credential does not reach an error or a log; what does not, stays readable."""
 
-import pytest
+import json
 
-from dovetail.core import redact_text
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dovetail.core import redact, redact_text
+from dovetail.core.redaction import MARK
 from tests.pace import growth
+
+CANARY = "c4n4ryc4n4ryc4n4ry"
 
 
 @pytest.mark.req("W-12")
@@ -47,3 +54,58 @@ def test_what_a_person_needs_to_find_the_fault_stays(text: str) -> None:
 @pytest.mark.parametrize("unit", ["a-", "token", "eyJ", "https://a", "bearer ", "-----BEGIN ", "token=", "a://"])
 def test_no_text_makes_it_slow(unit: str) -> None:
     assert growth(lambda size: lambda: redact_text(unit * size), 8_000) < 3
+
+
+@pytest.mark.req("S-23")
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Authorization: Bearer {CANARY}",
+        f"bearer {CANARY}",
+        f"got DPoP {CANARY} from upstream",
+        f"sk-{CANARY}",
+        f"ghp_{CANARY}",
+        f"token eyJhbGciOiJIUzI1NiJ9.{CANARY}.{CANARY}",
+        f"GET https://example.com/cb?code={CANARY}&state=1",
+        f"password={CANARY}",
+        f'{{"client_secret": "{CANARY}"}}',
+        f"Cookie: {CANARY}",
+        f"refresh_token={CANARY}; next",
+    ],
+)
+def test_a_text_loses_what_looks_like_a_credential(text: str) -> None:
+    assert CANARY not in redact_text(text)
+    assert MARK in redact_text(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Looked up order 17", "https://example.com/a/b", "The token count is fine", "", "a?b=c", "basic income"]
+)
+def test_a_text_without_a_credential_stays_as_it_is(text: str) -> None:
+    assert redact_text(text) == text
+
+
+@pytest.mark.req("S-23")
+def test_a_value_under_a_name_of_a_secret_is_replaced_at_any_depth() -> None:
+    data = {"user": "ada", "steps": [{"api_key": CANARY, "n": 1}, (f"Bearer {CANARY}",)], "password": {"old": CANARY}}
+    shown = redact(data)
+    assert CANARY not in json.dumps(shown)
+    assert (shown["user"], shown["steps"][0]["n"]) == ("ada", 1)
+
+
+@pytest.mark.req("S-23")
+def test_what_nests_without_end_is_cut_off_and_not_shown() -> None:
+    deep: list[object] = [CANARY]
+    for _ in range(10_000):
+        deep = [deep]
+    assert CANARY not in json.dumps(redact(deep))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
+)
+def test_any_value_can_be_redacted_and_a_second_time_changes_nothing(value: object) -> None:
+    once = redact(value)
+    assert redact(once) == once

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from dovetail.core.ports import Sessions as Sessions
     from dovetail.core.ports import Settled as Settled
     from dovetail.core.ports import Stores as Stores
+    from dovetail.core.redaction import redact as redact
     from dovetail.core.redaction import redact_text as redact_text
     from dovetail.core.seal import Binding as Binding
     from dovetail.core.seal import open_state as open_state
@@ -110,7 +111,7 @@ __getattr__, __dir__, __all__ = lazy(
         "negotiation": "Negotiation Opening ServerPeer",
         "peer": "ANONYMOUS Call Peer Principal",
         "ports": "Bus Cached Claim Events Fresh Keys Ledger Lost Place ResponseStore Running Sessions Settled Stores",
-        "redaction": "redact_text",
+        "redaction": "redact redact_text",
         "seal": "Binding open_state seal_state",
         "sse": "Event KEEP_ALIVE Parser event_bytes",
         "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated url_completed",

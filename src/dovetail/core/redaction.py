@@ -1,12 +1,18 @@
-"""Texts that others wrote, made fit for an error or a log: without what looks like a credential (W-12).
+"""What is made fit for an error or a log: without what looks like a credential, whoever wrote it (W-12, S-23).
 
-It cannot know every secret, so it errs towards taking too much away. Linear in the input.
+"Log messages MUST NOT contain: credentials or secrets, personal identifying information, internal system details that
+could aid attacks." (spec, Logging) Names that hold secrets lose their values, and texts lose what looks like a
+credential. No list of these is complete, so it errs towards taking too much away. Linear in the input.
 """
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dovetail.wire import looks_secret
 
 MARK: Final = "[redacted]"
+_DEPTH: Final = 16
 
 # Each alternative starts with a literal and has no nested repetition: no input makes it backtrack.
 _SECRETS: Final = re.compile(
@@ -29,3 +35,19 @@ def redact_text(text: str) -> str:
     text = _QUERY.sub(rf"\1?{MARK}", text)
     text = _SECRETS.sub(MARK, text)
     return _PAIRS.sub(rf"\1\2{MARK}", text)
+
+
+def redact(value: Any, depth: int = 0) -> Any:
+    """Return a value for a log: texts redacted, and values under names that hold secrets replaced."""
+    if isinstance(value, str):
+        return redact_text(value)
+    if depth >= _DEPTH:
+        return MARK
+    if isinstance(value, Mapping):
+        return {
+            key: MARK if isinstance(key, str) and looks_secret(key) else redact(item, depth + 1)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [redact(item, depth + 1) for item in value]
+    return value

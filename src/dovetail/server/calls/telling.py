@@ -79,7 +79,7 @@ class Log:
         minimum = context.session.log_level if context.session is not None else context.call.log_level
         if minimum is None or not at_least(level, minimum) or context.muted:
             return
-        from dovetail.server.calls.redact import redact
+        from dovetail.core import redact
 
         body = {"level": level, "data": redact(data)}
         if logger is not None:

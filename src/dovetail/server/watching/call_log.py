@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from dovetail.core import redact_text
 from dovetail.server.calls.context import CURRENT, Context
-from dovetail.server.calls.redact import redact_text
 from dovetail.server.watching.observing import (
     End,
     Refused,

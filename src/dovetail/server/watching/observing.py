@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from dovetail.core import redact_text
 from dovetail.errors import Refusal
 from dovetail.server.calls.context import Context, Failed, Outlet, Stop
-from dovetail.server.calls.redact import redact_text
 from dovetail.wire import METHODS, CallToolResult, is_traceparent
 
 if TYPE_CHECKING:
