@@ -560,3 +560,12 @@ async def test_the_login_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     async with serving(desk().asgi()) as url:
         assert await module.simple(url)
         assert await module.many(url, {"ann": "ann-1", "bob": "bob-1"}) == {"ann": "ann", "bob": "bob"}
+
+
+async def test_the_cache_page(tmp_path: Path) -> None:
+    """docs/cache.md"""
+    _, module = load("cache")
+    once = "All about refunds, written down 1 times."
+    assert await module.first() == (once, once.replace("1", "2"))
+    assert [await module.from_a_file(tmp_path) for _ in range(2)] == [1, 1]
+    assert await module.notices() == [1, 0]

@@ -1,14 +1,15 @@
 """A client's response cache at work: what `core.CachePolicy` decides, done with a store and the requests under way.
 
 A store that is out of reach makes a client slower and nothing else. Whose results are whose is seen from the
-credentials that went out last: with other ones than a request began with, nothing of it is kept.
+credentials that a request would carry: with other ones, nothing of before is found, and nothing that was under way
+when they changed is kept.
 """
 
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from dovetail.client.flights import Flights
 from dovetail.client.listings import Kind, Listing, complete_list
 from dovetail.client.options import DEFAULT_LIMITS, Caching, CallOptions, ClientOptions
 from dovetail.client.target import Address, Program, Target
+from dovetail.client.witness import Witness
 from dovetail.core import (
     PUBLIC,
     Cached,
@@ -36,7 +38,6 @@ from dovetail.wire import Notification
 
 if TYPE_CHECKING:
     from dovetail.client.connection import Connection
-    from dovetail.client.login import Authorizer
     from dovetail.core import Place, ResponseStore
 
 log = logging.getLogger("dovetail.client")
@@ -78,41 +79,14 @@ class Taken:
         self.asked = True
 
 
-class Witness:
-    """An authorizer that sees whose credentials went out last: `context`, a digest; empty before the first."""
+class Errand(NamedTuple):
+    """A question that is being asked: where its result goes, and whose turn it was when it began."""
 
-    def __init__(self, auth: "str | Authorizer", url: str) -> None:
-        """Watch what `Client(auth=...)` means."""
-        self._auth = auth
-        self._url = url
-        self._made: Authorizer | None = None
-        self.context = b""
-
-    async def headers(self, method: str, url: str, body: bytes | None = None) -> Mapping[str, str]:
-        """See `Authorizer.headers`."""
-        headers = await self._authorizer().headers(method, url, body)
-        # A proof of possession is new with each request; whose the credentials are, the others say.
-        lasting = sorted((name.lower(), value) for name, value in headers.items() if name.lower() != "dpop")
-        self.context = cache_digest(_encode(lasting)).encode()
-        return headers
-
-    async def challenged(self, method: str, url: str, status: int, headers: Mapping[str, str]) -> bool:
-        """See `Authorizer.challenged`."""
-        return await self._authorizer().challenged(method, url, status, headers)
-
-    async def aclose(self) -> None:
-        """Close the authorizer, if it was made here."""
-        made, self._made = self._made, None
-        closing: Any = getattr(made, "aclose", None)
-        if closing is not None and made is not self._auth:
-            await closing()
-
-    def _authorizer(self) -> "Authorizer":
-        if self._made is None:
-            from dovetail.client.login import authorizer_of
-
-            self._made = authorizer_of(self._auth, self._url)
-        return self._made
+    question: Question
+    own: "Place"
+    ask: Ask
+    taken: Taken
+    turn: int
 
 
 class ResponseCache:
@@ -185,38 +159,33 @@ class ResponseCache:
             DovetailError: What asking raises.
             StoreUnusable: The store's file cannot be used at all.
         """
-        context = self._context()
-        if context is None or not self._connection.held or options.keys() - _NEUTRAL:
+        context = None if options.keys() - _NEUTRAL or not self._connection.held else await self._context()
+        if context is None:
             taken = Taken(self._store.now)
             await ask(taken)
             return taken.pages
         own = cache_place(self._server, context, question)
-        key = (own.key, options.get("timeout", -1.0), object() if "on_progress" in options else None)
-
         mine = Taken(self._store.now)
-
-        async def fetch() -> Taken:
-            return await self._fetch(question, context, own, ask, mine)
-
+        errand = Errand(question, own, ask, mine, self._turn())
+        key = (own.key, options.get("timeout", -1.0))
         fresh = options.get("fresh", False)
         cached = None if fresh else await self._load([own.key, cache_place(self._server, PUBLIC, question).key])
         pages = None if cached is None else unpack_pages(cached.body)
         state = self._policy.state(question, cached, self._store.now())
         if pages is not None and state in (Freshness.FRESH, Freshness.AGED):
             if state is Freshness.AGED:
-                self._flights.begin(key, fetch)
+                self._flights.begin(key, lambda: self._fetch(errand))
             return pages
         try:
-            taken = await self._flights.join(key, fetch, anew=fresh)
+            # Who wants to hear of progress joins nobody who does not.
+            alone = (*key, mine) if "on_progress" in options else key
+            taken = await self._flights.join(alone, lambda: self._fetch(errand), anew=fresh)
             if taken.asked and taken is not mine:  # what somebody's answers brought is for nobody else
                 await ask(mine)
                 return mine.pages
             return taken.pages
         except DovetailError as error:
-            # "e.g. network issues, server downtime": what the server says of the request itself is never replaced.
-            if pages is None or not is_temporary(error) or not self._connection.held:
-                raise
-            if self._policy.state(question, cached, self._store.now()) is Freshness.OVER:
+            if pages is None or not self._spared(errand, cached, error):
                 raise
             return pages
 
@@ -240,26 +209,44 @@ class ResponseCache:
         await self._flights.aclose()
         if self._dropping is not None:
             await asyncio.wait({self._dropping}, timeout=_FAREWELL)
-        if self._witness is not None:
-            await self._witness.aclose()
 
-    def _context(self) -> bytes | None:
+    async def _context(self) -> bytes | None:
         """Return what tells whose results these are; None while nobody knows."""
+        if self._principal is None and self._witness is not None:
+            return await self._witness.look()
+        return self._last_context()
+
+    def _last_context(self) -> bytes:
         if self._principal is not None:
             return cache_digest(b"principal", self._principal.encode()).encode()
-        return b"nobody" if self._witness is None else self._witness.context or None
+        return b"nobody" if self._witness is None else self._witness.context
 
-    async def _fetch(self, question: Question, context: bytes, own: "Place", ask: Ask, taken: Taken) -> Taken:
+    def _turn(self) -> int:
+        """Return a number that is another one once other credentials go out."""
+        return 0 if self._principal is not None or self._witness is None else self._witness.changes
+
+    def _spared(self, errand: Errand, cached: Cached | None, error: DovetailError) -> bool:
+        """Tell whether a stale result serves in the place of an error.
+
+        "e.g., network issues, server downtime" (Caching, Freshness Calculation): what the server says of the request
+        itself is never replaced.
+        """
+        if not is_temporary(error) or not self._connection.held or self._turn() != errand.turn:
+            return False
+        return self._policy.state(errand.question, cached, self._store.now()) is not Freshness.OVER
+
+    async def _fetch(self, errand: Errand) -> Taken:
+        taken, question = errand.taken, errand.question
         began = self._store.now()
-        await ask(taken)
+        await errand.ask(taken)
         peer = self._connection.peer
         # "Results produced by retrying a request through the multi round-trip requests mechanism MUST NOT be cached"
         # (Caching, Cache Key). Servers of a revision without hints answer as the session wants it.
-        if taken.asked or peer is None or not peer.revision.cache_hints or self._context() != context:
+        if taken.asked or peer is None or not peer.revision.cache_hints or self._turn() != errand.turn:
             return taken
         kept = self._policy.worth(question, taken.pages, began, taken.received)
         if kept is not None:
-            where = cache_place(self._server, PUBLIC, question) if kept.public else own
+            where = cache_place(self._server, PUBLIC, question) if kept.public else errand.own
             try:
                 await self._store.save(where, kept.cached, kept.seconds)
             except Disconnected as error:
@@ -278,8 +265,7 @@ class ResponseCache:
     def _drop(self, subject: tuple[str, str] | None, now: float) -> None:
         """Have stale results forgotten, also for the others who share the store; here they count no more already."""
         self._flights.seal()
-        context = self._context()
-        for whose in (PUBLIC,) if context is None else (PUBLIC, context):
+        for whose in (PUBLIC, self._last_context()):
             home = cache_realm(self._server, whose)
             self._drops[home, None if subject is None else cache_group(home, subject)] = now
         while len(self._drops) > _DROPS:
@@ -298,12 +284,6 @@ class ResponseCache:
                 await self._store.drop(*where, before)
             except Disconnected as error:
                 log.warning("What changed could not be forgotten by the response cache: %s", error)
-
-
-def witness_of(target: Target, options: ClientOptions) -> Witness | None:
-    """Return what is to be handed on in the place of a client's credentials; None without any."""
-    auth = options.get("auth")
-    return Witness(auth, target.url) if isinstance(target, Address) and auth is not None else None
 
 
 def cache_of(

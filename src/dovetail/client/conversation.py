@@ -46,7 +46,8 @@ class Conversation:
         self._level = options.get("log_level", "info" if "on_log" in options else None)
         witness = None
         if options.get("cache"):
-            from dovetail.client.caching import cache_of, witness_of
+            from dovetail.client.caching import cache_of
+            from dovetail.client.witness import witness_of
 
             witness = witness_of(target, options)
         self._links = Links(
