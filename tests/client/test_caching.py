@@ -15,7 +15,7 @@ from dovetail import Client
 from dovetail.client import Caching
 from dovetail.client.options import Retry
 from dovetail.core import Cached, Place, ResponseStore
-from dovetail.errors import AuthRequired, Disconnected, PeerError, StoreUnusable
+from dovetail.errors import AuthRequired, DefinitionError, Disconnected, PeerError, StoreUnusable
 from dovetail.store import MemoryCache, SqliteCache
 from dovetail.wire import Limits
 from tests.client.scripted import Json, Reply, Scripted, text
@@ -140,7 +140,7 @@ async def test_only_the_same_parameters_find_a_result(clock: Clock) -> None:
         assert await read(client, "n:a", meta=trace) == "n:a 1"
 
 
-async def test_header_fields_and_credentials_of_one_call_pass_the_cache_by(clock: Clock) -> None:
+async def test_header_fields_and_principals_of_one_call_pass_the_cache_by(clock: Clock) -> None:
     async with Client(shop(), cache=caching(clock)) as client:
         assert await listed(client) == "tool-1"
         assert await listed(client, headers={"x-tenant": "other"}) == "tool-2"
@@ -558,6 +558,41 @@ async def test_what_is_public_is_for_all_who_ask_the_same_server_in_the_same_way
             assert await read(client, "n:a") == "- 3", "a header field may mean another tenant"
         async with opened(url, store, on_elicit=lambda _: None) as client:
             assert await read(client, "n:a") == "- 4", "a client that can do more may be told more"
+
+
+async def test_a_call_with_a_token_of_its_own_finds_what_that_token_brought(store: ResponseStore) -> None:
+    app = Tokens()
+    async with serving(app) as url, opened(url, store, auth="own") as client:
+        assert await read(client, "n:a") == "own 1"
+        for _ in range(2):
+            assert await read(client, "n:a", auth="alice") == "alice 2"
+            assert await read(client, "n:a", auth="bob") == "bob 3"
+            assert await read(client, "n:a", auth="bob", principal="carol") == "bob 4"
+            assert await read(client, "n:a") == "own 1"
+        app.gate = asyncio.Event()
+        tasks = [asyncio.create_task(read(client, "n:b", auth=each)) for each in ("alice", "bob", "alice")]
+        while len(app.asked) < 6:
+            await asyncio.sleep(0.001)
+        app.gate.set()
+        alice, bob, also_alice = await asyncio.gather(*tasks)
+        assert alice == also_alice
+        assert {alice.split()[0], bob.split()[0]} == {"alice", "bob"}
+
+
+async def test_credentials_of_one_call_that_nobody_can_tell_apart_pass_the_cache_by(store: ResponseStore) -> None:
+    async with serving(Tokens()) as url, opened(url, store, auth="own") as client:
+        assert await read(client, "n:a") == "own 1"
+        assert await read(client, "n:a", auth=Changing()) == "first 2"
+        assert await read(client, "n:a", auth=Changing()) == "first 3"
+        assert await read(client, "n:a", principal="bob") == "- 4"
+        assert await read(client, "n:a") == "own 1"
+
+
+async def test_a_call_with_credentials_where_there_can_be_none_is_refused(clock: Clock) -> None:
+    async with Client(shop(), cache=caching(clock)) as client:
+        await listed(client)
+        with pytest.raises(DefinitionError):
+            await listed(client, auth="token")
 
 
 async def test_a_principal_keeps_its_results_whatever_token_it_has(store: ResponseStore) -> None:

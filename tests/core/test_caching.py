@@ -13,7 +13,6 @@ from dovetail.core.caching import (
     cache_digest,
     cache_group,
     cache_place,
-    cache_realm,
     is_cacheable,
     is_temporary,
     pack_pages,
@@ -241,7 +240,8 @@ questions = st.builds(
 def test_a_key_is_that_of_one_server_context_and_question_only(one: Any, other: Any) -> None:
     first, second = cache_place(*one), cache_place(*other)
     assert (first.key == second.key) is (one == other)
-    assert (first.realm == second.realm) is (one[:2] == other[:2])
+    assert (first.realm == second.realm) is (one[0] == other[0])
+    assert (first.group == second.group) is ((one[0], one[2].subject) == (other[0], other[2].subject))
 
 
 @given(one=st.lists(parts, max_size=4), other=st.lists(parts, max_size=4))
@@ -255,7 +255,6 @@ def test_no_context_is_called_so_that_it_is_the_public_one() -> None:
     question = Question("tools/list")
     for context in (b"", b"public", b"None"):
         assert cache_place(b"s", context, question).key != cache_place(b"s", PUBLIC, question).key
-        assert cache_realm(b"s", context) != cache_realm(b"s", PUBLIC)
 
 
 def test_a_place_tells_nothing_of_what_is_kept_there() -> None:

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dovetail.client")
 
-_NEUTRAL: Final = frozenset({"timeout", "on_progress", "meta", "fresh"})
-"""Options of a call that do not change whose answer it gets. With any other one it passes the cache by."""
+_KNOWN: Final = frozenset({"timeout", "on_progress", "meta", "fresh", "auth", "principal"})
+"""Options of a call with which it is known whose answer it gets. With any other one it passes the cache by."""
 _TRACING: Final = frozenset({"traceparent", "tracestate"})
 _FAREWELL: Final = 5.0
 _DROPS: Final = 1000
@@ -80,26 +80,35 @@ class Taken:
 
 
 class Errand(NamedTuple):
-    """A question that is being asked: where its result goes, and whose turn it was when it began."""
+    """A question that is being asked: where its result goes, and whose turn it was when it began (None: its own)."""
 
     question: Question
     own: "Place"
     ask: Ask
     taken: Taken
-    turn: int
+    turn: int | None
 
 
 class ResponseCache:
     """The cache of one client."""
 
-    def __init__(self, caching: Caching, server: bytes, witness: Witness | None, connection: "Connection") -> None:
+    def __init__(
+        self,
+        caching: Caching,
+        server: bytes,
+        connection: "Connection",
+        witness: Witness | None,
+        *,
+        over_http: bool,
+    ) -> None:
         """Cache what a server answers.
 
         Args:
             caching: What was asked for; with a store.
             server: Tells the server, and who we say that we are, from all others.
-            witness: Sees the credentials, if there are any.
             connection: Says which revision is spoken, and whether the client is open.
+            witness: Sees the client's credentials, if there are any.
+            over_http: A call can have credentials of its own.
         """
         assert caching.store is not None
         self._store: ResponseStore = caching.store
@@ -109,7 +118,9 @@ class ResponseCache:
         self._connection = connection
         self._policy = CachePolicy(caching.longest, caching.stale_while_revalidate, caching.stale_if_error)
         self._flights: Flights[Taken] = Flights()
-        self._drops: dict[tuple[str, str | None], float] = {}
+        self._realm = cache_realm(server)
+        self._over_http = over_http
+        self._drops: dict[str | None, float] = {}
         self._dropping: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -159,14 +170,14 @@ class ResponseCache:
             DovetailError: What asking raises.
             StoreUnusable: The store's file cannot be used at all.
         """
-        context = None if options.keys() - _NEUTRAL or not self._connection.held else await self._context()
+        context = await self._context(options) if self._connection.held else None
         if context is None:
             taken = Taken(self._store.now)
             await ask(taken)
             return taken.pages
         own = cache_place(self._server, context, question)
         mine = Taken(self._store.now)
-        errand = Errand(question, own, ask, mine, self._turn())
+        errand = Errand(question, own, ask, mine, None if "auth" in options else self._turn())
         key = (own.key, options.get("timeout", -1.0))
         fresh = options.get("fresh", False)
         cached = None if fresh else await self._load([own.key, cache_place(self._server, PUBLIC, question).key])
@@ -210,16 +221,20 @@ class ResponseCache:
         if self._dropping is not None:
             await asyncio.wait({self._dropping}, timeout=_FAREWELL)
 
-    async def _context(self) -> bytes | None:
-        """Return what tells whose results these are; None while nobody knows."""
-        if self._principal is None and self._witness is not None:
-            return await self._witness.look()
-        return self._last_context()
-
-    def _last_context(self) -> bytes:
+    async def _context(self, options: CallOptions) -> bytes | None:
+        """Return what tells whose result a call gets; None where that is not known for certain."""
+        if options.keys() - _KNOWN:
+            return None
+        if "auth" in options:  # it goes out with this request, and with this one alone
+            auth = options["auth"]
+            if not self._over_http or not isinstance(auth, str):
+                return None
+            return cache_digest(b"call", auth.encode(), options.get("principal", "").encode()).encode()
+        if "principal" in options:  # its credentials are those of whichever call was the last one
+            return None
         if self._principal is not None:
             return cache_digest(b"principal", self._principal.encode()).encode()
-        return b"nobody" if self._witness is None else self._witness.context
+        return b"nobody" if self._witness is None else await self._witness.look()
 
     def _turn(self) -> int:
         """Return a number that is another one once other credentials go out."""
@@ -231,7 +246,7 @@ class ResponseCache:
         "e.g., network issues, server downtime" (Caching, Freshness Calculation): what the server says of the request
         itself is never replaced.
         """
-        if not is_temporary(error) or not self._connection.held or self._turn() != errand.turn:
+        if not is_temporary(error) or not self._connection.held or errand.turn not in (None, self._turn()):
             return False
         return self._policy.state(errand.question, cached, self._store.now()) is not Freshness.OVER
 
@@ -242,7 +257,7 @@ class ResponseCache:
         peer = self._connection.peer
         # "Results produced by retrying a request through the multi round-trip requests mechanism MUST NOT be cached"
         # (Caching, Cache Key). Servers of a revision without hints answer as the session wants it.
-        if taken.asked or peer is None or not peer.revision.cache_hints or self._turn() != errand.turn:
+        if taken.asked or peer is None or not peer.revision.cache_hints or errand.turn not in (None, self._turn()):
             return taken
         kept = self._policy.worth(question, taken.pages, began, taken.received)
         if kept is not None:
@@ -265,23 +280,18 @@ class ResponseCache:
     def _drop(self, subject: tuple[str, str] | None, now: float) -> None:
         """Have stale results forgotten, also for the others who share the store; here they count no more already."""
         self._flights.seal()
-        for whose in (PUBLIC, self._last_context()):
-            home = cache_realm(self._server, whose)
-            self._drops[home, None if subject is None else cache_group(home, subject)] = now
-        while len(self._drops) > _DROPS:
-            home, _ = next(iter(self._drops))
-            for key in [key for key in self._drops if key[0] == home]:
-                del self._drops[key]
-            self._drops[home, None] = now
+        if subject is None or len(self._drops) >= _DROPS:
+            self._drops = {None: now}
+        else:
+            self._drops[cache_group(self._realm, subject)] = now
         if self._dropping is None or self._dropping.done():
             self._dropping = asyncio.create_task(self._forget(), name="dovetail: forgetting")
 
     async def _forget(self) -> None:
         while self._drops:
-            where = next(iter(self._drops))
-            before = self._drops.pop(where)
+            group, before = self._drops.popitem()
             try:
-                await self._store.drop(*where, before)
+                await self._store.drop(self._realm, group, before)
             except Disconnected as error:
                 log.warning("What changed could not be forgotten by the response cache: %s", error)
 
@@ -307,7 +317,8 @@ def cache_of(
 
         store = MemoryCache(limits)
     caching = replace(caching, store=store, longest=min(caching.longest, limits.cache_seconds))
-    return ResponseCache(caching, cache_digest(_named(target, options), saying).encode(), witness, connection)
+    server = cache_digest(_named(target, options), saying).encode()
+    return ResponseCache(caching, server, connection, witness, over_http=isinstance(target, Address))
 
 
 def _named(target: Target, options: ClientOptions) -> bytes:

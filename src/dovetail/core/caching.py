@@ -208,25 +208,26 @@ def is_temporary(error: BaseException) -> bool:
     return False
 
 
-def cache_realm(server: bytes, context: bytes | None) -> str:
-    """Return where the results of a server for one authorization context are kept, or those for all (`PUBLIC`)."""
-    return cache_digest(server) if context is PUBLIC else cache_digest(server, context)
+def cache_realm(server: bytes) -> str:
+    """Return where the results of a server are kept."""
+    return cache_digest(server)
 
 
-def cache_group(home: str, subject: Subject) -> str:
-    """Return where results stand that one notice makes stale."""
-    return cache_digest(home.encode(), subject[0].encode(), subject[1].encode("utf-8", "surrogatepass"))
+def cache_group(realm: str, subject: Subject) -> str:
+    """Return where results stand that one notice makes stale, whosever they are."""
+    return cache_digest(realm.encode(), subject[0].encode(), subject[1].encode("utf-8", "surrogatepass"))
 
 
 def cache_place(server: bytes, context: bytes | None, question: Question) -> Place:
-    """Return where the result of a question is kept.
+    """Return where the result of a question is kept for an authorization context, or for all (`PUBLIC`).
 
     "A cached response is identified by the request method together with the request parameters that affect the result.
     Clients MUST NOT serve a cached response for a request whose method or parameters differ" (Caching, Cache Key).
     """
-    home = cache_realm(server, context)
-    of = cache_group(home, question.subject)
-    return Place(cache_digest(of.encode(), question.params, question.meta), home, of)
+    realm = cache_realm(server)
+    group = cache_group(realm, question.subject)
+    parts = (group.encode(), question.params, question.meta)
+    return Place(cache_digest(*parts) if context is PUBLIC else cache_digest(*parts, context), realm, group)
 
 
 def cache_digest(*parts: bytes) -> str:

@@ -139,7 +139,7 @@ class Place(msgspec.Struct, frozen=True):
 
     Attributes:
         key: Of the result.
-        realm: Of all results of that server for one authorization context.
+        realm: Of all results of that server.
         group: Of those among them that one change notice makes stale.
     """
 
