@@ -233,11 +233,18 @@ class Authority(App):
 
 
 class Resource(App):
-    """An MCP endpoint at `/mcp` that takes the tokens of its authorization server, and wants scopes by the body."""
+    """An MCP endpoint that takes the tokens of its authorization server, and wants scopes by the body.
+
+    Attributes:
+        path: Of the endpoint that its tokens are for.
+        paths: Of all its endpoints.
+    """
 
     def __init__(self, authority: Authority) -> None:
         super().__init__()
         self.authority = authority
+        self.path = "/mcp"
+        self.paths = ["/mcp"]
         self.scopes: dict[bytes, str] = {}
         self.metadata: dict[str, Any] = {}
         self.dpop = False
@@ -245,11 +252,11 @@ class Resource(App):
         self.refuses_all = False
 
     async def answer(self, request: Asked, send: Send) -> None:
-        at = f"{self.url}/.well-known/oauth-protected-resource/mcp"
-        if request.path == "/.well-known/oauth-protected-resource/mcp":
-            found = {"resource": f"{self.url}/mcp", "authorization_servers": [self.authority.issuer], **self.metadata}
-            return await reply(send, 200, found)
-        if request.path != "/mcp":
+        at = f"{self.url}/.well-known/oauth-protected-resource{self.path}"
+        if request.path == f"/.well-known/oauth-protected-resource{self.path}":
+            named = {"resource": f"{self.url}{self.path}", "authorization_servers": [self.authority.issuer]}
+            return await reply(send, 200, {**named, **self.metadata})
+        if request.path not in self.paths:
             return await reply(send, 404)
         scheme = "DPoP" if self.dpop else "Bearer"
         wanted = self.scopes.get(request.body, "")
@@ -257,7 +264,7 @@ class Resource(App):
         given, _, token = request.headers.get("authorization", "").partition(" ")
         grant = self.authority.tokens.get(token)
         challenge = {"www-authenticate": f'{scheme} resource_metadata="{at}"{scope}'}
-        if given != scheme or grant is None or grant.resource != f"{self.url}/mcp" or self.refuses_all:
+        if given != scheme or grant is None or grant.resource != f"{self.url}{self.path}" or self.refuses_all:
             return await reply(send, 401, None, challenge)
         if self.dpop:
             claims = proof_of(request)

@@ -1,6 +1,6 @@
 """A real server behind a real authorization server: whoever has no token, or proves nothing, does not get through."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,16 +10,12 @@ from tests.client.serving import serving
 
 
 class Guarded(Resource):
-    """A resource whose endpoints are those of an application.
+    """A resource whose endpoints are those of an application; its tokens are for the first of them."""
 
-    Attributes:
-        proofs: The claims of the proofs of requests with a body, when it wants proofs.
-    """
-
-    def __init__(self, authority: Authority, inner: Any, paths: tuple[str, ...] = ("/mcp",)) -> None:
+    def __init__(self, authority: Authority, inner: Any, paths: Sequence[str]) -> None:
         super().__init__(authority)
         self._inner = inner
-        self._paths = paths
+        self.path, self.paths = paths[0], list(paths)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -32,12 +28,8 @@ class Guarded(Resource):
         async def held(message: dict[str, Any]) -> None:
             answer.append(message)
 
-        path = request.path
-        if path in self._paths:
-            request.path = "/mcp"  # what its tokens are for
         await self.answer(request, held)
-        request.path = path
-        if path not in self._paths or answer[0]["status"] != 200:
+        if request.path not in self.paths or answer[0]["status"] != 200:
             for message in answer:
                 await send(message)
             return
@@ -50,7 +42,7 @@ class Guarded(Resource):
 
 
 def shop() -> Server:
-    """A server with one tool, which says who calls."""
+    """A server with two tools."""
     app = Server("shop")
 
     @app.tool
@@ -68,7 +60,7 @@ def shop() -> Server:
 
 
 @asynccontextmanager
-async def guarded(inner: Any, paths: tuple[str, ...] = ("/mcp",), **switches: Any) -> AsyncIterator[Guarded]:
+async def guarded(inner: Any, paths: Sequence[str] = ("/mcp",), **switches: Any) -> AsyncIterator[Guarded]:
     """Serve an application that wants tokens; its `url` is without a path."""
     authority = Authority(**switches)
     resource = Guarded(authority, inner, paths)

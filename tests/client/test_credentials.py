@@ -71,3 +71,54 @@ async def test_a_client_without_credentials_is_told_what_it_needs() -> None:
     async with guarded(shop().asgi()) as here:
         with pytest.raises(AuthRequired):
             await Client(f"{here.url}/mcp").connect()
+
+
+# The transport of 2024-11-05: one GET that stays, and POSTs to another path of the same origin.
+
+SSE = ("/sse", "/messages")
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["as what it is", "by its URL alone"])
+@pytest.mark.parametrize("dpop", [False, True])
+async def test_on_the_first_transport_the_stream_is_challenged_and_every_message_has_credentials(
+    named: bool, dpop: bool
+) -> None:
+    metadata = {"dpop_signing_alg_values_supported": ["ES256"]} if dpop else {}
+    async with guarded(shop().asgi(), SSE, metadata=metadata) as here:
+        here.dpop = dpop
+        url = f"{here.url}/sse"
+        ours = login(url)
+        async with Client({"type": "sse", "url": url} if named else url, auth=ours) as client:
+            assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
+        await ours.aclose()
+        (token,) = here.authority.tokens
+        scheme = "DPoP" if dpop else "Bearer"
+        streams = [request for request in here.to("/sse") if request.method == "GET"]
+        assert streams[-1].headers["authorization"] == f"{scheme} {token}"
+        posts = here.to("/messages")
+        assert len(posts) >= 3
+        assert {request.headers["authorization"] for request in posts} == {f"{scheme} {token}"}
+        if dpop:
+            assert all("content_digest" in proof_of(request) for request in posts)
+
+
+async def test_on_the_first_transport_a_message_whose_token_is_over_is_sent_again_with_the_next() -> None:
+    async with guarded(shop().asgi(), SSE) as here:
+        ours = login(f"{here.url}/sse")
+        async with Client({"type": "sse", "url": f"{here.url}/sse"}, auth=ours) as client:
+            assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
+            here.authority.tokens.clear()  # the server forgets them: the stream stays, messages are refused
+            calls = [client.call_tool("add", {"a": number, "b": 0}) for number in range(10)]
+            assert [result.text for result in await asyncio.gather(*calls)] == [str(number) for number in range(10)]
+        await ours.aclose()
+        forms = [request.form["grant_type"] for request in here.authority.to("/token")]
+        assert forms == ["authorization_code", "refresh_token"]
+        assert len([request for request in here.to("/sse") if request.method == "GET"]) == 2  # the first was challenged
+
+
+async def test_on_the_first_transport_a_token_that_is_refused_is_said_so() -> None:
+    async with guarded(shop().asgi(), SSE) as here:
+        with pytest.raises(AuthRequired) as caught:
+            await Client({"type": "sse", "url": f"{here.url}/sse"}, auth="SECRET").connect()
+        assert "SECRET" not in str(caught.value)
+        assert here.to("/messages") == []

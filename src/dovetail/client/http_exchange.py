@@ -36,7 +36,8 @@ EVENT_STREAM: Final = "text/event-stream"
 _BOTH: Final = f"{JSON}, {EVENT_STREAM}"
 _ERROR_BYTES: Final = 64 * 1024
 _TRANSPORT_ERROR: Final = -32000
-_BUSY: Final = (429, 503)
+_UNHEARD: Final = (405, 429, 503)
+"""Statuses that say more than a JSON-RPC error under them: what was posted did not come before who could answer it."""
 _FRUITLESS: Final = 5
 """Resumptions in a row that bring no event, before a stream is given up."""
 _PAUSE: Final = 1.0
@@ -155,7 +156,7 @@ class Poster:
             return AuthRequired(f"The server wants credentials (HTTP status {status}): see `auth` of the client")
         later = _seconds(response.headers.get("retry-after"))
         if isinstance(message, Failure):
-            if status in _BUSY:
+            if status in _UNHEARD:
                 return HttpFailure(status, retry_after=later, said=quote(message.error.message))
             if status == 400 and self.session and _names_session(message):
                 return SessionLost("The server does not know the session any more")
