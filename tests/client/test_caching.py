@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
@@ -15,7 +16,7 @@ from dovetail import Client
 from dovetail.client import Caching
 from dovetail.client.options import Retry
 from dovetail.core import Cached, Place, ResponseStore
-from dovetail.errors import AuthRequired, DefinitionError, Disconnected, PeerError, StoreUnusable
+from dovetail.errors import AuthRequired, DefinitionError, Disconnected, PeerError, ProtocolViolation, StoreUnusable
 from dovetail.store import MemoryCache, SqliteCache
 from dovetail.wire import Limits
 from tests.client.scripted import Json, Reply, Scripted, text
@@ -169,7 +170,7 @@ async def test_what_anybody_asks_by_hand_and_signs_of_life_are_never_from_the_ca
 
 
 async def test_a_closed_client_has_nothing_to_give(clock: Clock) -> None:
-    client = Client(shop(), cache=caching(clock, stale_if_error=60.0))
+    client = Client(shop(), cache=caching(clock, stale_if_error=60.0), retry=ONCE)
     await client.connect()
     await listed(client)
     await client.aclose()
@@ -294,6 +295,17 @@ async def test_an_error_is_never_kept(clock: Clock) -> None:
             await read(client, "n:a")
         server.replies["resources_read"] = reading
         assert await read(client, "n:a") == "n:a 2"
+
+
+@pytest.mark.parametrize("result", [5, [], None, {"contents": 5, **hints()}, {**hints()}])
+async def test_what_cannot_be_read_is_an_error_each_time_and_never_kept(clock: Clock, result: Any) -> None:
+    server = shop(resources_read=lambda server, request: server.answer(request, result))
+    async with Client(server, cache=caching(clock, stale_if_error=60.0)) as client:
+        for _ in range(2):
+            with pytest.raises(ProtocolViolation):
+                await read(client, "n:a")
+        server.replies["resources_read"] = reading
+        assert await read(client, "n:a") == "n:a 3"
 
 
 async def test_a_server_that_is_gone_is_answered_for(clock: Clock) -> None:
@@ -577,6 +589,26 @@ async def test_a_call_with_a_token_of_its_own_finds_what_that_token_brought(stor
         alice, bob, also_alice = await asyncio.gather(*tasks)
         assert alice == also_alice
         assert {alice.split()[0], bob.split()[0]} == {"alice", "bob"}
+
+
+@pytest.mark.timeout(60)
+async def test_whatever_comes_in_whatever_order_nobody_gets_what_is_another_ones(clock: Clock) -> None:
+    chance = random.Random(7)
+    store, app = MemoryCache(Limits(cache_entries=20), clock), Tokens()
+    given = Caching(store=store, stale_while_revalidate=30.0, stale_if_error=60.0)
+    async with serving(app) as url, Client(url, cache=given, auth="own") as one, Client(url, cache=given) as two:
+
+        async def ask() -> None:
+            client, own = chance.choice([(one, "own"), (two, "-")])
+            token = chance.choice([None, "alice", "bob", "carol"])
+            options: Json = {} if token is None else {"auth": token}
+            uri = f"n:{chance.randrange(4)}"
+            assert (await read(client, uri, **options)).split()[0] == (token or own)
+
+        for _ in range(100):
+            await asyncio.gather(*[ask() for _ in range(chance.randrange(1, 9))])
+            clock.now += chance.choice([0, 1, 20, 65])
+    assert len(app.asked) > 50
 
 
 async def test_credentials_of_one_call_that_nobody_can_tell_apart_pass_the_cache_by(store: ResponseStore) -> None:

@@ -114,6 +114,12 @@ def test_only_what_says_on_every_page_that_it_is_public_is_public() -> None:
         assert not public("public", scope)
 
 
+@given(junk=st.binary(max_size=40) | st.sampled_from([b"5", b"[]", b"null", b'{"ttlMs":1e999}', b'{"ttlMs":[[]]}']))
+@settings(max_examples=200, deadline=None)
+def test_what_is_no_result_is_not_kept(junk: bytes) -> None:
+    assert CachePolicy(DAY).worth(TOOLS, [page(ttlMs=1000), junk], 0.0, 0.0) is None
+
+
 @pytest.mark.req("C-10")
 def test_questions_and_unknown_kinds_of_results_are_not_kept() -> None:
     policy = CachePolicy(DAY)

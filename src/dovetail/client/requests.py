@@ -12,7 +12,7 @@ from dovetail.client.listings import Kind, Listing, complete_list
 from dovetail.client.options import CallOptions, ClientOptions, OnProgress
 from dovetail.errors import InvalidParams, PeerError, ProtocolViolation
 from dovetail.revisions import Revision
-from dovetail.wire import decode
+from dovetail.wire import METHODS, decode
 
 if TYPE_CHECKING:
     from dovetail.client.caching import ResponseCache, Taken
@@ -80,11 +80,8 @@ class Requests:
         if self._cache is None:
             raw = await self.raw(method, params, options, name, headers)
         else:
-            raw = await self._cached(self._cache, method, params, options, name, headers)
-        try:
-            return decode(raw, kind)
-        except InvalidParams as error:
-            raise ProtocolViolation(f"{method}: the server's result cannot be read: {error.message}") from None
+            raw = await self._cached(self._cache, method, params, kind, options, name, headers)
+        return _decoded(method, raw, kind)
 
     async def revision(self, options: CallOptions) -> Revision:
         """Return what is spoken with the server; open the link for that, if it is not open."""
@@ -108,6 +105,7 @@ class Requests:
         cache: "ResponseCache",
         method: str,
         params: bytes,
+        kind: type[Any],
         options: CallOptions,
         name: str | None,
         headers: Mapping[str, str],
@@ -115,7 +113,10 @@ class Requests:
         """Return a result that may be kept, or what is called in any case."""
 
         async def ask(taken: "Taken") -> None:
-            taken.take(await self.raw(method, params, options, name, headers, on_asked=taken.note_asked))
+            raw = await self.raw(method, params, options, name, headers, on_asked=taken.note_asked)
+            if METHODS[method].cacheable:
+                _decoded(method, raw, kind)  # what cannot be read is not kept
+            taken.take(raw)
 
         try:
             return await cache.result(method, params, options, name or "", ask)
@@ -163,6 +164,13 @@ class Requests:
 
     def _progress(self, listener: OnProgress) -> Callable[[Any], None]:
         return lambda progress: self._hearing.deliveries.deliver(listener, progress)
+
+
+def _decoded(method: str, raw: bytes, kind: type[T]) -> T:
+    try:
+        return decode(raw, kind)
+    except InvalidParams as error:
+        raise ProtocolViolation(f"{method}: the server's result cannot be read: {error.message}") from None
 
 
 async def several(names: Iterable[str], one: Callable[[str], Awaitable[T]]) -> dict[str, T]:

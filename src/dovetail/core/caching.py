@@ -143,7 +143,10 @@ class CachePolicy:
         """
         if not self._stands(question.subject, began):
             return None
-        hints = [_hints(page) for page in pages]
+        try:
+            hints = [_hints(page) for page in pages]
+        except msgspec.MsgspecError:
+            return None
         # "Interim results with resultType input_required are not cacheable" (Caching, Cacheable Results)
         if not hints or any(hint.result_type not in (None, "complete") for hint in hints):
             return None
