@@ -85,10 +85,14 @@ def root_of(url: str) -> str:
 
 
 def canonical(server: str) -> str:
-    """Return the canonical URI of a server that has published none (spec, Canonical Server URI)."""
-    parts = urlsplit(server)
+    """Return the canonical URI of a server that has published none (spec, Canonical Server URI).
+
+    Raises:
+        LoginUntrusted: It is no http or https URL.
+    """
+    root, parts = root_of(server), urlsplit(server)
     path = parts.path if parts.path != "/" else ""
-    return root_of(server) + path + (f"?{parts.query}" if parts.query else "")
+    return root + path + (f"?{parts.query}" if parts.query else "")
 
 
 def covers(resource: str, server: str) -> bool:

@@ -45,11 +45,11 @@ def _target(word: str) -> Any:
         return word
     if word.startswith("{"):
         return _entry_of(_parsed(word, "the entry"), "the entry", "")
-    path, name = (word, "") if Path(word).is_file() else _split(word)
+    path, name = (word, "") if os.path.isfile(word) else _split(word)
     suffix = Path(path).suffix.lower()
     if suffix not in _FILES | _MANIFESTS:
         raise Usage(f"{word!r} is no URL, no .py or .js file and no manifest; a program goes last: -- {word}")
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # which is a plain no for what can be no path, unlike that of pathlib
         raise Usage(f"there is no file {path!r}")
     if suffix in _MANIFESTS:
         return _entry_of(_read(Path(path)), path, name)
@@ -131,9 +131,10 @@ def pairs(given: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in given:
         colon = each.find(":") if ":" in each else each.find("=")
-        if colon <= 0:
+        name = each[: max(colon, 0)].strip()
+        if not name:
             raise Usage(f"--header is NAME:VALUE, not {each[:40]!r}")
-        found[each[:colon].strip()] = each[colon + 1 :].strip()
+        found[name] = each[colon + 1 :].strip()
     return found
 
 

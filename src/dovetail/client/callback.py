@@ -19,7 +19,8 @@ PATH: Final = "/callback"
 HEAD_BYTES: Final = 16 * 1024
 HEAD_SECONDS: Final = 5.0
 MOST_REQUESTS: Final = 64
-_LINE: Final = re.compile(rb"(GET) (/[\x21-\x7e]*) HTTP/1\.[01]\r\n")
+# A request target has no fragment (RFC 9112, section 3.2): with one, two readers could find two queries.
+_LINE: Final = re.compile(rb"(GET) (/[\x21\x22\x24-\x7e]*) HTTP/1\.[01]\r\n")
 _HOST: Final = re.compile(rb"\r\nhost:[ \t]*([\x21-\x7e]*)[ \t]*\r\n", re.IGNORECASE)
 
 _PAGE: Final = (

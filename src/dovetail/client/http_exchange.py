@@ -283,4 +283,5 @@ def _names_session(failure: Failure) -> bool:
 
 def _seconds(value: str | None) -> float | None:
     """Read Retry-After (RFC 9110, section 10.2.3): seconds; a date is not worth a clock."""
-    return float(value) if value is not None and value.isdigit() and len(value) < 9 else None
+    digits = value is not None and value.isascii() and value.isdigit() and len(value) < 9
+    return float(value) if value is not None and digits else None

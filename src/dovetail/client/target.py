@@ -113,7 +113,7 @@ def _file(path: str, env: Mapping[str, str], cwd: str | os.PathLike[str] | None)
         raise DefinitionError(
             f"{Path(path).name!r} is no URL and no .py or .js file; give a program as a list: {path.split()!r}"
         )
-    if not Path(cwd or ".", path).is_file():
+    if not os.path.isfile(os.path.join(cwd or ".", path)):
         raise DefinitionError(f"There is no file {path!r}")
     return Program((*_INTERPRETERS[suffix], path), dict(env), None if cwd is None else os.fspath(cwd))
 
