@@ -135,6 +135,7 @@ class DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End, in the order that the module describes."""
+        await self._take_no_more()
         for server in self.servers:
             server.close()
         for bound in sockets or ():
@@ -153,6 +154,20 @@ class DrainingServer(uvicorn.Server):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LIFESPAN_SECONDS):
                 await self.lifespan.shutdown()
+
+    async def _take_no_more(self) -> None:
+        """Stop accepting, and let what was accepted become connections.
+
+        asyncio (3.11) loses a connection whose server is closed between the two: its socket stays open, and nobody
+        answers on it, until a garbage collection. One turn makes its transport, another its protocol.
+        """
+        loop = asyncio.get_running_loop()
+        for server in self.servers:
+            for bound in server.sockets:
+                if os.name != "nt":  # whose loop has no readers
+                    loop.remove_reader(bound.fileno())
+        for _ in range(2):
+            await asyncio.sleep(0)
 
     async def _emptied(self) -> None:
         while self._site.connections and not self.force_exit:
