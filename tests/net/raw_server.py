@@ -17,6 +17,8 @@ class Visit:
         self.reader = reader
         self.writer = writer
         self.number = len(server.visits)
+        self.over = asyncio.Event()
+        """The script has ended: on its own, or because the client is gone."""
 
     async def request(self) -> bytes:
         """Read one request, its body included; keep it."""
@@ -80,6 +82,7 @@ async def raw_server(script: Script) -> AsyncIterator[RawServer]:
             server.errors.append(error)
         finally:
             visit.writer.close()
+            visit.over.set()
 
     def came(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         visit = Visit(server, reader, writer)

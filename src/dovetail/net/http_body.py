@@ -52,9 +52,15 @@ class ChunkedBody:
         rest: What followed it, once it is complete.
     """
 
-    __slots__ = ("_framing", "_left", "_pending", "_size", "_state", "_trailers", "done", "rest")
+    __slots__ = ("_framing", "_free", "_left", "_pending", "_size", "_state", "_trailers", "done", "rest")
 
-    def __init__(self) -> None:
+    def __init__(self, free_framing: float = _FREE_FRAMING) -> None:
+        """Read one body.
+
+        Args:
+            free_framing: Bytes of framing that there may be above those of content.
+        """
+        self._free = free_framing
         self._pending = b""
         self._state = _SIZE
         self._left = 0
@@ -108,7 +114,7 @@ class ChunkedBody:
 
     def _line(self, line: bytes) -> None:
         self._framing += len(line) + 2
-        if self._framing > self._size + _FREE_FRAMING:
+        if self._framing > self._size + self._free:
             raise BadRequest(400, "The chunked coding spends more on framing than on content")
         if self._state == _SIZE:
             size = _SIZE_LINE.fullmatch(line)

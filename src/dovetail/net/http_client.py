@@ -5,9 +5,10 @@ names and values, and keeps the fields that frame a message to itself), redirect
 credentials nor a body go anywhere but to the URL that was given), cookies (none are kept), a proxy out of the
 environment (only when asked for), certificates that do not verify.
 
-What every answer is bounded by: the number and size of its header fields (`Limits.header_count`, `header_value`); the
-`limit` of `Response.read`; about half a mebibyte that is read ahead of `Response.chunk`. None is to be compressed
-(`Accept-Encoding: identity`), and one that is all the same is refused when it is read: there is no bomb to defuse.
+What every answer is bounded by: the number and size of its header fields (`Limits.header_count`, `header_value`,
+`header_block`); the `limit` of `Response.read`; half a mebibyte that is read ahead of `Response.chunk`. None is to be
+compressed (`Accept-Encoding: identity`), and one that is all the same is refused when it is read: there is no bomb to
+defuse.
 
 When a failure is `Unsent`. Nothing of the request had been handed to the operating system: no connection could be made
 (name, TCP, TLS, proxy), or the client is closed. A kept connection is looked at in the moment before it is used; one
@@ -23,16 +24,17 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from dovetail.errors import DefinitionError, Disconnected, LimitExceeded, ProtocolViolation, Unsent
+from dovetail.errors import DefinitionError, LimitExceeded, ProtocolViolation, Unsent
 from dovetail.net.http_request import check_method, check_url, checked_headers
 from dovetail.wire import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     import ssl
 
-    from aiohttp import ClientResponse
-
-    from dovetail.net.http_pool import Admit, Pool, Way
+    from dovetail.net.http_dial import Admit
+    from dovetail.net.http_peer import Answer
+    from dovetail.net.http_pool import Pool
+    from dovetail.net.http_way import Way
 
 _PLAIN: Final = frozenset({"", "identity"})
 _WAYS: Final = 256
@@ -54,7 +56,7 @@ class HttpClient:
         """Make a client that has no connection yet.
 
         Args:
-            limits: `header_count` and `header_value` bound the head of an answer.
+            limits: `header_count`, `header_value` and `header_block` bound the head of an answer.
             connections: How many there may be at once, idle ones included; a `send` that finds none free waits.
             tls: What certificates are checked with; the system's authorities by default.
             trust_env: Use the proxies that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
@@ -97,26 +99,21 @@ class HttpClient:
                 answer may take, is the caller's to bound.
 
         Raises:
-            DefinitionError: A part of the request may not be sent as it is, or aiohttp is not installed.
+            DefinitionError: A part of the request may not be sent as it is.
             Unsent: Nothing left this process.
             Disconnected: The connection broke, or what came over it was not HTTP.
         """
         check_method(method)
         fields = checked_headers(headers)
         fields["accept-encoding"] = "identity"
+        fields.setdefault("accept", "*/*")
         fields.setdefault("user-agent", "dovetail-mcp")
         pool = self._pool or self._open()
-        way = self._ways.get(url) or self._way(url, pool)
+        way = self._ways.get(url) or self._way(url)
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             raise DefinitionError("An HttpClient belongs to the event loop that it was first used on")
-        try:
-            answer = await pool.request(method, way, fields, body, connect_seconds)
-        except asyncio.CancelledError:
-            if self._closed and not _is_cancelled():  # closing cancels what waits for a connection
-                raise Unsent("The HTTP client was closed") from None
-            raise
-        return Response(answer, pool, way.origin, loop)
+        return Response(await pool.request(method, way, fields, body, connect_seconds), way.origin, loop)
 
     async def aclose(self) -> None:
         """Close every connection; requests under way end with `Disconnected`. Idempotent."""
@@ -128,17 +125,17 @@ class HttpClient:
     def _open(self) -> "Pool":
         if self._closed:
             raise Unsent("The HTTP client is closed")
-        try:
-            from dovetail.net.http_pool import Pool
-        except ImportError:
-            raise DefinitionError("HTTP needs aiohttp: pip install 'dovetail-mcp[client]'") from None
+        from dovetail.net.http_pool import Pool
+
         self._loop = asyncio.get_running_loop()
         self._pool = Pool(self._limits, self._connections, self._tls, self._admit)
         return self._pool
 
-    def _way(self, url: str, pool: "Pool") -> "Way":
+    def _way(self, url: str) -> "Way":
+        from dovetail.net.http_way import way_to
+
         scheme, host = check_url(url)
-        way = pool.way(url, self._proxy(scheme, host))
+        way = way_to(url, self._proxy(scheme, host))
         if len(self._ways) < _WAYS:
             self._ways[url] = way
         return way
@@ -156,38 +153,28 @@ class Response:
 
     Attributes:
         status: The status, whatever it is: redirects are not followed.
+        headers: Header fields, names in lower case; one that stands several times is joined by commas.
     """
 
-    __slots__ = ("_answer", "_headers", "_loop", "_origin", "_pool", "_protocol", "status")
+    __slots__ = ("_answer", "_loop", "_origin", "_plain", "headers", "status")
 
-    def __init__(self, answer: "ClientResponse", pool: "Pool", origin: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, answer: "Answer", origin: str, loop: asyncio.AbstractEventLoop) -> None:
+        head = answer.reader.head
+        assert head is not None
         self._answer = answer
         self._loop = loop
-        self._pool = pool
         self._origin = origin
-        connection = answer.connection
-        self._protocol = None if connection is None else connection.protocol
-        self._headers: dict[str, str] | None = None
-        self.status: int = answer.status
+        self._plain = head.headers.get("content-encoding", "identity").lower() in _PLAIN
+        self.headers: Mapping[str, str] = head.headers
+        self.status: int = head.status
 
     def __repr__(self) -> str:
-        return f"<Response {self.status} of {self._origin}{', closed' if self._answer.closed else ''}>"
+        return f"<Response {self.status} of {self._origin}{', closed' if self._answer.ended else ''}>"
 
     def __del__(self) -> None:
         # The loop knows the answer through its connection, so nobody but us notices that nobody reads it any more.
-        if not self._answer.closed and not self._loop.is_closed():
+        if not self._answer.ended and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._answer.close)
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Header fields, names in lower case; one that stands several times is joined by commas (RFC 9110, 5.2)."""
-        if self._headers is None:
-            fields: dict[str, str] = {}
-            for name, value in self._answer.headers.items():
-                lower = name.lower()
-                fields[lower] = f"{fields[lower]}, {value}" if lower in fields else value
-            self._headers = fields
-        return self._headers
 
     async def read(self, limit: int) -> bytes:
         """Return what is left of the body.
@@ -217,41 +204,19 @@ class Response:
             Disconnected: The connection broke before the end that the head announced, or this response was closed.
             ProtocolViolation: The body is compressed, which was not asked for.
         """
-        if self._answer.headers.get("content-encoding", "identity").lower() not in _PLAIN:
+        if not self._plain:
             self._answer.close()
             raise ProtocolViolation(f"{self._origin}: the answer is compressed, which was not asked for")
-        try:
-            data = await self._answer.content.readany()
-            if data or not self._broke_off():
-                return data
-            failure = Disconnected(f"{self._origin}: the connection broke in the middle of the answer")
-        except self._pool.failures as error:
-            failure = self._pool.broken(error, self._origin)
-        self._answer.close()
-        raise failure
+        return await self._answer.chunk()
 
     def leave(self) -> None:
         """Want no more of an answer whose end is about to come, such as a stream after its last event.
 
         If it does come within a tenth of a second, the connection is kept for the next request; else it is closed.
         """
-        if not self._answer.closed:
+        if not self._answer.ended:
             self._loop.call_later(_LEAVING, self._answer.close)
-
-    def _broke_off(self) -> bool:
-        """Whether what looks like an end is none: an answer without a length ends with its connection, however."""
-        if self._pool.closed:
-            return True
-        answer = self._answer
-        if self._protocol is None or "content-length" in answer.headers or "transfer-encoding" in answer.headers:
-            return False
-        return isinstance(self._protocol.exception(), OSError)
 
     async def aclose(self) -> None:
         """Let go of the answer: a connection that is not at its end is closed, and all that was under way on it."""
         self._answer.close()
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -1,141 +1,37 @@
-"""The pool of connections under `HttpClient`: aiohttp, held to our rules. The one module that imports it.
+"""The pool of connections under `HttpClient`. The one module that decides which connection a request goes over.
 
-aiohttp hands out a kept connection without asking whether its server has closed it, or has sent on it what nobody
-asked for - which it would then return as the answer to the next request. So every kept connection is looked at in the
-moment before it is used (`Request.send`), when nothing has been written yet.
+Invariants. There are never more connections than the pool was made for, idle ones and those that are being made
+included; who finds none waits in line. A kept connection is looked at in the moment before it is used, when nothing
+has been written yet: one that its server has closed, or has said anything unasked on, is replaced by another. Nothing
+is ever written twice: a request whose first byte may have left is answered or `Disconnected`.
 """
 
-import io
-import select
+import asyncio
 import ssl
-import weakref
-from collections.abc import Callable, Sequence
+from collections import deque
+from functools import partial
 from typing import Final
 
-import msgspec
-from aiohttp import (
-    ClientConnectorCertificateError,
-    ClientConnectorDNSError,
-    ClientConnectorError,
-    ClientConnectorSSLError,
-    ClientError,
-    ClientHandlerType,
-    ClientHttpProxyError,
-    ClientPayloadError,
-    ClientRequest,
-    ClientResponse,
-    ClientResponseError,
-    ClientSession,
-    ClientTimeout,
-    DummyCookieJar,
-    ServerDisconnectedError,
-    TCPConnector,
-)
-from aiohttp.abc import ResolveResult
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
-from aiohttp.tracing import Trace
-from yarl import URL
-
-from dovetail.errors import DefinitionError, Disconnected, Unsent, quote
+from dovetail.errors import Unsent
+from dovetail.net.http_answer import AnswerReader
+from dovetail.net.http_dial import Admit, Dialler, NoConnection
+from dovetail.net.http_peer import Answer, Peer
+from dovetail.net.http_way import Way
 from dovetail.wire import Limits
-
-FAILURES: Final[tuple[type[Exception], ...]] = (ClientError, OSError, TimeoutError)
-"""What aiohttp raises when an exchange fails."""
-
-Admit = Callable[[list[str]], str | None]
-"""Given all the addresses of a name, says why none may be connected to; None when they may."""
 
 _KEPT_SECONDS: Final = 30.0
 """How long an idle connection is kept. Servers often close theirs after 5 to 75 seconds; those are noticed."""
+_SWEEP_SECONDS: Final = 10.0
 _SWITCHED: Final = 101
-_LARGE: Final = 1024 * 1024
-_LINE: Final = 8190
-_AHEAD: Final = 64 * 1024
-
-
-class Stale(Exception):
-    """A kept connection turned out to be of no use before anything was written to it."""
-
-
-class Early(Exception):
-    """A failure before the first byte of the request. Its text is ours, and names no more than the origin."""
-
-
-class Forbidden(OSError):
-    """An address that this client may not connect to. Its text is the reason."""
-
-
-class Request(ClientRequest):
-    """A request that looks at its connection before it writes.
-
-    Attributes:
-        fresh: Its connection was made for it.
-        sent: Something of it may have been written.
-    """
-
-    fresh = False
-    sent = False
-
-    async def send(self, conn: Connection) -> ClientResponse:
-        """Send it.
-
-        Raises:
-            Stale: The connection was kept, and is not in order.
-        """
-        if not self.fresh and _stale(conn.protocol):
-            raise Stale
-        self.sent = True
-        return await super().send(conn)
-
-
-class Connector(TCPConnector):
-    """A connector that tells a request whether its connection is new, and looks at an address before it is used.
-
-    Attributes:
-        admit: Given all the addresses of a name, says why they may not be connected to. The connection goes to one of
-            exactly these: the name is not resolved again.
-    """
-
-    admit: "Admit | None" = None
-
-    async def _resolve_host(self, host: str, port: int, traces: Sequence[Trace] | None = None) -> list[ResolveResult]:
-        found = await super()._resolve_host(host, port, traces)
-        reason = None if self.admit is None else self.admit([result["host"] for result in found])
-        if reason is not None:
-            raise Forbidden(reason)
-        return found
-
-    async def _create_connection(
-        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
-    ) -> ResponseHandler:
-        made = await super()._create_connection(req, traces, timeout)
-        if isinstance(req, Request):
-            req.fresh = True
-        return made
-
-
-class Way(msgspec.Struct, frozen=True):
-    """A URL as aiohttp takes it, and the proxy to it."""
-
-    url: URL
-    proxy: URL | None
-    origin: str
+_BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
+_CLOSED: Final = "The HTTP client was closed"
 
 
 class Pool:
-    """The connections of one client. Made on the running loop.
-
-    Attributes:
-        failures: What is raised while an answer is read.
-        closed: It is closed: what ends now, ends because of that.
-    """
-
-    failures = FAILURES
-    closed = False
+    """The connections of one client. Made on the running loop."""
 
     def __init__(
-        self, limits: Limits, connections: int, tls: ssl.SSLContext | None, admit: "Admit | None" = None
+        self, limits: Limits, connections: int, tls: ssl.SSLContext | None, admit: Admit | None = None
     ) -> None:
         """Open a pool.
 
@@ -143,136 +39,203 @@ class Pool:
             limits: What the head of an answer may be.
             connections: How many there may be at once; who needs one more waits.
             tls: What certificates are checked with; None for the system's authorities.
-            admit: As of `Connector`.
+            admit: See `http_dial`.
         """
-        connector = Connector(limit=connections, keepalive_timeout=_KEPT_SECONDS, ssl=True if tls is None else tls)
-        connector.admit = admit
-        self._session = ClientSession(
-            connector=connector,
-            cookie_jar=DummyCookieJar(),
-            request_class=Request,
-            middlewares=(_carry,),
-            auto_decompress=False,
-            read_bufsize=_AHEAD,
-            max_line_size=_LINE,
-            max_field_size=limits.header_value,
-            max_headers=limits.header_count,
-        )
-        # aiohttp repeats a GET or DELETE on its own when a connection breaks. What is repeated is decided above.
-        self._session._retry_connection = False
-        self._timeouts: dict[float, ClientTimeout] = {}
-        self._answers: weakref.WeakSet[ClientResponse] = weakref.WeakSet()
+        self._limits = limits
+        self._most = connections
+        self._dialler = Dialler(tls, admit, limits)
+        self._loop = asyncio.get_running_loop()
+        self._peers: set[Peer] = set()
+        self._idle: dict[str, dict[Peer, None]] = {}  # by where they lead, the one put aside last at the end
+        self._dials: set[asyncio.Timeout] = set()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._promised = 0  # turns that were given and not yet taken: nobody may push in before them
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._empty: asyncio.Future[None] | None = None
+        self._closed = False
 
-    def way(self, url: str, proxy: str | None) -> Way:
-        """Prepare a URL that `check_url` has passed."""
-        try:
-            target = URL(url, encoded=True)  # as it was given: what is quoted stays so
-            return Way(target, None if proxy is None else URL(proxy), str(target.origin()))
-        except ValueError:
-            raise DefinitionError("The URL, or that of its proxy, cannot be read") from None
+    def __repr__(self) -> str:
+        idle = sum(map(len, self._idle.values()))
+        return f"<Pool {len(self._peers)} of {self._most} connections, {idle} idle, {len(self._waiting)} wait>"
 
     async def request(
         self, method: str, way: Way, headers: dict[str, str], body: bytes | None, connect_seconds: float
-    ) -> ClientResponse:
-        """Send a request and return its answer.
+    ) -> Answer:
+        """Send a request and return its answer, once its head is here.
 
         Raises:
             Unsent: It failed before anything was written.
             Disconnected: It failed later.
         """
-        timeout = self._timeouts.get(connect_seconds)
-        if timeout is None:
-            timeout = ClientTimeout(total=None, sock_connect=connect_seconds)
-            self._timeouts = {connect_seconds: timeout}
+        head = _head(method, way, headers, body)
+        first = not self._waiting and not self._promised
+        peer = (self._kept(way.key) if first else None) or await self._peer(way, connect_seconds, first)
+        answer = peer.ask(head, body or b"", AnswerReader(method, self._limits), way.origin)
+        if answer is None:
+            peer.abort()
+            raise Unsent(f"{way.origin}: the server spoke before it was asked, or closed the connection")
         try:
-            answer = await self._session._request(
-                method,
-                way.url,
-                headers=headers,
-                data=body if body is None or len(body) < _LARGE else io.BytesIO(body),  # written piece by piece
-                allow_redirects=False,
-                proxy=way.proxy,
-                timeout=timeout,
-            )
-            if answer.status != _SWITCHED:
-                self._answers.add(answer)
-                return answer
+            await answer.started
+        except asyncio.CancelledError:
             answer.close()
-            failure = Disconnected(f"{way.origin}: the server left HTTP, which was not asked for")
-        except Early as error:
-            failure = Unsent(str(error))
-        except FAILURES as error:
-            failure = self.broken(error, way.origin)
-        # Outside of the handlers: what aiohttp raised holds the request with its credentials, and no trace may show it.
-        raise failure
-
-    def broken(self, error: Exception, origin: str) -> Disconnected:
-        """Say what became of a connection, in words that hold nothing of the request."""
-        match error:
-            case ClientPayloadError():
-                why = "the connection broke in the middle of the answer"
-            case ClientResponseError():
-                why = f"the answer is not HTTP: {quote(error.message)}"
-            case ServerDisconnectedError():
-                why = "the server closed the connection without an answer"
-            case _:
-                why = "the connection broke"
-        return Disconnected(f"{origin}: {why}")
+            raise
+        answered = answer.reader.head
+        if answered is None or answered.status == _SWITCHED:
+            raise answer.failure()
+        return answer
 
     async def aclose(self) -> None:
-        """Close every connection."""
-        self.closed = True
-        await self._session.close()
-        for answer in list(self._answers):
-            answer.close()  # wakes who reads: that we have closed the connection does not
+        """Close every connection; what is under way ends with `Disconnected`, what waits with `Unsent`."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for dial in self._dials:
+            dial.reschedule(self._loop.time())
+        while self._waiting:
+            self._wake()
+        self._idle.clear()
+        for peer in list(self._peers):
+            peer.stop()
+        if self._peers:
+            self._empty = self._loop.create_future()
+            await self._empty
 
+    def free(self, peer: Peer) -> None:
+        """See `Owner`."""
+        if self._closed:
+            return peer.abort()
+        peer.since = self._loop.time()
+        self._idle.setdefault(peer.key, {})[peer] = None
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+        if self._waiting:
+            self._wake()
+        return None
 
-async def _carry(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-    """Send a request over the first connection that is in order; say so when it never got that far."""
-    assert isinstance(request, Request)
-    while True:
+    def lost(self, peer: Peer) -> None:
+        """See `Owner`."""
+        self._peers.discard(peer)
+        self._forget(peer)
+        self._wake()
+        if self._empty is not None and not self._peers and not self._empty.done():
+            self._empty.set_result(None)
+
+    def _kept(self, key: str) -> Peer | None:
+        """Take a kept connection that is in order; close those that are not."""
+        idle = self._idle.get(key)
+        while idle:
+            peer, _ = idle.popitem()
+            if not idle:
+                del self._idle[key]
+            if peer.usable():
+                return peer
+            peer.abort()
+        return None
+
+    async def _peer(self, way: Way, connect_seconds: float, first: bool) -> Peer:
+        """Make a connection, or wait for one, behind those who wait already."""
+        last = True
+        while not self._closed:
+            if first:
+                peer = self._kept(way.key)
+                if peer is not None:
+                    self._pass_on()
+                    return peer
+                if self._room():
+                    return await self._dial(way, connect_seconds)
+                self._evict()
+            await self._turn(last)
+            first, last = True, False
+        raise Unsent(_CLOSED)
+
+    async def _dial(self, way: Way, connect_seconds: float) -> Peer:
+        time = asyncio.timeout(None)
+        self._dials.add(time)
+        self._pass_on()
+        peer = None
+        failure = ""
         try:
-            return await handler(request)
-        except Stale:
-            continue  # it was taken out of the pool, so this ends
-        except FAILURES as error:
-            if request.sent:
-                raise
-            reason = _why_not_connected(error)
-        raise Early(f"{request.url.origin()}: {reason}")
+            made = partial(Peer, self._loop, self, way.key)
+            peer = await self._dialler.dial(way, made, time, connect_seconds)
+            self._peers.add(peer)
+        except NoConnection as error:
+            failure = f"{way.origin}: {error}"
+        finally:
+            self._dials.discard(time)
+            if peer is None:
+                self._wake()
+        if peer is not None and not self._closed:
+            return peer
+        if peer is not None:
+            peer.abort()
+        raise Unsent(_CLOSED if self._closed else failure)
+
+    async def _turn(self, last: bool) -> None:
+        """Wait until a connection is free, or may be made: at the end of the line, or again at its head."""
+        turn = self._loop.create_future()
+        if last:
+            self._waiting.append(turn)
+        else:
+            self._waiting.appendleft(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            elif not turn.cancelled():
+                self._wake()  # the turn was ours, and is the next one's
+            raise
+        finally:
+            if not turn.cancelled():
+                self._promised -= 1
+
+    def _wake(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._promised += 1
+                return turn.set_result(None)
+        return None
+
+    def _pass_on(self) -> None:
+        """Give the next in line its turn, if more than one connection has become free."""
+        if self._waiting and (self._idle or self._room()):
+            self._wake()
+
+    def _room(self) -> bool:
+        return len(self._peers) + len(self._dials) < self._most
+
+    def _forget(self, peer: Peer) -> None:
+        idle = self._idle.get(peer.key)
+        if idle is not None:
+            idle.pop(peer, None)
+            if not idle:
+                del self._idle[peer.key]
+
+    def _evict(self) -> None:
+        """Close the connection that has been idle for longest, to make room for one to somewhere else."""
+        oldest = min((next(iter(idle)) for idle in self._idle.values() if idle), key=_since, default=None)
+        if oldest is not None:
+            self._forget(oldest)
+            oldest.abort()
+
+    def _sweep(self) -> None:
+        before = self._loop.time() - _KEPT_SECONDS
+        for idle in list(self._idle.values()):
+            for peer in [peer for peer in idle if peer.since < before]:
+                self._forget(peer)
+                peer.abort()
+        self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep) if self._idle else None
 
 
-def _why_not_connected(error: Exception) -> str:
-    match error:
-        case ClientConnectorCertificateError():
-            return f"its certificate does not verify: {quote(str(error.certificate_error))}"
-        case ClientConnectorSSLError():
-            return f"TLS failed: {quote(str(error.os_error))}"
-        case ClientConnectorDNSError() if isinstance(error.os_error, Forbidden):
-            return f"its address may not be connected to from here ({error.os_error})"
-        case ClientConnectorDNSError():
-            return "its name does not resolve"
-        case ClientHttpProxyError():
-            return f"the proxy refused with status {error.status}"
-        case ClientConnectorError():
-            return f"no connection: {quote(error.os_error.strerror or str(error.os_error))}"
-        case TimeoutError():
-            return "no connection in time"
-    return "no connection"
+def _since(peer: Peer) -> float:
+    return peer.since
 
 
-def _stale(protocol: ResponseHandler | None) -> bool:
-    if protocol is None or protocol.should_close or not protocol.is_connected():
-        return True
-    transport = protocol.transport
-    sock = None if transport is None else transport.get_extra_info("socket")
-    return sock is None or _readable(sock.fileno())
-
-
-def _readable(fd: int) -> bool:
-    """Whether the kernel has something for us that the loop has not seen: the end, an error, or words out of turn."""
-    if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([fd], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))
+def _head(method: str, way: Way, headers: dict[str, str], body: bytes | None) -> bytes:
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if body is not None or method in _BODIED:
+        fields += f"content-length: {len(body or b'')}\r\n"
+    if way.proxy is not None and not way.tunnel:
+        fields += way.proxy.pass_field
+    return f"{method} {way.target} HTTP/1.1\r\nhost: {way.authority}\r\n{fields}\r\n".encode("ascii")
