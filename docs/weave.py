@@ -243,8 +243,9 @@ def requirements() -> str:
 def command(name: str) -> str:
     """The options of a command."""
     from dovetail.cli import options
+    from dovetail.cli.visits import LOGINS
 
-    found = {"run": options.RUN, "dev": options.DEV}.get(name)
+    found = {"run": options.RUN, "dev": options.DEV, **{one.name: one.table for one in LOGINS}}.get(name)
     if found is None:
         return rows(["option", "meaning"], visiting(name))
 
@@ -276,7 +277,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "revisions": revisions,
     "dialects": dialects,
     "requirements": requirements,
-    "command": command,
+    "command": lambda *words: command(" ".join(words)),
     "visiting": lambda: rows(["option", "meaning"], visiting()),
 }
 

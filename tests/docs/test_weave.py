@@ -114,11 +114,22 @@ def test_every_command_and_every_option_of_one_stands_on_the_page_of_the_command
     group = typer.main.get_command(app)
     text = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
     commands: dict[str, Any] = getattr(group, "commands", {})
-    assert set(commands) == {"run", "dev", "new", "contract", "list", "call", "read", "prompt", "listen", "doctor"}
-    assert set(re.findall(r"^## ([a-z]+)$", text, re.MULTILINE)) == set(commands)
-    options = {
-        flag for one in (group, *commands.values()) for each in one.params for flag in each.opts if flag[0] == "-"
+    assert set(commands) == {
+        "run",
+        "dev",
+        "new",
+        "contract",
+        "list",
+        "call",
+        "read",
+        "prompt",
+        "listen",
+        "doctor",
+        "auth",
     }
+    assert set(re.findall(r"^## ([a-z]+)$", text, re.MULTILINE)) == set(commands)
+    every = [group, *commands.values(), *getattr(commands["auth"], "commands", {}).values()]
+    options = {flag for one in every for each in one.params for flag in each.opts if flag[0] == "-"}
     assert len(options) >= 14
     assert not [option for option in options if option not in text]
 
