@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from dovetail import Context, Server
+from dovetail.errors import InvalidParams, Refusal, ToolError
 from dovetail.server import Rate
 from tests.server.peers import ALL_ASKS, STATELESS, Conversation, Http, Json, text_of
 
@@ -108,6 +109,74 @@ async def test_an_exception_in_a_tool_is_an_answer_over_http_too(failure: Callab
     assert CANARY.encode() not in response.body
     response = await client.modern("tools/call", {"name": "fine", "arguments": {}})
     assert b"fine" in response.body
+
+
+class Speechless(ToolError):
+    """An error whose text cannot be made."""
+
+    def __str__(self) -> str:
+        raise ValueError(CANARY)
+
+
+def misnamed() -> Refusal:
+    refusal = InvalidParams("x")
+    refusal.message = object()  # type: ignore[assignment]
+    return refusal
+
+
+def misnumbered() -> Refusal:
+    return InvalidParams("x", code="abc")  # type: ignore[arg-type]
+
+
+UNSAYABLE: list[Callable[[], BaseException]] = [
+    lambda: InvalidParams("x", data={"a": object()}),
+    lambda: InvalidParams("x", data="\ud800"),
+    lambda: Speechless("x"),
+    misnamed,
+    misnumbered,
+]
+
+
+def saying(failure: Callable[[], BaseException]) -> Server:
+    app = failing(failure)
+
+    @app.resource("note://one")
+    async def note() -> str:
+        raise failure()
+
+    @app.prompt
+    async def ask() -> str:
+        raise failure()
+
+    return app
+
+
+ASKED: list[tuple[str, Json]] = [
+    ("tools/call", {"name": "fail", "arguments": {}}),
+    ("tools/call", {"name": "fail_in_thread", "arguments": {}}),
+    ("resources/read", {"uri": "note://one"}),
+    ("prompts/get", {"name": "ask"}),
+]
+
+
+@pytest.mark.req("S-25")
+@pytest.mark.parametrize("failure", UNSAYABLE)
+@pytest.mark.parametrize(("method", "params"), ASKED)
+async def test_an_error_that_cannot_be_said_is_masked_and_disturbs_nobody_else(
+    failure: Callable[[], BaseException], method: str, params: Json, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    client = Conversation(saying(failure))
+    await client.open()
+    error = (await client.call(method, **params))["error"]
+    assert error["code"] == -32603
+    assert error["data"]["reference"] in error["message"]
+    assert CANARY not in json.dumps(error)
+    assert text_of(await client.call("tools/call", name="fine", arguments={})) == "fine"
+    await client.close()
+    answer = json.loads((await Http(saying(failure).asgi()).modern(method, params)).body)
+    assert answer["id"] is not None
+    assert answer["error"]["code"] == -32603
 
 
 def echoing() -> Server:

@@ -41,7 +41,7 @@ from dovetail.errors import (
 )
 from dovetail.server.calls.context import Context, Failed, Stop
 from dovetail.server.calls.gates import Meter
-from dovetail.server.calls.outcomes import masked, outcome_of, unwrapped
+from dovetail.server.calls.outcomes import masked, sayable, unwrapped
 from dovetail.server.calls.pool import Pool
 from dovetail.server.calls.turn import Turn, refuse, turn_of
 from dovetail.server.methods import Method, Methods, wrapped
@@ -230,7 +230,7 @@ class Runtime:
     def outcome(self, failure: BaseException, context: Context) -> tuple[bytes, Refusal | None]:
         """Return the frame of a failure, and the refusal in it if it is an error on the wire."""
         call, failure = context.call, unwrapped(failure)
-        outcome = outcome_of(failure, call)
+        outcome = sayable(failure, call)
         if isinstance(outcome, UrlElicitationRequired) and context.session is not None:
             self.spawn(context.session.expect(outcome.visit))
         if isinstance(failure, InvalidOutput):

@@ -246,7 +246,14 @@ def result_frame(identifier: bytes, result: bytes) -> bytes:
 
 
 def error_frame(identifier: bytes | None, error: Refusal) -> bytes:
-    """Return the response that carries an error; without an id where none could be read."""
+    """Return the response that carries an error; without an id where none could be read.
+
+    Raises:
+        TypeError: The error is none that JSON-RPC has: "A Number [...] This MUST be an integer" is its code, "A String"
+            its message (JSON-RPC 2.0, section 5.1); or JSON has no words for its data, which may raise others, too.
+    """
+    if isinstance(error.code, bool) or not (isinstance(error.code, int) and isinstance(error.message, str)):
+        raise TypeError("the code of an error is an integer, its message a string")
     body: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.data is not None:
         body["data"] = error.data

@@ -264,10 +264,12 @@ class Connection:
         session = None if modern else self.session
         try:
             await run_call(self.runtime, Context(call, self.runtime, self._outlet, session))
-        except asyncio.CancelledError as error:
+        except Disconnected:
+            raise
+        except (Exception, asyncio.CancelledError) as error:
             if self._over:
                 raise
-            # The handler cancelled the task that it runs in. It fails, and nothing else does (S-25).
+            # The handler cancelled the task it runs in, or what serves it broke: it fails, and nothing else (S-25).
             self._say(error_frame(request.id, masked(error, call)))
 
     async def _other(self, message: Message) -> None:
