@@ -135,7 +135,7 @@ class StatefulExchange:
         revision = self._session.peer.revision
         await self._reply.open(STREAM_HEADERS)
         if revision.resumable:
-            self._stream = self._sessions.new_stream(self._session)
+            self._stream = self._sessions.streams.begin(self._session)
         if revision.priming_event or retry is not None:
             # "The server SHOULD immediately send an SSE event consisting of an event ID and an empty data field in
             # order to prime the client to reconnect" (2025-11-25, Sending Messages to the Server).
@@ -153,7 +153,7 @@ class StatefulExchange:
             await self._reply.write(event_bytes(frame))
             return
         # Stored before it is sent: what a broken connection loses can be asked for again.
-        sequence = await self._sessions.append(self._session, self._stream, frame, final=final)
+        sequence = await self._sessions.streams.append(self._session, self._stream, frame, final=final)
         if not self._reply.closed and not self._reply.gone:
             await self._reply.write(event_bytes(frame, id=event_id(self._stream, sequence)))
 
@@ -172,7 +172,7 @@ class StatefulExchange:
             await self._emit(frame, final=True)
         await reply.close()
         if self._stream:
-            self._sessions.close_stream(self._session, self._stream)
+            self._sessions.streams.finish(self._session, self._stream)
 
     def suspended(self, context: Context) -> None:
         """Make the call known to its session: from now on it can be cancelled by its id."""

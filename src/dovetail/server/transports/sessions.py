@@ -5,7 +5,6 @@ what was not delivered. A message that concerns a session, but arrives at a work
 (a question that waits, a call under way, a stream that is open), is passed on over the bus.
 """
 
-import asyncio
 import secrets
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -17,6 +16,7 @@ from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.turn import cancel
 from dovetail.server.transports.census import Census
 from dovetail.server.transports.session import Session
+from dovetail.server.transports.stored import Streams
 from dovetail.wire import Answer, Broken, Failure, parse
 
 if TYPE_CHECKING:
@@ -26,16 +26,6 @@ TOPIC: Final = "sessions"
 TOUCH_SECONDS: Final = 5.0
 UNUSED_SECONDS: Final = 60.0
 """How long a session is kept whose client never came back to it: the next message, `initialized`, takes one trip."""
-
-STREAM_SECONDS: Final = 300.0
-"""How long a finished stream can still be resumed."""
-
-NOTICES: Final = "0"
-"""The stream of a session that no request began: what a GET opens."""
-
-_MESSAGE: Final = b"M"
-_FINAL: Final = b"F"
-
 
 Kind = Literal["answer", "cancel", "changed", "ended", "stream", "own"]
 
@@ -62,14 +52,13 @@ class Sessions:
         self._cache: dict[str, tuple[Session, float, float]] = {}
         self._census = Census()
         self._openings = Meter(runtime.server.rate)
-        self._nudges: dict[tuple[str, str], set[asyncio.Event]] = {}
-        self._live: set[tuple[str, str]] = set()
+        self.streams = Streams(runtime, self.tell)
         self._shared = bool(runtime.worker)
         if self._shared:
             runtime.stores.bus.subscribe(TOPIC, self._hear)
 
     def __repr__(self) -> str:
-        return f"<Sessions {len(self._cache)} cached, {len(self._live)} streams>"
+        return f"<Sessions {len(self._cache)} cached, {self.streams!r}>"
 
     # Life of a session.
 
@@ -184,75 +173,13 @@ class Sessions:
             cancel(context)
         if session.listener is not None:
             session.listener.close()
-        for (owner, _), events in list(self._nudges.items()):
-            if owner == session.id:
-                for event in events:
-                    event.set()
-        self._live = {key for key in self._live if key[0] != session.id}
+        self.streams.drop(session.id)
 
     def _sweep(self) -> None:
         now = self._runtime.clock()
         for session, seen, _ in list(self._cache.values()):
             if now - seen > self._seconds(session.id) and session.endpoint.idle:
                 self._drop(session)
-
-    # Streams that can be resumed.
-
-    def new_stream(self, session: Session) -> str:
-        """Begin a stream; its name is part of its event ids."""
-        stream = secrets.token_hex(8)
-        self._live.add((session.id, stream))
-        return stream
-
-    def close_stream(self, session: Session, stream: str) -> None:
-        """Note that a stream has had its last message; it can be resumed for a while."""
-        self._live.discard((session.id, stream))
-        forget = self._runtime.stores.events.forget
-        loop = asyncio.get_running_loop()
-        loop.call_later(STREAM_SECONDS, lambda: self._runtime.spawn(forget(session.id, stream)))
-
-    def may_continue(self, session: Session, stream: str) -> bool:
-        """Tell whether more can come on a stream: from here, or from a worker that we cannot see."""
-        return stream == NOTICES or (session.id, stream) in self._live or self._shared
-
-    async def append(self, session: Session, stream: str, frame: bytes, *, final: bool = False) -> int:
-        """Store a message of a stream and wake who follows it; return its sequence number."""
-        kind = _FINAL if final else _MESSAGE
-        sequence = await self._runtime.stores.events.append(session.id, stream, kind + frame)
-        self._wake(session.id, stream)
-        await self.tell(session.id, "stream", stream.encode())
-        return sequence
-
-    async def after(self, session: Session, stream: str, sequence: int) -> list[tuple[int, bytes, bool]]:
-        """Return the messages of a stream after a place in it: number, frame, and whether it is the last."""
-        stored = await self._runtime.stores.events.after(session.id, stream, sequence)
-        return [(number, message[1:], message[:1] == _FINAL) for number, message in stored]
-
-    async def mark(self, session: Session, stream: str, sequence: int) -> None:
-        """Note what was handed to a connection."""
-        await self._runtime.stores.events.mark(session.id, stream, sequence)
-
-    async def marked(self, session: Session, stream: str) -> int:
-        """Return the place up to which a stream was handed to a connection."""
-        return await self._runtime.stores.events.marked(session.id, stream)
-
-    def follow(self, session: Session, stream: str) -> asyncio.Event:
-        """Return an event that is set whenever a stream has something new, or its session ends."""
-        event = asyncio.Event()
-        self._nudges.setdefault((session.id, stream), set()).add(event)
-        return event
-
-    def unfollow(self, session: Session, stream: str, event: asyncio.Event) -> None:
-        """Give a follower's event back."""
-        events = self._nudges.get((session.id, stream))
-        if events is not None:
-            events.discard(event)
-            if not events:
-                del self._nudges[session.id, stream]
-
-    def _wake(self, session: str, stream: str) -> None:
-        for event in self._nudges.get((session, stream), ()):
-            event.set()
 
     # What concerns a session, but not this worker.
 
@@ -279,7 +206,7 @@ class Sessions:
         if word.worker == self._runtime.worker:
             return
         if word.kind == "stream":
-            self._wake(word.session, word.body.decode())
+            self.streams.wake(word.session, word.body.decode())
         elif word.session in self._cache:
             self._heed(self._cache[word.session][0], word)
 

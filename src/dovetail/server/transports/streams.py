@@ -12,7 +12,7 @@ from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Notice, event_bytes, event
 from dovetail.net import Reply
 from dovetail.server.notices import BEAT_SECONDS
 from dovetail.server.transports.session import Session
-from dovetail.server.transports.sessions import NOTICES
+from dovetail.server.transports.stored import NOTICES
 
 if TYPE_CHECKING:
     from dovetail.server.runtime import Runtime
@@ -50,7 +50,7 @@ class SessionListener:
             if notice in self.waiting or len(self.waiting) >= self._runtime.limits.stream_messages:
                 return
             self.waiting.add(notice)
-        self._runtime.spawn(self._sessions.append(session, NOTICES, notice.frame()))
+        self._runtime.spawn(self._sessions.streams.append(session, NOTICES, notice.frame()))
 
     def beat(self) -> None:
         """Followers beat by themselves; here is looked after sessions whose client never came back."""
@@ -80,7 +80,7 @@ class Follower:
 
     async def run(self) -> None:
         """Write what is there and what comes, until the stream ends or the client leaves."""
-        wake = self._sessions.follow(self._session, self._stream)
+        wake = self._sessions.streams.follow(self._session, self._stream)
         reply = self._reply
         watcher = reply.watch(lambda: self._left(wake))
         try:
@@ -96,7 +96,7 @@ class Follower:
             await reply.close()
         finally:
             reply.unwatch()
-            self._sessions.unfollow(self._session, self._stream, wake)
+            self._sessions.streams.unfollow(self._session, self._stream, wake)
             if watcher is not None:
                 watcher.cancel()
 
@@ -113,20 +113,20 @@ class Follower:
 
     async def _catch_up(self) -> bool:
         """Write all that is stored after our place; True when the stream has ended."""
-        for sequence, frame, final in await self._sessions.after(self._session, self._stream, self._sequence):
+        for sequence, frame, final in await self._sessions.streams.after(self._session, self._stream, self._sequence):
             if self._reply.gone or self._reply.closed:
                 return True
             await self._reply.write(event_bytes(frame, id=event_id(self._stream, sequence)))
             self._sequence = sequence
-            await self._sessions.mark(self._session, self._stream, sequence)
+            await self._sessions.streams.mark(self._session, self._stream, sequence)
             if final:
                 return True
-        return not self._sessions.may_continue(self._session, self._stream)
+        return not self._sessions.streams.may_continue(self._session, self._stream)
 
 
 async def follow_notices(runtime: "Runtime", sessions: "Sessions", session: Session, reply: Reply) -> None:
     """Serve a GET without a place: the stream of notices, from where the last connection was."""
-    await follow(runtime, sessions, session, reply, NOTICES, await sessions.marked(session, NOTICES))
+    await follow(runtime, sessions, session, reply, NOTICES, await sessions.streams.marked(session, NOTICES))
 
 
 async def follow(
