@@ -154,6 +154,8 @@ class StatefulExchange:
             return
         # Stored before it is sent: what a broken connection loses can be asked for again.
         sequence = await self._sessions.streams.append(self._session, self._stream, frame, final=final)
+        if self._sessions.streams.followed(self._session, self._stream):
+            return  # the client came back for it on another connection, which has it from the store
         if not self._reply.closed and not self._reply.gone:
             await self._reply.write(event_bytes(frame, id=event_id(self._stream, sequence)))
 

@@ -16,7 +16,7 @@ from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.turn import cancel
 from dovetail.server.transports.census import Census
 from dovetail.server.transports.session import Session
-from dovetail.server.transports.stored import Streams
+from dovetail.server.transports.stored import NOTICES, Streams
 from dovetail.wire import Answer, Broken, Failure, parse
 
 if TYPE_CHECKING:
@@ -226,6 +226,7 @@ class Sessions:
                 self._drop(session)
             case "own" if session.listener is not None:
                 session.listener.close()
+                self.streams.wake(session.id, NOTICES)
 
     async def _reload(self, session: Session) -> None:
         record = await self._runtime.stores.sessions.load(session.id)

@@ -88,8 +88,18 @@ class Streams:
         """Give a follower's event back."""
         events = self._followers[session.id, stream]
         events.remove(event)
-        if not events:
+        if events:
+            events[-1].set()  # it leads now
+        else:
             del self._followers[session.id, stream]
+
+    def leads(self, session: "Session", stream: str, event: asyncio.Event) -> bool:
+        """Tell whether a follower is the one that writes: the newest, since what is older may be a dead connection."""
+        return self._followers[session.id, stream][-1] is event
+
+    def followed(self, session: "Session", stream: str) -> bool:
+        """Tell whether a client came back for a stream: then the connection that it began on is not written to."""
+        return (session.id, stream) in self._followers
 
     def wake(self, session: str, stream: str) -> None:
         """Wake who follows a stream."""

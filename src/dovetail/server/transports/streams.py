@@ -74,6 +74,7 @@ class Follower:
         self._reply = reply
         self._stream = stream
         self._sequence = sequence
+        self._passive = False
 
     def __repr__(self) -> str:
         return f"<Follower of {self._stream} at {self._sequence}>"
@@ -89,7 +90,7 @@ class Follower:
                 await reply.write(event_bytes(b"", id=event_id(self._stream, self._sequence)))
             else:
                 await reply.write(KEEP_ALIVE)
-            while not await self._catch_up():
+            while not await self._catch_up(wake):
                 if self._session.closed or reply.gone:
                     break
                 await self._wait(wake)
@@ -111,16 +112,25 @@ class Follower:
             await self._reply.write(KEEP_ALIVE)
         wake.clear()
 
-    async def _catch_up(self) -> bool:
-        """Write all that is stored after our place; True when the stream has ended."""
-        for sequence, frame, final in await self._sessions.streams.after(self._session, self._stream, self._sequence):
+    async def _catch_up(self, wake: asyncio.Event) -> bool:
+        """Write all that is stored after our place, while we lead; True when the stream has ended."""
+        streams, session, stream = self._sessions.streams, self._session, self._stream
+        if self._passive and streams.leads(session, stream, wake):
+            self._passive = False
+            self._sequence = max(self._sequence, await streams.marked(session, stream))
+        for sequence, frame, final in await streams.after(session, stream, self._sequence):
             if self._reply.gone or self._reply.closed:
                 return True
+            if not streams.leads(session, stream, wake):
+                break
             await self._reply.write(event_bytes(frame, id=event_id(self._stream, sequence)))
             self._sequence = sequence
-            await self._sessions.streams.mark(self._session, self._stream, sequence)
+            await streams.mark(session, stream, sequence)
             if final:
                 return True
+        self._passive = not streams.leads(session, stream, wake)
+        if stream == NOTICES and session.listener is None:
+            return True  # the client listens at another worker now
         return not self._sessions.streams.may_continue(self._session, self._stream)
 
 
