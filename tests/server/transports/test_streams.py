@@ -92,3 +92,16 @@ async def test_a_message_goes_out_on_one_of_the_streams_of_a_session(http: Http)
         await settled()
         await changed()
         assert (len(older.methods), len(newer.methods)) == (2, 2), "the one that is left goes on"
+
+
+@pytest.mark.parametrize(("version", "closed"), [("2025-03-26", False), ("2025-06-18", False), ("2025-11-25", True)])
+async def test_a_stream_is_closed_early_only_where_clients_know_what_to_do(
+    http: Http, version: str, closed: bool
+) -> None:
+    headers = await http.session(version)
+    body = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "closing", "arguments": {}}}
+    response = await http.request("POST", body, headers)
+    if closed:
+        assert response.records and not response.events, "only what tells the client to come back"
+    else:
+        assert response.json["result"]["content"][0]["text"] == "done"

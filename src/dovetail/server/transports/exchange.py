@@ -136,7 +136,7 @@ class StatefulExchange:
         await self._reply.open(STREAM_HEADERS)
         if revision.resumable:
             self._stream = self._sessions.streams.begin(self._session)
-        if revision.priming_event or retry is not None:
+        if revision.priming_event:
             # "The server SHOULD immediately send an SSE event consisting of an event ID and an empty data field in
             # order to prime the client to reconnect" (2025-11-25, Sending Messages to the Server).
             pause = None if retry is None else round(retry * 1000)
@@ -201,7 +201,9 @@ class StatefulExchange:
         "If the server does close the connection prior to terminating the SSE stream, it SHOULD send an SSE event with a
         standard retry field before closing the connection."
         """
-        if not self._session.peer.revision.resumable or self._reply.closed:
+        # Before that revision: "The server SHOULD NOT close the SSE stream before sending the JSON-RPC response"
+        # (2025-06-18, Sending Messages to the Server), and an event without data is one that clients cannot read.
+        if not self._session.peer.revision.priming_event or self._reply.closed:
             return
         pause = DEFAULT_RETRY if retry is None else retry
         if not self._reply.started:
