@@ -59,7 +59,6 @@ from dovetail.wire import (
 if TYPE_CHECKING:
     from dovetail.server.app import Middleware, Server
     from dovetail.server.transports.connection import Connection
-    from dovetail.server.transports.listen import Subscription
     from dovetail.server.watching.observing import Watcher
     from dovetail.wire import Limits
 
@@ -91,7 +90,7 @@ class Runtime:
         self.meter = Meter(server.rate)
         self.in_flight: set[Context] = set()
         self.lifespans: dict[Server, Any] = {}
-        self.streams: dict[Subscription, Callable[[], None]] = {}
+        self.streams: dict[object, Callable[[], None]] = {}
         self.connections: set[Connection] = set()
         self.draining = False
         self._exit = AsyncExitStack()
@@ -151,7 +150,7 @@ class Runtime:
             self.loop = None
 
     def drain(self) -> None:
-        """Begin to shut down: listen streams end with their result, so that clients go elsewhere (idempotent)."""
+        """Begin to shut down: streams that would last end, so that clients go elsewhere (idempotent)."""
         self.draining = True
         for end in list(self.streams.values()):
             end()

@@ -1,6 +1,7 @@
 """GET streams of sessions: each message goes out on one of them, and they end when they should."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,8 +9,15 @@ from typing import Any
 import pytest
 
 from dovetail import Context, Server
-from tests.server.peers import Http, Response
+from tests.server.peers import Http, Json, Response
 
+go = asyncio.Event()
+INITIALIZE: Json = {
+    "jsonrpc": "2.0",
+    "id": 0,
+    "method": "initialize",
+    "params": {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+}
 app = Server("streams", rate="1000/s burst 2000")
 
 
@@ -25,11 +33,19 @@ async def closing(ctx: Context) -> str:
     return "done"
 
 
+@app.tool
+async def waiting() -> str:
+    """Wait until told to go on."""
+    await go.wait()
+    return "waited"
+
+
 app.add_tool(note)
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[Http]:
+    go.clear()
     asgi = app.asgi()
     yield Http(asgi)
     await asgi.stop()
@@ -43,12 +59,12 @@ async def settled() -> None:
 class Stream:
     """A GET that is open."""
 
-    def __init__(self, http: Http, headers: dict[str, str]) -> None:
+    def __init__(self, http: Http, headers: dict[str, str], path: str) -> None:
         self.response = Response()
         self.gone = asyncio.Event()
-        self.task = asyncio.create_task(self._serve(http, headers))
+        self.task = asyncio.create_task(self._serve(http, headers, path))
 
-    async def _serve(self, http: Http, headers: dict[str, str]) -> None:
+    async def _serve(self, http: Http, headers: dict[str, str], path: str) -> None:
         app_of = http.app
 
         async def noting(scope: Any, receive: Any, send: Any) -> None:
@@ -58,7 +74,7 @@ class Stream:
 
             await app_of(scope, receive, both)
 
-        await Http(noting).request("GET", b"", headers, gone=self.gone)
+        await Http(noting).request("GET", b"", headers, path, gone=self.gone)
 
     @property
     def methods(self) -> list[str]:
@@ -66,8 +82,8 @@ class Stream:
 
 
 @asynccontextmanager
-async def listening(http: Http, headers: dict[str, str]) -> AsyncIterator[Stream]:
-    stream = Stream(http, headers)
+async def listening(http: Http, headers: dict[str, str], path: str = "/mcp") -> AsyncIterator[Stream]:
+    stream = Stream(http, headers, path)
     await settled()
     try:
         yield stream
@@ -105,3 +121,27 @@ async def test_a_stream_is_closed_early_only_where_clients_know_what_to_do(
         assert response.records and not response.events, "only what tells the client to come back"
     else:
         assert response.json["result"]["content"][0]["text"] == "done"
+
+
+async def test_a_server_that_leaves_ends_the_streams_of_sessions(http: Http) -> None:
+    headers = await http.session()
+    async with listening(http, headers) as stream:
+        http.app.drain()
+        await asyncio.wait_for(stream.task, 5)
+        assert stream.response.complete
+
+
+async def test_a_server_that_leaves_ends_sse_connections_when_their_calls_are_done(http: Http) -> None:
+    async with listening(http, {}, "/sse") as idle, listening(http, {}, "/sse") as busy:
+        post = busy.response.records[0][1]
+        await http.request("POST", INITIALIZE, path=post)
+        params = {"name": "waiting", "arguments": {}}
+        await http.request("POST", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}, path=post)
+        await settled()
+        http.app.drain()
+        await asyncio.wait_for(idle.task, 5)
+        await settled()
+        assert idle.response.complete and not busy.response.complete
+        go.set()
+        await asyncio.wait_for(busy.task, 5)
+        assert json.loads(busy.response.records[-1][1])["result"]["content"][0]["text"] == "waited"

@@ -118,15 +118,21 @@ class LegacyEndpoint:
         channel = SseChannel(reply, runtime.limits)
         watcher = reply.watch(channel.end)
         self._open[key] = (channel, principal)
+        connection = Connection(runtime, channel, principal, beat=channel.beat)
+        runtime.streams[channel] = connection.leave
         listening.enter(principal.bucket)
         try:
             await reply.open(STREAM_HEADERS)
             uri = f"{scope.get('root_path', '')}{self._messages}?session_id={key}"
             await reply.write(event_bytes(uri.encode(), event="endpoint"))
-            await Connection(runtime, channel, principal, beat=channel.beat).serve()
+            if not runtime.draining:
+                await connection.serve()
+            if runtime.draining:
+                await channel.drain()
             await reply.close()
         finally:
             listening.leave(principal.bucket)
+            runtime.streams.pop(channel, None)
             del self._open[key]
             reply.unwatch()
             if watcher is not None:

@@ -67,8 +67,11 @@ class SessionListener:
 class Follower:
     """One GET connection of a session."""
 
-    def __init__(self, sessions: "Sessions", session: Session, reply: Reply, stream: str, sequence: int) -> None:
+    def __init__(
+        self, runtime: "Runtime", sessions: "Sessions", session: Session, reply: Reply, stream: str, sequence: int
+    ) -> None:
         """Follow `stream` after `sequence`."""
+        self._runtime = runtime
         self._sessions = sessions
         self._session = session
         self._reply = reply
@@ -84,6 +87,9 @@ class Follower:
         wake = self._sessions.streams.follow(self._session, self._stream)
         reply = self._reply
         watcher = reply.watch(lambda: self._left(wake))
+        if self._stream == NOTICES:
+            # A server that leaves ends what would last for ever. A call's stream has its end: that of the call.
+            self._runtime.streams[self] = wake.set
         try:
             await reply.open(STREAM_HEADERS)
             if self._session.peer.revision.priming_event:
@@ -91,11 +97,12 @@ class Follower:
             else:
                 await reply.write(KEEP_ALIVE)
             while not await self._catch_up(wake):
-                if self._session.closed or reply.gone:
+                if self._session.closed or reply.gone or (self._stream == NOTICES and self._runtime.draining):
                     break
                 await self._wait(wake)
             await reply.close()
         finally:
+            self._runtime.streams.pop(self, None)
             reply.unwatch()
             self._sessions.streams.unfollow(self._session, self._stream, wake)
             if watcher is not None:
@@ -147,7 +154,7 @@ async def follow(
     "replay messages that would have been sent after the last event ID, on the stream that was disconnected".
     """
     if stream != NOTICES:
-        await Follower(sessions, session, reply, stream, sequence).run()
+        await Follower(runtime, sessions, session, reply, stream, sequence).run()
         return
     listener = session.listener
     if listener is None:
@@ -156,6 +163,6 @@ async def follow(
     listener.connected += 1
     listener.waiting.clear()
     try:
-        await Follower(sessions, session, reply, stream, sequence).run()
+        await Follower(runtime, sessions, session, reply, stream, sequence).run()
     finally:
         listener.connected -= 1
