@@ -226,3 +226,26 @@ async def _replayed(client: Client) -> None:
     ]
     outcomes = await asyncio.gather(*replays)
     assert {outcome["result"]["content"][0]["text"] for outcome in outcomes} == {"paid 1"}
+
+
+@pytest.mark.timeout(60)
+async def test_with_workers_a_message_reaches_its_sse_stream_wherever_it_arrives(tmp_path: Path) -> None:
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        with served(tmp_path, "--workers", "2") as (url, _):
+            base = url.removesuffix("/mcp")
+            async with http.get(f"{base}/sse", headers={"accept": "text/event-stream"}) as response:
+                stream = Stream(response)
+                post = base + (await stream.next()).data
+                info = {"name": "t", "version": "1"}
+                params: Json = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": info}
+                opening = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
+                pings = [{"jsonrpc": "2.0", "id": number, "method": "ping"} for number in range(1, 12)]
+                for number, body in enumerate([opening, *pings]):
+                    async with http.post(post, json=body) as accepted:
+                        assert accepted.status == 202
+                    assert json.loads((await stream.next()).data)["id"] == number
+            while True:  # the stream has ended, and that is known everywhere soon
+                async with http.post(post, json=opening) as refused:
+                    if refused.status == 404:
+                        break
