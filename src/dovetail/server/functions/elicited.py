@@ -109,21 +109,32 @@ def form_of(schema: Any) -> Form:
 @lru_cache(maxsize=256)
 def _typed_form(annotation: Any) -> Form:
     from dovetail.server.functions.annotations import Reader
+    from dovetail.server.functions.patterns import pattern_check, without_patterns
     from dovetail.server.functions.schemas import schema_for
     from dovetail.server.functions.standins import convert
+    from dovetail.wire import DEFAULT_LIMITS
 
     described, _ = without_null(_inlined(schema_for(annotation)))
     read = Reader().read(annotation)
+    check = pattern_check([read], described, DEFAULT_LIMITS)
+    if check is not None:
+        read = without_patterns(read)
+
+    def made(value: Any) -> Any:
+        if check is not None and value is not None:
+            check(value)
+        return convert(value, read)
+
     if described.get("type") == "object" and "properties" in described:
         # What may be None and has no default is None when it is not filled in.
         schema, fields = requested(described, _titles(annotation))
         blank = {name: None for name in described.get("required") or () if fields[name].nullable}
-        return Form(schema, fields, lambda content: convert({**blank, **content}, read))
+        return Form(schema, fields, lambda content: made({**blank, **content}))
     described = _inlined(schema_for(annotation))
     names = _names_of(annotation)
     wrapped = {"type": "object", "properties": {_VALUE: described}, "required": [_VALUE]}
     schema, fields = requested(wrapped, {_VALUE: names} if names else None)
-    return Form(schema, fields, lambda content: convert(content.get(_VALUE), read))
+    return Form(schema, fields, lambda content: made(content.get(_VALUE)))
 
 
 def _titles(annotation: Any) -> dict[str, list[str]]:

@@ -29,6 +29,7 @@ from dovetail.server.functions.blocks import BLOCKS, block_of, is_block, text_bl
 from dovetail.server.functions.expectations import explained
 from dovetail.server.functions.media import Audio, File, Image
 from dovetail.server.functions.parameters import MISSING, globals_of, name_of, namespace_of, returned_by
+from dovetail.server.functions.patterns import pattern_check, without_patterns
 from dovetail.server.functions.schemas import Schemas, schema_for, sealed
 from dovetail.server.functions.standins import adapter, hook, is_pydantic
 from dovetail.wire import DEFAULT_LIMITS, CallToolResult, Limits, TextContent
@@ -223,11 +224,16 @@ def _content_only(value: Any) -> CallToolResult:
 
 def _typed(annotation: Any, read: Any, schema: dict[str, Any]) -> Convert:
     """Compile a converter: by exact type where that proves enough, else by decoding what was encoded."""
-    decode = msgspec.json.Decoder(read, dec_hook=hook).decode
+    first = pattern_check([read], schema, DEFAULT_LIMITS)
+    decode = msgspec.json.Decoder(read if first is None else without_patterns(read), dec_hook=hook).decode
 
     def check(data: bytes) -> None:
         try:
+            if first is not None:
+                first(msgspec.json.decode(data))
             decode(data)
+        except InvalidArguments as unmatched:
+            raise InvalidOutput(unmatched.path, unmatched.expected) from None
         except msgspec.DecodeError as error:
             misfit = explained(str(error), schema)
             raise InvalidOutput(misfit.path, misfit.expected) from None
