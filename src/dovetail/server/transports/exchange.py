@@ -120,7 +120,7 @@ class StatefulExchange:
 
     network = True
 
-    __slots__ = ("_load", "_reply", "_session", "_sessions", "_stream", "_watcher")
+    __slots__ = ("_called", "_load", "_reply", "_session", "_sessions", "_stream", "_watcher")
 
     def __init__(self, reply: Reply, load: Load, sessions: "Sessions", session: Session) -> None:
         """Made once a request."""
@@ -129,6 +129,7 @@ class StatefulExchange:
         self._sessions = sessions
         self._session = session
         self._stream = ""
+        self._called = False
         self._watcher: asyncio.Task[None] | None = None
 
     async def _open(self, retry: float | None = None) -> None:
@@ -149,7 +150,7 @@ class StatefulExchange:
         await self._emit(frame, final=False)
 
     async def _emit(self, frame: bytes, *, final: bool) -> None:
-        if not self._stream:
+        if not self._stream or self._session.closed:
             await self._reply.write(event_bytes(frame))
             return
         # Stored before it is sent: what a broken connection loses can be asked for again.
@@ -163,7 +164,12 @@ class StatefulExchange:
         """Send the outcome. An error of a stateful revision travels with status 200."""
         reply = self._reply
         if not reply.started:
-            if frame is None:
+            if frame is None and self._called:
+                # A call that its client cancelled: "Not send a response" (Cancellation), and "the server MUST either
+                # return Content-Type: text/event-stream [...] or application/json" (2025-11-25, Streamable HTTP).
+                await reply.open(STREAM_HEADERS)
+                await reply.close()
+            elif frame is None:
                 await reply.whole(202, [])
             elif error is not None and isinstance(error, Busy):
                 await reply.whole(*refusal_head(429), frame)
@@ -178,6 +184,7 @@ class StatefulExchange:
 
     def suspended(self, context: Context) -> None:
         """Make the call known to its session: from now on it can be cancelled by its id."""
+        self._called = True
         self._session.endpoint.begin(context.call.id, context)
         self._load.enter(context.principal.bucket)
         if self._watcher is None:  # the calls of a batch share one reply

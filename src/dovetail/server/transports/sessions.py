@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from dovetail.core import Principal, session_is_legal
-from dovetail.errors import Busy
+from dovetail.errors import Busy, InvalidRequest
+from dovetail.server.calls.context import Stop
 from dovetail.server.calls.gates import Meter
-from dovetail.server.calls.turn import cancel
+from dovetail.server.calls.turn import cancel, refuse
 from dovetail.server.transports.census import Census
 from dovetail.server.transports.session import Session
 from dovetail.server.transports.stored import NOTICES, Streams
@@ -170,7 +171,8 @@ class Sessions:
         self._cache.pop(session.id, None)
         self._census.remove(session.id, session.bucket)
         for context in session.close():
-            cancel(context)
+            # It was not the call that was cancelled: who made it is told that nothing comes.
+            refuse(context, InvalidRequest("The session has ended"), Stop.CANCELLED)
         if session.listener is not None:
             session.listener.close()
         self.streams.drop(session.id)
