@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from dovetail.core.subscriptions import Notice as Notice
     from dovetail.core.subscriptions import resource_updated as resource_updated
     from dovetail.core.subscriptions import url_completed as url_completed
+    from dovetail.core.subscriptions import why_not as why_not
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
@@ -89,6 +90,7 @@ __getattr__, __dir__, __all__ = lazy(
         "ports": "Bus Claim Events Fresh Keys Ledger Lost Running Sessions Settled Stores",
         "seal": "Binding open_state seal_state",
         "sse": "Event KEEP_ALIVE Parser event_bytes",
-        "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated url_completed",
+        "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated url_completed"
+        " why_not",
     },
 )
