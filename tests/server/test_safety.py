@@ -1,9 +1,11 @@
 """What no caller may do to a server or to another caller: routes guarded, nothing crossed, failures contained."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -77,6 +79,7 @@ FAILURES: list[Callable[[], BaseException]] = [
     lambda: GeneratorExit(CANARY),
     lambda: asyncio.CancelledError(CANARY),
     lambda: SystemExit(CANARY),
+    lambda: KeyboardInterrupt(CANARY),
     lambda: ExceptionGroup(CANARY, [ValueError(CANARY)]),
     lambda: BaseExceptionGroup(CANARY, [asyncio.CancelledError(CANARY), ValueError(CANARY)]),
     lambda: UnicodeDecodeError("utf-8", CANARY.encode(), 0, 1, CANARY),
@@ -109,6 +112,37 @@ async def test_an_exception_in_a_tool_is_an_answer_over_http_too(failure: Callab
     assert CANARY.encode() not in response.body
     response = await client.modern("tools/call", {"name": "fine", "arguments": {}})
     assert b"fine" in response.body
+
+
+@pytest.mark.req("S-25")
+@pytest.mark.parametrize("version", [STATELESS, "2025-11-25"])
+async def test_a_handler_that_cancels_its_own_task_is_answered_over_http_under_its_id(version: str) -> None:
+    app = Server("fails")
+
+    @app.tool
+    async def cancel_itself() -> str:
+        """Cancel the task that it runs in."""
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+        return "done"
+
+    served = app.asgi()
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await served(scope, receive, send)
+
+    client, called = Http(outer), {"name": "cancel_itself", "arguments": {}}
+    if version == STATELESS:
+        request = client.modern("tools/call", called, identifier=77)
+    else:
+        body = {"jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": called}
+        request = client.request("POST", body, await client.session(version))
+    response = await asyncio.create_task(request)
+    assert response.complete
+    assert (response.json["id"], response.json["error"]["code"]) == (77, -32603)
 
 
 class Speechless(ToolError):
