@@ -44,6 +44,17 @@ async def open_stdio(limits: Limits = DEFAULT_LIMITS, *, restore: bool = True) -
     return StdioChannel(limits, restore=restore)
 
 
+def check_streams() -> None:
+    """Check that there is a standard input and output; before a loop is made, whose descriptors would take their place.
+
+    Raises:
+        Disconnected: The process was started without one of them.
+    """
+    # Python found these closed at the start. By now their numbers may belong to anything, such as the loop's epoll.
+    if sys.__stdin__ is None or sys.__stdout__ is None:
+        raise Disconnected("The process was started without a standard input or output")
+
+
 class StdioChannel(LineChannel):
     """The line channel on the streams that the process was started with. Made by `open_stdio`."""
 
@@ -90,9 +101,7 @@ class _Streams:
     """Descriptors 0 and 1 as they were, kept aside while everybody else sees /dev/null and stderr in their place."""
 
     def __init__(self) -> None:
-        # Python found these closed at the start. By now their numbers may belong to anything, such as the loop's epoll.
-        if sys.__stdin__ is None or sys.__stdout__ is None:
-            raise Disconnected("The process was started without a standard input or output")
+        check_streams()
         try:
             self.stdin = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, _PRIVATE)
             self.stdout = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, _PRIVATE)

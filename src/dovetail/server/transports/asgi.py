@@ -13,7 +13,7 @@ pass the lifespan on.
 import asyncio
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dovetail.core import Guard, Rejected, Stores, fields_of
 from dovetail.errors import AuthRequired, DefinitionError, DovetailError, InvalidRequest, MethodNotFound
@@ -26,6 +26,21 @@ if TYPE_CHECKING:
     from dovetail.server.app import Server
 
 log = logging.getLogger("dovetail.server")
+
+
+_TAKEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/sse", "/messages"})
+
+
+def check_path(path: str) -> None:
+    """Check where an endpoint is to be.
+
+    Raises:
+        DefinitionError: A path that does not begin with a slash, or that something else is served at.
+    """
+    if not path.startswith("/"):
+        raise DefinitionError(f"{path!r} is no path of an endpoint: it begins with a slash, such as '/mcp'")
+    if path in _TAKEN:
+        raise DefinitionError(f"path={path!r} is taken: something else is served there; choose another, such as '/mcp'")
 
 
 class App:
@@ -56,10 +71,9 @@ class App:
             worker: This process's name among the workers that share the stores; empty when it is alone.
 
         Raises:
-            DefinitionError: A path that does not begin with a slash.
+            DefinitionError: A path that does not begin with a slash, or that something else is served at.
         """
-        if not path.startswith("/"):
-            raise DefinitionError(f"{path!r} is no path of an endpoint: it begins with a slash, such as '/mcp'")
+        check_path(path)
         self.server = server
         self.path = path
         self.guard = Guard(
