@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from dovetail.core.asks import write_state as write_state
     from dovetail.core.audit import AuditRecord as AuditRecord
     from dovetail.core.audit import AuditSink as AuditSink
+    from dovetail.core.cors import is_preflight as is_preflight
+    from dovetail.core.cors import preflight_fields as preflight_fields
+    from dovetail.core.cors import reply_fields as reply_fields
     from dovetail.core.endpoint import Endpoint as Endpoint
     from dovetail.core.guard import LOOPBACK as LOOPBACK
     from dovetail.core.guard import Guard as Guard
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from dovetail.core.http import VERSION_HEADER as VERSION_HEADER
     from dovetail.core.http import Rejected as Rejected
     from dovetail.core.http import accepts_stream as accepts_stream
+    from dovetail.core.http import check_body as check_body
     from dovetail.core.http import check_post as check_post
     from dovetail.core.http import event_id as event_id
     from dovetail.core.http import fields_of as fields_of
@@ -78,19 +82,20 @@ __getattr__, __dir__, __all__ = lazy(
         "admission": "Admission STATELESS SUPPORTED check_method_header check_name_header check_version_header",
         "asks": "AskLedger State digest_of read_state without_values write_state",
         "audit": "AuditRecord AuditSink",
+        "cors": "is_preflight preflight_fields reply_fields",
         "endpoint": "Endpoint",
         "guard": "Guard LOOPBACK",
         "handshake": "Handshake Lifecycle negotiate",
         "http": (
             "PARAM_PREFIX RESUME_HEADER Rejected SESSION_HEADER STREAM_HEADERS VERSION_HEADER accepts_stream "
-            "check_post event_id fields_of is_json read_event_id session_is_legal status_of"
+            "check_body check_post event_id fields_of is_json read_event_id session_is_legal status_of"
         ),
         "lines": "LineSplitter Oversize",
         "peer": "ANONYMOUS Call Peer Principal",
         "ports": "Bus Claim Events Fresh Keys Ledger Lost Running Sessions Settled Stores",
         "seal": "Binding open_state seal_state",
         "sse": "Event KEEP_ALIVE Parser event_bytes",
-        "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated url_completed"
-        " why_not",
+        "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated url_completed "
+        "why_not",
     },
 )

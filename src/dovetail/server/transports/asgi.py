@@ -15,7 +15,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from dovetail.core import Guard, Rejected, Stores, fields_of
+from dovetail.core import Guard, Rejected, Stores, fields_of, is_preflight, preflight_fields, reply_fields
 from dovetail.errors import AuthRequired, DefinitionError, DovetailError, InvalidRequest, MethodNotFound
 from dovetail.net import Reply
 from dovetail.server.calls.outcomes import masked
@@ -130,6 +130,12 @@ class App:
         if refusal is not None:
             await refuse(reply, refusal.status, refusal.error)
             return
+        origin = fields.get(b"origin")
+        if origin is not None and self.guard.is_configured(origin):
+            reply.extra = reply_fields(origin)
+            if is_preflight(scope["method"], fields):
+                await reply.whole(204, preflight_fields(fields))
+                return
         endpoint = self._endpoint or await self.start()
         path: str = scope["path"]
         root: str = scope.get("root_path", "")

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Oversize, Principal, event_bytes, is_json
+from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Oversize, Principal, check_body, event_bytes
 from dovetail.errors import Busy, Disconnected, InvalidRequest, LimitExceeded, MethodNotFound
 from dovetail.net import Outbox, Reply, TooLarge, read_body
 from dovetail.server.transports.connection import Connection
@@ -169,8 +169,9 @@ class LegacyEndpoint:
     async def _post(
         self, scope: Any, fields: dict[bytes, bytes], reply: Reply, receive: Any, principal: Principal
     ) -> None:
-        if not is_json(fields.get(b"content-type", b"")):
-            await refuse(reply, 415, InvalidRequest("Content-Type: expected application/json"))
+        rejected = check_body(fields)
+        if rejected is not None:
+            await refuse(reply, rejected.status, rejected.error)
             return
         keys = parse_qs(scope.get("query_string", b"")[:512].decode("latin-1")).get("session_id", [""])
         key = keys[0]

@@ -9,10 +9,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Notice, event_bytes, event_id
+from dovetail.errors import InvalidRequest
 from dovetail.net import Reply
 from dovetail.server.notices import BEAT_SECONDS
+from dovetail.server.transports.exchange import refusal_head
 from dovetail.server.transports.session import Session
 from dovetail.server.transports.stored import NOTICES
+from dovetail.wire import error_frame
 
 if TYPE_CHECKING:
     from dovetail.server.runtime import Runtime
@@ -154,6 +157,13 @@ async def follow(
     "replay messages that would have been sent after the last event ID, on the stream that was disconnected".
     """
     if stream != NOTICES:
+        streams = sessions.streams
+        if not streams.may_continue(session, stream) and not await streams.after(session, stream, sequence - 1):
+            # Not 404, which would say that the session is over: "it MUST start a new session" (2025-11-25, Sessions).
+            status, headers = refusal_head(400)
+            error = InvalidRequest("Last-Event-ID: there is no such stream to go on with")
+            await reply.whole(status, headers, error_frame(None, error))
+            return
         await Follower(runtime, sessions, session, reply, stream, sequence).run()
         return
     listener = session.listener
