@@ -106,7 +106,8 @@ class Reply:
         if self._direct is not None:
             self._direct.whole(status, headers, body)
             return
-        headers.append((b"content-length", b"%d" % len(body)))
+        if status != 204:  # "A server MUST NOT send a Content-Length header field [...] 204" (RFC 9110, section 8.6)
+            headers.append((b"content-length", b"%d" % len(body)))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
