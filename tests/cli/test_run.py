@@ -113,6 +113,19 @@ async def test_ctrl_c_while_a_file_is_loaded_leaves_without_a_traceback(tmp_path
     assert program.said == ["loading"]
 
 
+@pytest.mark.parametrize("how", [[], ["--transport", "http", "--port", "0"]])
+def test_a_state_directory_that_cannot_be_used_is_named_once_and_without_a_traceback(
+    how: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "it.py").write_text(HELLO)
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    done = dovetail("run", "it.py", *how, "--state", str(taken), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count(str(taken)) == done.stderr.count("state directory") == 1
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("command", ["run", "contract", "dev"])
 @pytest.mark.parametrize("source", ["nowhere.py", "nowhere.py:app", "."])
 def test_a_file_that_is_not_there_is_one_line(command: str, source: str, tmp_path: Path) -> None:

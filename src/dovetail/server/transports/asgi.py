@@ -175,7 +175,8 @@ class App:
         try:
             await self.start()
         except Exception as error:
-            log.error("The server could not start: %s", type(error).__name__, exc_info=error)
+            if not isinstance(error, DovetailError):  # ours say it in one line, which the outer server prints
+                log.error("The server could not start: %s", type(error).__name__, exc_info=error)
             await send({"type": "lifespan.startup.failed", "message": _said(error)})
             return
         await send({"type": "lifespan.startup.complete"})
