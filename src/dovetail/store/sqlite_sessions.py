@@ -93,4 +93,8 @@ class SqliteSessions:
     def _remember(self, session: str, expires: float) -> None:
         if len(self._written) >= _REMEMBERED:
             self._written.clear()  # costs one write a session that is still touched
+        self._written.pop(session, None)
         self._written[session] = expires
+        now = self._shelf.now()
+        while self._written[oldest := next(iter(self._written))] <= now and oldest != session:
+            del self._written[oldest]  # its session was left, and nobody will delete it

@@ -8,6 +8,7 @@ on only one of the connected streams" (2025-11-25, Streamable HTTP, Multiple Con
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from contextvars import Context as Variables
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
@@ -48,10 +49,14 @@ class Streams:
 
     def finish(self, session: "Session", stream: str) -> None:
         """Note that a stream has had its last message; it can be resumed for a while."""
-        self._live.discard((session.id, stream))
+        key = session.id
+        self._live.discard((key, stream))
+        if session.closed:
+            return  # what was stored of it is gone
         forget = self._runtime.stores.events.forget
         loop = asyncio.get_running_loop()
-        loop.call_later(STREAM_SECONDS, lambda: self._runtime.spawn(forget(session.id, stream)))
+        # The timer outlives the call by far: it must not keep it, neither by name nor by the call's context variables.
+        loop.call_later(STREAM_SECONDS, lambda: self._runtime.spawn(forget(key, stream)), context=Variables())
 
     def may_continue(self, session: "Session", stream: str) -> bool:
         """Tell whether more can come on a stream: from here, or from a worker that we cannot see."""
