@@ -56,6 +56,10 @@ def test_a_line_is_read_by_the_table() -> None:
         ("a.py -p 1", "there is no option -p"),
         ("a.py --state", "--state needs a value"),
         ("a.py --transport http --port x", "--port needs a number, not 'x'"),
+        ("a.py --transport http --port 70000", "--port needs a number, from 0 to 65535, not 70000"),
+        ("a.py --transport http --port=-1", "--port needs a number, from 0 to 65535, not -1"),
+        ("a.py --transport http --workers 0", "--workers needs a number, 1 or more, not 0"),
+        ("a.py --transport http --workers 2", "--workers need --state DIR"),
         ("a.py --transport tcp", "--transport is stdio or http, not 'tcp'"),
         ("a.py --transport http --allow-unauthenticated-network=no", "takes no value"),
         ("a.py --port 8000", "--port is for HTTP: add --transport http"),
@@ -127,11 +131,18 @@ def test_a_state_directory_that_cannot_be_used_is_named_once_and_without_a_trace
 
 
 @pytest.mark.parametrize("command", ["run", "contract", "dev"])
-@pytest.mark.parametrize("source", ["nowhere.py", "nowhere.py:app", "."])
+@pytest.mark.parametrize("source", ["nowhere.py", "nowhere.py:app"])
 def test_a_file_that_is_not_there_is_one_line(command: str, source: str, tmp_path: Path) -> None:
     done = dovetail(command, source, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"dovetail {command}: There is no file ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["run", "contract", "dev"])
+def test_a_folder_is_no_file_and_is_called_what_it_is(command: str, tmp_path: Path) -> None:
+    done = dovetail(command, ".", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"dovetail {command}: . is a folder: name a file in it\n"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         help: One sentence.
         metavar: What its value is called; empty for one that has no value.
         number: Whether its value is a number.
+        least: The least number that it may be.
+        most: The greatest one; None for no bound.
         choices: All values that it may have; empty for any.
         default: What holds without it, for people; a number where the value is one.
         many: Whether it may be repeated.
@@ -36,6 +38,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     help: str
     metavar: str = ""
     number: bool = False
+    least: int = 0
+    most: int | None = None
     choices: tuple[str, ...] = ()
     default: str | int | None = None
     many: bool = False
@@ -67,9 +71,13 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         if not self.number:
             return text
         try:
-            return int(text)
+            number = int(text)
         except ValueError:
             raise Usage(f"{self.flag} needs a number, not {text!r}") from None
+        if number < self.least or (self.most is not None and number > self.most):
+            bound = f"{self.least} or more" if self.most is None else f"from {self.least} to {self.most}"
+            raise Usage(f"{self.flag} needs a number, {bound}, not {text}")
+        return number
 
     def usage(self) -> str:
         """Return how it stands in a line of usage."""
@@ -85,7 +93,9 @@ TRANSPORT: Final = Option(
     http=False,
 )
 HOST: Final = Option(flag="--host", key="host", help="The address to bind.", metavar="HOST", default="127.0.0.1")
-PORT: Final = Option(flag="--port", key="port", help="0 picks one.", metavar="PORT", number=True, default=8000)
+PORT: Final = Option(
+    flag="--port", key="port", help="0 picks one.", metavar="PORT", number=True, most=65_535, default=8000
+)
 PATH: Final = Option(flag="--path", key="path", help="Where the endpoint is.", metavar="PATH", default="/mcp")
 WORKERS: Final = Option(
     flag="--workers",
@@ -93,6 +103,7 @@ WORKERS: Final = Option(
     help="Processes; more than one need --state.",
     metavar="N",
     number=True,
+    least=1,
     default=1,
 )
 STATE: Final = Option(
@@ -186,13 +197,15 @@ def check(given: Mapping[str, Any], table: tuple[Option, ...]) -> None:
     """Refuse options that would mean nothing.
 
     Raises:
-        Usage: One is for HTTP, and the transport is another.
+        Usage: One is for HTTP, and the transport is another; or it needs another one.
     """
     transport = next(option.default for option in table if option.key == "transport")
     if given.get("transport", transport) != "http":
         for option in table:
             if option.http and option.key in given:
                 raise Usage(f"{option.flag} is for HTTP: add --transport http")
+    if given.get("workers", 1) > 1 and "state" not in given:
+        raise Usage("--workers need --state DIR, which they share")
 
 
 def version() -> str:

@@ -132,7 +132,7 @@ def check_reach(sockets: Iterable[socket.socket], *, authenticated: bool, allowe
         if not allowed:
             raise DefinitionError(
                 f"Binding {address} would let anybody on the network use this server without authentication:"
-                f" bind 127.0.0.1, authenticate callers, or set {SETTING}=True"
+                f" bind 127.0.0.1, authenticate callers, or set {SETTING}=True (--{SETTING.replace('_', '-')})"
             )
         log.warning("Anybody who reaches %s can use this server without authentication (%s=True)", address, SETTING)
 
