@@ -90,7 +90,8 @@ def measured() -> dict[str, int]:
             "rss": pages * os.sysconf("SC_PAGESIZE"),
             "cpu": round(sum(os.times()[:2]) * 1000),
             "descriptors": len(os.listdir("/proc/self/fd")),
-            "threads": threading.active_count(),
+            # Those of the pool are started when one more is needed, at most `Server(threads=)`, and stay.
+            "threads": sum(not thread.name.startswith("dovetail_") for thread in threading.enumerate()),
             "tasks": len(asyncio.all_tasks()),
         }
     )
