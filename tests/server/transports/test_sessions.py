@@ -135,3 +135,32 @@ async def test_a_call_whose_session_is_ended_is_told_so() -> None:
     assert (response.status, response.json["id"]) == (200, 5)
     assert response.json["error"]["message"] == "The session has ended"
     await asgi.stop()
+
+
+@pytest.mark.req("S-16")
+async def test_a_session_with_a_call_under_way_or_an_open_stream_is_not_idle() -> None:
+    asgi = waiting()
+    await asgi.start()
+    now = 1_000_000.0
+    asgi.runtime.clock = lambda: now
+    client = Http(asgi)
+    calling, listening, idle = [await client.session() for _ in range(3)]
+    call = asyncio.create_task(client.request("POST", CALL, calling))
+    gone = asyncio.Event()
+    stream = asyncio.create_task(client.request("GET", b"", listening, gone=gone))
+    await suspended(asgi)
+    while not asgi.runtime.streams:
+        await asyncio.sleep(0)
+    for _ in range(2):
+        now += 4000.0
+        assert [(await client.request("POST", PING, one)).status for one in (calling, listening)] == [200, 200]
+    assert (await client.request("POST", PING, idle)).status == 404
+    assert not call.done()
+    assert not stream.done()
+    gone.set()
+    await stream
+    now += 4000.0
+    assert (await client.request("POST", PING, listening)).status == 404
+    await client.request("DELETE", b"", calling)
+    await call
+    await asgi.stop()

@@ -90,6 +90,11 @@ class Session:
         """True from `notifications/initialized` on: the server may send on its own."""
         return self.handshake.state is Lifecycle.READY and not self.closed
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way, a question waits, or the client listens: then it is not idle."""
+        return not self.endpoint.idle or (self.listener is not None and self.listener.connected > 0)
+
     def record(self) -> bytes:
         """Return what is stored of the session."""
         peer = self.peer

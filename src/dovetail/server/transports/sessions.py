@@ -110,8 +110,10 @@ class Sessions:
         if cached is not None:
             session, seen, touched = cached
             if now - seen > self._seconds(key):
-                await self.end(session)
-                return None
+                if not session.busy:
+                    await self.end(session)
+                    return None
+                await self.save(session)  # the record may have expired meanwhile
         else:
             record = await runtime.stores.sessions.load(key)
             session = Session(key, None, runtime.worker)
@@ -152,7 +154,20 @@ class Sessions:
         """End a session that has been idle for longer than it may."""
         cached = self._cache.get(session.id)
         if cached is None or self._runtime.clock() - cached[1] > self._runtime.limits.session_seconds:
-            await self.end(session)
+            if not session.busy:
+                await self.end(session)
+
+    async def keep(self, session: Session) -> None:
+        """Keep a session whose client listens: that is use, though no request comes."""
+        cached, now = self._cache.get(session.id), self._runtime.clock()
+        if cached is None:
+            return
+        touched = cached[2]
+        if now - touched > self._runtime.limits.session_seconds / 4:
+            touched = now
+            await self._runtime.stores.sessions.touch(session.id, self._runtime.limits.session_seconds)
+        if not session.closed:
+            self._cache[session.id] = (session, now, touched)
 
     def _seconds(self, key: str) -> float:
         """Return how long a session may be idle: an hour, or a minute as long as nobody has used it."""
@@ -180,7 +195,7 @@ class Sessions:
     def _sweep(self) -> None:
         now = self._runtime.clock()
         for session, seen, _ in list(self._cache.values()):
-            if now - seen > self._seconds(session.id) and session.endpoint.idle:
+            if now - seen > self._seconds(session.id) and not session.busy:
                 self._drop(session)
 
     # What concerns a session, but not this worker.

@@ -120,6 +120,7 @@ class Follower:
             await asyncio.wait_for(wake.wait(), BEAT_SECONDS)
         except TimeoutError:
             await self._reply.write(KEEP_ALIVE)
+            await self._sessions.keep(self._session)
         wake.clear()
 
     async def _catch_up(self, wake: asyncio.Event) -> bool:
