@@ -247,3 +247,28 @@ def test_a_declared_question_that_has_no_form_is_refused_where_it_is_declared() 
     with pytest.raises(DefinitionError, match=r"dependency.*names"):
         app.add_tool(depending)
     app.add_tool(fine)
+
+
+@pytest.mark.req("S-26")
+def test_a_declared_question_whose_parameter_names_a_secret_is_refused_where_it_is_declared() -> None:
+    app = Server("forms")
+
+    async def one(password: Annotated[str, Ask("Your password?")]) -> str:
+        return ""
+
+    async def dependency(api_key: Annotated[str | None, Ask("Which key?")]) -> str:
+        return ""
+
+    async def depending(value: Annotated[str, Depends(dependency)]) -> str:
+        return value
+
+    async def fine(
+        token_count: Annotated[int, Ask("How many?")], password_reset: Annotated[Trip, Ask("Where?")]
+    ) -> str:
+        return ""
+
+    with pytest.raises(DefinitionError, match=r"one: 'password' .*elicit_url"):
+        app.add_tool(one)
+    with pytest.raises(DefinitionError, match=r"dependency: 'api_key' .*elicit_url"):
+        app.add_tool(depending)
+    app.add_tool(fine)  # the second asks for the fields of a form, which are named themselves

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from dovetail.errors import InvalidArguments
+from dovetail.errors import DefinitionError, InvalidArguments
 from dovetail.server.functions.form_answers import checked
 from dovetail.server.functions.form_fields import Field, requested, without_null
-from dovetail.wire import ElicitResult, MultiSelectEnumSchema, RequestedSchema
+from dovetail.wire import ElicitResult, MultiSelectEnumSchema, RequestedSchema, looks_secret
 
 T = TypeVar("T")
 _VALUE = "value"
@@ -104,6 +104,17 @@ def form_of(schema: Any) -> Form:
         return _typed_form(schema)
     except TypeError:  # what has no hash is compiled each time
         return _typed_form.__wrapped__(schema)
+
+
+def check_declared(name: str, annotation: Any) -> None:
+    """Find out whether a declared question has a form, before anybody is asked.
+
+    Raises:
+        DefinitionError: See `form_of`; or it asks for one value, and the parameter's name says that this is a secret.
+    """
+    # The form of one value calls it `value`: what it is, is said by the parameter alone.
+    if form_of(annotation).schema.properties.keys() == {_VALUE} and looks_secret(name):
+        raise DefinitionError("it looks like a secret: use elicit_url for secrets (spec, Elicitation)")
 
 
 @lru_cache(maxsize=256)
