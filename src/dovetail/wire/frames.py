@@ -140,11 +140,17 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     return _parse_other(data, limits)
 
 
+_ESCAPE: Final = 6
+"""Bytes that one character, which may be one byte, takes at most: `\\u0061`."""
+
+
 def _is_id(raw: bytes, limits: Limits) -> bool:
     # "Requests MUST include a string or integer ID. Unlike base JSON-RPC, the ID MUST NOT be null." (Messages)
-    if len(raw) > limits.identifier:
-        return False
-    return raw[:1] == b'"' or raw.removeprefix(b"-").isdigit()
+    most = limits.identifier
+    if raw[:1] != b'"':
+        return len(raw) <= most and raw.removeprefix(b"-").isdigit()
+    # What is limited is the text: neither its quotes nor how it is spelled.
+    return len(raw) <= most + 2 or (len(raw) <= most * _ESCAPE + 2 and len(_decode_str(raw).encode()) <= most)
 
 
 def id_key(raw: bytes) -> bytes:

@@ -1,5 +1,7 @@
 """What a web page gets: one of a configured origin may read the answers, no other, and no page by itself."""
 
+import asyncio
+
 import pytest
 
 from dovetail import Context, Server
@@ -101,3 +103,35 @@ async def test_a_stream_that_is_unknown_or_of_another_session_cannot_be_resumed(
     for known in ids:
         resumed = await http.request("GET", b"", others | {"last-event-id": known})
         assert resumed.status == 200
+
+
+async def test_a_405_names_the_methods_of_its_own_route() -> None:
+    http = Http(Server("routes").asgi())
+    allowed = {
+        path: (await http.request(method, b"", path=path)).headers["allow"]
+        for method, path in (("POST", "/sse"), ("GET", "/messages"), ("PUT", "/mcp"))
+    }
+    assert allowed == {"/sse": "GET", "/messages": "POST", "/mcp": "GET, POST, DELETE"}
+    await http.app.stop()
+
+
+async def test_a_place_that_no_message_has_reached_makes_no_stream_deaf() -> None:
+    app = Server("changing")
+    http = Http(app.asgi())
+    headers = await http.session()
+    gone = asyncio.Event()
+    reading = asyncio.create_task(http.request("GET", b"", headers | {"last-event-id": "0:99999"}, gone=gone))
+    while not http.app.runtime.streams:
+        await asyncio.sleep(0)
+
+    @app.tool
+    async def later() -> None:
+        """New."""
+
+    async with asyncio.timeout(5):
+        while (await http.app.runtime.stores.events.marked(headers["mcp-session-id"], "0")) == 0:
+            await asyncio.sleep(0)
+    gone.set()
+    response = await reading
+    assert [event["method"] for event in response.events] == ["notifications/tools/list_changed"]
+    await http.app.stop()

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _STATELESS: Final = frozenset(r.version.encode() for r in REVISIONS if r.stateless)
 _KNOWN: Final = frozenset(r.version.encode() for r in REVISIONS)
-_ALLOW: Final = (b"allow", b"GET, POST, DELETE")
+_ALLOW: Final = b"GET, POST, DELETE"
 Fields = dict[bytes, bytes]
 
 
@@ -72,7 +72,7 @@ class Endpoint:
             case "DELETE":
                 await self._delete(fields, reply, principal)
             case _:
-                await reply.whole(405, [_ALLOW])
+                await reply.whole(405, [(b"allow", _ALLOW)])
 
     async def principal(self, scope: Any, fields: Fields) -> Principal:
         """Return on whose behalf a request is made: what the server's `identify` says, else the peer's address.
@@ -310,12 +310,18 @@ def by_address(scope: Any) -> Principal:
 
 
 async def refuse(
-    reply: Reply, status: int, error: Refusal, identifier: bytes | None = None, *, close: bool = False
+    reply: Reply,
+    status: int,
+    error: Refusal,
+    identifier: bytes | None = None,
+    *,
+    close: bool = False,
+    allow: bytes = _ALLOW,
 ) -> None:
-    """Answer with an error that knows no call."""
+    """Answer with an error that knows no call; `allow` names the methods that there are, for a 405."""
     status, headers = refusal_head(status)
     if status == 405:
-        headers.append(_ALLOW)
+        headers.append((b"allow", allow))
     if close:
         headers.append((b"connection", b"close"))
     await reply.whole(status, headers, error_frame(identifier, error))

@@ -131,7 +131,8 @@ class LegacyEndpoint:
         elif path != self._messages and scope["method"] == "GET":
             await self._get(scope, reply, principal)
         else:
-            await refuse(reply, 405, MethodNotFound("GET /sse opens the stream, POST /messages sends on it"))
+            error = MethodNotFound("GET /sse opens the stream, POST /messages sends on it")
+            await refuse(reply, 405, error, allow=b"POST" if path == self._messages else b"GET")
 
     async def _get(self, scope: Any, reply: Reply, principal: Principal) -> None:
         runtime, listening = self._endpoint.runtime, self._endpoint.listening

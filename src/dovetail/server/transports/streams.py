@@ -167,6 +167,10 @@ async def follow(
             return
         await Follower(runtime, sessions, session, reply, stream, sequence).run()
         return
+    # A place that nothing has reached yet would make the stream deaf until something does.
+    stored = await sessions.streams.after(session, NOTICES, 0)
+    reached = max(await sessions.streams.marked(session, NOTICES), stored[-1][0] if stored else 0)
+    sequence = min(sequence, reached)
     listener = session.listener
     if listener is None:
         listener = session.listener = SessionListener(runtime, sessions, session)
