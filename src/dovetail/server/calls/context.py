@@ -330,6 +330,7 @@ class Context:
 
         Raises:
             OnceUnknown: It was claimed before and its outcome is not known, or the ledger is out of reach.
+            DefinitionError: It promises to return what JSON has no words for; nothing was run.
         """
         from dovetail.server.calls.once import once
 
