@@ -97,6 +97,23 @@ def test_run_serves_stdio_and_loads_neither_typer_nor_rich(tmp_path: Path) -> No
     assert (done.returncode, done.stderr) == (0, "[]\n")
 
 
+@pytest.mark.req("W-09")
+def test_what_a_file_prints_while_it_is_loaded_is_no_message_and_what_it_reads_is_none_of_ours(tmp_path: Path) -> None:
+    prints = "import os, sys\nprint('python')\nos.write(1, b'raw\\n')\nos.system('echo child')\nsys.stdin.read()\n"
+    (tmp_path / "hello.py").write_text(prints + HELLO)
+    done = subprocess.run(
+        [sys.executable, "-m", "dovetail.cli", "run", "hello.py"],
+        input='{"jsonrpc":"2.0","id":1,"method":"ping"}\n',
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=30,
+        env=environment(),
+    )
+    assert done.stdout == '{"jsonrpc":"2.0","id":1,"result":{}}\n'
+    assert sorted(done.stderr.split()) == ["child", "python", "raw"]
+
+
 async def test_run_serves_http_and_leaves_cleanly_on_ctrl_c(tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text(HELLO)
     async with started("run", "hello.py", "--transport=http", "--port=0", cwd=tmp_path) as program:

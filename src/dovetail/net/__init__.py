@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dovetail.net.serving import ServeOptions as ServeOptions
     from dovetail.net.serving import serve as serve
     from dovetail.net.serving import serve_workers as serve_workers
+    from dovetail.net.stdio import apart as apart
     from dovetail.net.stdio import check_streams as check_streams
     from dovetail.net.stdio import open_stdio as open_stdio
     from dovetail.net.uvicorn_protocol import HttpSite as HttpSite
@@ -26,7 +27,7 @@ __getattr__, __dir__, __all__ = lazy(
         "channel": "Channel",
         "memory": "memory_pair",
         "serving": "ServeOptions serve serve_workers",
-        "stdio": "check_streams open_stdio",
+        "stdio": "apart check_streams open_stdio",
         "uvicorn_protocol": "HttpSite",
     },
 )

@@ -16,6 +16,7 @@ import fcntl
 import io
 import os
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 from dovetail.errors import DefinitionError, Disconnected
@@ -53,6 +54,22 @@ def check_streams() -> None:
     # Python found these closed at the start. By now their numbers may belong to anything, such as the loop's epoll.
     if sys.__stdin__ is None or sys.__stdout__ is None:
         raise Disconnected("The process was started without a standard input or output")
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """Keep the protocol's streams from what runs in this block, before there is a channel: from a file that is loaded.
+
+    Raises:
+        Disconnected: The process was started without a standard input or output.
+    """
+    streams = _Streams()
+    streams.replace()
+    try:
+        yield
+    finally:
+        streams.restore(everything=False)  # what C holds back goes to stderr when the channel opens
+        streams.close()
 
 
 class StdioChannel(LineChannel):
@@ -122,11 +139,12 @@ class _Streams:
             # A new one: the old one may have read ahead.
             sys.stdin = self._stdin_since = open(0, encoding=sys.stdin.encoding, closefd=False)
 
-    def restore(self) -> None:
-        """Put descriptors 0 and 1 back, once all that is buffered for them has gone where it belongs."""
+    def restore(self, *, everything: bool = True) -> None:
+        """Put descriptors 0 and 1 back, once all that is buffered for them has gone where it belongs: in C, too."""
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=self._line_buffering)
-        _flush_c()
+        if everything:
+            _flush_c()
         if sys.stdin is self._stdin_since:
             sys.stdin = self._stdin_before
         os.dup2(self.stdin, 0)
