@@ -18,7 +18,7 @@ from dovetail.core import Call
 from dovetail.errors import DefinitionError, quote
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.gates import Meter, Rate, Slots
-from dovetail.server.functions.markers import Complete
+from dovetail.server.functions.markers import Complete, as_typed
 from dovetail.server.functions.messages import prompt_messages, resource_contents
 from dovetail.server.functions.parameters import name_of
 from dovetail.server.functions.results import Returns
@@ -142,14 +142,14 @@ class Entry:
     async def _suggested(
         self, complete: Complete, typed: str, settled: Mapping[str, str], context: Context
     ) -> list[str]:
-        source = complete.source
-        if not callable(source):
+        function = complete.function
+        if function is None:
             return complete.among(typed)
         with nullcontext() if self.timeout is None else _Timed(context, self.timeout):
-            found = await context.runtime.pool.call(context, source, complete.arguments(typed, settled))
+            found = await context.runtime.pool.call(context, function, complete.arguments(typed, settled))
         if found is None or isinstance(found, str):
             found = [] if found is None else [found]
-        return [str(value) for value in found]
+        return [as_typed(value) for value in found]
 
 
 class _Timed:
