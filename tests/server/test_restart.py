@@ -150,6 +150,34 @@ async def test_a_killed_server_goes_on_with_the_same_session_and_delivers_once(t
                 assert (await stream.next()).id not in (first.id, second.id, third.id)
 
 
+@pytest.mark.timeout(60)
+async def test_what_changes_after_a_restart_and_before_the_client_is_back_is_delivered_once(tmp_path: Path) -> None:
+    touch = {"name": "touch", "arguments": {"uri": "note://one"}}
+    async with aiohttp.ClientSession() as http:
+        with served(tmp_path) as (url, process):
+            client = Client(http, url)
+            await client.open()
+            await client.call("resources/subscribe", {"uri": "note://one"})
+            async with client.listening() as stream:
+                await client.call("tools/call", touch)
+                first = await stream.next()
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+        with served(tmp_path) as (url, _):
+            client.url = url
+            await client.modern("touch", {"uri": "note://one"})  # somebody else's doing
+            await client.modern("settle", {})
+            async with client.listening(first.id) as stream:
+                second = await stream.next()
+                assert json.loads(second.data)["params"]["uri"] == "note://one"
+                await client.call("tools/call", touch)
+                third = await stream.next()
+                assert len({first.id, second.id, third.id}) == 3
+            async with client.listening() as stream:
+                await client.call("tools/call", touch)
+                assert (await stream.next()).id not in (first.id, second.id, third.id)
+
+
 @pytest.mark.timeout(90)
 async def test_two_workers_are_one_server(tmp_path: Path) -> None:
     connector = aiohttp.TCPConnector(force_close=True)  # every request is a connection, and so meets any worker

@@ -85,6 +85,15 @@ class SqliteSessions:
 
         return await self._shelf.thread.read(work)
 
+    async def every(self) -> list[tuple[str, bytes]]:
+        """Return all that are alive, with their records."""
+
+        def work(connection: sqlite3.Connection) -> list[tuple[str, bytes]]:
+            query = "SELECT id, record FROM sessions WHERE expires > ?"
+            return connection.execute(query, (self._shelf.now(),)).fetchall()
+
+        return await self._shelf.thread.read(work)
+
     def prune(self, connection: sqlite3.Connection, limit: int) -> None:
         """In the thread: drop what expired."""
         query = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires <= ? LIMIT ?)"

@@ -199,7 +199,9 @@ class App:
 
                 runtime = Runtime(self.server, self._stores or MemoryStores(), worker=self._worker)
                 await runtime.start()
-                self._endpoint = Endpoint(runtime)
+                endpoint = Endpoint(runtime)
+                await endpoint.sessions.adopt()
+                self._endpoint = endpoint
             return self._endpoint
 
     def drain(self) -> None:

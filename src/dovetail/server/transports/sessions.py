@@ -18,6 +18,7 @@ from dovetail.server.calls.turn import cancel, refuse
 from dovetail.server.transports.census import Census
 from dovetail.server.transports.session import Session
 from dovetail.server.transports.stored import NOTICES, Streams
+from dovetail.server.transports.streams import SessionListener
 from dovetail.wire import Answer, Broken, Failure, parse
 
 if TYPE_CHECKING:
@@ -62,6 +63,21 @@ class Sessions:
         return f"<Sessions {len(self._cache)} cached, {self.streams!r}>"
 
     # Life of a session.
+
+    async def adopt(self) -> None:
+        """Hear, for the sessions that a process before this one left, what changes until their clients come back.
+
+        One process does this: of several workers none knows which others live, and their clients list again.
+        """
+        if self._shared:
+            return
+        now = self._runtime.clock()
+        for key, record in await self._runtime.stores.sessions.every():
+            session = Session(key)
+            session.keeper = self
+            if key not in self._cache and session.restore(record) and session.listens:
+                self._cache[key] = (session, now, 0.0)
+                session.listener = SessionListener(self._runtime, self, session)
 
     async def admit(self, principal: Principal) -> None:
         """Let a principal open a session. Nobody takes all there is: it is about one client, not about the server.
@@ -124,7 +140,7 @@ class Sessions:
             session, _, touched = self._cache.setdefault(key, (session, now, 0.0))
         if session.principal != principal.key:
             return None
-        if cached is None:
+        if cached is None or not session.bucket:
             session.bucket = principal.bucket
             self._census.add(key, principal.bucket, used=True)
         if now - touched > TOUCH_SECONDS or self._census.is_unused(key):

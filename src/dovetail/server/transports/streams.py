@@ -171,10 +171,15 @@ async def follow(
     stored = await sessions.streams.after(session, NOTICES, 0)
     reached = max(await sessions.streams.marked(session, NOTICES), stored[-1][0] if stored else 0)
     sequence = min(sequence, reached)
+    if sequence:
+        await sessions.streams.mark(session, NOTICES, sequence)  # so far the client has it, as it says itself
     listener = session.listener
     if listener is None:
         listener = session.listener = SessionListener(runtime, sessions, session)
         await sessions.tell(session.id, "own")
+    if not session.listens:
+        session.listens = True
+        await session.save()
     listener.connected += 1
     listener.waiting.clear()
     try:
