@@ -8,7 +8,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-LONG = frozenset({"conformance", "interop"})
+LONG = frozenset({"conformance", "interop", "soak"})
 
 settings.register_profile(
     "quick",

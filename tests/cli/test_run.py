@@ -56,6 +56,10 @@ def test_a_line_is_read_by_the_table() -> None:
         ("a.py -p 1", "there is no option -p"),
         ("a.py --state", "--state needs a value"),
         ("a.py --transport http --port x", "--port needs a number, not 'x'"),
+        ("a.py --transport http --port 70000", "--port needs a number, from 0 to 65535, not 70000"),
+        ("a.py --transport http --port=-1", "--port needs a number, from 0 to 65535, not -1"),
+        ("a.py --transport http --workers 0", "--workers needs a number, 1 or more, not 0"),
+        ("a.py --transport http --workers 2", "--workers need --state DIR"),
         ("a.py --transport tcp", "--transport is stdio or http, not 'tcp'"),
         ("a.py --transport http --allow-unauthenticated-network=no", "takes no value"),
         ("a.py --port 8000", "--port is for HTTP: add --transport http"),
@@ -93,6 +97,23 @@ def test_run_serves_stdio_and_loads_neither_typer_nor_rich(tmp_path: Path) -> No
     assert (done.returncode, done.stderr) == (0, "[]\n")
 
 
+@pytest.mark.req("W-09")
+def test_what_a_file_prints_while_it_is_loaded_is_no_message_and_what_it_reads_is_none_of_ours(tmp_path: Path) -> None:
+    prints = "import os, sys\nprint('python')\nos.write(1, b'raw\\n')\nos.system('echo child')\nsys.stdin.read()\n"
+    (tmp_path / "hello.py").write_text(prints + HELLO)
+    done = subprocess.run(
+        [sys.executable, "-m", "dovetail.cli", "run", "hello.py"],
+        input='{"jsonrpc":"2.0","id":1,"method":"ping"}\n',
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=30,
+        env=environment(),
+    )
+    assert done.stdout == '{"jsonrpc":"2.0","id":1,"result":{}}\n'
+    assert sorted(done.stderr.split()) == ["child", "python", "raw"]
+
+
 async def test_run_serves_http_and_leaves_cleanly_on_ctrl_c(tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text(HELLO)
     async with started("run", "hello.py", "--transport=http", "--port=0", cwd=tmp_path) as program:
@@ -113,12 +134,32 @@ async def test_ctrl_c_while_a_file_is_loaded_leaves_without_a_traceback(tmp_path
     assert program.said == ["loading"]
 
 
+@pytest.mark.parametrize("how", [[], ["--transport", "http", "--port", "0"]])
+def test_a_state_directory_that_cannot_be_used_is_named_once_and_without_a_traceback(
+    how: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "it.py").write_text(HELLO)
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    done = dovetail("run", "it.py", *how, "--state", str(taken), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count(str(taken)) == done.stderr.count("state directory") == 1
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("command", ["run", "contract", "dev"])
-@pytest.mark.parametrize("source", ["nowhere.py", "nowhere.py:app", "."])
+@pytest.mark.parametrize("source", ["nowhere.py", "nowhere.py:app"])
 def test_a_file_that_is_not_there_is_one_line(command: str, source: str, tmp_path: Path) -> None:
     done = dovetail(command, source, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"dovetail {command}: There is no file ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["run", "contract", "dev"])
+def test_a_folder_is_no_file_and_is_called_what_it_is(command: str, tmp_path: Path) -> None:
+    done = dovetail(command, ".", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"dovetail {command}: . is a folder: name a file in it\n"
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from dovetail.core.subscriptions import (
     TOOLS_CHANGED,
     Filter,
     resource_updated,
+    why_not,
 )
-from dovetail.wire import SubscriptionFilter
+from dovetail.wire import DEFAULT_LIMITS, Limits, SubscriptionFilter
 
 UPDATED = resource_updated("a://b").method
 ALL = frozenset({TOOLS_CHANGED.method, PROMPTS_CHANGED.method, RESOURCES_CHANGED.method, UPDATED})
@@ -41,7 +42,7 @@ def test_a_stream_carries_what_was_both_asked_for_and_offered(
     wish = SubscriptionFilter(
         tools_list_changed=wanted[0], prompts_list_changed=wanted[1], resources_list_changed=wanted[2]
     )
-    agreed = Filter(wish, offered, everything, 9)
+    agreed = Filter(wish, offered, everything, DEFAULT_LIMITS)
     for name, notice in LISTS.items():
         promised = bool(getattr(wish, name)) and notice.method in offered
         assert agreed.wants(notice) is promised
@@ -50,27 +51,31 @@ def test_a_stream_carries_what_was_both_asked_for_and_offered(
 
 
 def test_a_resource_is_heard_of_by_its_own_uri_only() -> None:
-    agreed = Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), ALL, everything, 9)
+    agreed = Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), ALL, everything, DEFAULT_LIMITS)
     assert agreed.wants(resource_updated("a://b"))
     assert not agreed.wants(resource_updated("a://b/c"))
     assert not agreed.wants(RESOURCES_CHANGED)
-    undeclared = Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), frozenset(), everything, 9)
+    undeclared = Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), frozenset(), everything, DEFAULT_LIMITS)
     assert not undeclared.wants(resource_updated("a://b"))
 
 
 @pytest.mark.req("S-24")
 def test_of_a_resource_that_a_client_does_not_see_it_hears_nothing() -> None:
     wish = SubscriptionFilter(resource_subscriptions=["a://b", "a://secret"])
-    agreed = Filter(wish, ALL, lambda uri: uri != "a://secret", 9)
+    agreed = Filter(wish, ALL, lambda uri: uri != "a://secret", DEFAULT_LIMITS)
     assert agreed.agreed.resource_subscriptions == ["a://b"]
     assert agreed.wants(resource_updated("a://b"))
     assert not agreed.wants(resource_updated("a://secret"))
-    assert Filter(wish, ALL, lambda uri: False, 9).agreed.resource_subscriptions is None
-    assert Filter(wish, ALL, everything, 1).agreed.resource_subscriptions == ["a://b"], "no more than the limit"
+    assert Filter(wish, ALL, lambda uri: False, DEFAULT_LIMITS).agreed.resource_subscriptions is None
+    assert Filter(wish, ALL, everything, Limits(subscriptions=1)).agreed.resource_subscriptions == ["a://b"], (
+        "no more than the limit"
+    )
 
 
 def test_every_message_of_a_stream_names_its_subscription_as_the_id_was_written() -> None:
-    agreed = Filter(SubscriptionFilter(tools_list_changed=True, resource_subscriptions=["a://b"]), ALL, everything, 9)
+    agreed = Filter(
+        SubscriptionFilter(tools_list_changed=True, resource_subscriptions=["a://b"]), ALL, everything, DEFAULT_LIMITS
+    )
     key = "io.modelcontextprotocol/subscriptionId"
     for written, identifier in ((b"7", 7), (b'"7"', "7")):
         acknowledged = params(agreed.acknowledgement(written))
@@ -83,3 +88,23 @@ def test_every_message_of_a_stream_names_its_subscription_as_the_id_was_written(
 def test_a_notice_for_older_clients_carries_no_subscription() -> None:
     assert "params" not in json.loads(TOOLS_CHANGED.frame())
     assert params(resource_updated('a://"b"').frame()) == {"uri": 'a://"b"'}
+
+
+@pytest.mark.req("W-06")
+def test_the_uris_of_a_stream_are_bounded_each_and_together_and_what_is_over_is_not_agreed_to() -> None:
+    limits = Limits(uri=6, subscription_bytes=10)
+    wish = SubscriptionFilter(resource_subscriptions=["a://bb", "a://bb", "a://é", "a://ccc", "a://"])
+    agreed = Filter(wish, ALL, everything, limits)
+    assert agreed.agreed.resource_subscriptions == ["a://bb", "a://"], "6 bytes and 4; once each; 6 more, 7 are over"
+
+
+@pytest.mark.req("W-06")
+def test_a_subscription_is_refused_that_is_too_long_or_one_too_many_and_one_that_is_held_never() -> None:
+    limits = Limits(uri=6, subscriptions=2, subscription_bytes=10)
+    assert why_not("a://bb", [], limits) is None
+    assert why_not("a://é", [], limits) is None
+    assert "6 bytes" in str(why_not("a://bé", [], limits))
+    assert why_not("a://", ["a://bb"], limits) is None, "10 bytes together"
+    assert "as many" in str(why_not("a://b", ["a://bb"], limits)), "11"
+    assert "as many" in str(why_not("c", ["a", "b"], limits))
+    assert why_not("a", ["a", "b"], limits) is None

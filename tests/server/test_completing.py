@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from typing import Annotated, Any
+from enum import Enum
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -45,13 +46,26 @@ async def test_a_plain_function_runs_beside_the_event_loop() -> None:
     assert answer["result"]["completion"]["values"][0].startswith("dovetail")
 
 
-@pytest.mark.parametrize(("returned", "values"), [(None, []), ("bern", ["bern"]), ([], []), ({"a": 1}, ["a"])])
+class City(Enum):
+    BERN = "bern"
+    ROME = "rome"
+
+
+@pytest.mark.parametrize(
+    ("returned", "values"),
+    [(None, []), ("bern", ["bern"]), ([], []), ({"a": 1}, ["a"]), ([City.BERN, 1], ["bern", "1"])],
+)
 async def test_nothing_or_one_value_is_an_answer_too(returned: Any, values: list[str]) -> None:
     assert (await completed(lambda typed: returned))["result"]["completion"] == {
         "values": values,
         "total": len(values),
         "hasMore": False,
     }
+
+
+@pytest.mark.parametrize("source", [City, Literal["rome", "bern"], ["rome", "bern"]])
+async def test_an_enum_and_a_literal_are_lists_of_their_values(source: Any) -> None:
+    assert (await completed(source))["result"]["completion"]["values"] == ["bern"]
 
 
 @pytest.mark.req("S-25")

@@ -150,6 +150,34 @@ async def test_a_killed_server_goes_on_with_the_same_session_and_delivers_once(t
                 assert (await stream.next()).id not in (first.id, second.id, third.id)
 
 
+@pytest.mark.timeout(60)
+async def test_what_changes_after_a_restart_and_before_the_client_is_back_is_delivered_once(tmp_path: Path) -> None:
+    touch = {"name": "touch", "arguments": {"uri": "note://one"}}
+    async with aiohttp.ClientSession() as http:
+        with served(tmp_path) as (url, process):
+            client = Client(http, url)
+            await client.open()
+            await client.call("resources/subscribe", {"uri": "note://one"})
+            async with client.listening() as stream:
+                await client.call("tools/call", touch)
+                first = await stream.next()
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+        with served(tmp_path) as (url, _):
+            client.url = url
+            await client.modern("touch", {"uri": "note://one"})  # somebody else's doing
+            await client.modern("settle", {})
+            async with client.listening(first.id) as stream:
+                second = await stream.next()
+                assert json.loads(second.data)["params"]["uri"] == "note://one"
+                await client.call("tools/call", touch)
+                third = await stream.next()
+                assert len({first.id, second.id, third.id}) == 3
+            async with client.listening() as stream:
+                await client.call("tools/call", touch)
+                assert (await stream.next()).id not in (first.id, second.id, third.id)
+
+
 @pytest.mark.timeout(90)
 async def test_two_workers_are_one_server(tmp_path: Path) -> None:
     connector = aiohttp.TCPConnector(force_close=True)  # every request is a connection, and so meets any worker
@@ -226,3 +254,26 @@ async def _replayed(client: Client) -> None:
     ]
     outcomes = await asyncio.gather(*replays)
     assert {outcome["result"]["content"][0]["text"] for outcome in outcomes} == {"paid 1"}
+
+
+@pytest.mark.timeout(60)
+async def test_with_workers_a_message_reaches_its_sse_stream_wherever_it_arrives(tmp_path: Path) -> None:
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        with served(tmp_path, "--workers", "2") as (url, _):
+            base = url.removesuffix("/mcp")
+            async with http.get(f"{base}/sse", headers={"accept": "text/event-stream"}) as response:
+                stream = Stream(response)
+                post = base + (await stream.next()).data
+                info = {"name": "t", "version": "1"}
+                params: Json = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": info}
+                opening = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
+                pings = [{"jsonrpc": "2.0", "id": number, "method": "ping"} for number in range(1, 12)]
+                for number, body in enumerate([opening, *pings]):
+                    async with http.post(post, json=body) as accepted:
+                        assert accepted.status == 202
+                    assert json.loads((await stream.next()).data)["id"] == number
+            while True:  # the stream has ended, and that is known everywhere soon
+                async with http.post(post, json=opening) as refused:
+                    if refused.status == 404:
+                        break

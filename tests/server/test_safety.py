@@ -1,13 +1,16 @@
 """What no caller may do to a server or to another caller: routes guarded, nothing crossed, failures contained."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from dovetail import Context, Server
+from dovetail.errors import InvalidParams, Refusal, ToolError
 from dovetail.server import Rate
 from tests.server.peers import ALL_ASKS, STATELESS, Conversation, Http, Json, text_of
 
@@ -76,6 +79,7 @@ FAILURES: list[Callable[[], BaseException]] = [
     lambda: GeneratorExit(CANARY),
     lambda: asyncio.CancelledError(CANARY),
     lambda: SystemExit(CANARY),
+    lambda: KeyboardInterrupt(CANARY),
     lambda: ExceptionGroup(CANARY, [ValueError(CANARY)]),
     lambda: BaseExceptionGroup(CANARY, [asyncio.CancelledError(CANARY), ValueError(CANARY)]),
     lambda: UnicodeDecodeError("utf-8", CANARY.encode(), 0, 1, CANARY),
@@ -108,6 +112,105 @@ async def test_an_exception_in_a_tool_is_an_answer_over_http_too(failure: Callab
     assert CANARY.encode() not in response.body
     response = await client.modern("tools/call", {"name": "fine", "arguments": {}})
     assert b"fine" in response.body
+
+
+@pytest.mark.req("S-25")
+@pytest.mark.parametrize("version", [STATELESS, "2025-11-25"])
+async def test_a_handler_that_cancels_its_own_task_is_answered_over_http_under_its_id(version: str) -> None:
+    app = Server("fails")
+
+    @app.tool
+    async def cancel_itself() -> str:
+        """Cancel the task that it runs in."""
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+        return "done"
+
+    served = app.asgi()
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await served(scope, receive, send)
+
+    client, called = Http(outer), {"name": "cancel_itself", "arguments": {}}
+    if version == STATELESS:
+        request = client.modern("tools/call", called, identifier=77)
+    else:
+        body = {"jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": called}
+        request = client.request("POST", body, await client.session(version))
+    response = await asyncio.create_task(request)
+    assert response.complete
+    assert (response.json["id"], response.json["error"]["code"]) == (77, -32603)
+
+
+class Speechless(ToolError):
+    """An error whose text cannot be made."""
+
+    def __str__(self) -> str:
+        raise ValueError(CANARY)
+
+
+def misnamed() -> Refusal:
+    refusal = InvalidParams("x")
+    refusal.message = object()  # type: ignore[assignment]
+    return refusal
+
+
+def misnumbered() -> Refusal:
+    return InvalidParams("x", code="abc")  # type: ignore[arg-type]
+
+
+UNSAYABLE: list[Callable[[], BaseException]] = [
+    lambda: InvalidParams("x", data={"a": object()}),
+    lambda: InvalidParams("x", data="\ud800"),
+    lambda: Speechless("x"),
+    misnamed,
+    misnumbered,
+]
+
+
+def saying(failure: Callable[[], BaseException]) -> Server:
+    app = failing(failure)
+
+    @app.resource("note://one")
+    async def note() -> str:
+        raise failure()
+
+    @app.prompt
+    async def ask() -> str:
+        raise failure()
+
+    return app
+
+
+ASKED: list[tuple[str, Json]] = [
+    ("tools/call", {"name": "fail", "arguments": {}}),
+    ("tools/call", {"name": "fail_in_thread", "arguments": {}}),
+    ("resources/read", {"uri": "note://one"}),
+    ("prompts/get", {"name": "ask"}),
+]
+
+
+@pytest.mark.req("S-25")
+@pytest.mark.parametrize("failure", UNSAYABLE)
+@pytest.mark.parametrize(("method", "params"), ASKED)
+async def test_an_error_that_cannot_be_said_is_masked_and_disturbs_nobody_else(
+    failure: Callable[[], BaseException], method: str, params: Json, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    client = Conversation(saying(failure))
+    await client.open()
+    error = (await client.call(method, **params))["error"]
+    assert error["code"] == -32603
+    assert error["data"]["reference"] in error["message"]
+    assert CANARY not in json.dumps(error)
+    assert text_of(await client.call("tools/call", name="fine", arguments={})) == "fine"
+    await client.close()
+    answer = json.loads((await Http(saying(failure).asgi()).modern(method, params)).body)
+    assert answer["id"] is not None
+    assert answer["error"]["code"] == -32603
 
 
 def echoing() -> Server:

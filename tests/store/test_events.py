@@ -87,7 +87,7 @@ async def test_messages_of_a_quiet_session_are_forgotten_and_those_of_a_busy_one
     assert await stores.events.after("quiet", "a", 0) == []
     assert await stores.events.marked("quiet", "a") == 0
     assert await stores.events.after("busy", "a", 0) == [(1, b"m")]
-    assert await stores.events.append("quiet", "a", b"new") == 1
+    assert await stores.events.append("quiet", "a", b"new") == 2
 
 
 async def test_appends_at_once_get_a_number_each(stores: Stores) -> None:
@@ -105,6 +105,42 @@ async def test_a_full_memory_forgets_the_session_that_was_quiet_longest(clock: C
     for session in ("a", "b", "c"):
         await stores.events.forget(session)
     assert stores.events._weight == 0
+
+
+async def test_numbers_of_a_session_that_lives_on_never_come_again(stores: Stores, clock: Clock) -> None:
+    events = stores.events
+    for _ in range(4):
+        last = await events.append("s", "0", b"heard")
+    clock.forward(101.0)
+    for other in range(5):
+        await events.append(f"t{other}", "0", b"of somebody else")
+    assert await events.append("s", "0", b"new") > last
+    assert [message for _, message in await events.after("s", "0", last)] == [b"new"]
+
+
+async def test_under_pressure_too_a_session_that_is_forgotten_goes_on_above_its_numbers(clock: Clock) -> None:
+    events = MemoryStores(clock, max_bytes=8_000).events
+    for _ in range(4):
+        last = await events.append("s", "0", b"heard")
+    for other in range(20):
+        await events.append(f"t{other}", "0", bytes(500))
+    assert await events.after("s", "0", 0) == []
+    await events.append("s", "0", b"new")
+    assert [message for _, message in await events.after("s", "0", last)] == [b"new"]
+
+
+async def test_who_stores_more_than_a_share_forgets_its_own(clock: Clock) -> None:
+    events = MemoryStores(clock, max_bytes=8_000).events
+    await events.append("s", "0", b"of a quiet one")
+    for number in range(100):
+        await events.append("greedy", f"stream{number // 10}", bytes(500))
+    assert [message for _, message in await events.after("s", "0", 0)] == [b"of a quiet one"]
+    assert await events.after("greedy", "stream0", 0) == []
+    assert len(await events.after("greedy", "stream9", 0)) == 10
+    for _ in range(100):
+        await events.append("greedy", "stream9", bytes(500))
+    assert 5 <= len(await events.after("greedy", "stream9", 0)) <= 12
+    assert [message for _, message in await events.after("s", "0", 0)] == [b"of a quiet one"]
 
 
 async def test_two_workers_number_one_session_together(tmp_path: Path, clock: Clock) -> None:

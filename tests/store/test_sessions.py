@@ -119,3 +119,10 @@ async def test_sessions_outlive_a_restart_and_are_the_same_for_all_workers(tmp_p
     assert await again.sessions.load("b") == b"two"
     assert await again.sessions.count() == 1
     await again.aclose()
+
+
+async def test_every_session_that_is_alive_is_listed_with_its_record(stores: Stores, clock: Clock) -> None:
+    await stores.sessions.save("gone", b"1", 10.0)
+    await stores.sessions.save("there", b"2", 60.0)
+    clock.forward(20.0)
+    assert await stores.sessions.every() == [("there", b"2")]

@@ -53,6 +53,16 @@ def test_any_legal_id_comes_back_byte_for_byte(identifier: str) -> None:
         assert f'"id":{identifier},'.encode() in error_frame(message.id, InvalidRequest("no"))
 
 
+@pytest.mark.req("W-06")
+@pytest.mark.parametrize("spelled", ["a", "\u00e9", "\U0001f600"])
+@pytest.mark.parametrize("escaped", [True, False])
+def test_what_is_limited_of_an_id_is_its_text_however_it_is_spelled(spelled: str, escaped: bool) -> None:
+    most = 256 // len(spelled.encode())
+    fits, over = (json.dumps(spelled * count, ensure_ascii=escaped) for count in (most, most + 1))
+    assert isinstance(parse(call(fits)), Request)
+    assert "id: longer than 256 bytes" in str(refused(parse(call(over))))
+
+
 @pytest.mark.req("W-03", "R-27")
 @pytest.mark.parametrize("identifier", ["null", "true", "false", "1.5", "1.0", "1e2", "-0.0", "{}", "[]", '["1"]'])
 def test_any_other_id_is_refused_and_not_echoed(identifier: str) -> None:
@@ -66,9 +76,9 @@ def test_any_other_id_is_refused_and_not_echoed(identifier: str) -> None:
 
 @pytest.mark.req("W-03")
 def test_an_id_at_the_limit_passes_and_one_byte_more_does_not() -> None:
-    fits = '"' + "a" * 254 + '"'
+    fits = '"' + "a" * 256 + '"'
     assert isinstance(parse(call(fits)), Request)
-    assert isinstance(refused(parse(call('"' + "a" * 255 + '"'))), LimitExceeded)
+    assert isinstance(refused(parse(call('"' + "a" * 257 + '"'))), LimitExceeded)
     assert isinstance(refused(parse(call("1" * 257, rest=',"params":{}'))), LimitExceeded)
 
 

@@ -41,7 +41,7 @@ def main(orders: Orders) -> int:
     """Serve until told to stop; return the exit status."""
     threading.Thread(target=_outlive_nobody, args=(orders.life,), daemon=True).start()
     try:
-        serve(load(orders.source), orders.source, orders.options)
+        serve(load(orders.source, orders.options.get("transport", "stdio")), orders.source, orders.options)
     except NotLoaded as error:
         sys.stderr.write(error.report("dev"))
         return NOT_LOADED

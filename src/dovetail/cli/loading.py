@@ -34,12 +34,22 @@ class NotLoaded(Exception):
         return f"{self.trace}dovetail {command}: {self.reason}\n"
 
 
-def load(source: str) -> "Server":
-    """Return the server of `FILE[:object]`.
+def load(source: str, transport: str = "http") -> "Server":
+    """Return the server of `FILE[:object]`, which is to be served on a transport.
 
     Raises:
         NotLoaded: There is none, or the file fails.
+        Disconnected: It is for stdio, and there is none.
     """
+    if transport != "stdio":
+        return _load(source)
+    from dovetail.net import apart
+
+    with apart():  # what the file prints while it is loaded is no message (W-09)
+        return _load(source)
+
+
+def _load(source: str) -> "Server":
     try:
         return load_server(source)
     except (Exception, SystemExit) as error:

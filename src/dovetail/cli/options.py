@@ -25,6 +25,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         help: One sentence.
         metavar: What its value is called; empty for one that has no value.
         number: Whether its value is a whole number.
+        least: The least number that it may be.
+        most: The greatest one; None for no bound.
         seconds: Whether its value is a number of seconds.
         choices: All values that it may have; empty for any.
         default: What holds without it, for people; a number where the value is one.
@@ -37,6 +39,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     help: str
     metavar: str = ""
     number: bool = False
+    least: int = 0
+    most: int | None = None
     seconds: bool = False
     choices: tuple[str, ...] = ()
     default: str | int | None = None
@@ -74,6 +78,9 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
             raise Usage(f"{self.flag} needs a number, not {text!r}") from None
         if self.seconds and not 0 < value < float("inf"):
             raise Usage(f"{self.flag} needs a number above 0, not {text!r}")
+        if value < self.least or (self.most is not None and value > self.most):
+            bound = f"{self.least} or more" if self.most is None else f"from {self.least} to {self.most}"
+            raise Usage(f"{self.flag} needs a number, {bound}, not {text}")
         return value
 
     def usage(self) -> str:
@@ -90,7 +97,9 @@ TRANSPORT: Final = Option(
     http=False,
 )
 HOST: Final = Option(flag="--host", key="host", help="The address to bind.", metavar="HOST", default="127.0.0.1")
-PORT: Final = Option(flag="--port", key="port", help="0 picks one.", metavar="PORT", number=True, default=8000)
+PORT: Final = Option(
+    flag="--port", key="port", help="0 picks one.", metavar="PORT", number=True, most=65_535, default=8000
+)
 PATH: Final = Option(flag="--path", key="path", help="Where the endpoint is.", metavar="PATH", default="/mcp")
 WORKERS: Final = Option(
     flag="--workers",
@@ -98,6 +107,7 @@ WORKERS: Final = Option(
     help="Processes; more than one need --state.",
     metavar="N",
     number=True,
+    least=1,
     default=1,
 )
 STATE: Final = Option(
@@ -191,13 +201,15 @@ def check(given: Mapping[str, Any], table: tuple[Option, ...]) -> None:
     """Refuse options that would mean nothing.
 
     Raises:
-        Usage: One is for HTTP, and the transport is another.
+        Usage: One is for HTTP, and the transport is another; or it needs another one.
     """
     transport = next(option.default for option in table if option.key == "transport")
     if given.get("transport", transport) != "http":
         for option in table:
             if option.http and option.key in given:
                 raise Usage(f"{option.flag} is for HTTP: add --transport http")
+    if given.get("workers", 1) > 1 and "state" not in given:
+        raise Usage("--workers need --state DIR, which they share")
 
 
 def version() -> str:

@@ -46,7 +46,9 @@ def dev(source: str, options: Mapping[str, Any]) -> int:
     watch, http = rest.pop("watch", []), rest.get("transport") == "http"
     file = Path(source if Path(source).is_file() else source.rpartition(":")[0])
     if not file.is_file():
-        return fail("dev", f"There is no file {source}")
+        return fail(
+            "dev", f"{source} is a folder: name a file in it" if Path(source).is_dir() else f"There is no file {source}"
+        )
     for place in watch:
         if not Path(place).exists():
             return fail("dev", f"There is no file or folder {place} to watch")

@@ -24,7 +24,7 @@ def run_command(arguments: list[str]) -> int:
 def run(source: str, options: Mapping[str, Any]) -> int:
     """Serve until stopped; return the exit status."""
     try:
-        serve(load(source), source, options)
+        serve(load(source, options.get("transport", "stdio")), source, options)
     except NotLoaded as error:
         sys.stderr.write(error.report("run"))
         return 1

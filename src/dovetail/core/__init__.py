@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from dovetail.core.caching import is_cacheable as is_cacheable
     from dovetail.core.caching import is_temporary as is_temporary
     from dovetail.core.caching import unpack_pages as unpack_pages
+    from dovetail.core.cors import is_preflight as is_preflight
+    from dovetail.core.cors import preflight_fields as preflight_fields
+    from dovetail.core.cors import reply_fields as reply_fields
     from dovetail.core.endpoint import Endpoint as Endpoint
     from dovetail.core.guard import LOOPBACK as LOOPBACK
     from dovetail.core.guard import Guard as Guard
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from dovetail.core.http import VERSION_HEADER as VERSION_HEADER
     from dovetail.core.http import Rejected as Rejected
     from dovetail.core.http import accepts_stream as accepts_stream
+    from dovetail.core.http import check_body as check_body
     from dovetail.core.http import check_post as check_post
     from dovetail.core.http import event_id as event_id
     from dovetail.core.http import fields_of as fields_of
@@ -89,6 +93,7 @@ if TYPE_CHECKING:
     from dovetail.core.subscriptions import Notice as Notice
     from dovetail.core.subscriptions import resource_updated as resource_updated
     from dovetail.core.subscriptions import url_completed as url_completed
+    from dovetail.core.subscriptions import why_not as why_not
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
@@ -100,12 +105,13 @@ __getattr__, __dir__, __all__ = lazy(
             "CachePolicy Freshness PUBLIC Question cache_digest cache_group cache_place cache_realm is_cacheable "
             "is_temporary unpack_pages"
         ),
+        "cors": "is_preflight preflight_fields reply_fields",
         "endpoint": "Endpoint",
         "guard": "Guard LOOPBACK",
         "handshake": "Handshake Lifecycle negotiate",
         "http": (
             "PARAM_PREFIX RESUME_HEADER Rejected SESSION_HEADER STREAM_HEADERS VERSION_HEADER accepts_stream "
-            "check_post event_id fields_of is_json read_event_id session_is_legal status_of"
+            "check_body check_post event_id fields_of is_json read_event_id session_is_legal status_of"
         ),
         "lines": "LineSplitter Oversize",
         "negotiation": "Negotiation Opening ServerPeer",
@@ -114,6 +120,7 @@ __getattr__, __dir__, __all__ = lazy(
         "redaction": "redact redact_text",
         "seal": "Binding open_state seal_state",
         "sse": "Event KEEP_ALIVE Parser event_bytes",
-        "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated url_completed",
+        "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated url_completed "
+        "why_not",
     },
 )

@@ -85,6 +85,11 @@ class Guard:
         self._passed.add((host, origin))
         return None
 
+    def is_configured(self, origin: bytes) -> bool:
+        """Tell whether an origin is one of `allowed_origins`; that it passed as a page of this host is not enough."""
+        parts = _origin(_text(origin)) if self._origins else None
+        return parts is not None and _written(*parts) in self._origins
+
     def _is_allowed(self, name: str, port: int | None) -> bool:
         if (name, None) in self._hosts:
             return True
@@ -115,6 +120,8 @@ def _refusal(header: str, value: bytes, setting: str, option: str) -> InvalidReq
     bare = _text(value).rpartition(":")[0] or _text(value)
     if header == "Host" and (bare in _UNSPECIFIED or _text(value) in _UNSPECIFIED):
         return InvalidRequest(f"{said}: an unspecified address names no host")
+    if header == "Origin" and _origin(_text(value)) is None:
+        return InvalidRequest(f"{said}, and cannot be: it names no page, as https://app.example.com does")
     return InvalidRequest(f"{said}; {setting} allows it (on the command line, {option})")
 
 

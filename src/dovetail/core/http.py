@@ -73,6 +73,8 @@ def fields_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes] | Re
     fields: dict[bytes, bytes] = {}
     for name, value in headers:
         if name in fields:
+            if name == b"origin":
+                return Rejected(403, InvalidRequest("Origin: a page has one"))
             if name not in _REPEATABLE:
                 return Rejected(400, InvalidRequest("A header that may stand once is repeated"))
             value = fields[name] + b", " + value
@@ -109,9 +111,10 @@ def is_json(content_type: bytes) -> bool:
     verdict = _json_types.get(content_type)
     if verdict is not None:
         return verdict
-    media, _, parameters = content_type.partition(b";")
-    charset = parameters.strip().lower().replace(b" ", b"").replace(b'"', b"")
-    utf8 = not charset or charset == b"charset=utf-8"
+    media, _, rest = content_type.partition(b";")
+    parameters = rest.lower().replace(b" ", b"").replace(b'"', b"").split(b";")
+    # JSON defines no parameter (RFC 8259, section 11): they say nothing, but for one that would change how it is read.
+    utf8 = all(parameter == b"charset=utf-8" for parameter in parameters if parameter.startswith(b"charset"))
     return _json_types.put(content_type, media.strip().lower() == JSON and utf8)
 
 
@@ -150,10 +153,16 @@ def _covers(ranges: set[bytes], media: bytes) -> bool:
 
 def check_post(fields: Mapping[bytes, bytes]) -> Rejected | None:
     """Check what every POST must have, whatever its era."""
+    rejected = check_body(fields)
+    if rejected is None and not accepts_reply(fields.get(b"accept", b"")):
+        return Rejected(406, InvalidRequest("Accept: expected both application/json and text/event-stream"))
+    return rejected
+
+
+def check_body(fields: Mapping[bytes, bytes]) -> Rejected | None:
+    """Check what is said of a body, on every route that takes one."""
     if not is_json(fields.get(b"content-type", b"")):
         return Rejected(415, InvalidRequest("Content-Type: expected application/json"))
-    if not accepts_reply(fields.get(b"accept", b"")):
-        return Rejected(406, InvalidRequest("Accept: expected both application/json and text/event-stream"))
     if b"content-encoding" in fields and fields[b"content-encoding"].strip().lower() != b"identity":
         return Rejected(415, InvalidRequest("Content-Encoding: a request body must not be compressed"))
     return None

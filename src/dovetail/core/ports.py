@@ -33,6 +33,10 @@ class Sessions(Protocol):
         """How many sessions are alive."""
         ...
 
+    async def every(self) -> list[tuple[str, bytes]]:
+        """Return all that are alive, with their records."""
+        ...
+
 
 class Events(Protocol):
     """Messages of resumable streams (2025-03-26 to 2025-11-25), in order, until they are forgotten.

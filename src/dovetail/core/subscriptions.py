@@ -1,10 +1,10 @@
 """Who hears of which change: the filter of `subscriptions/listen`, and its frames (2026-07-28, Subscriptions)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
-from dovetail.wire import SubscriptionFilter, notification_frame
+from dovetail.wire import Limits, SubscriptionFilter, notification_frame
 
 _encode = msgspec.json.encode
 
@@ -59,13 +59,43 @@ def url_completed(visit: str) -> Notice:
     return Notice("notifications/elicitation/complete", visit=visit)
 
 
+def why_not(uri: str, held: Collection[str], limits: Limits) -> str | None:
+    """Return why a client that is subscribed to `held` may not be to one more, or None: a URI is kept until it leaves.
+
+    Sizes are of UTF-8, as the URI arrived.
+    """
+    if uri in held:
+        return None
+    size = len(uri.encode())
+    if size > limits.uri:
+        return f"longer than {limits.uri} bytes"
+    if len(held) >= limits.subscriptions or size + sum(len(one.encode()) for one in held) > limits.subscription_bytes:
+        return "this client has as many subscriptions as it may"
+    return None
+
+
+def _fitting(uris: Iterable[str], limits: Limits) -> list[str]:
+    """Return the URIs that one stream may have, from the first on."""
+    held: dict[str, None] = {}
+    left = limits.subscription_bytes
+    for uri in uris:
+        if (
+            uri not in held
+            and len(held) < limits.subscriptions
+            and (size := len(uri.encode())) <= min(left, limits.uri)
+        ):
+            held[uri] = None
+            left -= size
+    return list(held)
+
+
 class Filter:
     """What one listen stream was promised."""
 
     __slots__ = ("_methods", "_uris", "agreed")
 
     def __init__(
-        self, wanted: SubscriptionFilter, offered: frozenset[str], sees: Callable[[str], bool], most: int
+        self, wanted: SubscriptionFilter, offered: frozenset[str], sees: Callable[[str], bool], limits: Limits
     ) -> None:
         """Agree to the part of a wish that the server can honour.
 
@@ -76,14 +106,14 @@ class Filter:
             wanted: The filter of the request.
             offered: The notification methods that the server declares.
             sees: Whether the client may read the resource of a URI: of others it hears nothing (S-24).
-            most: How many URIs are looked at; those behind are not agreed to.
+            limits: How many URIs, and of which size; what exceeds that is not agreed to.
         """
         uris = (wanted.resource_subscriptions or []) if "notifications/resources/updated" in offered else []
         self.agreed = SubscriptionFilter(
             tools_list_changed=(wanted.tools_list_changed and TOOLS_CHANGED.method in offered) or None,
             prompts_list_changed=(wanted.prompts_list_changed and PROMPTS_CHANGED.method in offered) or None,
             resources_list_changed=(wanted.resources_list_changed and RESOURCES_CHANGED.method in offered) or None,
-            resource_subscriptions=list(filter(sees, uris[:most])) or None,
+            resource_subscriptions=list(filter(sees, _fitting(uris, limits))) or None,
         )
         flags = (
             (self.agreed.tools_list_changed, TOOLS_CHANGED),

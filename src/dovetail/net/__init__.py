@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dovetail.net.serving import serve_workers as serve_workers
     from dovetail.net.sse_channel import SseChannel as SseChannel
     from dovetail.net.sse_channel import open_sse as open_sse
+    from dovetail.net.stdio import apart as apart
+    from dovetail.net.stdio import check_streams as check_streams
     from dovetail.net.stdio import open_stdio as open_stdio
     from dovetail.net.uvicorn_protocol import HttpSite as HttpSite
 
@@ -36,7 +38,7 @@ __getattr__, __dir__, __all__ = lazy(
         "memory": "memory_pair",
         "serving": "ServeOptions serve serve_workers",
         "sse_channel": "SseChannel open_sse",
-        "stdio": "open_stdio",
+        "stdio": "apart check_streams open_stdio",
         "uvicorn_protocol": "HttpSite",
     },
 )

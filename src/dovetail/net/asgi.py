@@ -78,7 +78,7 @@ async def read_body(receive: Receive, limit: int, declared: bytes | None) -> byt
 class Reply:
     """One HTTP response."""
 
-    __slots__ = ("_direct", "_receive", "_send", "closed", "gone", "started")
+    __slots__ = ("_direct", "_receive", "_send", "closed", "extra", "gone", "started")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Made once a request."""
@@ -86,6 +86,8 @@ class Reply:
         self._send = send
         extensions = scope.get("extensions")
         self._direct: Direct | None = None if extensions is None else extensions.get(DIRECT)
+        self.extra: list[tuple[bytes, bytes]] | None = None
+        """Fields that the head carries, whoever writes it."""
         self.started = False
         self.closed = False
         self.gone = False
@@ -99,10 +101,13 @@ class Reply:
         if self.started:
             return
         self.started = self.closed = True
+        if self.extra is not None:
+            headers = [*headers, *self.extra]
         if self._direct is not None:
             self._direct.whole(status, headers, body)
             return
-        headers.append((b"content-length", b"%d" % len(body)))
+        if status != 204:  # "A server MUST NOT send a Content-Length header field [...] 204" (RFC 9110, section 8.6)
+            headers.append((b"content-length", b"%d" % len(body)))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -110,7 +115,8 @@ class Reply:
         """Begin a stream with status 200."""
         if not self.started:
             self.started = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": list(headers)})
+            head = [*headers, *(self.extra or ())]
+            await self._send({"type": "http.response.start", "status": 200, "headers": head})
 
     async def write(self, data: bytes) -> None:
         """Send a part of a stream; waits while the client does not read. Nothing happens once it is closed."""

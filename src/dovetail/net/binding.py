@@ -18,6 +18,8 @@ from dovetail.errors import DefinitionError
 log = logging.getLogger("dovetail.net")
 
 BACKLOG: Final = 2048
+IDLE_SECONDS: Final = 15.0
+"""How long a connection is quiet before the system asks whether its client still lives."""
 SETTING: Final = "allow_unauthenticated_network"
 
 
@@ -130,9 +132,27 @@ def check_reach(sockets: Iterable[socket.socket], *, authenticated: bool, allowe
         if not allowed:
             raise DefinitionError(
                 f"Binding {address} would let anybody on the network use this server without authentication:"
-                f" bind 127.0.0.1, authenticate callers, or set {SETTING}=True"
+                f" bind 127.0.0.1, authenticate callers, or set {SETTING}=True (--{SETTING.replace('_', '-')})"
             )
         log.warning("Anybody who reaches %s can use this server without authentication (%s=True)", address, SETTING)
+
+
+def notice_silence(sockets: Iterable[socket.socket], seconds: float) -> None:
+    """Let the system end connections whose client is gone without a word, after so many seconds.
+
+    What is sent into a dead network stays in the system's buffers, so no deadline of ours would see it for a quarter of
+    an hour. Idle connections are probed as well. Accepted sockets inherit this (tcp(7)), where the system has it.
+    """
+    user_timeout: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if user_timeout is None:
+        return
+    idle = max(1, round(min(seconds / 2, IDLE_SECONDS)))
+    for bound in sockets:
+        if bound.family in (socket.AF_INET, socket.AF_INET6):
+            bound.setsockopt(socket.IPPROTO_TCP, user_timeout, max(1, round(seconds * 1000)))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle)
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, idle // 3))
 
 
 def url_of(bound: socket.socket, path: str = "") -> str:

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from dovetail.net.binding import notice_silence
 from dovetail.net.uvicorn_protocol import HttpSite
 
 log = logging.getLogger("dovetail.net")
@@ -111,6 +112,7 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin the lifespan, then listen."""
         asyncio.get_running_loop().set_exception_handler(self._loop_failed)
+        notice_silence(sockets or (), self._site.limits.write_seconds)
         await super().startup(sockets)
         await self.on_tick(0)
         if self._on_started is not None:

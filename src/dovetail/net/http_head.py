@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from dovetail.errors import InvalidRequest
+from dovetail.errors import InvalidRequest, quote
 from dovetail.wire import Limits
 
 REQUEST_LINE_LIMIT: Final = 8 * 1024
@@ -102,7 +102,8 @@ def read_head(data: bytes, limits: Limits) -> Head:
         _check_repeats(headers)
     host = fields.get(b"host")
     if host is None or _HOST.fullmatch(host) is None:
-        raise BadRequest(400, "Host: expected one host name or address, with or without a port")
+        said = "is missing" if host is None else f"{quote(host[:256].decode('latin-1'))} is malformed"
+        raise BadRequest(400, f"Host {said}: expected one host name or address, with or without a port")
     old = start[4]
     connection = fields.get(b"connection")
     stays = connection is None or (connection == b"keep-alive" and not repeats) or _stays(headers)
@@ -200,7 +201,7 @@ def _check_repeats(headers: list[tuple[bytes, bytes]]) -> None:
     seen = set()
     for name, _ in headers:
         if name in seen and (name in _SINGLE or name.startswith(b"mcp-")):
-            raise BadRequest(400, "A header field that has one value is repeated")
+            raise BadRequest(403 if name == b"origin" else 400, "A header field that has one value is repeated")
         seen.add(name)
 
 

@@ -16,6 +16,7 @@ import fcntl
 import io
 import os
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 from dovetail.errors import DefinitionError, Disconnected
@@ -42,6 +43,33 @@ async def open_stdio(limits: Limits = DEFAULT_LIMITS, *, restore: bool = True) -
     if StdioChannel.current is not None:
         raise DefinitionError("A channel on standard input and output is open in this process already")
     return StdioChannel(limits, restore=restore)
+
+
+def check_streams() -> None:
+    """Check that there is a standard input and output; before a loop is made, whose descriptors would take their place.
+
+    Raises:
+        Disconnected: The process was started without one of them.
+    """
+    # Python found these closed at the start. By now their numbers may belong to anything, such as the loop's epoll.
+    if sys.__stdin__ is None or sys.__stdout__ is None:
+        raise Disconnected("The process was started without a standard input or output")
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """Keep the protocol's streams from what runs in this block, before there is a channel: from a file that is loaded.
+
+    Raises:
+        Disconnected: The process was started without a standard input or output.
+    """
+    streams = _Streams()
+    streams.replace()
+    try:
+        yield
+    finally:
+        streams.restore(everything=False)  # what C holds back goes to stderr when the channel opens
+        streams.close()
 
 
 class StdioChannel(LineChannel):
@@ -90,9 +118,7 @@ class _Streams:
     """Descriptors 0 and 1 as they were, kept aside while everybody else sees /dev/null and stderr in their place."""
 
     def __init__(self) -> None:
-        # Python found these closed at the start. By now their numbers may belong to anything, such as the loop's epoll.
-        if sys.__stdin__ is None or sys.__stdout__ is None:
-            raise Disconnected("The process was started without a standard input or output")
+        check_streams()
         try:
             self.stdin = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, _PRIVATE)
             self.stdout = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, _PRIVATE)
@@ -113,11 +139,12 @@ class _Streams:
             # A new one: the old one may have read ahead.
             sys.stdin = self._stdin_since = open(0, encoding=sys.stdin.encoding, closefd=False)
 
-    def restore(self) -> None:
-        """Put descriptors 0 and 1 back, once all that is buffered for them has gone where it belongs."""
+    def restore(self, *, everything: bool = True) -> None:
+        """Put descriptors 0 and 1 back, once all that is buffered for them has gone where it belongs: in C, too."""
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=self._line_buffering)
-        _flush_c()
+        if everything:
+            _flush_c()
         if sys.stdin is self._stdin_since:
             sys.stdin = self._stdin_before
         os.dup2(self.stdin, 0)

@@ -6,8 +6,8 @@ give what is injected, call, convert. Nothing is looked up or inspected on the w
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, nullcontext
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -18,7 +18,7 @@ from dovetail.core import Call
 from dovetail.errors import DefinitionError, quote
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.gates import Meter, Rate, Slots
-from dovetail.server.functions.markers import Complete
+from dovetail.server.functions.markers import Complete, as_typed
 from dovetail.server.functions.messages import prompt_messages, resource_contents
 from dovetail.server.functions.parameters import name_of
 from dovetail.server.functions.results import Returns
@@ -92,7 +92,7 @@ class Entry:
     async def invoke(self, values: tuple[Any, ...], context: Context) -> Any:
         """Call the handler with its arguments and what is injected, within the entry's limits."""
         if self.timeout is not None and not context.inside:
-            with _timed(context, self.timeout):
+            with _Timed(context, self.timeout):
                 return await self._placed(values, context)
         if self.slots is None:
             return await self._give(values, context)
@@ -142,29 +142,37 @@ class Entry:
     async def _suggested(
         self, complete: Complete, typed: str, settled: Mapping[str, str], context: Context
     ) -> list[str]:
-        source = complete.source
-        if not callable(source):
+        function = complete.function
+        if function is None:
             return complete.among(typed)
-        with nullcontext() if self.timeout is None else _timed(context, self.timeout):
-            found = await context.runtime.pool.call(context, source, complete.arguments(typed, settled))
+        with nullcontext() if self.timeout is None else _Timed(context, self.timeout):
+            found = await context.runtime.pool.call(context, function, complete.arguments(typed, settled))
         if found is None or isinstance(found, str):
             found = [] if found is None else [found]
-        return [str(value) for value in found]
+        return [as_typed(value) for value in found]
 
 
-@contextmanager
-def _timed(context: Context, seconds: float) -> Iterator[None]:
-    """Run a call's clock. It is the handler's alone: what middleware does before and after has time."""
-    context.timeout = seconds
-    # A call that has waited before it came here, in middleware or for a store, starts its clock now.
-    if context.turn is not None and context.turn.task is not None:
-        context.turn.limit_time(seconds)
-    try:
-        yield
-    finally:
-        context.timeout = None
-        if context.turn is not None:
-            context.turn.lift_limit()
+class _Timed:
+    """Runs a call's clock. It is the handler's alone: what middleware does before and after has time."""
+
+    __slots__ = ("_context", "_seconds")
+
+    # No generator behind it: every call of an entry with a timeout pays for this.
+    def __init__(self, context: Context, seconds: float) -> None:
+        self._context = context
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        context = self._context
+        context.timeout = self._seconds
+        # A call that has waited before it came here, in middleware or for a store, starts its clock now.
+        if context.turn is not None and context.turn.task is not None:
+            context.turn.limit_time(self._seconds)
+
+    def __exit__(self, *failure: object) -> None:
+        self._context.timeout = None
+        if self._context.turn is not None:
+            self._context.turn.lift_limit()
 
 
 class ToolEntry(Entry):

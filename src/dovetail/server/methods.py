@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from msgspec import Raw, Struct
 
-from dovetail.core import SUPPORTED, Call
+from dovetail.core import SUPPORTED, Call, why_not
 from dovetail.errors import DefinitionError, InvalidParams, MethodNotFound, ResourceNotFound, quote
 from dovetail.revisions import Asks
 from dovetail.server.calls.context import Context
@@ -211,10 +211,10 @@ class Methods:
         uri = call.params.uri
         if call.method == "resources/unsubscribe":
             session.subscriptions.discard(uri)
+        elif (reason := why_not(uri, session.subscriptions, self._runtime.limits)) is not None:
+            raise InvalidParams(f"params.uri: {reason}")
         elif self._catalogue.resolve(uri, call.principal) is None:
             raise ResourceNotFound(uri)
-        elif len(session.subscriptions) >= self._runtime.limits.queued:
-            raise InvalidParams("params.uri: this session has as many subscriptions as it may")
         else:
             session.subscriptions.add(uri)
         await session.save()

@@ -41,7 +41,7 @@ from dovetail.errors import (
 )
 from dovetail.server.calls.context import Context, Failed, Stop
 from dovetail.server.calls.gates import Meter
-from dovetail.server.calls.outcomes import masked, outcome_of, unwrapped
+from dovetail.server.calls.outcomes import masked, sayable, unwrapped
 from dovetail.server.calls.pool import Pool
 from dovetail.server.calls.turn import Turn, refuse, turn_of
 from dovetail.server.methods import Method, Methods, wrapped
@@ -59,7 +59,6 @@ from dovetail.wire import (
 if TYPE_CHECKING:
     from dovetail.server.app import Middleware, Server
     from dovetail.server.transports.connection import Connection
-    from dovetail.server.transports.listen import Subscription
     from dovetail.server.watching.observing import Watcher
     from dovetail.wire import Limits
 
@@ -91,7 +90,7 @@ class Runtime:
         self.meter = Meter(server.rate)
         self.in_flight: set[Context] = set()
         self.lifespans: dict[Server, Any] = {}
-        self.streams: dict[Subscription, Callable[[], None]] = {}
+        self.streams: dict[object, Callable[[], None]] = {}
         self.connections: set[Connection] = set()
         self.draining = False
         self._exit = AsyncExitStack()
@@ -151,7 +150,7 @@ class Runtime:
             self.loop = None
 
     def drain(self) -> None:
-        """Begin to shut down: listen streams end with their result, so that clients go elsewhere (idempotent)."""
+        """Begin to shut down: streams that would last end, so that clients go elsewhere (idempotent)."""
         self.draining = True
         for end in list(self.streams.values()):
             end()
@@ -230,7 +229,7 @@ class Runtime:
     def outcome(self, failure: BaseException, context: Context) -> tuple[bytes, Refusal | None]:
         """Return the frame of a failure, and the refusal in it if it is an error on the wire."""
         call, failure = context.call, unwrapped(failure)
-        outcome = outcome_of(failure, call)
+        outcome = sayable(failure, call)
         if isinstance(outcome, UrlElicitationRequired) and context.session is not None:
             self.spawn(context.session.expect(outcome.visit))
         if isinstance(failure, InvalidOutput):

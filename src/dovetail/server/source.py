@@ -49,7 +49,7 @@ def _split(source: str) -> tuple[Path, str]:
         file, name = source, ""
     path = Path(file)
     if not path.is_file():
-        raise DefinitionError(f"There is no file {file}")
+        raise DefinitionError(f"{file} is a folder: name a file in it" if path.is_dir() else f"There is no file {file}")
     return path, name
 
 

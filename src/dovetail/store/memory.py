@@ -52,6 +52,11 @@ class MemorySessions:
         """How many sessions are alive."""
         return len(self._records)
 
+    async def every(self) -> list[tuple[str, bytes]]:
+        """Return all that are alive, with their records."""
+        found = ((session, self._records.get(session)) for session in list(self._records))
+        return [(session, record) for session, record in found if record is not None]
+
 
 class MemoryLedger:
     """The `Ledger` port in memory. A claim lives with this process; closing makes what is unsettled lost."""

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dovetail.core import Keys
+from dovetail.errors import StoreUnusable
 from dovetail.store.keys import FileKeys
 from dovetail.store.memory import IDLE, PER_STREAM
 from dovetail.store.sqlite_bus import SqliteBus
@@ -101,6 +102,13 @@ class SqliteStores:
     # What follows runs in the thread.
 
     def _connect(self) -> sqlite3.Connection:
+        try:
+            return self._connected()
+        except StoreUnusable as error:
+            # Told to whoever starts the server, whose own path it is; what fails later reaches callers, and names none.
+            raise StoreUnusable(f"{error} ({self._directory})") from error
+
+    def _connected(self) -> sqlite3.Connection:
         prepare(self._directory)
         connection = connect(self._directory, max_bytes=self._max_bytes, durable=self._durable)
         try:

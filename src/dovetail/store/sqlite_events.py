@@ -1,12 +1,16 @@
 """Resumable streams' messages in SQLite: what was appended survives kill -9, and is numbered once over all workers.
 
-Invariants: the number is given and the message stored in one transaction. A stream holds a bounded number of
+Invariants: the number is given and the message stored in one transaction; no number of a session comes again while it
+lives, also when its messages were forgotten: numbering begins above all that was. A stream holds a bounded number of
 messages; the oldest goes first, and as marks only move forward that is a marked one wherever there is one.
 """
 
 import sqlite3
 
 from dovetail.store.sqlite_shelf import Shelf
+
+_FLOOR = ""
+"""Where the numbering keeps the greatest number that was forgotten; no session has this id."""
 
 
 class SqliteEvents:
@@ -99,16 +103,17 @@ class SqliteEvents:
         """In the thread: forget sessions that were quiet for too long."""
         query = "SELECT session FROM numbering WHERE touched <= ? LIMIT ?"
         for (session,) in connection.execute(query, (self._shelf.now() - self._idle, limit)).fetchall():
-            _forget(connection, session)
+            _forget(connection, session, numbered=True)
 
     def _use(self, connection: sqlite3.Connection, session: str) -> None:
         now = self._shelf.now()
         row = connection.execute("SELECT touched FROM numbering WHERE session = ?", (session,)).fetchone()
         if row is not None and row[0] <= now - self._idle:
-            _forget(connection, session)
+            _forget(connection, session, numbered=True)
         connection.execute(
-            "INSERT INTO numbering VALUES (?, 0, ?) ON CONFLICT (session) DO UPDATE SET touched = excluded.touched",
-            (session, now),
+            "INSERT INTO numbering VALUES (?, coalesce((SELECT last FROM numbering WHERE session = ?), 0), ?)"
+            " ON CONFLICT (session) DO UPDATE SET touched = excluded.touched",
+            (session, _FLOOR, now),
         )
 
     def _bound(self, connection: sqlite3.Connection, session: str, stream: str) -> None:
@@ -125,7 +130,14 @@ class SqliteEvents:
         connection.execute("UPDATE streams SET held = held - ? WHERE session = ? AND stream = ?", (over, *where))
 
 
-def _forget(connection: sqlite3.Connection, session: str) -> None:
+def _forget(connection: sqlite3.Connection, session: str, *, numbered: bool = False) -> None:
+    """Forget a session's messages; `numbered`, when it may live on and none of its numbers may come again."""
+    if numbered:
+        connection.execute(
+            "INSERT INTO numbering SELECT ?, last, 9e99 FROM numbering WHERE session = ?"
+            " ON CONFLICT (session) DO UPDATE SET last = max(last, excluded.last)",
+            (_FLOOR, session),
+        )
     connection.execute("DELETE FROM events WHERE session = ?", (session,))
     connection.execute("DELETE FROM streams WHERE session = ?", (session,))
     connection.execute("DELETE FROM numbering WHERE session = ?", (session,))

@@ -85,6 +85,15 @@ class SqliteSessions:
 
         return await self._shelf.thread.read(work)
 
+    async def every(self) -> list[tuple[str, bytes]]:
+        """Return all that are alive, with their records."""
+
+        def work(connection: sqlite3.Connection) -> list[tuple[str, bytes]]:
+            query = "SELECT id, record FROM sessions WHERE expires > ?"
+            return connection.execute(query, (self._shelf.now(),)).fetchall()
+
+        return await self._shelf.thread.read(work)
+
     def prune(self, connection: sqlite3.Connection, limit: int) -> None:
         """In the thread: drop what expired."""
         query = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires <= ? LIMIT ?)"
@@ -93,4 +102,8 @@ class SqliteSessions:
     def _remember(self, session: str, expires: float) -> None:
         if len(self._written) >= _REMEMBERED:
             self._written.clear()  # costs one write a session that is still touched
+        self._written.pop(session, None)
         self._written[session] = expires
+        now = self._shelf.now()
+        while self._written[oldest := next(iter(self._written))] <= now and oldest != session:
+            del self._written[oldest]  # its session was left, and nobody will delete it

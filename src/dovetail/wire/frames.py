@@ -151,11 +151,17 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     return _parse_other(data, limits)
 
 
+_ESCAPE: Final = 6
+"""Bytes that one character, which may be one byte, takes at most: `\\u0061`."""
+
+
 def _is_id(raw: bytes, limits: Limits) -> bool:
     # "Requests MUST include a string or integer ID. Unlike base JSON-RPC, the ID MUST NOT be null." (Messages)
-    if len(raw) > limits.identifier:
-        return False
-    return raw[:1] == b'"' or raw.removeprefix(b"-").isdigit()
+    most = limits.identifier
+    if raw[:1] != b'"':
+        return len(raw) <= most and raw.removeprefix(b"-").isdigit()
+    # What is limited is the text: neither its quotes nor how it is spelled.
+    return len(raw) <= most + 2 or (len(raw) <= most * _ESCAPE + 2 and len(_decode_str(raw).encode()) <= most)
 
 
 def id_key(raw: bytes) -> bytes:
@@ -274,7 +280,14 @@ def result_frame(identifier: bytes, result: bytes) -> bytes:
 
 
 def error_frame(identifier: bytes | None, error: Refusal) -> bytes:
-    """Return the response that carries an error; without an id where none could be read."""
+    """Return the response that carries an error; without an id where none could be read.
+
+    Raises:
+        TypeError: The error is none that JSON-RPC has: "A Number [...] This MUST be an integer" is its code, "A String"
+            its message (JSON-RPC 2.0, section 5.1); or JSON has no words for its data, which may raise others, too.
+    """
+    if isinstance(error.code, bool) or not (isinstance(error.code, int) and isinstance(error.message, str)):
+        raise TypeError("the code of an error is an integer, its message a string")
     body: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.data is not None:
         body["data"] = error.data

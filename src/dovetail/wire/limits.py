@@ -27,6 +27,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """A pagination cursor."""
     handle: int = 256
     """A state handle."""
+    uri: int = 8 * KIB
+    """The URI of a subscription."""
+    subscriptions: int = 1_000
+    """Resources that one session, or one listen stream, is subscribed to."""
+    subscription_bytes: int = 256 * KIB
+    """The URIs of those, together."""
     batch: int = 50
     """Elements of a JSON-RPC batch (2025-03-26)."""
     header_block: int = 32 * KIB

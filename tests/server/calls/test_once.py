@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pydantic
 import pytest
 
 from dovetail import Context, Server, ToolError
 from dovetail.core import Stores
-from dovetail.errors import Disconnected
+from dovetail.errors import DefinitionError, Disconnected, OnceUnknown
 from dovetail.server.transports.run import shared_runtime
 from dovetail.store import MemoryStores, SqliteStores
 from tests.server.peers import Conversation, accept, text_of
@@ -83,6 +86,115 @@ async def test_an_effect_runs_once_however_it_ends(stores: Stores, kind: str, fi
     result = await client.call("tools/call", name="twice", arguments={"kind": kind})
     assert result["result"]["structuredContent"]["value"] == [first, second]
     assert effects.count == 1
+    await client.close()
+
+
+class Receipt(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    number: int = pydantic.Field(alias="no")
+    at: datetime
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def words(self) -> str:
+        return f"no. {self.number}"
+
+
+@dataclass
+class Order:
+    receipt: Receipt
+    path: Path
+
+
+class Handle:
+    """Nothing that could be kept."""
+
+
+RECEIPT = Receipt(no=1, at=datetime(2026, 7, 28, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("returned", "value"),
+    [
+        (Receipt, RECEIPT),
+        (list[Receipt], [RECEIPT]),
+        (Receipt | None, RECEIPT),
+        (Receipt | None, None),
+        (Order, Order(RECEIPT, Path("a"))),
+        (dict[str, Path], {"a": Path("b")}),
+    ],
+)
+async def test_a_result_comes_back_as_what_the_effect_promises(stores: Stores, returned: Any, value: Any) -> None:
+    app, given = Server("once", stores=stores), []
+
+    def effect() -> Any:
+        given.append("ran")
+        return value
+
+    effect.__annotations__["return"] = returned
+
+    @app.tool
+    async def work(ctx: Context) -> str:
+        given.append(await ctx.once("effect", effect))
+        return (await ctx.elicit("Sure?")).action
+
+    client = Conversation(app)
+    client.answers["elicitation/create"] = accept()
+    assert text_of((await client.rounds("work"))[-1]) == "accept"
+    assert given == ["ran", value, value]
+    await client.close()
+
+
+@pytest.mark.parametrize("returned", [Handle, list[Handle], Handle | None])
+async def test_an_effect_whose_result_could_not_be_kept_is_not_run(stores: Stores, returned: Any) -> None:
+    app, ran, told = Server("once", stores=stores), [], []
+
+    def effect() -> Any:
+        ran.append(1)
+
+    effect.__annotations__["return"] = returned
+
+    @app.tool
+    async def work(ctx: Context) -> None:
+        for _ in range(2):
+            try:
+                await ctx.once("effect", effect)
+            except DefinitionError as error:
+                told.append(str(error))
+
+    client = Conversation(app)
+    await client.open()
+    await client.call("tools/call", name="work", arguments={})
+    assert [text.partition(":")[0] for text in told] == ["effect", "effect"]
+    assert all("cannot be kept" in text for text in told)
+    assert not ran
+    await client.close()
+
+
+async def test_a_result_that_is_not_what_was_promised_is_a_typed_error_when_it_should_come_back(
+    stores: Stores,
+) -> None:
+    app, count, told = Server("once", stores=stores), 0, []
+
+    def effect() -> int:
+        nonlocal count
+        count += 1
+        return "CANARY"  # type: ignore[return-value]
+
+    @app.tool
+    async def work(ctx: Context) -> None:
+        await ctx.once("effect", effect)
+        try:
+            await ctx.once("effect", effect)
+        except OnceUnknown as error:
+            told.append(str(error))
+
+    client = Conversation(app)
+    await client.open()
+    await client.call("tools/call", name="work", arguments={})
+    assert told == ["effect: what it returned is not what it promises to return; it was not run again"]
+    assert count == 1
     await client.close()
 
 

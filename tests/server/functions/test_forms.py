@@ -2,8 +2,10 @@
 
 import enum
 from dataclasses import dataclass, field, make_dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Required, TypedDict
+from uuid import UUID
 
 import msgspec
 import pydantic
@@ -247,3 +249,121 @@ def test_a_declared_question_that_has_no_form_is_refused_where_it_is_declared() 
     with pytest.raises(DefinitionError, match=r"dependency.*names"):
         app.add_tool(depending)
     app.add_tool(fine)
+
+
+@pytest.mark.req("S-26")
+def test_a_declared_question_whose_parameter_names_a_secret_is_refused_where_it_is_declared() -> None:
+    app = Server("forms")
+
+    async def one(password: Annotated[str, Ask("Your password?")]) -> str:
+        return ""
+
+    async def dependency(api_key: Annotated[str | None, Ask("Which key?")]) -> str:
+        return ""
+
+    async def depending(value: Annotated[str, Depends(dependency)]) -> str:
+        return value
+
+    async def fine(
+        token_count: Annotated[int, Ask("How many?")], password_reset: Annotated[Trip, Ask("Where?")]
+    ) -> str:
+        return ""
+
+    with pytest.raises(DefinitionError, match=r"one: 'password' .*elicit_url"):
+        app.add_tool(one)
+    with pytest.raises(DefinitionError, match=r"dependency: 'api_key' .*elicit_url"):
+        app.add_tool(depending)
+    app.add_tool(fine)  # the second asks for the fields of a form, which are named themselves
+
+
+ID = "12345678-1234-5678-1234-567812345678"
+
+
+@dataclass
+class Order:
+    id: Annotated[UUID, msgspec.Meta(description="Your order")]
+    at: time
+    code: Annotated[str, msgspec.Meta(pattern="^[a-z]{3}$")]
+    count: Annotated[int, msgspec.Meta(gt=0)] = 1
+
+    def __post_init__(self) -> None:
+        if self.count == 13:
+            raise ValueError("CANARY")
+
+
+class Reviewed(pydantic.BaseModel):
+    id: UUID
+    count: int = pydantic.Field(default=1, gt=0, description="How many?")
+
+    @pydantic.field_validator("count")
+    @classmethod
+    def _lucky(cls, count: int) -> int:
+        if count == 13:
+            raise ValueError("CANARY")
+        return count
+
+
+WRITTEN = {
+    "type": "object",
+    "properties": {"code": {"type": "string", "pattern": "^[a-z]{3}$"}, "n": {"type": "number", "multipleOf": 2}},
+}
+
+
+def test_what_is_checked_and_a_form_has_no_keyword_for_stands_in_the_description() -> None:
+    def said(schema: Any) -> dict[str, str]:
+        return {name: field.get("description", "") for name, field in sent(schema)["properties"].items()}
+
+    assert said(Order) == {
+        "id": "Your order (expected: string (UUID))",
+        "at": "Expected: string (time such as 09:30:00)",
+        "code": "Expected: string matching ^[a-z]{3}$",
+        "count": "Expected: integer > 0",
+    }
+    assert said(Reviewed) == {"id": "Expected: string (UUID)", "count": "How many? (expected: integer > 0)"}
+    assert said(WRITTEN) == {
+        "code": "Expected: string matching ^[a-z]{3}$",
+        "n": "Expected: number a multiple of 2",
+    }
+    assert said(UUID | None) == {"value": "Expected: string (UUID)"}
+    assert said(date) == {"value": ""}  # "format" says it
+    for version in REVISIONS:
+        if version.elicitation:
+            assert "UUID" in sent(UUID, version)["properties"]["value"]["description"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "content", "expected"),
+    [
+        (UUID, {"value": "hello"}, "content.value: expected string (uuid)"),
+        (UUID | None, {"value": "hello"}, "content.value: expected string (uuid)"),
+        (timedelta, {"value": "an hour"}, "content.value: expected string (duration)"),
+        (Order, {"id": "hello", "at": "12:00:00", "code": "abc"}, "content.id: expected string (uuid)"),
+        (Order, {"id": ID, "at": "noon", "code": "abc"}, "content.at: expected string (time)"),
+        (Order, {"id": ID, "at": "12:00:00", "code": "CANARY"}, "content.code: expected"),
+        (Order, {"id": ID, "at": "12:00:00", "code": "abc", "count": 0}, "content.count: expected"),
+        (Order, {"id": ID, "at": "12:00:00", "code": "abc", "count": 13}, "content: does not pass a check of its type"),
+        (Reviewed, {"id": "hello"}, "content.id: expected string (uuid)"),
+        (Reviewed, {"id": ID, "count": 0}, "content.count: expected integer > 0"),
+        (Reviewed, {"id": ID, "count": 13}, "content.count: does not pass a check of its type; expected integer > 0"),
+        (WRITTEN, {"code": "CANARY"}, "content.code: expected"),
+        (WRITTEN, {"n": 3}, "content.n: expected"),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_told_by_its_field_and_what_belongs_there(
+    schema: Any, content: dict[str, Any], expected: str
+) -> None:
+    said = problem(schema, **content)
+    assert said.startswith(expected)
+    assert not any(value in said for value in ("hello", "CANARY"))
+
+
+def test_an_answer_that_goes_by_the_description_is_read() -> None:
+    order = Order(UUID(ID), time(12), "abc")
+    assert read(Order, id=ID, at="12:00:00", code="abc") == order
+    assert read(WRITTEN, code="abc", n=4) == {"code": "abc", "n": 4}
+    assert read(Reviewed, id=ID) == Reviewed(id=UUID(ID))
+
+
+def test_a_type_of_several_kinds_is_refused_in_words() -> None:
+    with pytest.raises(DefinitionError, match="must be a string, number, boolean, or a choice"):
+        form_of(Decimal)

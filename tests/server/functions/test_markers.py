@@ -1,11 +1,13 @@
 """Markers: what they hold, and how suggestions are found."""
 
-from collections.abc import Mapping
+import enum
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 
+from dovetail.errors import DefinitionError
 from dovetail.server.functions.markers import Ask, Complete, Depends, Header
 
 
@@ -48,3 +50,45 @@ def test_a_function_of_two_gets_the_settled_arguments(source: Any) -> None:
 @pytest.mark.parametrize("source", [lambda typed: [typed], partial(both, settled={}), partial(both, settled={})])
 def test_a_function_of_one_gets_what_was_typed(source: Any) -> None:
     assert Complete(source).arguments("x", {"a": "1"}) == ("x",)
+
+
+class Color(enum.Enum):
+    RED = "red"
+    ROSE = "rose"
+    BLUE = "blue"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 12
+
+
+def test_the_values_of_an_enum_or_a_literal_are_suggested_as_they_are_typed() -> None:
+    assert Complete(Color).among("R") == ["red", "rose"]
+    assert Complete(list(Color)).among("r") == ["red", "rose"]
+    assert Complete(Level).among("1") == ["1", "12"]
+    assert Complete(Literal["red", 12, Color.BLUE]).among("") == ["red", "12", "blue"]  # type: ignore[arg-type]
+    assert Complete(Color).function is None
+    assert Complete(both).function is both
+
+
+async def stream(typed: str) -> AsyncIterator[str]:
+    yield typed
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (5, "got int"),
+        (None, "got NoneType"),
+        ("abc", "got str"),
+        ((value for value in "abc"), "got generator"),
+        (lambda: ["a"], "must be a function of what was typed"),
+        (lambda typed, settled, more: ["a"], "must be a function of what was typed"),
+        (lambda typed, *, more: ["a"], "must be a function of what was typed"),
+        (stream, "stream is an async generator"),
+    ],
+)
+def test_what_can_never_suggest_anything_is_refused_where_it_is_written(source: Any, said: str) -> None:
+    with pytest.raises(DefinitionError, match=f"Complete: .*{said}"):
+        Complete(source)

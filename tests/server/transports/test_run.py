@@ -1,11 +1,12 @@
 """A program that serves stdio, from its first byte to its last."""
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from dovetail.core import Principal
 from dovetail.errors import DefinitionError
 from dovetail.server import Server
+from dovetail.store import MemoryStores
 from tests.server.peers import meta
 
 PROGRAM = """
@@ -106,6 +108,8 @@ async def test_in_memory_a_server_that_does_not_start_leaves_nobody_waiting() ->
         ("http", {"port": "80a"}, "port='80a': expected a whole number from 0 to 65535"),
         ("http", {"port": 70_000}, "port=70000: expected"),
         ("http", {"path": "mcp"}, "path='mcp': expected a path that begins with"),
+        ("http", {"path": "/healthz"}, "path='/healthz' is taken"),
+        ("http", {"path": "/sse", "workers": 2, "state": "unused"}, "path='/sse' is taken"),
         ("http", {"prot": 80}, "there is no option .prot.; did you mean .port."),
         ("http", {"workers": 0}, "workers=0: expected"),
         ("htpp", {}, "There is no transport 'htpp'"),
@@ -116,6 +120,111 @@ def test_an_option_that_a_transport_has_not_is_refused_in_plain_words(
 ) -> None:
     with pytest.raises(DefinitionError, match=said):
         Server("plain").run(transport, **options)
+
+
+@pytest.mark.parametrize(
+    ("transport", "options"), [("stdio", {}), ("http", {"port": 0}), ("http", {"port": 0, "workers": 2})]
+)
+def test_stores_and_a_state_directory_are_not_both_taken(
+    transport: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    server = Server("kept", stores=MemoryStores())
+    with pytest.raises(DefinitionError, match=r"the stores of Server|its own stores"):
+        server.run(transport, state=tmp_path, **options)
+
+
+LEAVING = """
+import asyncio, contextlib, sys, threading
+from dovetail import Server
+
+said = lambda text: (sys.stderr.write(text + chr(10)), sys.stderr.flush())
+
+
+@contextlib.asynccontextmanager
+async def life(server):
+    try:
+        yield
+    finally:
+        said("released")
+
+
+app = Server("leaving", lifespan=life)
+
+
+@app.tool
+async def wait() -> str:
+    said("waiting")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        said("cleaned")
+
+
+@app.tool
+def hang() -> str:
+    said("hanging")
+    threading.Event().wait()
+
+
+app.run()
+"""
+
+
+@contextlib.contextmanager
+def leaving(tmp_path: Path, tool: str) -> Iterator["subprocess.Popen[bytes]"]:
+    program = tmp_path / "leaving.py"
+    program.write_text(LEAVING)
+    with subprocess.Popen(
+        [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "_meta": meta()}}
+            assert process.stdin is not None and process.stderr is not None
+            process.stdin.write(json.dumps(call).encode() + b"\n")
+            process.stdin.flush()
+            assert process.stderr.readline() == {"wait": b"waiting\n", "hang": b"hanging\n"}[tool]
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.timeout(30)
+def test_on_stdio_sigterm_lets_handlers_clean_up_and_the_lifespan_end(tmp_path: Path) -> None:
+    with leaving(tmp_path, "wait") as process:
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+        assert errors.split() == [b"cleaned", b"released"]
+        assert process.returncode == 0
+
+
+@pytest.mark.req("R-05")
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_plain_function_that_hangs_does_not_keep_a_server_alive_that_has_left(tmp_path: Path, asked: bool) -> None:
+    with leaving(tmp_path, "hang") as process:
+        if asked:
+            process.terminate()
+        _, errors = process.communicate(timeout=20)
+        assert b"released" in errors
+        assert process.returncode == 0
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_program_without_a_standard_stream_is_told_so(tmp_path: Path, closed: str) -> None:
+    program = tmp_path / "leaving.py"
+    program.write_text(LEAVING)
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$0" "$1" {closed}', sys.executable, str(program)], stderr=subprocess.PIPE, timeout=20
+    )
+    assert ended.returncode == 1
+    assert b"started without a standard input or output" in ended.stderr
+
+
+def test_the_package_is_the_command() -> None:
+    ended = subprocess.run([sys.executable, "-m", "dovetail", "--version"], capture_output=True, timeout=20)
+    assert ended.stdout.startswith(b"dovetail ")
+    assert ended.returncode == 0
 
 
 @pytest.mark.parametrize("transport", ["stdio", "http"])

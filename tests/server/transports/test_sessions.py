@@ -1,5 +1,6 @@
 """Sessions over HTTP: who may have how many, and who makes room for whom."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -87,4 +88,79 @@ async def test_a_session_that_was_never_used_is_over_after_a_minute_and_one_that
     assert await pinged(client, used) == 200
     now += 61.0
     assert [await pinged(client, response) for response in (used, unused)] == [200, 404]
+    await asgi.stop()
+
+
+def waiting() -> Any:
+    server = Server("waiting")
+
+    @server.tool
+    async def wait() -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    return server.asgi()
+
+
+async def suspended(asgi: Any) -> None:
+    while not asgi.runtime.in_flight:
+        await asyncio.sleep(0)
+
+
+CALL: Json = {"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "wait", "arguments": {}}}
+
+
+async def test_a_call_that_its_client_cancelled_is_answered_with_a_stream_that_says_nothing() -> None:
+    asgi = waiting()
+    client = Http(asgi)
+    headers = await client.session()
+    task = asyncio.create_task(client.request("POST", CALL, headers))
+    await suspended(asgi)
+    cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}}
+    assert (await client.request("POST", cancelled, headers)).status == 202
+    response = await asyncio.wait_for(task, 5)
+    assert (response.status, response.headers["content-type"]) == (200, "text/event-stream")
+    assert response.complete and not response.events
+    await asgi.stop()
+
+
+async def test_a_call_whose_session_is_ended_is_told_so() -> None:
+    asgi = waiting()
+    client = Http(asgi)
+    headers = await client.session()
+    task = asyncio.create_task(client.request("POST", CALL, headers))
+    await suspended(asgi)
+    assert (await client.request("DELETE", b"", headers)).status == 204
+    response = await asyncio.wait_for(task, 5)
+    assert (response.status, response.json["id"]) == (200, 5)
+    assert response.json["error"]["message"] == "The session has ended"
+    await asgi.stop()
+
+
+@pytest.mark.req("S-16")
+async def test_a_session_with_a_call_under_way_or_an_open_stream_is_not_idle() -> None:
+    asgi = waiting()
+    await asgi.start()
+    now = 1_000_000.0
+    asgi.runtime.clock = lambda: now
+    client = Http(asgi)
+    calling, listening, idle = [await client.session() for _ in range(3)]
+    call = asyncio.create_task(client.request("POST", CALL, calling))
+    gone = asyncio.Event()
+    stream = asyncio.create_task(client.request("GET", b"", listening, gone=gone))
+    await suspended(asgi)
+    while not asgi.runtime.streams:
+        await asyncio.sleep(0)
+    for _ in range(2):
+        now += 4000.0
+        assert [(await client.request("POST", PING, one)).status for one in (calling, listening)] == [200, 200]
+    assert (await client.request("POST", PING, idle)).status == 404
+    assert not call.done()
+    assert not stream.done()
+    gone.set()
+    await stream
+    now += 4000.0
+    assert (await client.request("POST", PING, listening)).status == 404
+    await client.request("DELETE", b"", calling)
+    await call
     await asgi.stop()

@@ -231,7 +231,7 @@ class Context:
     async def close_stream(self, retry: float | None = None) -> None:
         """Close the call's event stream without ending it: the client comes back for the rest after `retry` seconds.
 
-        Only where streams are resumable (2025-11-25, Streamable HTTP); elsewhere nothing happens.
+        Only where clients expect it (2025-11-25, Streamable HTTP); elsewhere nothing happens.
         """
         await self.outlet.close_stream(retry)
 
@@ -330,6 +330,7 @@ class Context:
 
         Raises:
             OnceUnknown: It was claimed before and its outcome is not known, or the ledger is out of reach.
+            DefinitionError: It promises to return what JSON has no words for; nothing was run.
         """
         from dovetail.server.calls.once import once
 

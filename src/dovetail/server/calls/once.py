@@ -2,13 +2,12 @@
 
 The claim on (call, name) is taken in the shared ledger before the effect runs, and its result is recorded after. A
 claim that is taken waits for, or returns, that result. A ledger out of reach, or a claim whose holder died, is a typed
-error: the effect is never run a second time on a guess.
+error: the effect is never run a second time on a guess. Nor is one begun whose result could not be given back.
 """
 
 import asyncio
-import inspect
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any
 
 import msgspec
 
@@ -16,6 +15,7 @@ from dovetail.core import Fresh, Lost, Running, Settled
 from dovetail.errors import Disconnected, OnceUnknown, ToolError
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.turn import turn_of
+from dovetail.server.functions.kept import Read, reader_of, written
 
 CLAIM_SECONDS = 24 * 3600.0
 """How long a claim is kept: longer than any state of a call is valid."""
@@ -34,6 +34,7 @@ _encode = msgspec.json.encode
 async def once(context: Context, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """Run a side effect at most once. See `Context.once`."""
     ledger = context.runtime.stores.ledger
+    read = reader_of(function)
     call = _call_id(context, name)
     try:
         claim = await ledger.claim(call, name, CLAIM_SECONDS)
@@ -45,7 +46,7 @@ async def once(context: Context, name: str, function: Callable[..., Any], args: 
         case Fresh():
             return await _run(context, call, name, function, args)
         case Settled(value):
-            return _recorded(name, value, function)
+            return _recorded(name, value, read)
         case Lost():
             raise OnceUnknown(f"{name}: it was begun before, and its outcome is not known; it was not run again")
 
@@ -65,7 +66,7 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
     ledger = context.runtime.stores.ledger
     try:
         value = await context.runtime.pool.call(context, function, args)
-        record = _Outcome(value=msgspec.Raw(_encode(value)))
+        record = _Outcome(value=msgspec.Raw(written(value)))
     except ToolError as error:
         await ledger.settle(call, name, _encode(_Outcome(error=str(error), told=True)))
         raise
@@ -78,18 +79,14 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
     return value
 
 
-def _recorded(name: str, raw: bytes, function: Callable[..., Any]) -> Any:
+def _recorded(name: str, raw: bytes, read: Read) -> Any:
     outcome = _decode(raw)
     if outcome.error is not None:
         if outcome.told:
             raise ToolError(outcome.error)
         raise OnceUnknown(f"{name}: it failed before with {outcome.error}; it was not run again")
-    return msgspec.json.decode(outcome.value, type=_result_type(function))
-
-
-def _result_type(function: Callable[..., Any]) -> Any:
     try:
-        annotation = get_type_hints(inspect.unwrap(function), include_extras=True).get("return", Any)
-    except (NameError, TypeError):
-        return Any
-    return None if annotation is type(None) else annotation
+        return read(bytes(outcome.value))
+    except (msgspec.DecodeError, ValueError):
+        # The cause may quote the value.
+        raise OnceUnknown(f"{name}: what it returned is not what it promises to return; it was not run again") from None

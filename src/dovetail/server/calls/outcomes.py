@@ -28,7 +28,7 @@ from dovetail.errors import (
     ToolError,
     UrlElicitationRequired,
 )
-from dovetail.wire import CallToolResult, TextContent
+from dovetail.wire import CallToolResult, TextContent, error_frame
 
 log = logging.getLogger("dovetail.server")
 
@@ -88,6 +88,23 @@ def outcome_of(failure: BaseException, call: Call) -> CallToolResult | Refusal:
     if call.method == "tools/call":
         return _tool_outcome(failure, call)
     return _outcome(failure, call)
+
+
+def sayable(failure: BaseException, call: Call) -> CallToolResult | Refusal:
+    """Return what a call's failure becomes, as `outcome_of`; masked, if it is an error that cannot be said (S-25).
+
+    The errors of handlers are the author's own: their `data` may hold what JSON has no words for, and their text may be
+    none, or fail while it is made.
+    """
+    try:
+        outcome = outcome_of(failure, call)
+        if isinstance(outcome, Refusal):
+            error_frame(b"0", outcome)
+        return outcome
+    except Exception as unsayable:
+        if unsayable is not failure:
+            unsayable.__context__ = failure
+        return masked(unsayable, call)
 
 
 def _tool_outcome(failure: BaseException, call: Call) -> CallToolResult | Refusal:

@@ -13,7 +13,7 @@ import contextlib
 import inspect
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError as FutureCancelled
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -22,6 +22,7 @@ from dovetail.errors import DefinitionError
 from dovetail.server.calls import turn as turns
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.telling import MADE
+from dovetail.server.calls.threads import Threads
 from dovetail.server.calls.turn import turn_of
 from dovetail.server.functions.parameters import is_async
 
@@ -42,7 +43,7 @@ class Pool:
         self.size = size
         self._slots = asyncio.Semaphore(size)
         self._asking = 0
-        self._threads = ThreadPoolExecutor(size + ASKING_THREADS, thread_name_prefix="dovetail")
+        self._threads = Threads(size + ASKING_THREADS)
 
     def __repr__(self) -> str:
         return f"<Pool of {self.size}>"
@@ -137,7 +138,7 @@ class Pool:
 
     def close(self) -> None:
         """Start no more; threads that run are left to end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
 
 class InThreads(Generic[T]):

@@ -269,11 +269,14 @@ async def _after_stop(turn: Turn, task: "asyncio.Task[Any]", failure: BaseExcept
 
 
 def goes_through(failure: BaseException) -> bool:
-    """Tell whether a failure is not the handler's to raise: Ctrl-C, or a cancellation that came from outside."""
-    if isinstance(failure, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0
-    return isinstance(failure, KeyboardInterrupt)
+    """Tell whether a failure is not the handler's to raise: a cancellation of the task that it runs in.
+
+    A `KeyboardInterrupt` is: Ctrl-C comes as a signal, which whoever runs the loop handles.
+    """
+    if not isinstance(failure, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _let_through(failure: BaseException) -> None:

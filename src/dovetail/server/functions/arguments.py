@@ -16,18 +16,20 @@ from msgspec.structs import astuple
 from dovetail.errors import DefinitionError, InvalidArguments, InvalidParams
 from dovetail.server.functions.expectations import explained
 from dovetail.server.functions.parameters import MISSING
+from dovetail.server.functions.patterns import Check, has_pattern, pattern_check, without_patterns
 from dovetail.server.functions.standins import hook
 from dovetail.wire import Limits
 
 Values = tuple[Any, ...]
 _SIMPLE: Final = (type(None), bool, int, float, str)
+_UNMATCHED: Final = "A pattern is not matched"
 _encode: Final = msgspec.json.encode
 
 
 class Typed:
     """Arguments by annotations: one value for each parameter, in order."""
 
-    __slots__ = ("_decode", "_limits", "_repair", "_schema", "_strings")
+    __slots__ = ("_check", "_decode", "_limits", "_repair", "_schema", "_strings")
 
     def __init__(
         self, fields: Sequence[tuple[str, Any, Any]], schema: Mapping[str, Any], *, repair: bool, limits: Limits
@@ -41,10 +43,17 @@ class Typed:
             limits: What a string may hold.
         """
         try:
+            self._check = pattern_check([annotation for _, annotation, _ in fields], schema, limits)
+            if self._check is not None:
+                fields = [(name, without_patterns(annotation), default) for name, annotation, default in fields]
             struct = msgspec.defstruct(
                 "Arguments", [_field(*field) for field in fields], forbid_unknown_fields=True, kw_only=True, gc=False
             )
-            self._decode = msgspec.json.Decoder(struct, dec_hook=hook).decode
+            decode: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(struct, dec_hook=hook).decode
+            self._decode = decode
+            if self._check is not None:
+                first = has_pattern([annotation for _, annotation, _ in fields])
+                self._decode = _with(self._check, decode, first=first)
         except (TypeError, NameError) as error:
             raise DefinitionError(f"The parameters cannot be read from JSON: {str(error).splitlines()[-1]}") from None
         self._schema = schema
@@ -93,7 +102,10 @@ class Typed:
                 return astuple(self._decode(mended))
             except DecodeError as error:
                 failure = str(error)
-        _require_object(raw if mended is None else mended)
+        final = raw if mended is None else mended
+        _require_object(final)
+        if self._check is not None and failure == _UNMATCHED:
+            self._check(msgspec.json.decode(final))
         raise explained(failure, self._schema)
 
 
@@ -145,6 +157,20 @@ class Verbatim:
         value = msgspec.json.decode(raw if mended is None else mended)
         self._check(value)
         return value
+
+
+def _with(check: Check, decode: Callable[[bytes | Raw], Any], *, first: bool) -> Callable[[bytes | Raw], Any]:
+    """Return a decoder that checks patterns: before it decodes, where it would match some itself."""
+
+    def checked(raw: bytes | Raw) -> Any:
+        decoded = None if first else decode(raw)
+        try:
+            check(msgspec.json.decode(raw))
+        except InvalidArguments:
+            raise DecodeError(_UNMATCHED) from None
+        return decode(raw) if first else decoded
+
+    return checked
 
 
 def _no_object() -> InvalidParams:

@@ -8,12 +8,10 @@ from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import msgspec
-
-from dovetail.errors import InvalidArguments
+from dovetail.errors import DefinitionError, InvalidArguments
 from dovetail.server.functions.form_answers import checked
-from dovetail.server.functions.form_fields import Field, requested, without_null
-from dovetail.wire import ElicitResult, MultiSelectEnumSchema, RequestedSchema
+from dovetail.server.functions.form_fields import Field, as_written, requested, without_null
+from dovetail.wire import ElicitResult, MultiSelectEnumSchema, RequestedSchema, looks_secret
 
 T = TypeVar("T")
 _VALUE = "value"
@@ -82,10 +80,7 @@ class Form:
         if result.action != "accept":
             return Elicited(result.action, None)
         content = checked(self.schema, self._fields, result.content or {})
-        try:
-            return Elicited("accept", self._convert(content))
-        except (msgspec.ValidationError, ValueError, TypeError):
-            raise InvalidArguments("content", "expected the form, filled in as its schema says") from None
+        return Elicited("accept", self._convert(content))
 
 
 def form_of(schema: Any) -> Form:
@@ -97,7 +92,7 @@ def form_of(schema: Any) -> Form:
     if schema is None:
         return Form(RequestedSchema(properties={}), {}, lambda content: True)
     if isinstance(schema, Mapping):
-        return Form(*requested(schema), lambda content: content)
+        return Form(*as_written(schema), lambda content: content)
     if isinstance(schema, RequestedSchema):
         return Form(schema, {}, lambda content: content)
     try:
@@ -106,24 +101,52 @@ def form_of(schema: Any) -> Form:
         return _typed_form.__wrapped__(schema)
 
 
+def check_declared(name: str, annotation: Any) -> None:
+    """Find out whether a declared question has a form, before anybody is asked.
+
+    Raises:
+        DefinitionError: See `form_of`; or it asks for one value, and the parameter's name says that this is a secret.
+    """
+    # The form of one value calls it `value`: what it is, is said by the parameter alone.
+    if form_of(annotation).schema.properties.keys() == {_VALUE} and looks_secret(name):
+        raise DefinitionError("it looks like a secret: use elicit_url for secrets (spec, Elicitation)")
+
+
 @lru_cache(maxsize=256)
 def _typed_form(annotation: Any) -> Form:
     from dovetail.server.functions.annotations import Reader
+    from dovetail.server.functions.expectations import explained
+    from dovetail.server.functions.patterns import pattern_check, without_patterns
     from dovetail.server.functions.schemas import schema_for
     from dovetail.server.functions.standins import convert
+    from dovetail.wire import DEFAULT_LIMITS
 
     described, _ = without_null(_inlined(schema_for(annotation)))
     read = Reader().read(annotation)
+    check = pattern_check([read], described, DEFAULT_LIMITS)
+    if check is not None:
+        read = without_patterns(read)
+
+    def made(value: Any, where: str) -> Any:
+        try:
+            if check is not None and value is not None:
+                check(value)
+            return convert(value, read)
+        except InvalidArguments as unmatched:
+            misfit = unmatched
+        except (ValueError, TypeError) as error:  # a user's own validator, too: its text may quote the value
+            misfit = explained(str(error), described)
+        raise InvalidArguments(where + misfit.path.removeprefix("$"), misfit.expected)
+
     if described.get("type") == "object" and "properties" in described:
         # What may be None and has no default is None when it is not filled in.
         schema, fields = requested(described, _titles(annotation))
         blank = {name: None for name in described.get("required") or () if fields[name].nullable}
-        return Form(schema, fields, lambda content: convert({**blank, **content}, read))
-    described = _inlined(schema_for(annotation))
+        return Form(schema, fields, lambda content: made({**blank, **content}, "content"))
     names = _names_of(annotation)
-    wrapped = {"type": "object", "properties": {_VALUE: described}, "required": [_VALUE]}
+    wrapped = {"type": "object", "properties": {_VALUE: _inlined(schema_for(annotation))}, "required": [_VALUE]}
     schema, fields = requested(wrapped, {_VALUE: names} if names else None)
-    return Form(schema, fields, lambda content: convert(content.get(_VALUE), read))
+    return Form(schema, fields, lambda content: made(content.get(_VALUE), f"content.{_VALUE}"))
 
 
 def _titles(annotation: Any) -> dict[str, list[str]]:

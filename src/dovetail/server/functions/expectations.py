@@ -115,6 +115,11 @@ class Place:
         return (name, rest[len(name) + 1 :]) if name else (None, "")
 
 
+def in_words(schema: Mapping[str, Any]) -> str:
+    """Say what fits a schema that refers to no other."""
+    return _joined(tuple(alternatives(schema, schema)), schema, 0)
+
+
 def explained(error: str, schema: Mapping[str, Any]) -> InvalidArguments:
     """Return what a decoder's error says, in the schema's words.
 

@@ -45,10 +45,20 @@ def checked(schema: RequestedSchema, fields: Mapping[str, Field], content: Mappi
             known = fields.get(name, Field())
             if problem is None and known.unique and len(set(value)) < len(value):
                 problem = "expected no choice twice"
+            if problem is None and known.check is not None:
+                problem = _problem(known.check, value)
             if problem is not None:
                 raise InvalidArguments(f"content.{name}", problem)
             answers[name] = known.value_of(value)
     return answers
+
+
+def _problem(check: Callable[[Any], None], value: Any) -> str | None:
+    try:
+        check(value)
+    except InvalidArguments as misfit:
+        return misfit.expected
+    return None
 
 
 def _looked_at(field: PrimitiveSchemaDefinition, value: Any) -> tuple[Any, str | None]:

@@ -2,24 +2,30 @@
 
 "Form mode elicitation schemas are limited to flat objects with primitive properties only." (2025-11-25, Elicitation.)
 What Python has and a form has not is said in what it has: a field that may be None is one that need not be filled in,
-and choices that are no text are offered as text and read back. A form never asks for a secret: "Servers MUST NOT use
-form mode elicitation to request sensitive information" (S-26).
+and choices that are no text are offered as text and read back. What is checked, and no keyword of a form says it (a
+pattern, the format of a UUID), stands in the field's description: who goes by the form can answer it. A form never asks
+for a secret: "Servers MUST NOT use form mode elicitation to request sensitive information" (S-26).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from dovetail.errors import DefinitionError
-from dovetail.wire import RequestedSchema, looks_secret
+from dovetail.server.functions.expectations import in_words
+from dovetail.wire import RequestedSchema, compile_schema, looks_secret
 
 _KEPT: Final = frozenset(
     "type title description default enum enumNames oneOf items minItems maxItems minLength maxLength format minimum"
     " maximum".split()
 )
 _FORMATS: Final = frozenset({"email", "uri", "date", "date-time"})
-_KINDS: Final = frozenset({"string", "number", "integer", "boolean", "array"})
+_CHECKED: Final = frozenset({"pattern", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
+_UNSAID: Final = _CHECKED | {"format", "contentEncoding"}
+"""What a form has no keyword for; of formats, those that it has no name for."""
+_SHOWN: Final = {"uuid": "UUID", "time": "time such as 09:30:00", "duration": "duration such as PT1H30M"}
+_KINDS: Final = ("string", "number", "integer", "boolean", "array")
 
 Titles = Mapping[str, Sequence[str]]
 """What people read of the choices of a field that are no text, by the field's name."""
@@ -32,11 +38,13 @@ class Field(msgspec.Struct, frozen=True):
         values: What the choices stand for, where they are no text.
         nullable: None when it is not filled in.
         unique: No choice twice.
+        check: What a schema that the user wrote demands besides; raises `InvalidArguments`.
     """
 
     values: Mapping[str, Any] | None = None
     nullable: bool = False
     unique: bool = False
+    check: Callable[[Any], None] | None = None
 
     def value_of(self, answer: Any) -> Any:
         """Return what a checked answer stands for."""
@@ -71,13 +79,27 @@ def requested(schema: Mapping[str, Any], titles: Titles | None = None) -> tuple[
         raise DefinitionError(f"A form must be a flat object of primitive fields: {error}") from None
 
 
+def as_written(schema: Mapping[str, Any]) -> tuple[RequestedSchema, dict[str, Field]]:
+    """The same for a schema that the user wrote: what a form cannot say of it has no type that checks it.
+
+    Raises:
+        DefinitionError: As `requested`, or a pattern that is none.
+    """
+    form, fields = requested(schema)
+    for name, described in schema.get("properties", {}).items():
+        full, _ = without_null(described)
+        tests = {key: full[key] for key in _CHECKED & full.keys()}
+        if tests:
+            fields[name] = msgspec.structs.replace(fields[name], check=compile_schema(tests).check)
+    return form, fields
+
+
 def _field(name: str, described: Any, titles: Sequence[str]) -> tuple[dict[str, Any], Field]:
     if not isinstance(described, dict):
         raise DefinitionError(f"A form's field {name!r} must be a schema")
     full, nullable = without_null(described)
     kept = {key: value for key, value in full.items() if key in _KEPT}
-    if kept.get("format") not in (None, *_FORMATS):
-        del kept["format"]
+    _say_the_rest(full, kept)
     if kept.get("default", "") is None:
         del kept["default"]
     values = None
@@ -92,6 +114,21 @@ def _field(name: str, described: Any, titles: Sequence[str]) -> tuple[dict[str, 
     if kept.get("type") not in _KINDS:
         raise DefinitionError(f"A form's field {name!r} must be a string, number, boolean, or a choice")
     return kept, Field(values, nullable, full.get("uniqueItems") is True)
+
+
+def _say_the_rest(full: Mapping[str, Any], kept: dict[str, Any]) -> None:
+    """Say in a field's description what its keywords cannot, in place."""
+    unsaid = {key: full[key] for key in _UNSAID & full.keys()}
+    if unsaid.get("format") in _FORMATS:
+        del unsaid["format"]
+    kept.pop("format" if "format" in unsaid else "", None)
+    if not unsaid:
+        return
+    if "format" in unsaid:
+        unsaid["format"] = _SHOWN.get(unsaid["format"], unsaid["format"])
+    words = in_words({"type": full.get("type", "string"), **unsaid})
+    known = kept.get("description")
+    kept["description"] = f"{known} (expected: {words})" if known else f"Expected: {words}"
 
 
 def without_null(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:

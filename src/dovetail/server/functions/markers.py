@@ -5,11 +5,15 @@ identity, so that a marker can hold a list or a function and still stand in any 
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from enum import Enum
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
+
+from dovetail.errors import DefinitionError
+from dovetail.server.functions.parameters import called_by, name_of
 
 Suggestions = Iterable[Any] | None | Awaitable[Iterable[Any] | None]
 
@@ -56,25 +60,62 @@ class Complete(msgspec.Struct, frozen=True, eq=False):
     """`Annotated[str, Complete(topics)]`: what a client may suggest while somebody types the argument.
 
     Attributes:
-        source: Values, of which those that begin with what was typed are offered; or a function, plain or async, of
-            what was typed and, if it takes two parameters, of the arguments that are settled already. It returns any
-            number of values, or one, or None for none.
+        source: Values, an Enum or a Literal, of which those that begin with what was typed are offered; or a function,
+            plain or async, of what was typed and, if it takes two parameters, of the arguments that are settled
+            already. It returns any number of values, or one, or None for none.
+
+    Raises:
+        DefinitionError: Neither; or a function that cannot be called so.
     """
 
-    source: Sequence[Any] | Callable[..., Suggestions]
+    source: Collection[Any] | type[Enum] | Callable[..., Suggestions]
+
+    def __post_init__(self) -> None:
+        if self.function is not None:
+            _check_function(self.function)
+        elif self._listed is None:
+            raise DefinitionError(
+                f"Complete: expected values, an Enum, or a function, got {type(self.source).__name__}"
+            )
+
+    @property
+    def function(self) -> Callable[..., Suggestions] | None:
+        """Where suggestions come from, unless they are listed."""
+        source: Any = self.source
+        return source if callable(source) and self._listed is None else None
 
     def among(self, typed: str) -> list[str]:
         """Return the values that begin with what was typed, whatever its case."""
         start = typed.casefold()
-        return [value for value in map(str, self._values) if value.casefold().startswith(start)]
+        return [value for value in map(as_typed, self._listed or ()) if value.casefold().startswith(start)]
 
     def arguments(self, typed: str, settled: Mapping[str, str]) -> tuple[Any, ...]:
         """Return what a source that is a function is called with."""
         return (typed, settled) if _takes_two(self.source) else (typed,)
 
     @property
-    def _values(self) -> Sequence[Any]:
-        return () if callable(self.source) else self.source
+    def _listed(self) -> Iterable[Any] | None:
+        """The values, where there is a list of them; an Enum and a Literal can be called, and are lists of values."""
+        source: Any = self.source
+        if get_origin(source) is Literal:
+            return get_args(source)
+        return source if isinstance(source, Collection) and not isinstance(source, str | bytes) else None
+
+
+def as_typed(value: Any) -> str:
+    """Return a suggestion as somebody would type it."""
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+def _check_function(function: Callable[..., Any]) -> None:
+    """Find out now whether a source can be called with what it will be given."""
+    given = "what was typed, and maybe of the settled arguments"
+    try:
+        inspect.signature(function).bind(*("", {})[: 1 + _takes_two(function)])
+    except (TypeError, ValueError):
+        raise DefinitionError(f"Complete: {name_of(function)} must be a function of {given}") from None
+    if inspect.isasyncgenfunction(called_by(function)):
+        raise DefinitionError(f"Complete: {name_of(function)} is an async generator: return the values instead")
 
 
 def _takes_two(function: Any) -> bool:

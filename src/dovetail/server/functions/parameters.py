@@ -7,10 +7,10 @@ function stands, names that are local to an enclosing function included. Never h
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from types import FrameType, SimpleNamespace
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -101,6 +101,13 @@ def returned_by(function: Callable[..., Any]) -> Any:
     if annotation is MISSING:
         return MISSING
     return _resolved(function, "return", annotation, namespace_of(function))
+
+
+def awaited(annotation: Any) -> Any:
+    """Return what a plain function's awaitable is awaited for."""
+    if get_origin(annotation) in (Awaitable, Coroutine):
+        return get_args(annotation)[-1]
+    return annotation
 
 
 def called_by(function: Any) -> Any:

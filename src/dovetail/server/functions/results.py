@@ -28,7 +28,15 @@ from dovetail.server.functions.annotations import Reader, uses_pydantic
 from dovetail.server.functions.blocks import BLOCKS, block_of, is_block, text_block
 from dovetail.server.functions.expectations import explained
 from dovetail.server.functions.media import Audio, File, Image
-from dovetail.server.functions.parameters import MISSING, globals_of, name_of, namespace_of, returned_by
+from dovetail.server.functions.parameters import (
+    MISSING,
+    awaited,
+    globals_of,
+    name_of,
+    namespace_of,
+    returned_by,
+)
+from dovetail.server.functions.patterns import pattern_check, without_patterns
 from dovetail.server.functions.schemas import Schemas, schema_for, sealed
 from dovetail.server.functions.standins import adapter, hook, is_pydantic
 from dovetail.wire import DEFAULT_LIMITS, CallToolResult, Limits, TextContent
@@ -91,7 +99,7 @@ class Returns:
         if output_schema is not UNSET:
             raw = output_schema if isinstance(output_schema, bytes) else msgspec.json.encode(output_schema)
             return cls(_checked(_schema_check(raw, limits)), raw)
-        annotation = _awaited(returned_by(function))
+        annotation = awaited(returned_by(function))
         try:
             return cls.as_annotated(annotation, namespace_of(function), globals_of(function))
         except DefinitionError as error:
@@ -223,11 +231,16 @@ def _content_only(value: Any) -> CallToolResult:
 
 def _typed(annotation: Any, read: Any, schema: dict[str, Any]) -> Convert:
     """Compile a converter: by exact type where that proves enough, else by decoding what was encoded."""
-    decode = msgspec.json.Decoder(read, dec_hook=hook).decode
+    first = pattern_check([read], schema, DEFAULT_LIMITS)
+    decode = msgspec.json.Decoder(read if first is None else without_patterns(read), dec_hook=hook).decode
 
     def check(data: bytes) -> None:
         try:
+            if first is not None:
+                first(msgspec.json.decode(data))
             decode(data)
+        except InvalidArguments as unmatched:
+            raise InvalidOutput(unmatched.path, unmatched.expected) from None
         except msgspec.DecodeError as error:
             misfit = explained(str(error), schema)
             raise InvalidOutput(misfit.path, misfit.expected) from None
@@ -320,13 +333,6 @@ def _remade(pydantic: Any, data: bytes) -> bytes:
     except ValueError:
         raise InvalidOutput("$", "a value that the model accepts") from None
     return made
-
-
-def _awaited(annotation: Any) -> Any:
-    """Return what a plain function's awaitable is awaited for."""
-    if get_origin(annotation) in (abc.Awaitable, abc.Coroutine):
-        return get_args(annotation)[-1]
-    return annotation
 
 
 def _is_free(annotation: Any) -> bool:

@@ -285,10 +285,10 @@ def _injected(
 
 def _check_form(function: Callable[..., Any], name: str, annotation: Any) -> None:
     """Find out now whether a declared question has a form."""
-    from dovetail.server.functions.elicited import form_of
+    from dovetail.server.functions.elicited import check_declared
 
     try:
-        form_of(annotation)
+        check_declared(name, annotation)
     except DefinitionError as error:
         raise DefinitionError(f"{name_of(function)}: {name!r} cannot be asked for: {error}") from None
 

@@ -13,9 +13,9 @@ pass the lifespan on.
 import asyncio
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from dovetail.core import Guard, Rejected, Stores, fields_of
+from dovetail.core import Guard, Rejected, Stores, fields_of, is_preflight, preflight_fields, reply_fields
 from dovetail.errors import AuthRequired, DefinitionError, DovetailError, InvalidRequest, MethodNotFound
 from dovetail.net import Reply
 from dovetail.server.calls.outcomes import masked
@@ -26,6 +26,21 @@ if TYPE_CHECKING:
     from dovetail.server.app import Server
 
 log = logging.getLogger("dovetail.server")
+
+
+_TAKEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/sse", "/messages"})
+
+
+def check_path(path: str) -> None:
+    """Check where an endpoint is to be.
+
+    Raises:
+        DefinitionError: A path that does not begin with a slash, or that something else is served at.
+    """
+    if not path.startswith("/"):
+        raise DefinitionError(f"{path!r} is no path of an endpoint: it begins with a slash, such as '/mcp'")
+    if path in _TAKEN:
+        raise DefinitionError(f"path={path!r} is taken: something else is served there; choose another, such as '/mcp'")
 
 
 class App:
@@ -56,10 +71,9 @@ class App:
             worker: This process's name among the workers that share the stores; empty when it is alone.
 
         Raises:
-            DefinitionError: A path that does not begin with a slash.
+            DefinitionError: A path that does not begin with a slash, or that something else is served at.
         """
-        if not path.startswith("/"):
-            raise DefinitionError(f"{path!r} is no path of an endpoint: it begins with a slash, such as '/mcp'")
+        check_path(path)
         self.server = server
         self.path = path
         self.guard = Guard(
@@ -116,6 +130,12 @@ class App:
         if refusal is not None:
             await refuse(reply, refusal.status, refusal.error)
             return
+        origin = fields.get(b"origin")
+        if origin is not None and self.guard.is_configured(origin):
+            reply.extra = reply_fields(origin)
+            if is_preflight(scope["method"], fields):
+                await reply.whole(204, preflight_fields(fields))
+                return
         endpoint = self._endpoint or await self.start()
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
@@ -155,7 +175,8 @@ class App:
         try:
             await self.start()
         except Exception as error:
-            log.error("The server could not start: %s", type(error).__name__, exc_info=error)
+            if not isinstance(error, DovetailError):  # ours say it in one line, which the outer server prints
+                log.error("The server could not start: %s", type(error).__name__, exc_info=error)
             await send({"type": "lifespan.startup.failed", "message": _said(error)})
             return
         await send({"type": "lifespan.startup.complete"})
@@ -178,7 +199,9 @@ class App:
 
                 runtime = Runtime(self.server, self._stores or MemoryStores(), worker=self._worker)
                 await runtime.start()
-                self._endpoint = Endpoint(runtime)
+                endpoint = Endpoint(runtime)
+                await endpoint.sessions.adopt()
+                self._endpoint = endpoint
             return self._endpoint
 
     def drain(self) -> None:

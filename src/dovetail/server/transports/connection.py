@@ -112,6 +112,7 @@ class Connection:
         self._queue: deque[Request] = deque()
         self._queued_bytes = 0
         self._starting = 0
+        self._leaving = False
         self._lead = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._clean: Variables = copy_context()
@@ -236,6 +237,13 @@ class Connection:
             task = asyncio.get_running_loop().create_task(self._put_off_request(request), context=self._clean.copy())
             self._tasks.add(task)
             task.add_done_callback(self._retire)
+        if self._leaving and not self._queue and not len(self.endpoint):
+            asyncio.get_running_loop().call_soon(self.lost)  # after the outcome of the call that is done now
+
+    def leave(self) -> None:
+        """End the conversation as soon as nothing is under way, since the server shuts down."""
+        self._leaving = True
+        self.work_off()
 
     async def _put_off_request(self, request: Request) -> None:
         self._starting -= 1
@@ -264,10 +272,12 @@ class Connection:
         session = None if modern else self.session
         try:
             await run_call(self.runtime, Context(call, self.runtime, self._outlet, session))
-        except asyncio.CancelledError as error:
+        except Disconnected:
+            raise
+        except (Exception, asyncio.CancelledError) as error:
             if self._over:
                 raise
-            # The handler cancelled the task that it runs in. It fails, and nothing else does (S-25).
+            # The handler cancelled the task it runs in, or what serves it broke: it fails, and nothing else (S-25).
             self._say(error_frame(request.id, masked(error, call)))
 
     async def _other(self, message: Message) -> None:

@@ -120,7 +120,7 @@ class StatefulExchange:
 
     network = True
 
-    __slots__ = ("_load", "_reply", "_session", "_sessions", "_stream", "_watcher")
+    __slots__ = ("_called", "_load", "_reply", "_session", "_sessions", "_stream", "_watcher")
 
     def __init__(self, reply: Reply, load: Load, sessions: "Sessions", session: Session) -> None:
         """Made once a request."""
@@ -129,14 +129,15 @@ class StatefulExchange:
         self._sessions = sessions
         self._session = session
         self._stream = ""
+        self._called = False
         self._watcher: asyncio.Task[None] | None = None
 
     async def _open(self, retry: float | None = None) -> None:
         revision = self._session.peer.revision
         await self._reply.open(STREAM_HEADERS)
         if revision.resumable:
-            self._stream = self._sessions.new_stream(self._session)
-        if revision.priming_event or retry is not None:
+            self._stream = self._sessions.streams.begin(self._session)
+        if revision.priming_event:
             # "The server SHOULD immediately send an SSE event consisting of an event ID and an empty data field in
             # order to prime the client to reconnect" (2025-11-25, Sending Messages to the Server).
             pause = None if retry is None else round(retry * 1000)
@@ -149,11 +150,13 @@ class StatefulExchange:
         await self._emit(frame, final=False)
 
     async def _emit(self, frame: bytes, *, final: bool) -> None:
-        if not self._stream:
+        if not self._stream or self._session.closed:
             await self._reply.write(event_bytes(frame))
             return
         # Stored before it is sent: what a broken connection loses can be asked for again.
-        sequence = await self._sessions.append(self._session, self._stream, frame, final=final)
+        sequence = await self._sessions.streams.append(self._session, self._stream, frame, final=final)
+        if self._sessions.streams.followed(self._session, self._stream):
+            return  # the client came back for it on another connection, which has it from the store
         if not self._reply.closed and not self._reply.gone:
             await self._reply.write(event_bytes(frame, id=event_id(self._stream, sequence)))
 
@@ -161,7 +164,12 @@ class StatefulExchange:
         """Send the outcome. An error of a stateful revision travels with status 200."""
         reply = self._reply
         if not reply.started:
-            if frame is None:
+            if frame is None and self._called:
+                # A call that its client cancelled: "Not send a response" (Cancellation), and "the server MUST either
+                # return Content-Type: text/event-stream [...] or application/json" (2025-11-25, Streamable HTTP).
+                await reply.open(STREAM_HEADERS)
+                await reply.close()
+            elif frame is None:
                 await reply.whole(202, [])
             elif error is not None and isinstance(error, Busy):
                 await reply.whole(*refusal_head(429), frame)
@@ -172,10 +180,11 @@ class StatefulExchange:
             await self._emit(frame, final=True)
         await reply.close()
         if self._stream:
-            self._sessions.close_stream(self._session, self._stream)
+            self._sessions.streams.finish(self._session, self._stream)
 
     def suspended(self, context: Context) -> None:
         """Make the call known to its session: from now on it can be cancelled by its id."""
+        self._called = True
         self._session.endpoint.begin(context.call.id, context)
         self._load.enter(context.principal.bucket)
         if self._watcher is None:  # the calls of a batch share one reply
@@ -199,7 +208,9 @@ class StatefulExchange:
         "If the server does close the connection prior to terminating the SSE stream, it SHOULD send an SSE event with a
         standard retry field before closing the connection."
         """
-        if not self._session.peer.revision.resumable or self._reply.closed:
+        # Before that revision: "The server SHOULD NOT close the SSE stream before sending the JSON-RPC response"
+        # (2025-06-18, Sending Messages to the Server), and an event without data is one that clients cannot read.
+        if not self._session.peer.revision.priming_event or self._reply.closed:
             return
         pause = DEFAULT_RETRY if retry is None else retry
         if not self._reply.started:

@@ -7,6 +7,7 @@ things.
 The stateless path is the hot one: it allocates what it needs and nothing to be ready for what it might need.
 """
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,7 @@ from dovetail.errors import Busy, DefinitionError, InvalidRequest, LimitExceeded
 from dovetail.net import Gone, Reply, TooLarge, read_body
 from dovetail.revisions import REVISIONS
 from dovetail.server.calls.context import Context
+from dovetail.server.calls.outcomes import masked
 from dovetail.server.calls.turn import run_call
 from dovetail.server.transports.exchange import JSON_TYPE, Load, StatefulExchange, StatelessExchange, refusal_head
 from dovetail.server.transports.listen import serve_listen
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 _STATELESS: Final = frozenset(r.version.encode() for r in REVISIONS if r.stateless)
 _KNOWN: Final = frozenset(r.version.encode() for r in REVISIONS)
-_ALLOW: Final = (b"allow", b"GET, POST, DELETE")
+_ALLOW: Final = b"GET, POST, DELETE"
 Fields = dict[bytes, bytes]
 
 
@@ -70,7 +72,7 @@ class Endpoint:
             case "DELETE":
                 await self._delete(fields, reply, principal)
             case _:
-                await reply.whole(405, [_ALLOW])
+                await reply.whole(405, [(b"allow", _ALLOW)])
 
     async def principal(self, scope: Any, fields: Fields) -> Principal:
         """Return on whose behalf a request is made: what the server's `identify` says, else the peer's address.
@@ -126,7 +128,7 @@ class Endpoint:
         if call.method == "subscriptions/listen":
             await self._listen(call, reply)
             return
-        await run_call(self.runtime, Context(call, self.runtime, StatelessExchange(reply, self.load)))
+        await self._serve(Context(call, self.runtime, StatelessExchange(reply, self.load)), reply)
 
     async def _listen(self, call: Any, reply: Reply) -> None:
         await self._stream(reply, call.principal, lambda: serve_listen(self.runtime, call, reply), call.id)
@@ -162,7 +164,18 @@ class Endpoint:
             await refuse(reply, 429 if isinstance(error, Busy) else 200, error, request.id)
             return
         outlet = StatefulExchange(reply, self.load, self.sessions, session)
-        await run_call(self.runtime, Context(call, self.runtime, outlet, session))
+        await self._serve(Context(call, self.runtime, outlet, session), reply)
+
+    async def _serve(self, context: Context, reply: Reply) -> None:
+        outlet = context.outlet
+        try:
+            await run_call(self.runtime, context)
+        except CancelledError as error:
+            # The handler cancelled the task it runs in, or the outer server did: an outcome all the same (S-25).
+            if not reply.closed:
+                refusal = masked(error, context.call)
+                await outlet.finish(error_frame(context.call.id, refusal), refusal)
+            raise
 
     async def _initialize(self, request: Request, reply: Reply, principal: Principal) -> None:
         try:
@@ -297,12 +310,18 @@ def by_address(scope: Any) -> Principal:
 
 
 async def refuse(
-    reply: Reply, status: int, error: Refusal, identifier: bytes | None = None, *, close: bool = False
+    reply: Reply,
+    status: int,
+    error: Refusal,
+    identifier: bytes | None = None,
+    *,
+    close: bool = False,
+    allow: bytes = _ALLOW,
 ) -> None:
-    """Answer with an error that knows no call."""
+    """Answer with an error that knows no call; `allow` names the methods that there are, for a 405."""
     status, headers = refusal_head(status)
     if status == 405:
-        headers.append(_ALLOW)
+        headers.append((b"allow", allow))
     if close:
         headers.append((b"connection", b"close"))
     await reply.whole(status, headers, error_frame(identifier, error))

@@ -55,7 +55,7 @@ class Subscription:
             call.params.notifications,
             offered(runtime),
             lambda uri: catalogue.resolve(uri, principal) is not None,
-            runtime.limits.queued,
+            runtime.limits,
         )
         self._info = runtime.server.encoded_info
         # "The server MUST send notifications/subscriptions/acknowledged as the first message": nothing is heard before.

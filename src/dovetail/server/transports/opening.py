@@ -20,10 +20,18 @@ from dovetail.core import (
     check_name_header,
     check_version_header,
 )
-from dovetail.errors import HeaderMismatch, InvalidParams, MethodNotFound, quote
+from dovetail.errors import HeaderMismatch, InvalidParams, LimitExceeded, MethodNotFound, quote
 from dovetail.revisions import REVISIONS, Revision
 from dovetail.server.transports.session import Session
-from dovetail.wire import METHODS, CallToolRequestParams, Request, RequestParams, decode, header_mismatch
+from dovetail.wire import (
+    METHODS,
+    CallToolRequestParams,
+    ProgressToken,
+    Request,
+    RequestParams,
+    decode,
+    header_mismatch,
+)
 
 if TYPE_CHECKING:
     from dovetail.server.runtime import Runtime
@@ -64,6 +72,16 @@ def parameters(request: Request, revision: Revision, extensions: Mapping[str, An
     if method in extensions:
         return extension_parameters(params)
     raise MethodNotFound(f"Method not found: {quote(method, 80)}")
+
+
+def check_token(token: ProgressToken, limit: int) -> None:
+    """Check the size of a progress token, which goes back with every notification.
+
+    Raises:
+        LimitExceeded: It is larger than `limit` bytes, as text or in digits.
+    """
+    if len(str(token).encode()) > limit:
+        raise LimitExceeded(f'params._meta["progressToken"]: longer than {limit} bytes', limit="identifier")
 
 
 class ExtensionParams(RequestParams, frozen=True, kw_only=True):
@@ -107,6 +125,8 @@ class Opening:
         meta = params.meta
         if fields is not None and meta is not None and meta.protocol_version is not None:
             check_version_header(fields, meta.protocol_version)
+        if meta is not None and meta.progress_token is not None:
+            check_token(meta.progress_token, self._runtime.limits.identifier)
         peer = self._admission.peer(meta)
         if method not in peer.revision.client_requests and method not in self._extensions:
             raise MethodNotFound(f"Method not found: {quote(method, 80)}")
@@ -181,4 +201,6 @@ class Opening:
 
             peer = Peer(OLDEST, ClientCapabilities())
         params = parameters(request, peer.revision, self._extensions)
+        if params.meta is not None and params.meta.progress_token is not None:
+            check_token(params.meta.progress_token, self._runtime.limits.identifier)
         return Call(request.method, params, peer, principal or Principal(session.principal), request.id, fields)

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+import signal
+import threading
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 from weakref import WeakKeyDictionary
 
@@ -33,6 +35,23 @@ def stores_at(state: str | os.PathLike[str] | None) -> "Stores":
     return SqliteStores(state)
 
 
+LEAVING_SECONDS = 1.0
+"""How long calls under way on stdio may take to finish once SIGTERM came: a client that sent it kills soon after."""
+
+
+def stores_for(server: "Server", state: str | os.PathLike[str] | None) -> "Stores":
+    """Return the stores of a server: its own, or those of a state directory.
+
+    Raises:
+        DefinitionError: There are both.
+    """
+    if server.stores is None:
+        return stores_at(state)
+    if state is not None:
+        raise DefinitionError("state: this server has its own stores, Server(stores=...): name one place, not both")
+    return server.stores
+
+
 class StdioOptions(TypedDict, total=False):
     """Options of `run("stdio")`."""
 
@@ -45,8 +64,11 @@ def run(server: "Server", transport: str, options: dict[str, Any]) -> None:
     _refuse_running_loop()
     match transport:
         case "stdio":
+            from dovetail.net import check_streams
+
             _refuse_http_options(options)
             options = checked('run("stdio")', StdioOptions, options)
+            check_streams()
             with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(serve_stdio(server, **options))
         case "http":
@@ -91,14 +113,36 @@ async def serve_stdio(server: "Server", *, state: str | os.PathLike[str] | None 
     """Serve this process's standard streams until the client closes them."""
     from dovetail.net import open_stdio
 
-    runtime = Runtime(server, server.stores or stores_at(state))
+    runtime = Runtime(server, stores_for(server, state))
     channel = await open_stdio(server.limits, restore=False)
     try:
         await runtime.start()
-        await Connection(runtime, channel, LOCAL).serve()
+        connection = Connection(runtime, channel, LOCAL)
+        with _leaving_on_sigterm(connection):
+            await connection.serve()
     finally:
         await runtime.stop()
         await channel.aclose()
+
+
+@contextlib.contextmanager
+def _leaving_on_sigterm(connection: Connection) -> Generator[None, None, None]:
+    """Take SIGTERM as a wish to leave: calls finish, or are cancelled a moment later, and all is released."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        connection.runtime.drain()
+        connection.leave()
+        loop.call_later(LEAVING_SECONDS, connection.lost)
+
+    before = signal.signal(signal.SIGTERM, lambda number, frame: loop.call_soon_threadsafe(leave))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def connect(server: "Server", principal: Principal = LOCAL) -> "Channel":

@@ -10,7 +10,8 @@ import msgspec
 from dovetail.errors import DefinitionError
 from dovetail.net import ServeOptions, serve, serve_workers
 from dovetail.server.checking import checked
-from dovetail.server.transports.run import stores_at
+from dovetail.server.transports.asgi import check_path
+from dovetail.server.transports.run import stores_at, stores_for
 
 if TYPE_CHECKING:
     from dovetail.server.app import Server
@@ -45,17 +46,23 @@ def run_http(server: "Server", **options: Unpack[HttpOptions]) -> None:
     source = options.pop("source", None) or os.path.abspath(sys.argv[0])
     names = {"allowed_hosts": options.pop("allowed_hosts", []), "allowed_origins": options.pop("allowed_origins", [])}
     options.setdefault("path", "/mcp")
+    check_path(options["path"])
     options.setdefault("limits", server.limits)
     if server.identify is not None:
         options.setdefault("allow_unauthenticated_network", True)
     host = options.get("host", "127.0.0.1")
     rest = cast("ServeOptions", options)
     if workers == 1:
-        app = server.asgi(options["path"], host=host, stores=server.stores or stores_at(state), **names)
-        serve(app, **rest)
+        app = server.asgi(options["path"], host=host, stores=stores_for(server, state), **names)
+        try:
+            serve(app, **rest)
+        except SystemExit:
+            raise SystemExit(1) from None  # it did not start, and has said why: as every failure of the command
         return
     if state is None:
         raise DefinitionError("More than one worker needs a state directory that all share: state=DIR or --state DIR")
+    if server.stores is not None:
+        raise DefinitionError("Workers share the state directory: they cannot use the stores of Server(stores=...)")
     settings = _Worker(source, os.fspath(state), options["path"], host, **names)
     environment = {_WORKER: msgspec.json.encode(settings).decode()}
     serve_workers(f"{__name__}:worker_app", workers=workers, environment=environment, **rest)

@@ -38,6 +38,7 @@ class Record(msgspec.Struct, frozen=True):
     log_level: str
     subscriptions: list[str]
     visits: list[str] = []
+    listens: bool = False
 
 
 _encode = msgspec.json.Encoder().encode
@@ -55,6 +56,7 @@ class Session:
         "id",
         "keeper",
         "listener",
+        "listens",
         "log_level",
         "principal",
         "subscriptions",
@@ -72,6 +74,7 @@ class Session:
         self.subscriptions: set[str] = set()
         self.visits: dict[str, None] = {}
         self.listener: SessionListener | None = None
+        self.listens = False
         self.closed = False
         self.keeper: Sessions | None = None
 
@@ -90,6 +93,11 @@ class Session:
         """True from `notifications/initialized` on: the server may send on its own."""
         return self.handshake.state is Lifecycle.READY and not self.closed
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way, a question waits, or the client listens: then it is not idle."""
+        return not self.endpoint.idle or (self.listener is not None and self.listener.connected > 0)
+
     def record(self) -> bytes:
         """Return what is stored of the session."""
         peer = self.peer
@@ -102,6 +110,7 @@ class Session:
                 self.log_level,
                 sorted(self.subscriptions),
                 list(self.visits),
+                self.listens,
             )
         )
 
@@ -120,6 +129,7 @@ class Session:
         self.log_level = stored.log_level
         self.subscriptions = set(stored.subscriptions)
         self.visits = dict.fromkeys(stored.visits)
+        self.listens = stored.listens
         return True
 
     async def save(self) -> None:

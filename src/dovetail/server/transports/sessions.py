@@ -5,18 +5,20 @@ what was not delivered. A message that concerns a session, but arrives at a work
 (a question that waits, a call under way, a stream that is open), is passed on over the bus.
 """
 
-import asyncio
 import secrets
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from dovetail.core import Principal, session_is_legal
-from dovetail.errors import Busy
+from dovetail.errors import Busy, InvalidRequest
+from dovetail.server.calls.context import Stop
 from dovetail.server.calls.gates import Meter
-from dovetail.server.calls.turn import cancel
+from dovetail.server.calls.turn import cancel, refuse
 from dovetail.server.transports.census import Census
 from dovetail.server.transports.session import Session
+from dovetail.server.transports.stored import NOTICES, Streams
+from dovetail.server.transports.streams import SessionListener
 from dovetail.wire import Answer, Broken, Failure, parse
 
 if TYPE_CHECKING:
@@ -26,16 +28,6 @@ TOPIC: Final = "sessions"
 TOUCH_SECONDS: Final = 5.0
 UNUSED_SECONDS: Final = 60.0
 """How long a session is kept whose client never came back to it: the next message, `initialized`, takes one trip."""
-
-STREAM_SECONDS: Final = 300.0
-"""How long a finished stream can still be resumed."""
-
-NOTICES: Final = "0"
-"""The stream of a session that no request began: what a GET opens."""
-
-_MESSAGE: Final = b"M"
-_FINAL: Final = b"F"
-
 
 Kind = Literal["answer", "cancel", "changed", "ended", "stream", "own"]
 
@@ -62,16 +54,30 @@ class Sessions:
         self._cache: dict[str, tuple[Session, float, float]] = {}
         self._census = Census()
         self._openings = Meter(runtime.server.rate)
-        self._nudges: dict[tuple[str, str], set[asyncio.Event]] = {}
-        self._live: set[tuple[str, str]] = set()
+        self.streams = Streams(runtime, self.tell)
         self._shared = bool(runtime.worker)
         if self._shared:
             runtime.stores.bus.subscribe(TOPIC, self._hear)
 
     def __repr__(self) -> str:
-        return f"<Sessions {len(self._cache)} cached, {len(self._live)} streams>"
+        return f"<Sessions {len(self._cache)} cached, {self.streams!r}>"
 
     # Life of a session.
+
+    async def adopt(self) -> None:
+        """Hear, for the sessions that a process before this one left, what changes until their clients come back.
+
+        One process does this: of several workers none knows which others live, and their clients list again.
+        """
+        if self._shared:
+            return
+        now = self._runtime.clock()
+        for key, record in await self._runtime.stores.sessions.every():
+            session = Session(key)
+            session.keeper = self
+            if key not in self._cache and session.restore(record) and session.listens:
+                self._cache[key] = (session, now, 0.0)
+                session.listener = SessionListener(self._runtime, self, session)
 
     async def admit(self, principal: Principal) -> None:
         """Let a principal open a session. Nobody takes all there is: it is about one client, not about the server.
@@ -120,8 +126,10 @@ class Sessions:
         if cached is not None:
             session, seen, touched = cached
             if now - seen > self._seconds(key):
-                await self.end(session)
-                return None
+                if not session.busy:
+                    await self.end(session)
+                    return None
+                await self.save(session)  # the record may have expired meanwhile
         else:
             record = await runtime.stores.sessions.load(key)
             session = Session(key, None, runtime.worker)
@@ -132,7 +140,7 @@ class Sessions:
             session, _, touched = self._cache.setdefault(key, (session, now, 0.0))
         if session.principal != principal.key:
             return None
-        if cached is None:
+        if cached is None or not session.bucket:
             session.bucket = principal.bucket
             self._census.add(key, principal.bucket, used=True)
         if now - touched > TOUCH_SECONDS or self._census.is_unused(key):
@@ -162,7 +170,20 @@ class Sessions:
         """End a session that has been idle for longer than it may."""
         cached = self._cache.get(session.id)
         if cached is None or self._runtime.clock() - cached[1] > self._runtime.limits.session_seconds:
-            await self.end(session)
+            if not session.busy:
+                await self.end(session)
+
+    async def keep(self, session: Session) -> None:
+        """Keep a session whose client listens: that is use, though no request comes."""
+        cached, now = self._cache.get(session.id), self._runtime.clock()
+        if cached is None:
+            return
+        touched = cached[2]
+        if now - touched > self._runtime.limits.session_seconds / 4:
+            touched = now
+            await self._runtime.stores.sessions.touch(session.id, self._runtime.limits.session_seconds)
+        if not session.closed:
+            self._cache[session.id] = (session, now, touched)
 
     def _seconds(self, key: str) -> float:
         """Return how long a session may be idle: an hour, or a minute as long as nobody has used it."""
@@ -181,78 +202,17 @@ class Sessions:
         self._cache.pop(session.id, None)
         self._census.remove(session.id, session.bucket)
         for context in session.close():
-            cancel(context)
+            # It was not the call that was cancelled: who made it is told that nothing comes.
+            refuse(context, InvalidRequest("The session has ended"), Stop.CANCELLED)
         if session.listener is not None:
             session.listener.close()
-        for (owner, _), events in list(self._nudges.items()):
-            if owner == session.id:
-                for event in events:
-                    event.set()
-        self._live = {key for key in self._live if key[0] != session.id}
+        self.streams.drop(session.id)
 
     def _sweep(self) -> None:
         now = self._runtime.clock()
         for session, seen, _ in list(self._cache.values()):
-            if now - seen > self._seconds(session.id) and session.endpoint.idle:
+            if now - seen > self._seconds(session.id) and not session.busy:
                 self._drop(session)
-
-    # Streams that can be resumed.
-
-    def new_stream(self, session: Session) -> str:
-        """Begin a stream; its name is part of its event ids."""
-        stream = secrets.token_hex(8)
-        self._live.add((session.id, stream))
-        return stream
-
-    def close_stream(self, session: Session, stream: str) -> None:
-        """Note that a stream has had its last message; it can be resumed for a while."""
-        self._live.discard((session.id, stream))
-        forget = self._runtime.stores.events.forget
-        loop = asyncio.get_running_loop()
-        loop.call_later(STREAM_SECONDS, lambda: self._runtime.spawn(forget(session.id, stream)))
-
-    def may_continue(self, session: Session, stream: str) -> bool:
-        """Tell whether more can come on a stream: from here, or from a worker that we cannot see."""
-        return stream == NOTICES or (session.id, stream) in self._live or self._shared
-
-    async def append(self, session: Session, stream: str, frame: bytes, *, final: bool = False) -> int:
-        """Store a message of a stream and wake who follows it; return its sequence number."""
-        kind = _FINAL if final else _MESSAGE
-        sequence = await self._runtime.stores.events.append(session.id, stream, kind + frame)
-        self._wake(session.id, stream)
-        await self.tell(session.id, "stream", stream.encode())
-        return sequence
-
-    async def after(self, session: Session, stream: str, sequence: int) -> list[tuple[int, bytes, bool]]:
-        """Return the messages of a stream after a place in it: number, frame, and whether it is the last."""
-        stored = await self._runtime.stores.events.after(session.id, stream, sequence)
-        return [(number, message[1:], message[:1] == _FINAL) for number, message in stored]
-
-    async def mark(self, session: Session, stream: str, sequence: int) -> None:
-        """Note what was handed to a connection."""
-        await self._runtime.stores.events.mark(session.id, stream, sequence)
-
-    async def marked(self, session: Session, stream: str) -> int:
-        """Return the place up to which a stream was handed to a connection."""
-        return await self._runtime.stores.events.marked(session.id, stream)
-
-    def follow(self, session: Session, stream: str) -> asyncio.Event:
-        """Return an event that is set whenever a stream has something new, or its session ends."""
-        event = asyncio.Event()
-        self._nudges.setdefault((session.id, stream), set()).add(event)
-        return event
-
-    def unfollow(self, session: Session, stream: str, event: asyncio.Event) -> None:
-        """Give a follower's event back."""
-        events = self._nudges.get((session.id, stream))
-        if events is not None:
-            events.discard(event)
-            if not events:
-                del self._nudges[session.id, stream]
-
-    def _wake(self, session: str, stream: str) -> None:
-        for event in self._nudges.get((session, stream), ()):
-            event.set()
 
     # What concerns a session, but not this worker.
 
@@ -279,7 +239,7 @@ class Sessions:
         if word.worker == self._runtime.worker:
             return
         if word.kind == "stream":
-            self._wake(word.session, word.body.decode())
+            self.streams.wake(word.session, word.body.decode())
         elif word.session in self._cache:
             self._heed(self._cache[word.session][0], word)
 
@@ -299,6 +259,7 @@ class Sessions:
                 self._drop(session)
             case "own" if session.listener is not None:
                 session.listener.close()
+                self.streams.wake(session.id, NOTICES)
 
     async def _reload(self, session: Session) -> None:
         record = await self._runtime.stores.sessions.load(session.id)

@@ -9,10 +9,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Notice, event_bytes, event_id
+from dovetail.errors import InvalidRequest
 from dovetail.net import Reply
 from dovetail.server.notices import BEAT_SECONDS
+from dovetail.server.transports.exchange import refusal_head
 from dovetail.server.transports.session import Session
-from dovetail.server.transports.sessions import NOTICES
+from dovetail.server.transports.stored import NOTICES
+from dovetail.wire import error_frame
 
 if TYPE_CHECKING:
     from dovetail.server.runtime import Runtime
@@ -50,7 +53,7 @@ class SessionListener:
             if notice in self.waiting or len(self.waiting) >= self._runtime.limits.stream_messages:
                 return
             self.waiting.add(notice)
-        self._runtime.spawn(self._sessions.append(session, NOTICES, notice.frame()))
+        self._runtime.spawn(self._sessions.streams.append(session, NOTICES, notice.frame()))
 
     def beat(self) -> None:
         """Followers beat by themselves; here is looked after sessions whose client never came back."""
@@ -67,36 +70,44 @@ class SessionListener:
 class Follower:
     """One GET connection of a session."""
 
-    def __init__(self, sessions: "Sessions", session: Session, reply: Reply, stream: str, sequence: int) -> None:
+    def __init__(
+        self, runtime: "Runtime", sessions: "Sessions", session: Session, reply: Reply, stream: str, sequence: int
+    ) -> None:
         """Follow `stream` after `sequence`."""
+        self._runtime = runtime
         self._sessions = sessions
         self._session = session
         self._reply = reply
         self._stream = stream
         self._sequence = sequence
+        self._passive = False
 
     def __repr__(self) -> str:
         return f"<Follower of {self._stream} at {self._sequence}>"
 
     async def run(self) -> None:
         """Write what is there and what comes, until the stream ends or the client leaves."""
-        wake = self._sessions.follow(self._session, self._stream)
+        wake = self._sessions.streams.follow(self._session, self._stream)
         reply = self._reply
         watcher = reply.watch(lambda: self._left(wake))
+        if self._stream == NOTICES:
+            # A server that leaves ends what would last for ever. A call's stream has its end: that of the call.
+            self._runtime.streams[self] = wake.set
         try:
             await reply.open(STREAM_HEADERS)
             if self._session.peer.revision.priming_event:
                 await reply.write(event_bytes(b"", id=event_id(self._stream, self._sequence)))
             else:
                 await reply.write(KEEP_ALIVE)
-            while not await self._catch_up():
-                if self._session.closed or reply.gone:
+            while not await self._catch_up(wake):
+                if self._session.closed or reply.gone or (self._stream == NOTICES and self._runtime.draining):
                     break
                 await self._wait(wake)
             await reply.close()
         finally:
+            self._runtime.streams.pop(self, None)
             reply.unwatch()
-            self._sessions.unfollow(self._session, self._stream, wake)
+            self._sessions.streams.unfollow(self._session, self._stream, wake)
             if watcher is not None:
                 watcher.cancel()
 
@@ -109,24 +120,34 @@ class Follower:
             await asyncio.wait_for(wake.wait(), BEAT_SECONDS)
         except TimeoutError:
             await self._reply.write(KEEP_ALIVE)
+            await self._sessions.keep(self._session)
         wake.clear()
 
-    async def _catch_up(self) -> bool:
-        """Write all that is stored after our place; True when the stream has ended."""
-        for sequence, frame, final in await self._sessions.after(self._session, self._stream, self._sequence):
+    async def _catch_up(self, wake: asyncio.Event) -> bool:
+        """Write all that is stored after our place, while we lead; True when the stream has ended."""
+        streams, session, stream = self._sessions.streams, self._session, self._stream
+        if self._passive and streams.leads(session, stream, wake):
+            self._passive = False
+            self._sequence = max(self._sequence, await streams.marked(session, stream))
+        for sequence, frame, final in await streams.after(session, stream, self._sequence):
             if self._reply.gone or self._reply.closed:
                 return True
+            if not streams.leads(session, stream, wake):
+                break
             await self._reply.write(event_bytes(frame, id=event_id(self._stream, sequence)))
             self._sequence = sequence
-            await self._sessions.mark(self._session, self._stream, sequence)
+            await streams.mark(session, stream, sequence)
             if final:
                 return True
-        return not self._sessions.may_continue(self._session, self._stream)
+        self._passive = not streams.leads(session, stream, wake)
+        if stream == NOTICES and session.listener is None:
+            return True  # the client listens at another worker now
+        return not self._sessions.streams.may_continue(self._session, self._stream)
 
 
 async def follow_notices(runtime: "Runtime", sessions: "Sessions", session: Session, reply: Reply) -> None:
     """Serve a GET without a place: the stream of notices, from where the last connection was."""
-    await follow(runtime, sessions, session, reply, NOTICES, await sessions.marked(session, NOTICES))
+    await follow(runtime, sessions, session, reply, NOTICES, await sessions.streams.marked(session, NOTICES))
 
 
 async def follow(
@@ -137,15 +158,31 @@ async def follow(
     "replay messages that would have been sent after the last event ID, on the stream that was disconnected".
     """
     if stream != NOTICES:
-        await Follower(sessions, session, reply, stream, sequence).run()
+        streams = sessions.streams
+        if not streams.may_continue(session, stream) and not await streams.after(session, stream, sequence - 1):
+            # Not 404, which would say that the session is over: "it MUST start a new session" (2025-11-25, Sessions).
+            status, headers = refusal_head(400)
+            error = InvalidRequest("Last-Event-ID: there is no such stream to go on with")
+            await reply.whole(status, headers, error_frame(None, error))
+            return
+        await Follower(runtime, sessions, session, reply, stream, sequence).run()
         return
+    # A place that nothing has reached yet would make the stream deaf until something does.
+    stored = await sessions.streams.after(session, NOTICES, 0)
+    reached = max(await sessions.streams.marked(session, NOTICES), stored[-1][0] if stored else 0)
+    sequence = min(sequence, reached)
+    if sequence:
+        await sessions.streams.mark(session, NOTICES, sequence)  # so far the client has it, as it says itself
     listener = session.listener
     if listener is None:
         listener = session.listener = SessionListener(runtime, sessions, session)
         await sessions.tell(session.id, "own")
+    if not session.listens:
+        session.listens = True
+        await session.save()
     listener.connected += 1
     listener.waiting.clear()
     try:
-        await Follower(sessions, session, reply, stream, sequence).run()
+        await Follower(runtime, sessions, session, reply, stream, sequence).run()
     finally:
         listener.connected -= 1

@@ -1,0 +1,80 @@
+"""Threads that nobody waits for when the process ends.
+
+`concurrent.futures` joins its threads at exit, so one function that hangs would keep a server that has left alive
+(R-05). These are daemons: what still runs then ends with the process. Who leaves waits for calls before, within bounds.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+_Work = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
+
+
+class Threads:
+    """At most `size` threads, each started when nobody is idle."""
+
+    def __init__(self, size: int) -> None:
+        """Start none yet."""
+        self._size = size
+        self._work: SimpleQueue[_Work | None] = SimpleQueue()
+        self._lock = Lock()
+        self._started = 0
+        self._idle = 0
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Threads {self._started} of {self._size}, {'closed' if self._closed else 'open'}>"
+
+    def submit(self, function: Callable[..., T], *args: Any) -> "Future[T]":
+        """Call a function in a thread.
+
+        Raises:
+            RuntimeError: After `close`.
+        """
+        future: Future[T] = Future()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the threads are closed")
+            self._work.put((future, function, args))
+            if self._idle:
+                self._idle -= 1  # it takes this
+            elif self._started < self._size:
+                self._started += 1
+                Thread(target=self._run, name=f"dovetail_{self._started}", daemon=True).start()
+        return future
+
+    def close(self) -> None:
+        """Cancel what waits for a thread; what runs is left to end by itself."""
+        with self._lock:
+            self._closed = True
+            while True:
+                try:
+                    work = self._work.get_nowait()
+                except Empty:
+                    break
+                if work is not None:
+                    work[0].cancel()
+            for _ in range(self._started):
+                self._work.put(None)
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            _do(*work)
+            del work  # an idle thread keeps nothing alive
+            with self._lock:
+                self._idle += 1
+
+
+def _do(future: "Future[Any]", function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = function(*args)
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
