@@ -34,7 +34,11 @@ def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519Pri
 
 
 @pytest.mark.parametrize(
-    ("key", "algorithm"), [(P256, "ES256"), (P384, "ES384"), (RSA, "RS256"), (RSA, "PS256")], ids=str
+    ("key", "algorithm"),
+    [
+        pytest.param(key, name, id=name)  # one name in every process that collects
+        for key, name in ((P256, "ES256"), (P384, "ES384"), (RSA, "RS256"), (RSA, "PS256"))
+    ],
 )
 def test_what_a_key_signs_verifies_with_its_public_half(
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, algorithm: str

@@ -1,15 +1,21 @@
 """Credentials of a whole client: bound to what is sent, asked for by a challenge, gone when the client is closed."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
 from dovetail import Client
+from dovetail.client import Headless, oauth_login
+from dovetail.client.browser import consenting
+from dovetail.client.login_world import LoginHttp
 from dovetail.errors import AuthRequired, Timeout
+from dovetail.store import MemoryTokens
 from tests.client.authority import Authority, proof_of
-from tests.client.errands import login, town
+from tests.client.errands import REDIRECT_URI, login, town
 from tests.client.guarded import guarded, shop
+from tests.client.test_timer import Clock
 
 EVERY = pytest.mark.parametrize("version", ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"])
 
@@ -122,3 +128,33 @@ async def test_on_the_first_transport_a_token_that_is_refused_is_said_so() -> No
             await Client({"type": "sse", "url": f"{here.url}/sse"}, auth="SECRET").connect()
         assert "SECRET" not in str(caught.value)
         assert here.to("/messages") == []
+
+
+@pytest.mark.parametrize("options", [{}, {"cache": True}], ids=["plain", "with a cache"])
+async def test_while_a_user_is_in_the_browser_nobody_s_time_runs_out(
+    options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    arrived, agreed = asyncio.Event(), asyncio.Event()
+
+    async def visit(url: str) -> str:
+        arrived.set()
+        await agreed.wait()
+        return await consenting(partial(LoginHttp, url))(url)
+
+    async with guarded(shop().asgi()) as here:
+        url = f"{here.url}/mcp"
+        ours = oauth_login(url, browser=Headless(REDIRECT_URI, visit), store=MemoryTokens())
+        client = Client(url, auth=ours, opening=5, **options)
+        opening = [asyncio.create_task(client.connect()) for _ in range(2)]
+        await arrived.wait()
+        await clock.pass_(200)
+        opening.append(asyncio.create_task(client.connect()))  # begins while the user is there
+        await clock.pass_(200)
+        assert not any(task.done() for task in opening)
+        agreed.set()
+        await asyncio.gather(*opening)
+        assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
+        for _ in opening:
+            await client.aclose()
+        await ours.aclose()

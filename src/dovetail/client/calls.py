@@ -18,7 +18,7 @@ from dovetail.client.breaker import Breaker
 from dovetail.client.link import Link, Outgoing
 from dovetail.client.login import Authorizer
 from dovetail.client.options import Retry
-from dovetail.client.timer import CallTimer
+from dovetail.client.timer import CallTimer, Timers
 from dovetail.errors import (
     URL_ELICITATION_REQUIRED,
     Disconnected,
@@ -90,6 +90,7 @@ class Caller:
         rounds: int,
         retry: Retry,
         breaker: Breaker,
+        timers: Timers,
         visited: Callable[[str], Awaitable[None]],
         visit_seconds: float,
     ) -> None:
@@ -101,6 +102,7 @@ class Caller:
             rounds: How often one call may ask.
             retry: When a request is sent again.
             breaker: Knows whether the server is there.
+            timers: Where the timers of the calls are.
             visited: Returns when a URL's visit is complete, by its elicitation id (2025-11-25).
             visit_seconds: How long that is waited for.
         """
@@ -111,7 +113,7 @@ class Caller:
         self._breaker = breaker
         self._visited = visited
         self._visit_seconds = visit_seconds
-        self.timers: set[CallTimer] = set()
+        self._timers = timers
 
     async def call(self, call: Call) -> bytes:
         """Return the JSON of the result: a complete one, or a round's questions if the call is made by hand.
@@ -122,11 +124,8 @@ class Caller:
             DovetailError: See `Link.request`.
         """
         async with CallTimer(call.what, call.seconds, call.most) as timer:
-            self.timers.add(timer)
-            try:
+            with self._timers.running(timer):
                 return await self._rounds_of(call, timer)
-            finally:
-                self.timers.discard(timer)
 
     async def opened(
         self, principal: str | None, authorizer: Authorizer | None, seconds: float | None, most: float
@@ -136,8 +135,9 @@ class Caller:
         Raises:
             DovetailError: It cannot be opened; see `Client.connect`.
         """
-        async with CallTimer("opening", seconds, most):
-            return await self._tried(lambda: self._link(principal, authorizer), repeatable=True)
+        async with CallTimer("opening", seconds, most) as timer:
+            with self._timers.running(timer):
+                return await self._tried(lambda: self._link(principal, authorizer), repeatable=True)
 
     async def _rounds_of(self, call: Call, timer: CallTimer) -> bytes:
         outgoing = call.outgoing

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from dovetail.client.link import Link
+from dovetail.client.timer import CallTimer, Timers
 from dovetail.core import ServerPeer
-from dovetail.errors import Disconnected, DovetailError, Timeout
+from dovetail.errors import Disconnected, DovetailError
 
 OFTEN: Final = 6
 WITHIN: Final = 60.0
@@ -27,6 +28,7 @@ class Connection:
         what: str,
         open_link: Callable[[], Awaitable[Link]],
         seconds: float,
+        timers: Timers,
         *,
         starts: bool = False,
         closed: Callable[[], Awaitable[None]] | None = None,
@@ -37,11 +39,13 @@ class Connection:
             what: The server, for errors.
             open_link: Opens a link.
             seconds: How long that may take.
+            timers: Where its timer is while it takes.
             starts: Opening starts a program, which is not done for ever if it ends each time.
             closed: Closes what stands beside the link, once the link is closed.
         """
         self._starts = starts
         self._closed = closed
+        self._timers = timers
         self._retired: list[Link] = []
         self._what = what
         self._open_link = open_link
@@ -120,10 +124,7 @@ class Connection:
             self._retired.append(old)
         self._check_often()
         try:
-            async with asyncio.timeout(self._seconds):
-                link = await self._open_link()
-        except TimeoutError:
-            raise Timeout(f"{self._what}: it did not open within {self._seconds:g} s") from None
+            link = await self._opened()
         except Disconnected as error:
             if self._starts:
                 self._losses.append(asyncio.get_running_loop().time())
@@ -135,6 +136,11 @@ class Connection:
         self._link = link
         self.opened += 1
         return link
+
+    async def _opened(self) -> Link:
+        async with CallTimer(f"{self._what}: opening", self._seconds, self._seconds) as timer:
+            with self._timers.running(timer):
+                return await self._open_link()
 
     def _check_often(self) -> None:
         """Give up, for now, on a server that ends again and again."""

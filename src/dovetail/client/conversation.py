@@ -17,6 +17,7 @@ from dovetail.client.links import Links, Way
 from dovetail.client.listening import Changes, Wanted
 from dovetail.client.options import CallOptions, ClientOptions, Retry
 from dovetail.client.requests import Requests
+from dovetail.client.timer import Timers
 from dovetail.client.toolbook import ToolBook
 from dovetail.revisions import OLDEST, revision_for
 from dovetail.wire import Implementation, LoggingLevel, SetLevelRequestParams
@@ -36,9 +37,10 @@ class Conversation:
             options: The client's.
         """
         self._target = target
+        self._timers = Timers()
         self._options = options
         self._answering = Answering(options.get("on_elicit"), options.get("on_sample"), options.get("roots"))
-        self._hearing = Hearing(self._answering, lambda: self._caller.timers, options)
+        self._hearing = Hearing(self._answering, lambda: self._timers, options)
         self._retry = options.get("retry", Retry())
         self.cache: ResponseCache | None = None
         self._seconds = options.get("opening", 30.0)
@@ -49,9 +51,9 @@ class Conversation:
             from dovetail.client.caching import cache_of
             from dovetail.client.witness import witness_of
 
-            witness = witness_of(target, options)
+            witness = witness_of(target, options, self._timers)
         self._links = Links(
-            target, self._open, self._seconds, witness or options.get("auth"), owned=witness is not None
+            target, self._open, self._seconds, self._timers, witness or options.get("auth"), owned=witness is not None
         )
         self.connection = self._links.main
         self._caller = Caller(
@@ -60,6 +62,7 @@ class Conversation:
             rounds=options.get("rounds", 10),
             retry=self._retry,
             breaker=Breaker(str(target), self._retry),
+            timers=self._timers,
             visited=self._hearing.visited,
             visit_seconds=options.get("visit", 60.0),
         )

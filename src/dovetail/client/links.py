@@ -12,6 +12,7 @@ import msgspec
 from dovetail.client.connection import Connection
 from dovetail.client.link import Link
 from dovetail.client.target import Address, Program, Target
+from dovetail.client.timer import Timers
 from dovetail.errors import AuthRequired, DefinitionError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Links:
         target: Target,
         open_link: Callable[[Way], Awaitable[Link]],
         seconds: float,
+        timers: Timers,
         auth: "str | Authorizer | None",
         *,
         owned: bool = False,
@@ -68,19 +70,26 @@ class Links:
             target: The server.
             open_link: Opens a link.
             seconds: How long that may take.
+            timers: The client's; they stand while a user logs in.
             auth: The client's own credentials; see `ClientOptions`.
             owned: Who makes the credentials was made for these links, and is closed with them.
         """
         self._target = target
         self._open_link = open_link
         self._seconds = seconds
+        self._timers = timers
         self._auth = auth
         self._owned = owned
         self._pool: HttpClient | None = None
         self._own: Authorizer | None = None
         self._others: dict[str, tuple[Connection, Latest]] = {}
         self.main = Connection(
-            str(target), lambda: open_link(self._way()), seconds, starts=isinstance(target, Program), closed=self._close
+            str(target),
+            lambda: open_link(self._way()),
+            seconds,
+            timers,
+            starts=isinstance(target, Program),
+            closed=self._close,
         )
 
     def __repr__(self) -> str:
@@ -117,7 +126,7 @@ class Links:
             raise AuthRequired("oauth: a call cannot log in by itself; give it a token, or a Login that is kept")
         from dovetail.client.login import authorizer_of
 
-        return authorizer_of(auth, self._target.url)
+        return authorizer_of(auth, self._target.url, self._timers)
 
     async def _other(self, principal: str, authorizer: "Authorizer | None") -> Connection:
         known = self._others.pop(principal, None)
@@ -136,7 +145,11 @@ class Links:
 
     def _made(self) -> tuple[Connection, Latest]:
         latest = Latest()
-        return Connection(str(self._target), lambda: self._open_link(self._way(latest)), self._seconds), latest
+
+        async def opened() -> Link:
+            return await self._open_link(self._way(latest))
+
+        return Connection(str(self._target), opened, self._seconds, self._timers), latest
 
     def _way(self, authorizer: "Authorizer | None" = None) -> Way:
         if not isinstance(self._target, Address):
@@ -148,7 +161,7 @@ class Links:
         if authorizer is None and self._own is None and self._auth is not None:
             from dovetail.client.login import authorizer_of
 
-            self._own = authorizer_of(self._auth, self._target.url)
+            self._own = authorizer_of(self._auth, self._target.url, self._timers)
         return Way(self._pool, authorizer or self._own)
 
     async def _close(self) -> None:

@@ -7,10 +7,14 @@ Invariant: credentials go to the origin of the server that they are for, and now
 """
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from weakref import WeakSet
 
 from dovetail.auth import origin
 from dovetail.errors import AuthRequired
+
+if TYPE_CHECKING:
+    from dovetail.client.timer import Timers
 
 OAUTH: Final = "oauth"
 
@@ -46,6 +50,17 @@ class Authorizer(Protocol):
         ...
 
 
+@runtime_checkable
+class Visiting(Protocol):
+    """An `Authorizer` whose user may have to do something: so long, nobody's time runs out.
+
+    Attributes:
+        waiting: The timers of those who wait.
+    """
+
+    waiting: "WeakSet[Timers]"
+
+
 class StaticToken:
     """A token that somebody gave us. There is no other when it is refused.
 
@@ -75,15 +90,23 @@ class StaticToken:
         return False
 
 
-def authorizer_of(auth: str | Authorizer, server: str) -> Authorizer:
-    """Return what `Client(auth=...)` means: `"oauth"`, a bearer token, or somebody who makes the headers."""
-    if not isinstance(auth, str):
-        return auth
-    if auth != OAUTH:
-        return StaticToken(auth, server)
-    from dovetail.client.login_grants import oauth_login
+def authorizer_of(auth: str | Authorizer, server: str, timers: "Timers | None" = None) -> Authorizer:
+    """Return what `Client(auth=...)` means: `"oauth"`, a bearer token, or somebody who makes the headers.
 
-    return oauth_login(server)
+    Args:
+        auth: What was given.
+        server: URL of the server that it is for.
+        timers: The client's: they stand while its user is in the browser.
+    """
+    if isinstance(auth, str) and auth != OAUTH:
+        return StaticToken(auth, server)
+    if isinstance(auth, str):
+        from dovetail.client.login_grants import oauth_login
+
+        auth = oauth_login(server)
+    if timers is not None and isinstance(auth, Visiting):
+        auth.waiting.add(timers)
+    return auth
 
 
 def refuse_other(ours: tuple[str, str, int], url: str) -> None:

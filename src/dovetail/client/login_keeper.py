@@ -11,10 +11,10 @@ Invariants
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from typing import Any, Final, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from dovetail.auth import (
     Demand,
@@ -34,6 +34,7 @@ from dovetail.auth import (
 )
 from dovetail.client.login import refuse_other
 from dovetail.client.login_world import AskClient, Fetch, World, carry_out
+from dovetail.client.timer import Timers
 from dovetail.errors import AuthRequired, LoginRefused, LoginUnavailable, ScopeInsufficient
 
 ATTEMPTS: Final = 3
@@ -110,6 +111,7 @@ class Login:
         self._renewals: set[asyncio.Task[bool]] = set()
         self._sent: WeakKeyDictionary[asyncio.Task[Any], tuple[str, str | None]] = WeakKeyDictionary()
         self._attempts: list[tuple[float, str]] = []
+        self.waiting: WeakSet[Timers] = WeakSet()
 
     def __repr__(self) -> str:
         return f"<Login at {self._plan.server.partition('?')[0]}, {self._tokens!r}>"
@@ -199,6 +201,14 @@ class Login:
         for task in tuple(self._renewals):
             task.cancel()
         await asyncio.gather(*self._renewals, return_exceptions=True)
+
+    @contextmanager
+    def _standing(self) -> Iterator[None]:
+        """Let the timers of all who wait stand: what takes time now is the user."""
+        with ExitStack() as standing:
+            for timers in tuple(self.waiting):
+                standing.enter_context(timers.standing())
+            yield
 
     def _note(self, token: str, nonce: str | None) -> None:
         task = asyncio.current_task()
@@ -314,7 +324,7 @@ class Login:
     async def _log_in(self, demand: Demand, previous: Tokens | None) -> None:
         try:
             async with self._open_fetch() as fetch:
-                world = World(fetch, self._store, prompt=self._prompt)
+                world = World(fetch, self._store, prompt=self._prompt, standing=self._standing)
                 tokens = await self._grant.log_in(self._plan, world, demand, previous)
         except LoginUnavailable:
             self._attempts.pop()  # nobody said no: an authorization server that is down may be asked again at once

@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from ipaddress import ip_network
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -56,12 +57,14 @@ class World(msgspec.Struct, frozen=True):
         store: Keeps clients and tokens.
         visit: Sends the user's browser to a URL and returns the callback URL; None when there is no user.
         prompt: Asks for a client's credentials at an issuer; None when there is nobody to ask.
+        standing: Holds the time of those who wait, while a user does something.
     """
 
     fetch: Fetch
     store: TokenStore
     visit: VisitUrl | None = None
     prompt: AskClient | None = None
+    standing: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 async def carry_out(flow: Generator[Step, Any, T], world: World) -> T:
@@ -84,9 +87,11 @@ async def _answer(step: Step, world: World) -> Any:
         case Visit(url):
             if world.visit is None:
                 raise LoginUnavailable("This login needs a user and a browser, and there is neither")
-            return await world.visit(url)
+            with world.standing():
+                return await world.visit(url)
         case Prompt(issuer):
-            return None if world.prompt is None else await world.prompt(issuer)
+            with world.standing():
+                return None if world.prompt is None else await world.prompt(issuer)
         case Load(key):
             return await world.store.load(key)
         case Save(key, value):

@@ -1,6 +1,8 @@
 """A call's timer: how long its server may be silent, and how long it may take in all (C-01)."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -66,8 +68,54 @@ class CallTimer:
             self._end += stood
             self._arm()
 
+    @property
+    def expired(self) -> bool:
+        """Whether the time is over."""
+        return self._scope.expired()
+
     def _arm(self) -> None:
         if self._scope.when() is None and not self._paused and self._scope.expired():
             return
         if not self._scope.expired():
             self._scope.reschedule(None if self._paused else min(self._until, self._end))
+
+
+class Timers:
+    """The timers of one client's calls and openings. All stand still while its user logs in, those that begin too."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._running: set[CallTimer] = set()
+        self._visits = 0
+
+    def __repr__(self) -> str:
+        return f"<Timers {len(self._running)}{', standing' if self._visits else ''}>"
+
+    def __iter__(self) -> Iterator[CallTimer]:
+        return iter(tuple(self._running))
+
+    @contextmanager
+    def running(self, timer: CallTimer) -> Iterator[CallTimer]:
+        """Keep a timer for a block."""
+        self._running.add(timer)
+        if self._visits:
+            timer.pause()
+        try:
+            yield timer
+        finally:
+            self._running.discard(timer)
+
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """Let all of them stand for a block."""
+        self._visits += 1
+        if self._visits == 1:
+            for timer in self:
+                timer.pause()
+        try:
+            yield
+        finally:
+            self._visits -= 1
+            if not self._visits:
+                for timer in self:
+                    timer.resume()

@@ -10,6 +10,7 @@ import msgspec
 
 from dovetail.client.options import ClientOptions
 from dovetail.client.target import Address, Target
+from dovetail.client.timer import Timers
 from dovetail.core import cache_digest
 from dovetail.errors import DovetailError
 
@@ -28,9 +29,10 @@ class Witness:
         changes: How often they were other ones than before.
     """
 
-    def __init__(self, auth: "str | Authorizer", url: str) -> None:
-        """Watch what `Client(auth=...)` means."""
+    def __init__(self, auth: "str | Authorizer", url: str, timers: Timers) -> None:
+        """Watch what `Client(auth=...)` means; `timers` are the client's."""
         self._auth = auth
+        self._timers = timers
         self._url = url
         self._made: Authorizer | None = None
         self.context = b""
@@ -69,11 +71,11 @@ class Witness:
         if self._made is None:
             from dovetail.client.login import authorizer_of
 
-            self._made = authorizer_of(self._auth, self._url)
+            self._made = authorizer_of(self._auth, self._url, self._timers)
         return self._made
 
 
-def witness_of(target: Target, options: ClientOptions) -> Witness | None:
+def witness_of(target: Target, options: ClientOptions, timers: Timers) -> Witness | None:
     """Return what is to be handed on in the place of a client's credentials; None without any."""
     auth = options.get("auth")
-    return Witness(auth, target.url) if isinstance(target, Address) and auth is not None else None
+    return Witness(auth, target.url, timers) if isinstance(target, Address) and auth is not None else None
