@@ -23,6 +23,7 @@ async def test_a_program_logs_in_with_its_secret_and_again_when_its_token_is_ove
         for _ in range(2):
             assert await request(ours, http, here.url) == 200
             clock.at += 3600
+            here.authority.tokens.clear()
         grants = [r.form["grant_type"] for r in here.authority.to("/token")]
         assert grants == ["client_credentials"] * 2
         assert here.authority.to("/token")[0].headers["authorization"] == "Basic Yzpz"

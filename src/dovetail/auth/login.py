@@ -226,7 +226,7 @@ def _tokens(
     if granted.kind == "N_A":
         raise LoginUntrusted("The token response is of a token type that is not understood here")
     bound = asker.proofs if granted.kind == "DPoP" else None
-    client = asker.client
+    client, now = asker.client, plan.means.clock()
     return Tokens(
         server=plan.server,
         issuer=found.server.issuer,
@@ -237,7 +237,8 @@ def _tokens(
         scheme=granted.kind,
         scopes=granted.scopes if granted.scopes is not None else scopes,
         requested=scopes,
-        expires_at=granted.ends(plan.means.clock()),
+        expires_at=granted.ends(now),
+        issued_at=now,
         refresh_token=granted.refresh_token if refresh else None,
         client_id=client.client_id if client else "",
         secret=client.secret if client and refresh else None,

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import msgspec
 
 EARLY: Final = 30.0
-"""Seconds before its end from which on a token counts as expired."""
+"""Seconds before its end from which on a token is to be renewed; half its life where that is less."""
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +32,7 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
         scopes: What was granted, as far as is known; None when nobody said.
         requested: What was asked for.
         expires_at: In seconds since the epoch; None when nobody said.
+        issued_at: When it came, likewise.
         refresh_token: To get the next, if there is one.
         client_id: Who they were issued to; `secret` and `method` as in `Client`.
         auth_methods: The token endpoint's, to prove ourselves when refreshing.
@@ -48,6 +49,7 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] | None = None
     requested: tuple[str, ...] | None = None
     expires_at: float | None = None
+    issued_at: float | None = None
     refresh_token: str | None = None
     client_id: str = ""
     secret: str | None = None
@@ -56,11 +58,19 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     dpop: bytes | None = None
 
     def __repr__(self) -> str:
-        return f"<Tokens of {self.issuer} for {self.resource}, {self.scheme}, until {self.expires_at}>"
+        resource = self.resource.partition("?")[0]
+        return f"<Tokens of {self.issuer} for {resource}, {self.scheme}, until {self.expires_at}>"
 
     def fresh(self, now: float) -> bool:
-        """Tell whether the access token can still be used."""
-        return self.expires_at is None or now < self.expires_at - EARLY
+        """Tell whether the access token can still be used, and need not be renewed yet."""
+        if self.expires_at is None:
+            return True
+        life = 2 * EARLY if self.issued_at is None else self.expires_at - self.issued_at
+        return now < self.expires_at - min(EARLY, life / 2)
+
+    def valid(self, now: float) -> bool:
+        """Tell whether the access token can still be used, as far as is known."""
+        return self.expires_at is None or now < self.expires_at
 
 
 class TokenStore(Protocol):

@@ -50,12 +50,14 @@ def refresh(plan: Plan, tokens: Tokens, key: SigningKey | None = None) -> Flow[T
     proofs = plan.keys.of(tokens.dpop)
     asker = Asker(server=server, client=client, means=plan.means, key=key, proofs=proofs, must_bind=proofs is not None)
     granted = yield from ask(asker, refresh_grant(tokens.refresh_token, tokens.resource))
+    now = plan.means.clock()
     return msgspec.structs.replace(
         tokens,
         access_token=granted.token,
         scheme=granted.kind,
         scopes=granted.scopes if granted.scopes is not None else tokens.scopes,
-        expires_at=granted.ends(plan.means.clock()),
+        expires_at=granted.ends(now),
+        issued_at=now,
         refresh_token=granted.refresh_token or tokens.refresh_token,
     )
 

@@ -79,6 +79,11 @@ class OAuthGrant:
             there = msgspec.structs.replace(world, visit=errand.visit)
             return await carry_out(log_in(plan, app, demand, previous), there)
 
+    def key_of(self, client_id: str) -> SigningKey | None:
+        """Return the key of the application, if it is this client."""
+        ours = (self._app.document, *(client.client_id for client in self._app.registered))
+        return self._app.key if client_id in ours else None
+
 
 class CredentialsGrant:
     """Tokens of a client that acts for itself. Credentials of no known issuer belong to the first that takes them."""
@@ -88,6 +93,10 @@ class CredentialsGrant:
     def __init__(self, client: Client, key: SigningKey | None) -> None:
         self._client = client
         self._key = key
+
+    def key_of(self, client_id: str) -> SigningKey | None:
+        """Return the client's key."""
+        return self._key
 
     async def log_in(self, plan: Plan, world: World, demand: Demand, previous: Tokens | None) -> Tokens:
         """Ask for a token."""
@@ -107,6 +116,10 @@ class ManagedGrant:
         self._provider = provider
         self._id_token = id_token
 
+    def key_of(self, client_id: str) -> SigningKey | None:
+        """Return the client's key."""
+        return self._key
+
     async def log_in(self, plan: Plan, world: World, demand: Demand, previous: Tokens | None) -> Tokens:
         """Exchange the user's ID token."""
         token = await _told(self._id_token)
@@ -125,6 +138,10 @@ class WorkloadGrant:
         self._assertion = assertion
         self._client = client
         self._refused: tuple[bytes, LoginRefused] | None = None
+
+    def key_of(self, client_id: str) -> SigningKey | None:
+        """Return none: the platform's token proves who we are."""
+        return None
 
     async def log_in(self, plan: Plan, world: World, demand: Demand, previous: Tokens | None) -> Tokens:
         """Show the platform's token, once."""

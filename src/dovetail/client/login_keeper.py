@@ -3,23 +3,31 @@
     headers       puts the token on, renewing it first when its time is over
     challenged    looks at a refusal: a nonce to be used, a token that is over, scopes that are missing
 
+When a token is over is for the server to say. What was told of its end is a reason to renew it before, where that takes
+no user; a token that cannot be renewed so, or could not, is in use until the server refuses it.
+
 Invariants
-* One renewal at a time: among tasks by a lock, among processes by the store's. Who comes second finds the new token and
-  uses it; rotating refresh tokens are never used twice (A-32). A renewal goes on when the call that wanted it is
-  cancelled, because its user may be in the middle of it.
-* A refusal leads to at most three logins for the same want in ten minutes, and ten in all (A-30).
+* One renewal at a time: among tasks by turns, among processes by the store's lock. Who comes second finds the new token
+  and uses it; rotating refresh tokens are never used twice, nor again once refused (A-32). A renewal goes on when the
+  call that wanted it is cancelled, because its user may be in the middle of it.
+* Who waits for a renewal shares its outcome, also when it fails; and no request leads to a login after one for the same
+  want has failed since it was sent.
+* A refusal leads to at most three logins for the same want in ten minutes, and ten in all (A-30; `login_attempts`). To
+  renew a token is no login: once for each request whose token is refused.
+* While a user is in the browser the lock of the tokens is free: others may renew them, or log out.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
 from dovetail.auth import (
     Demand,
     Plan,
     Proofs,
+    SigningKey,
     Tokens,
     TokenStore,
     decode_tokens,
@@ -33,14 +41,12 @@ from dovetail.auth import (
     write_tokens,
 )
 from dovetail.client.login import refuse_other
+from dovetail.client.login_attempts import Attempts
+from dovetail.client.login_turns import Turns
+from dovetail.client.login_wants import REFUSED, Note, Want, replacing, widening
 from dovetail.client.login_world import AskClient, Fetch, World, carry_out
 from dovetail.client.timer import Timers
 from dovetail.errors import AuthRequired, LoginRefused, LoginUnavailable, ScopeInsufficient
-
-ATTEMPTS: Final = 3
-"""Logins for one want, within `WINDOW`."""
-ATTEMPTS_IN_ALL: Final = 10
-WINDOW: Final = 600.0
 
 OpenFetch = Callable[[], AbstractAsyncContextManager[Fetch]]
 
@@ -56,6 +62,10 @@ class Grant(Protocol):
 
     async def log_in(self, plan: Plan, world: World, demand: Demand, previous: Tokens | None) -> Tokens:
         """Return new tokens, or raise `AuthRequired` or what is below it."""
+        ...
+
+    def key_of(self, client_id: str) -> SigningKey | None:
+        """Return the private key that a client proves itself with."""
         ...
 
 
@@ -106,11 +116,14 @@ class Login:
         self._origin = origin(plan.server)
         self._tokens: Tokens | None = None
         self._loaded = False
-        self._from_refresh = ""
-        self._lock = asyncio.Lock()
-        self._renewals: set[asyncio.Task[bool]] = set()
-        self._sent: WeakKeyDictionary[asyncio.Task[Any], tuple[str, str | None]] = WeakKeyDictionary()
-        self._attempts: list[tuple[float, str]] = []
+        self._own = ""  # the access token that was got here last
+        self._useless = ""  # one of those, refused at its first use
+        self._tried = ""  # an access token that could not be renewed early
+        self._spent = ""  # a refresh token that was refused
+        self._deserted = False
+        self._turns = Turns()
+        self._notes: WeakKeyDictionary[asyncio.Task[Any], Note] = WeakKeyDictionary()
+        self._attempts = Attempts(plan.means.clock)
         self.waiting: WeakSet[Timers] = WeakSet()
 
     def __repr__(self) -> str:
@@ -132,11 +145,11 @@ class Login:
         if url != self._plan.server:
             refuse_other(self._origin, url)
         if not self._loaded:
-            await self._apart(self._reload)
+            await self._turns.share("load", self._reload)
         tokens = self._tokens
-        if tokens is not None and not tokens.fresh(self._plan.means.clock()):
+        if tokens is not None and self._is_late(tokens):
             over = tokens.access_token
-            await self._apart(lambda: self._renew_if_over(over))
+            await self._turns.share(("over", over), lambda: self._renew(over))
             tokens = self._tokens
         if tokens is None:
             self._note("", None)
@@ -158,13 +171,13 @@ class Login:
         refuse_other(self._origin, url)
         demand = read_demand(headers)
         task = asyncio.current_task()
-        sent, nonce = self._sent.get(task, (None, None)) if task is not None else (None, None)
+        note = self._notes.get(task) or Note() if task is not None else Note()
         if status == 401:
-            if self._learned(url, headers, demand, nonce):
+            if self._learned(url, headers, demand, note.nonce):
                 return True
-            return await self._apart(lambda: self._replace(sent, demand))
+            return await self._get(replacing(demand, note))
         if status == 403 and demand.error == "insufficient_scope" and demand.scopes:
-            return await self._apart(lambda: self._step_up(sent, demand))
+            return await self._get(widening(demand.scopes, demand, note))
         return False
 
     async def log_in(self, scopes: tuple[str, ...] = ()) -> Tokens:
@@ -177,14 +190,17 @@ class Login:
             ScopeInsufficient: There is a token with these scopes already, or they were asked for again and again.
             AuthRequired: It did not work.
         """
-        work = self._step_up if scopes else self._replace
-        await self._apart(lambda: work(None, Demand(scopes=scopes or None)))
+        if not self._loaded:
+            await self._turns.share("load", self._reload)
+        note = Note("" if self._tokens is None else self._tokens.access_token, mark=self._attempts.mark)
+        demand = Demand(scopes=scopes or None)
+        await self._get(widening(scopes, demand, note) if scopes else replacing(demand, note))
         assert self._tokens is not None
         return self._tokens
 
     async def log_out(self) -> bool:
         """Forget the tokens, in the store too; tell whether the authorization server heard that they are not needed."""
-        async with self._lock, self._store.alone(self._key):
+        async with self._store.alone(self._key):
             tokens = self._tokens or read_tokens(await self._store.load(self._key), self._plan.server)
             await self._store.save(self._key, None)
             self._tokens, self._loaded = None, True
@@ -192,15 +208,14 @@ class Login:
             return False
         try:
             async with self._open_fetch() as fetch:
-                return await carry_out(revoke(self._plan, tokens), World(fetch, self._store))
+                giving_back = revoke(self._plan, tokens, self._grant.key_of(tokens.client_id))
+                return await carry_out(giving_back, World(fetch, self._store))
         except AuthRequired:
             return False
 
     async def aclose(self) -> None:
         """End what is under way."""
-        for task in tuple(self._renewals):
-            task.cancel()
-        await asyncio.gather(*self._renewals, return_exceptions=True)
+        await self._turns.aclose()
 
     @contextmanager
     def _standing(self) -> Iterator[None]:
@@ -208,12 +223,18 @@ class Login:
         with ExitStack() as standing:
             for timers in tuple(self.waiting):
                 standing.enter_context(timers.standing())
-            yield
+            try:
+                yield
+            except LoginUnavailable:
+                self._deserted = True
+                raise
 
     def _note(self, token: str, nonce: str | None) -> None:
         task = asyncio.current_task()
         if task is not None:
-            self._sent[task] = (token, nonce)
+            before = self._notes.get(task)
+            again = before is not None and before.renewed and before.token != token
+            self._notes[task] = Note(token, nonce, self._attempts.mark, again)
 
     def _learned(self, url: str, headers: Mapping[str, str], demand: Demand, sent: str | None) -> bool:
         """Take a nonce for proofs; tell whether the request may succeed with it (RFC 9449, section 9)."""
@@ -223,115 +244,125 @@ class Login:
         proofs.learn(url, headers)
         return demand.error == "use_dpop_nonce" and proofs.nonce(url) not in (None, sent)
 
-    async def _apart(self, work: Callable[[], Coroutine[Any, Any, bool]]) -> bool:
-        """Do some work on the tokens alone, in a task of its own: who waits may be cancelled, the work goes on."""
-        task = asyncio.create_task(self._alone(work))
-        self._renewals.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+    # What is done in turns.
 
-    async def _alone(self, work: Callable[[], Coroutine[Any, Any, bool]]) -> bool:
-        async with self._lock:
-            return await work()
+    async def _get(self, want: Want) -> bool:
+        """Get what a refusal wants, unless it is there by now."""
+        if want.met(self._tokens):
+            return True
+        done = await self._turns.share((want.name, want.note.token), lambda: self._got(want))
+        want.note.renewed = True
+        return done
 
-    def _ended(self, task: asyncio.Task[bool]) -> None:
-        self._renewals.discard(task)
-        if not task.cancelled():
-            task.exception()  # nobody may be waiting for it any more
+    async def _got(self, want: Want) -> bool:
+        if want.met(self._tokens):
+            return True
+        self._attempts.recall(want.name, want.note.mark)
+        work = self._replace if want.name == REFUSED else self._widen
+        try:
+            await work(want)
+        except AuthRequired as failure:
+            self._attempts.failed(want.name, failure)
+            raise
+        return True
 
     async def _reload(self) -> bool:
-        if not self._loaded and self._grant.lasting:
+        if self._grant.lasting and (not self._loaded or self._tokens is not None):
+            # What is no longer kept was given back by another process: it is not used, and not kept again.
             self._tokens = read_tokens(await self._store.load(self._key), self._plan.server)
         self._loaded = True
         return True
 
-    async def _adopted(self, refused: str | None) -> bool:
-        """Tell whether there is a token that was not refused, here or from another process."""
-        if self._grant.lasting:
-            self._tokens = read_tokens(await self._store.load(self._key), self._plan.server) or self._tokens
-        current = self._tokens
-        return (
-            current is not None
-            and refused is not None
-            and current.access_token != refused
-            and current.fresh(self._plan.means.clock())
-        )
+    async def _adopted(self, want: Want) -> bool:
+        """Tell whether there is what is wanted, here or from another process."""
+        await self._reload()
+        return self._tokens is not None and want.met(self._tokens) and not self._is_over(self._tokens)
 
-    async def _renew_if_over(self, over: str) -> bool:
-        if self._tokens is not None and self._tokens.access_token != over:
-            return True
-        async with self._store.alone(self._key):
-            if await self._adopted(over):
-                return True
-            if self._tokens is None or not await self._refreshed(self._tokens):
-                self._tokens = None  # the request goes out without, and the refusal says what to ask for
-        return True
+    def _renewable(self, tokens: Tokens) -> bool:
+        return tokens.refresh_token not in (None, self._spent)
 
-    async def _replace(self, refused: str | None, demand: Demand) -> bool:
-        """Get another token than the one that was refused."""
-        if refused is not None and self._tokens is not None and self._tokens.access_token != refused:
-            return True
-        async with self._store.alone(self._key):
-            if await self._adopted(refused):
-                return True
-            current = self._tokens
-            self._count("401", None)
-            if current is not None and current.refresh_token and self._from_refresh != current.access_token:
-                async with self._open_fetch() as fetch:
-                    trusted = await carry_out(is_trusted(self._plan, current, demand), World(fetch, self._store))
-                if trusted and await self._refreshed(current):
-                    return True
-            await self._log_in(demand, current)
-        return True
-
-    async def _step_up(self, refused: str | None, demand: Demand) -> bool:
-        """Get a token with more scopes."""
-        wanted = demand.scopes or ()
-        async with self._store.alone(self._key):
-            if await self._adopted(refused) and set(wanted) <= set((self._tokens and self._tokens.scopes) or ()):
-                return True
-            if self._tokens is not None and set(wanted) <= set(self._tokens.scopes or ()):
-                raise ScopeInsufficient(wanted)
-            self._count(f"403 {' '.join(sorted(wanted))}", wanted)
-            await self._log_in(demand, self._tokens)
-        return True
-
-    def _count(self, want: str, scopes: tuple[str, ...] | None) -> None:
-        """Note an attempt, unless there were enough."""
+    def _is_over(self, tokens: Tokens) -> bool:
         now = self._plan.means.clock()
-        self._attempts = [(at, what) for at, what in self._attempts if 0 <= now - at < WINDOW]
-        alike = sum(what == want for _, what in self._attempts)
-        if alike >= ATTEMPTS or len(self._attempts) >= ATTEMPTS_IN_ALL:
-            if scopes is not None:
-                raise ScopeInsufficient(scopes)
-            raise AuthRequired(f"Logging in does not help: it was tried {alike} times in the last ten minutes")
-        self._attempts.append((now, want))
+        return not (tokens.fresh(now) if self._renewable(tokens) else tokens.valid(now))
 
-    async def _refreshed(self, tokens: Tokens) -> bool:
-        """Renew by the refresh token; tell whether that worked."""
-        if tokens.refresh_token is None:
+    def _is_late(self, tokens: Tokens) -> bool:
+        """Tell whether to renew tokens before they are used: once while they are valid, always after."""
+        now = self._plan.means.clock()
+        if tokens.fresh(now) or not self._renewable(tokens):
             return False
+        return tokens.access_token != self._tried or not tokens.valid(now)
+
+    async def _renew(self, over: str) -> bool:
+        """Renew a token whose time is over, or nearly."""
+        want = Want("", (), Demand(), Note(over))
+        async with self._store.alone(self._key):
+            if await self._adopted(want) or self._tokens is None or not self._renewable(self._tokens):
+                return True
+            try:
+                await self._refreshed(self._tokens, want)
+            except AuthRequired:
+                if not self._tokens.valid(self._plan.means.clock()):
+                    raise
+                self._tried = over
+        return True
+
+    async def _replace(self, want: Want) -> None:
+        """Get another token than the one that was refused: by its refresh token, unless that was just done."""
+        useless = want.note.again and want.note.token == self._own
+        async with self._store.alone(self._key):
+            if await self._adopted(want):
+                return
+            current = self._tokens
+            if current is not None and self._renewable(current) and not useless:
+                async with self._open_fetch() as fetch:
+                    trusted = await carry_out(is_trusted(self._plan, current, want.demand), World(fetch, self._store))
+                if trusted and await self._refreshed(current, want):
+                    return
+        if useless:
+            self._useless = self._own
+        elif want.note.token and want.note.token != self._useless:
+            self._attempts.forgive(REFUSED, wholly=not self._grant.lasting)
+        await self._log_in(want)
+
+    async def _widen(self, want: Want) -> None:
+        """Get a token with more scopes."""
+        if await self._adopted(want):
+            return
+        if self._tokens is not None and set(want.scopes) <= set(self._tokens.scopes or ()):
+            raise ScopeInsufficient(want.scopes)
+        await self._log_in(want)
+
+    async def _refreshed(self, tokens: Tokens, want: Want) -> bool:
+        """Renew by the refresh token; tell whether that worked."""
+        flow = refresh(self._plan, tokens, self._grant.key_of(tokens.client_id))
         try:
             async with self._open_fetch() as fetch:
-                fresh = await carry_out(refresh(self._plan, tokens), World(fetch, self._store))
+                fresh = await carry_out(flow, World(fetch, self._store))
         except LoginRefused:
             # Somebody who does not share the store's lock may have been first: what it left counts.
-            return await self._adopted(tokens.access_token)
+            self._spent = tokens.refresh_token or ""
+            return await self._adopted(want)
         await self._keep(fresh)
-        self._from_refresh = fresh.access_token
         return True
 
-    async def _log_in(self, demand: Demand, previous: Tokens | None) -> None:
-        try:
-            async with self._open_fetch() as fetch:
-                world = World(fetch, self._store, prompt=self._prompt, standing=self._standing)
-                tokens = await self._grant.log_in(self._plan, world, demand, previous)
-        except LoginUnavailable:
-            self._attempts.pop()  # nobody said no: an authorization server that is down may be asked again at once
-            raise
-        await self._keep(tokens)
+    async def _log_in(self, want: Want) -> None:
+        async with self._store.alone(f"login:{self._key}"):
+            if await self._adopted(want):
+                return
+            self._attempts.begin(want.name, want.scopes)
+            self._deserted = False
+            try:
+                async with self._open_fetch() as fetch:
+                    world = World(fetch, self._store, prompt=self._prompt, standing=self._standing)
+                    tokens = await self._grant.log_in(self._plan, world, want.demand, self._tokens)
+            except LoginUnavailable:
+                if not self._deserted:  # an authorization server that is down may be asked again at once
+                    self._attempts.take_back()
+                raise
+            async with self._store.alone(self._key):
+                await self._keep(tokens)
 
     async def _keep(self, tokens: Tokens) -> None:
-        self._tokens = tokens
+        self._tokens, self._own = tokens, tokens.access_token
         if self._grant.lasting:
             await self._store.save(self._key, write_tokens(tokens))
