@@ -35,6 +35,7 @@ class Hosted:
     Attributes:
         sessions: Those that are known.
         resumed: The `Last-Event-ID` of every GET; empty for one that begins anew.
+        refusals: Statuses that the next GETs are answered with.
         posted: Every message that was posted.
     """
 
@@ -52,6 +53,7 @@ class Hosted:
         self.sessions: set[str] = set()
         self.opened = 0
         self.resumed: list[str] = []
+        self.refusals: list[int] = []
         self.posted: list[Json] = []
         self.streams: asyncio.Queue[Stream] = asyncio.Queue()
 
@@ -98,6 +100,9 @@ class Hosted:
 
     async def _get(self, last: str, receive: Any, send: Send) -> None:
         self.resumed.append(last)
+        if self.refusals:
+            await answer(send, self.refusals.pop(0))
+            return
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         stream = Stream(send)
         if last and self._resume is not None:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from dovetail import Client
-from dovetail.errors import Disconnected, LimitExceeded, NoCommonRevision, PeerError, ProtocolViolation, RoundsExceeded
+from dovetail.errors import (
+    Disconnected,
+    LimitExceeded,
+    NoCommonRevision,
+    PeerError,
+    ProtocolViolation,
+    RoundsExceeded,
+    Timeout,
+)
 from dovetail.wire import Limits
 from tests.client.scripted import Json, Scripted, text
 
@@ -146,6 +154,58 @@ async def test_a_list_without_end_ends_with_an_error() -> None:
         with pytest.raises(LimitExceeded, match="20000"):
             await client.list_tools()
     assert len(server.of("tools/list")) == 11
+
+
+async def test_a_list_of_empty_pages_ends_with_an_error_and_a_slow_one_in_time() -> None:
+    def empty(server: Scripted, request: Json) -> None:
+        server.answer(request, {"tools": [], "nextCursor": str(len(server.seen))})
+
+    server = Scripted(tools_list=empty)
+    async with Client(server, revision="2025-11-25") as client:
+        with pytest.raises(LimitExceeded, match="empty pages"):
+            await client.list_tools()
+
+    def slow(server: Scripted, request: Json) -> None:
+        page = {"tools": [{"name": f"t{len(server.seen)}", "inputSchema": {}}], "nextCursor": str(len(server.seen))}
+        asyncio.get_running_loop().call_later(0.05, lambda: server.answer(request, page))
+
+    server = Scripted(tools_list=slow)
+    async with Client(server, revision="2025-11-25", timeout=1, longest=0.3) as client:
+        with pytest.raises(Timeout, match="tools/list"):
+            await client.list_tools()
+
+
+async def test_meta_that_is_given_stands_once_beside_what_the_link_says() -> None:
+    server = Scripted("2026-07-28", tools_call=done)
+    given = {"progressToken": "mine", "io.modelcontextprotocol/protocolVersion": "1999-01-01", "com.example/a": 1}
+    async with Client(server) as client:
+        await client.request("tools/call", {"name": "x", "_meta": given}, on_progress=lambda _: None)
+        await client.call_tool("x", meta=given)
+    for message in server.of("tools/call"):
+        meta = message["params"]["_meta"]
+        assert meta["com.example/a"] == 1
+        assert meta["io.modelcontextprotocol/protocolVersion"] == "2026-07-28"
+    assert [message["params"]["_meta"]["progressToken"] == "mine" for message in server.of("tools/call")] == [
+        False,
+        True,
+    ]
+
+
+async def test_whatever_awaitable_a_listener_returns_is_awaited() -> None:
+    heard: list[float] = []
+
+    async def note(value: float) -> None:
+        heard.append(value)
+
+    def steps(server: Scripted, request: Json) -> None:
+        token = request["params"]["_meta"]["progressToken"]
+        params = {"progressToken": token, "progress": 1}
+        server.say({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+        done(server, request)
+
+    async with Client(Scripted(tools_call=steps), revision="2025-11-25") as client:
+        await client.call_tool("x", on_progress=lambda progress: note(progress.progress))
+    assert heard == [1]
 
 
 async def test_a_server_that_ends_fails_every_call_at_once_and_the_next_one_opens_it_again() -> None:

@@ -157,6 +157,48 @@ async def test_an_answer_whose_stream_broke_without_an_event_id_is_lost_and_the_
     assert [message["method"] for message in server.posted].count("tools/call") == 1
 
 
+@pytest.mark.req("C-11")
+@pytest.mark.parametrize("refusals", [[404], [400], [401], [503] * 20, [503, 503]])
+async def test_a_call_is_not_made_again_because_its_answer_s_stream_cannot_be_gone_on_with(
+    refusals: list[int],
+) -> None:
+    calls: list[Json] = []
+
+    async def breaks(server: Hosted, stream: Stream, call: Json) -> None:
+        calls.append(call)
+        await stream.event(None, "1", retry=1)
+        server.refusals = list(refusals)
+        raise Broken
+
+    async def resumed(server: Hosted, stream: Stream, _: Json) -> None:
+        await stream.event(result(calls[0], text("resumed")), "2")
+
+    async with serving(Hosted(breaks, resume=resumed)) as url, Client(url, revision="2025-11-25") as client:
+        if len(refusals) == 2:
+            assert (await client.call_tool("x")).text == "resumed"
+        else:
+            with pytest.raises(Disconnected, match="ended before the answer"):
+                await client.call_tool("x")
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("status", [500, 401, 200])
+async def test_who_listens_is_told_when_the_stream_cannot_be_opened_again(status: int) -> None:
+    server = Hosted(said, streams=1)
+    server.refusals = []
+    async with (
+        serving(server) as url,
+        Client(url, revision="2025-11-25", retry=Retry(first=0.001)) as client,
+        client.listen(tools=True) as changes,
+        asyncio.timeout(5),
+    ):
+        server.refusals = [status]
+        assert [change async for change in changes_until(changes, "reopened")]
+        stream = await server.streams.get()
+        await stream.event({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+        assert [change async for change in changes_until(changes, "tools")]
+
+
 async def test_the_stream_of_what_is_said_unasked_is_opened_again_and_that_is_told() -> None:
     server = Hosted(said, streams=2)
     async with (

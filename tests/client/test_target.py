@@ -89,3 +89,29 @@ def test_neither_a_query_nor_arguments_are_in_what_is_shown() -> None:
     assert str(target_of("https://x/mcp?key=s3cret")) == "https://x/mcp"
     assert "s3cret" not in str(target_of(["tool", "run", "--token", "s3cret"]))
     assert "s3cret" not in repr(Client("https://x/mcp?key=s3cret"))
+
+
+def test_variables_of_a_manifest_entry_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "t")
+    monkeypatch.setenv("EMPTY", "")
+    monkeypatch.delenv("UNDEFINED", raising=False)
+    entry = {
+        "command": "${RUNNER:-npx}",
+        "args": ["-y", "${env:TOKEN}", "x${EMPTY}y", "${EMPTY:-z}", "$TOKEN"],
+        "env": {"KEY": "Bearer ${TOKEN}"},
+    }
+    program = target_of(entry, None, None)
+    assert isinstance(program, Program)
+    assert program.argv == ("npx", "-y", "t", "xy", "z", "$TOKEN")
+    assert program.env == {"KEY": "Bearer t"}
+    address = target_of({"url": "https://${HOST:-example.com}/mcp", "headers": {"X-Key": "${TOKEN}"}}, None, None)
+    assert isinstance(address, Address)
+    assert (address.url, address.headers) == ("https://example.com/mcp", {"X-Key": "t"})
+    for text in ("${UNDEFINED}", "${env:UNDEFINED}", "${input:UNDEFINED}"):
+        with pytest.raises(DefinitionError, match="UNDEFINED"):
+            target_of({"command": "x", "args": [text]}, None, None)
+
+
+def test_an_option_that_there_is_not_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="Client: there is no option 'timout'; did you mean 'timeout'"):
+        Client("https://example.com/mcp", timout=3)  # type: ignore[call-arg]

@@ -1,9 +1,15 @@
 """What an endpoint turned out to be is remembered, for a while, and forgotten when it proves wrong."""
 
+import asyncio
+import sys
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from dovetail import Client
 from dovetail.client.verdicts import SECONDS, VERDICTS, Verdicts
+from dovetail.errors import Disconnected
 from tests.client.serving import serving
 from tests.client.test_client import VERSIONS, shop
 
@@ -27,6 +33,15 @@ def test_verdicts_are_bounded() -> None:
     assert verdicts.legacy("1999")
 
 
+SILENT = """
+import io, runpy, sys
+lines = (line for line in sys.stdin if "server/discover" not in line)
+sys.stdin = type("Lines", (), {"__iter__": lambda self: lines})()
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+"""Runs a server that never hears of `server/discover`."""
+
+
 class Counting:
     """Counts the methods that an application is asked for, and may hide that it speaks the stateless era."""
 
@@ -44,6 +59,21 @@ class Counting:
                 await send({"type": "http.response.body", "body": b"Bad Request"})
                 return
         await self.app(scope, receive, send)
+
+
+@pytest.mark.timeout(30)
+async def test_a_program_that_is_silent_when_it_is_probed_is_probed_once() -> None:
+    silent = str(Path(__file__).with_name("killed_server.py"))
+    command = [sys.executable, "-I", "-S", "-c", SILENT, silent]
+    async with Client(command, probe=0.2, name="first") as client:
+        assert (await client.call_tool("echo")).text == "all of it"
+        with pytest.raises(Disconnected):
+            await client.call_tool("cut", {"cut": 0})
+        began = asyncio.get_running_loop().time()
+        async with Client(command, probe=60.0) as other:
+            assert (await other.call_tool("echo")).text == "all of it"
+        assert (await client.call_tool("echo")).text == "all of it"
+        assert asyncio.get_running_loop().time() - began < 30
 
 
 async def test_an_old_server_is_probed_once_and_a_verdict_that_proves_wrong_is_forgotten() -> None:

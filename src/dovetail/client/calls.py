@@ -7,7 +7,8 @@ round's state is returned byte for byte and on no other call (C-07), and what ma
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -127,6 +128,17 @@ class Caller:
             with self._timers.running(timer):
                 return await self._rounds_of(call, timer)
 
+    @asynccontextmanager
+    async def within(self, what: str, most: float) -> AsyncIterator[None]:
+        """Bound several calls that are one to whoever waits for them.
+
+        Raises:
+            Timeout: They took longer.
+        """
+        async with CallTimer(what, None, most) as timer:
+            with self._timers.running(timer):
+                yield
+
     async def opened(
         self, principal: str | None, authorizer: Authorizer | None, seconds: float | None, most: float
     ) -> Link:
@@ -135,9 +147,8 @@ class Caller:
         Raises:
             DovetailError: It cannot be opened; see `Client.connect`.
         """
-        async with CallTimer("opening", seconds, most) as timer:
-            with self._timers.running(timer):
-                return await self._tried(lambda: self._link(principal, authorizer), repeatable=True)
+        async with self.within("opening", most if seconds is None else min(seconds, most)):
+            return await self._tried(lambda: self._link(principal, authorizer), repeatable=True)
 
     async def _rounds_of(self, call: Call, timer: CallTimer) -> bytes:
         outgoing = call.outgoing
@@ -255,8 +266,9 @@ class Caller:
                     raise
                 failure = error
             except HttpFailure as error:
-                # "429 Too Many Requests", "503": the request was refused, hence not begun (RFC 9110, section 15.6.4).
-                if error.status not in _TEMPORARY or not (repeatable or error.status in (429, 503)):
+                # 429 counts requests, so it comes before anything is done (RFC 6585, section 4). A 503 may come of a
+                # gateway whose server had begun.
+                if error.status not in _TEMPORARY or not (repeatable or error.status == 429):
                     raise
                 failure = error
             if attempt >= self._retry.attempts:

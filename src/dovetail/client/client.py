@@ -12,7 +12,7 @@ import msgspec
 
 from dovetail.client.link import NOTHING, said
 from dovetail.client.listings import PROMPTS, RESOURCES, TEMPLATES, TOOLS, Listing
-from dovetail.client.options import CallOptions, ClientOptions
+from dovetail.client.options import CLIENT_OPTIONS, CallOptions, ClientOptions, check_options
 from dovetail.client.results import ToolResult
 from dovetail.client.target import target_of
 from dovetail.errors import HEADER_MISMATCH, DefinitionError, Disconnected, DovetailError, PeerError
@@ -67,6 +67,7 @@ class Client:
         Raises:
             DefinitionError: A target that means nothing, or a revision that there is not.
         """
+        check_options("Client", CLIENT_OPTIONS, options)
         self._options = options
         self.target = target_of(target, options.get("env"), options.get("cwd"))
         for version in (options.get("revision"), options.get("minimum")):
@@ -184,7 +185,7 @@ class Client:
     async def read_resources(
         self, uris: Iterable[str], **options: Unpack[CallOptions]
     ) -> dict[str, ReadResourceResult | DovetailError]:
-        """Read many resources, some at a time; by URI, the result or the error."""
+        """Read many resources, some at a time; by URI, the result or the error. A single URI is one of them."""
         from dovetail.client.requests import several
 
         async def one(uri: str) -> ReadResourceResult | DovetailError:
@@ -193,7 +194,7 @@ class Client:
             except DovetailError as error:
                 return error
 
-        return await several(uris, one)
+        return await several([uris] if isinstance(uris, str) else uris, one)
 
     # Prompts and completion.
 
@@ -276,6 +277,9 @@ class Client:
         `requestState` in the parameters of the next one.
         """
         given = dict(params or {})
+        meta = given.pop("_meta", None)
+        if meta:
+            options["meta"] = {**meta, **options.get("meta", {})}
         field = METHODS[method].name_field if method in METHODS else None
         name = given.get(field) if field is not None else None
         raw = await self._conversation.requests.raw(method, msgspec.json.encode(given), options, name, by_hand=True)

@@ -1,7 +1,7 @@
 """From a target to an open link: which carriage, and how a new one is made each time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -37,28 +37,37 @@ async def dial(
     match target:
         case Neighbour(server):
             return await ChannelOpening(plan, negotiation(), lambda: _neighbour(server)).run()
-        case Program():
-            return await ChannelOpening(plan, negotiation(), lambda: _child(target, plan, options)).run()
-        case Address():
-            return await _over_http(target, plan, negotiation, options, way)
+        case Program(argv, _, cwd):
+
+            async def started(negotiation: Negotiation) -> Link:
+                return await ChannelOpening(plan, negotiation, lambda: _child(target, plan, options)).run()
+
+            return await _remembered(repr((argv, cwd)), negotiation, options, started)
+        case Address(url):
+            from dovetail.client.http_opening import open_http
+
+            return await _remembered(
+                url, negotiation, options, lambda negotiation: open_http(target, plan, negotiation, options, way)
+            )
 
 
-async def _over_http(
-    target: Address, plan: Plan, negotiation: Callable[..., Negotiation], options: ClientOptions, way: Way
+async def _remembered(
+    server: str,
+    negotiation: Callable[..., Negotiation],
+    options: ClientOptions,
+    opened: Callable[[Negotiation], Awaitable[Link]],
 ) -> Link:
-    """Open a link over HTTP; in the era that the endpoint is remembered to be of, if that still holds."""
-    from dovetail.client.http_opening import open_http
-
-    legacy = VERDICTS.legacy(target.url)
+    """Open a link in the era that the server is remembered to be of, if that still holds."""
+    legacy = VERDICTS.legacy(server)
     try:
-        link: Link = await open_http(target, plan, negotiation(legacy=legacy), options, way)
+        link = await opened(negotiation(legacy=legacy))
     except (PeerError, HttpFailure, NoCommonRevision, ProtocolViolation):
         if not legacy:
             raise
-        VERDICTS.forget(target.url)
-        link = await open_http(target, plan, negotiation(), options, way)
+        VERDICTS.forget(server)
+        link = await opened(negotiation())
     if "revision" not in options:
-        VERDICTS.note(target.url, stateless=link.peer.revision.stateless)
+        VERDICTS.note(server, stateless=link.peer.revision.stateless)
     return link
 
 

@@ -45,14 +45,20 @@ class Deliveries:
     def deliver(self, callback: Callable[[Any], Any], value: Any) -> None:
         """Hand a value to a callback."""
         if inspect.iscoroutinefunction(callback):
-            self._waiting.append((callback, value))
-            if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._drain())
+            self._queue(callback, value)
             return
         try:
-            callback(value)
+            returned = callback(value)
         except Exception:
             log.exception("A callback of the client failed")
+        else:
+            if inspect.isawaitable(returned):
+                self._queue(_same, returned)
+
+    def _queue(self, callback: Callable[[Any], Any], value: Any) -> None:
+        self._waiting.append((callback, value))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._drain())
 
     async def flushed(self) -> None:
         """Return once everything that waits has been delivered, unless a callback is itself who waits."""
@@ -73,6 +79,10 @@ class Deliveries:
                 await callback(value)
             except Exception:
                 log.exception("A callback of the client failed")
+
+
+def _same(awaitable: Any) -> Any:
+    return awaitable
 
 
 class Hearing:

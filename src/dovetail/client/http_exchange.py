@@ -36,6 +36,7 @@ EVENT_STREAM: Final = "text/event-stream"
 _BOTH: Final = f"{JSON}, {EVENT_STREAM}"
 _ERROR_BYTES: Final = 64 * 1024
 _TRANSPORT_ERROR: Final = -32000
+_LATER: Final = (429, 502, 503, 504)
 _UNHEARD: Final = (405, 429, 503)
 """Statuses that say more than a JSON-RPC error under them: what was posted did not come before who could answer it."""
 _FRUITLESS: Final = 5
@@ -120,7 +121,7 @@ class Poster:
             try:
                 response = await self.get(last)
             except HttpFailure as error:
-                if not opened or error.status not in (429, 502, 503, 504):
+                if not opened or error.status not in _LATER:
                     raise
                 response = None
             except Disconnected as error:
@@ -183,6 +184,7 @@ class Exchange:
 
     Attributes:
         session: The session that the answer names; empty for none.
+        lost: Why the session is no more, if that came out.
     """
 
     def __init__(self, poster: Poster, limits: Limits, revision: Revision | None, identifier: bytes) -> None:
@@ -192,6 +194,7 @@ class Exchange:
         self._id = identifier
         self._message: Answer | Failure | Broken | None = None
         self.session = ""
+        self.lost: SessionLost | None = None
 
     async def run(
         self, frame: bytes, headers: Mapping[str, str], hear: Hear, authorizer: Authorizer | None = None
@@ -226,26 +229,53 @@ class Exchange:
             case Answer() | Failure() | Broken() | Request() | Notification():
                 hear(message)
 
-    async def _stream(self, response: "Response", hear: Hear) -> None:
+    async def _stream(self, opened: "Response", hear: Hear) -> None:
         """Read the answer's stream, over as many connections as it takes (2025-11-25, Resumability and Redelivery)."""
+        response: Response | None = opened
         last, pause, fruitless = "", _PAUSE, 0
         while True:
-            parser = Parser(self._limits.line)
-            fruitful = await _hold(response, parser, lambda item: self._take(item, hear), self._limits, self._answered)
-            if self._message is not None:
-                return
-            last = parser.last_event_id or last
-            if not self._resumable or not last:
-                raise Disconnected("The stream ended before the answer")
+            fruitful = False
+            if response is not None:
+                parser = Parser(self._limits.line)
+                fruitful = await _hold(
+                    response, parser, lambda item: self._take(item, hear), self._limits, self._answered
+                )
+                if self._message is not None:
+                    return
+                last = parser.last_event_id or last
+                if not self._resumable or not last:
+                    raise Disconnected("The stream ended before the answer")
+                if parser.retry is not None:
+                    # "The client MUST respect the retry field" (2025-11-25, Streamable HTTP, Sending Messages)
+                    pause = parser.retry / 1000
             fruitless = 0 if fruitful else fruitless + 1
             if fruitless > _FRUITLESS:
                 raise Disconnected("The stream ended before the answer, again and again")
-            # "The client MUST respect the retry field" (2025-11-25, Streamable HTTP, Sending Messages)
-            pause = _PAUSE if parser.retry is None and pause == _PAUSE else pause
-            if parser.retry is not None:
-                pause = parser.retry / 1000
             await asyncio.sleep(min(pause, _LONGEST_PAUSE))
-            response = await self._poster.get(last)
+            response = await self._resumed(last)
+
+    async def _resumed(self, last: str) -> "Response | None":
+        """Go on with the stream; None when that is worth another try.
+
+        The request was accepted, so no failure here may read as if it had never left (C-11).
+
+        Raises:
+            Disconnected: It cannot be gone on with.
+        """
+        try:
+            return await self._poster.get(last)
+        except SessionLost as error:
+            self.lost = error
+            reason: DovetailError = error
+        except HttpFailure as error:
+            if error.status in _LATER:
+                return None
+            reason = error
+        except Disconnected:
+            return None
+        except DovetailError as error:
+            reason = error
+        raise Disconnected(f"The stream ended before the answer, and cannot be gone on with: {reason}") from None
 
     def _answered(self) -> bool:
         return self._message is not None

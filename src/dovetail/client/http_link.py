@@ -29,10 +29,7 @@ from dovetail.core import ServerPeer
 from dovetail.errors import (
     Disconnected,
     DovetailError,
-    HttpFailure,
     InternalError,
-    MethodNotFound,
-    PeerError,
     Refusal,
     SessionLost,
 )
@@ -145,6 +142,8 @@ class HttpLink:
             raise
         finally:
             self._under_way -= 1
+            if exchange.lost is not None:
+                self._lose(exchange.lost)
             if self._retiring and not self._under_way:
                 self._retirement = asyncio.create_task(self.aclose())
         if outgoing.method == "initialize":
@@ -264,14 +263,24 @@ class HttpLink:
 
     async def _listen(self, settled: Callable[[], None]) -> None:
         """Hold the GET stream, as long as the session lasts (2025-11-25, Listening for Messages from the Server)."""
+        opened = False
+
+        def listening() -> None:
+            nonlocal opened
+            opened = True
+            settled()
+
         try:
             await self._poster.listen(
-                self._limits, lambda item: self._hear(item, None, b""), self._receiver.missed, settled
+                self._limits, lambda item: self._hear(item, None, b""), self._receiver.missed, listening
             )
         except SessionLost as error:
             self._lose(error)
-        except (HttpFailure, PeerError, MethodNotFound, Disconnected) as error:
-            log.debug("The server offers no stream: %s", error)  # "or else return HTTP 405": it may
+        except DovetailError as error:
+            if opened:  # who listens must not wait for what can never come: the link is opened anew, or says why not
+                self._lose(Disconnected(f"The stream of what the server says unasked is no more: {error}"))
+            else:
+                log.debug("The server offers no stream: %s", error)  # "or else return HTTP 405": it may
         finally:
             settled()
 

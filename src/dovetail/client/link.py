@@ -48,6 +48,10 @@ CHANGES: Final = frozenset(
 )
 """Notifications that the stateless era sends on a listen stream, and nowhere else."""
 
+_SAID: Final = frozenset(
+    f"io.modelcontextprotocol/{name}" for name in ("protocolVersion", "clientInfo", "clientCapabilities", "logLevel")
+)
+
 Progress = Callable[[ProgressNotificationParams], None]
 Heard = Callable[[Notification], None]
 
@@ -220,7 +224,11 @@ def params_of(outgoing: Outgoing, identity: bytes, token: bytes) -> bytes:
     if outgoing.on_progress is not None:
         members.append(b'"progressToken":' + token)
     if outgoing.meta:
-        members.append(_encode(outgoing.meta)[1:-1])
+        # What the link says itself stands once: a progress token finds its listener, a revision is the one spoken.
+        ours = (_SAID if identity else set()) | ({"progressToken"} if outgoing.on_progress is not None else set())
+        meta = {key: value for key, value in outgoing.meta.items() if key not in ours}
+        if meta:
+            members.append(_encode(meta)[1:-1])
     if not members:
         return outgoing.params
     rest = outgoing.params[1:]

@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 MOST_ITEMS: Final = 20_000
 MOST_BYTES: Final = 64 * 1024 * 1024
+MOST_EMPTY: Final = 100
 _MOST_CURSOR: Final = 4096
 
 
@@ -75,17 +76,21 @@ async def complete_list(kind: Kind, page: Callable[[bytes], Awaitable[bytes]]) -
         page: Asks for one page, given the parameters' JSON.
 
     Raises:
-        LimitExceeded: More than 20,000 items or 64 MiB.
+        LimitExceeded: More than 20,000 items or 64 MiB, or too many pages that hold nothing.
         ProtocolViolation: A cursor that came before, or a page that cannot be read (C-12).
     """
     items: list[Any] = []
     seen: set[str] = set()
-    size, ttl, cursor = 0, None, None
+    size, ttl, cursor, empty = 0, None, None, 0
     while True:
         raw = await page(_params(PaginatedRequestParams(cursor=cursor)) if cursor is not None else b"{}")
         size += len(raw)
         result = decode(raw, kind.result)
-        items += getattr(result, kind.field)
+        found = getattr(result, kind.field)
+        items += found
+        empty = 0 if found else empty + 1
+        if empty > MOST_EMPTY:
+            raise LimitExceeded(f"{kind.method}: more than {MOST_EMPTY} empty pages in a row", limit="listing")
         ttl = result.ttl_ms if ttl is None or (result.ttl_ms is not None and result.ttl_ms < ttl) else ttl
         if len(items) > MOST_ITEMS or size > MOST_BYTES:
             raise LimitExceeded(f"{kind.method}: more than {MOST_ITEMS} items or {MOST_BYTES} bytes", limit="listing")

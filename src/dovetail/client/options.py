@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import msgspec
 
+from dovetail.errors import DefinitionError, quote
 from dovetail.wire import (
     CreateMessageRequestParams,
     CreateMessageResult,
@@ -148,6 +149,22 @@ class ClientOptions(TypedDict, total=False):
     """Hears what a child process writes to its standard error, line by line."""
 
 
+def check_options(where: str, known: Iterable[str], given: Mapping[str, Any]) -> None:
+    """Refuse options that there are not: a misspelt one would be one that does nothing.
+
+    Raises:
+        DefinitionError: It names the option, and the one that was probably meant.
+    """
+    for name in given:
+        if name not in known:
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, known, 1)
+            raise DefinitionError(
+                f"{where}: there is no option {quote(name, 64)}{f'; did you mean {close[0]!r}?' if close else ''}"
+            )
+
+
 class CallOptions(TypedDict, total=False):
     """Options of one call."""
 
@@ -166,3 +183,7 @@ class CallOptions(TypedDict, total=False):
     principal: str
     """Who it is made for; the client itself, when not given. Over HTTP a principal has a session of its own, over the
     same pool of connections, and nothing that is cached for one is given to another."""
+
+
+CLIENT_OPTIONS: Final = frozenset(ClientOptions.__annotations__)
+CALL_OPTIONS: Final = frozenset(CallOptions.__annotations__)

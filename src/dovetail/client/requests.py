@@ -9,7 +9,7 @@ from dovetail.client.hearing import Hearing
 from dovetail.client.link import NOTHING, Outgoing
 from dovetail.client.links import Links
 from dovetail.client.listings import Kind, Listing, complete_list
-from dovetail.client.options import CallOptions, ClientOptions, OnProgress
+from dovetail.client.options import CALL_OPTIONS, CallOptions, ClientOptions, OnProgress, check_options
 from dovetail.errors import InvalidParams, PeerError, ProtocolViolation
 from dovetail.revisions import Revision
 from dovetail.wire import METHODS, decode
@@ -61,9 +61,10 @@ class Requests:
             return await self.raw(kind.method, params, options)
 
         try:
-            if self._cache is not None:
-                return await self._cache.listing(kind, page, options)
-            return await complete_list(kind, page)
+            async with self._caller.within(kind.method, self._bounds(options)[1]):
+                if self._cache is not None:
+                    return await self._cache.listing(kind, page, options)
+                return await complete_list(kind, page)
         except InvalidParams as error:
             raise ProtocolViolation(f"{kind.method}: the server's list cannot be read: {error.message}") from None
 
@@ -85,6 +86,8 @@ class Requests:
 
     async def revision(self, options: CallOptions) -> Revision:
         """Return what is spoken with the server; open the link for that, if it is not open."""
+        if not options.keys() <= CALL_OPTIONS:
+            check_options("A call", CALL_OPTIONS, options)
         principal = options.get("principal")
         link = self._links.live(principal)
         if link is None:
@@ -136,6 +139,8 @@ class Requests:
         on_asked: Callable[[], None] | None = None,
     ) -> bytes:
         """Return the JSON of a result; `by_hand`, also of one that asks. `on_asked` hears of questions."""
+        if not options.keys() <= CALL_OPTIONS:
+            check_options(method, CALL_OPTIONS, options)
         listener = options.get("on_progress", self._options.get("on_progress"))
         outgoing = Outgoing(
             method=method,

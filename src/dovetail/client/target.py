@@ -9,6 +9,7 @@ channel                              an open channel
 """
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from dovetail.errors import DefinitionError
 from dovetail.net import Channel
 
 _URLS: Final = ("http://", "https://")
+_VARIABLE: Final = re.compile(r"\$\{(?P<name>[^}:]+(?::(?!-)[^}:]*)?)(?::-(?P<default>[^}]*))?\}")
 _INTERPRETERS: Final = {".py": (sys.executable,), ".js": ("node",), ".mjs": ("node",), ".cjs": ("node",)}
 
 
@@ -132,6 +134,7 @@ def _entry(entry: Mapping[str, Any], env: Mapping[str, str]) -> Target:
             break
     if not isinstance(entry, Mapping):
         raise DefinitionError(f"A manifest entry is an object with `command` or `url`, not {type(entry).__name__}")
+    entry = expanded(entry, {**os.environ, **env})
     url = next((entry[key] for key in ("url", "serverUrl", "httpUrl", "endpoint") if key in entry), None)
     if isinstance(url, str):
         if not url.startswith(_URLS):
@@ -146,6 +149,31 @@ def _entry(entry: Mapping[str, Any], env: Mapping[str, str]) -> Target:
         raise DefinitionError("A manifest entry needs `command` (with `args`), or `url`")
     cwd = entry.get("cwd", entry.get("workingDirectory"))
     return Program(tuple(words), {**_texts(entry, "env"), **env}, cwd)
+
+
+def expanded(value: Any, variables: Mapping[str, str]) -> Any:
+    """Return JSON with the variables in its texts replaced: `${NAME}`, `${env:NAME}`, `${NAME:-default}`.
+
+    Raises:
+        DefinitionError: One that is not defined, and has no default; it is named.
+    """
+    if isinstance(value, Mapping):
+        return {key: expanded(item, variables) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [expanded(item, variables) for item in value]
+    return _VARIABLE.sub(lambda found: _value(found, variables), value) if isinstance(value, str) else value
+
+
+def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:
+    name, default = found["name"].removeprefix("env:"), found["default"]
+    value = variables.get(name)
+    if default is not None and not value:
+        return default
+    if value is None:
+        raise DefinitionError(
+            f"{name}: a manifest entry uses this variable, and it is neither defined nor has a default"
+        )
+    return value
 
 
 def _no_scheme(url: str) -> DefinitionError:

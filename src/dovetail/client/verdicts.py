@@ -1,8 +1,9 @@
-"""Which era an endpoint was of, remembered for a while: a server of the stateful era is not probed again each time.
+"""Which era a server was of, remembered for a while: one of the stateful era is not probed again each time.
 
 "The era determination is a property of the server, not of an individual request. Clients SHOULD cache the result for
-[...] origin (HTTP)" (2026-07-28, Versioning, Backward Compatibility). A verdict that proves wrong is forgotten, and the
-server is probed anew.
+[...] origin (HTTP)" (2026-07-28, Versioning, Backward Compatibility). A program is remembered by what it is started
+with: one that is silent when it is probed would cost seconds each time that it is started again. A verdict that proves
+wrong is forgotten, and the server is probed anew.
 """
 
 import time

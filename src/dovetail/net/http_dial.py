@@ -58,7 +58,8 @@ class Dialler:
         Args:
             way: Where to.
             peer: Makes its protocol.
-            time: Not entered yet: bounds all but the name's resolution, which the caller's own time bounds.
+            time: Not entered yet. It bounds all but the name's resolution, which the caller's own time bounds; whoever
+                closes the pool ends both with it.
             seconds: How long that is.
 
         Raises:
@@ -73,11 +74,11 @@ class Dialler:
     async def _dial(self, way: Way, peer: Callable[[], Peer], time: asyncio.Timeout, seconds: float) -> Peer:
         loop = asyncio.get_running_loop()
         first: Way | Proxy = way.proxy or way
-        addresses = await _resolve(loop, first.host, first.port)
-        reason = None if self._admit is None else self._admit([address[0] for _, address in addresses])
-        if reason is not None:
-            raise NoConnection(f"its address may not be connected to from here ({reason})")
         async with time:
+            addresses = await _resolve(loop, first.host, first.port)
+            reason = None if self._admit is None else self._admit([address[0] for _, address in addresses])
+            if reason is not None:
+                raise NoConnection(f"its address may not be connected to from here ({reason})")
             time.reschedule(loop.time() + seconds)
             sock = await _first_of(loop, addresses)
             made = partial(_Tunnel, self._limits) if way.tunnel else peer
