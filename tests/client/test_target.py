@@ -42,6 +42,12 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"url": "https://x/mcp", "headers": {"K": "v"}}, Address("https://x/mcp", {"K": "v"})),
         ({"mcpServers": {"one": {"command": "npx"}}}, Program(("npx",))),
         ({"servers": {"one": {"url": "https://x"}}}, Address("https://x")),
+        ({"servers": {"one": {"url": "https://x"}}, "inputs": []}, Address("https://x")),
+        ({"one": {"url": "https://x"}}, Address("https://x")),
+        ({"url": {"command": "npx"}, "command": "x"}, Program(("x",))),
+        ("HTTP://x/mcp", Address("http://x/mcp")),
+        ({"url": "Https://X/mcp"}, Address("https://X/mcp")),
+        ({"type": "stdio", "command": "npx", "url": "https://x"}, Program(("npx",))),
     ],
 )
 def test_every_spelling_means_what_it_says(given: Any, target: Any) -> None:
@@ -61,6 +67,14 @@ def test_servers_and_channels_are_reached_in_memory() -> None:
     [
         ("ftp://x/y", "ftp: is no scheme of MCP; expected http or https"),
         ("nothing.py", "There is no file 'nothing.py'"),
+        ("127.0.0.1:8000/mcp", "put http:// or https:// before it"),
+        ("localhost:8000", "put http:// or https:// before it"),
+        ("example.com/mcp", "put http:// or https:// before it"),
+        ("[::1]:8000/mcp", "put http:// or https:// before it"),
+        ("./bin/server", "give a program as a list"),
+        ({"url": "x:8000/mcp"}, "put http:// or https:// before it"),
+        ({"type": "stdio", "url": "https://x"}, "of type `stdio` needs `command`"),
+        ({"a": {"url": "https://x"}, "b": {"command": "x"}}, "a client is for one server, and here are 2"),
         ("npx -y x", "give a program as a list: ['npx', '-y', 'x']"),
         ("npx 'x", "give a program as a list"),
         ("", "is no URL"),

@@ -4,6 +4,7 @@
 "server.py", Path("server.js")       a file, run by its own interpreter, over stdio
 ["npx", "-y", "..."]                 a program and its arguments, over stdio
 {"command": ..., "args": [...]}      a manifest entry, in any spelling that people use
+{"mcpServers": {name: entry}}        a manifest of one server; also `servers`, or `{name: entry}` alone
 server                               an object with `connect()`, such as `dovetail.Server`: in memory
 channel                              an open channel
 """
@@ -17,10 +18,12 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
-from dovetail.errors import DefinitionError
+from dovetail.errors import DefinitionError, quote
 from dovetail.net import Channel
 
-_URLS: Final = ("http://", "https://")
+_URL: Final = re.compile(r"https?://", re.IGNORECASE)
+_ADDRESS_KEYS: Final = ("url", "serverUrl", "httpUrl", "endpoint")
+_HOST: Final = re.compile(r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?P<port>:\d{1,5})?(?:/\S*)?")
 _VARIABLE: Final = re.compile(r"\$\{(?P<name>[^}:]+(?::(?!-)[^}:]*)?)(?::-(?P<default>[^}]*))?\}")
 _INTERPRETERS: Final = {".py": (sys.executable,), ".js": ("node",), ".mjs": ("node",), ".cjs": ("node",)}
 
@@ -89,8 +92,8 @@ def target_of(given: Any, env: Mapping[str, str] | None = None, cwd: str | os.Pa
     match given:
         case Address() | Program() | Neighbour():
             return given
-        case str() if given.startswith(_URLS):
-            return Address(given)
+        case str() if _URL.match(given):
+            return Address(_address(given))
         case str() | os.PathLike():
             return _file(os.fspath(given), env or {}, cwd)
         case Mapping():
@@ -112,6 +115,8 @@ def _file(path: str, env: Mapping[str, str], cwd: str | os.PathLike[str] | None)
         raise _no_scheme(path)
     suffix = Path(path).suffix.lower()
     if suffix not in _INTERPRETERS:
+        if _is_host(path):
+            raise _no_scheme(path)
         raise DefinitionError(
             f"{Path(path).name!r} is no URL and no .py or .js file; give a program as a list: {path.split()!r}"
         )
@@ -120,35 +125,52 @@ def _file(path: str, env: Mapping[str, str], cwd: str | os.PathLike[str] | None)
     return Program((*_INTERPRETERS[suffix], path), dict(env), None if cwd is None else os.fspath(cwd))
 
 
-def _entry(entry: Mapping[str, Any], env: Mapping[str, str]) -> Target:
+def _entry(manifest: Mapping[str, Any], env: Mapping[str, str]) -> Target:
     """Read a manifest entry: `command`/`args`/`env`/`cwd`, or `url`/`headers` with `type` or `transport`.
 
     Variables that the client was given besides (`env`) come before those of the entry.
     """
-    for wrapper in ("mcpServers", "servers"):
-        inner = entry.get(wrapper)
-        if isinstance(inner, Mapping):
-            if len(inner) != 1:
-                raise DefinitionError(f"{wrapper}: a client is for one server, and here are {len(inner)}: use a Host")
-            entry = next(iter(inner.values()))
-            break
-    if not isinstance(entry, Mapping):
-        raise DefinitionError(f"A manifest entry is an object with `command` or `url`, not {type(entry).__name__}")
-    entry = expanded(entry, {**os.environ, **env})
-    url = next((entry[key] for key in ("url", "serverUrl", "httpUrl", "endpoint") if key in entry), None)
-    if isinstance(url, str):
-        if not url.startswith(_URLS):
-            raise _no_scheme(url)
-        kind = str(entry.get("type", entry.get("transport", ""))).lower()
-        return Address(url, _texts(entry, "headers"), sse=kind == "sse")
+    entry = expanded(_only_entry(manifest), {**os.environ, **env})
+    url = next((entry[key] for key in _ADDRESS_KEYS if key in entry), None)
+    kind = str(entry.get("type", entry.get("transport", ""))).lower()
+    if isinstance(url, str) and kind != "stdio":
+        return Address(_address(url), _texts(entry, "headers"), sse=kind == "sse")
     command = entry.get("command")
     words = [command] if isinstance(command, str) else command
     args = entry.get("args") or []
     words = [*words, *args] if isinstance(words, list) and isinstance(args, list) else []
     if not words or not all(isinstance(word, str) for word in words):
+        if isinstance(url, str):
+            raise DefinitionError("A manifest entry of type `stdio` needs `command`; for its URL leave the type out")
         raise DefinitionError("A manifest entry needs `command` (with `args`), or `url`")
     cwd = entry.get("cwd", entry.get("workingDirectory"))
     return Program(tuple(words), {**_texts(entry, "env"), **env}, cwd)
+
+
+def _only_entry(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the one entry of a manifest: under `mcpServers` or `servers`, in a bare map of names, or the thing itself.
+
+    Raises:
+        DefinitionError: There are several, or none.
+    """
+    where, inner = "", manifest
+    for wrapper in ("mcpServers", "servers"):
+        if isinstance(found := manifest.get(wrapper), Mapping):
+            where, inner = f"{wrapper}: ", found
+            break
+    else:
+        known = ("command", *_ADDRESS_KEYS)
+        bare = manifest and not any(key in manifest for key in known)
+        if not bare or not all(
+            isinstance(item, Mapping) and any(key in item for key in known) for item in manifest.values()
+        ):
+            return manifest
+    if len(inner) != 1:
+        raise DefinitionError(f"{where}a client is for one server, and here are {len(inner)}: use a Host")
+    entry = next(iter(inner.values()))
+    if not isinstance(entry, Mapping):
+        raise DefinitionError(f"A manifest entry is an object with `command` or `url`, not {type(entry).__name__}")
+    return entry
 
 
 def expanded(value: Any, variables: Mapping[str, str]) -> Any:
@@ -176,8 +198,34 @@ def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:
     return value
 
 
+def _address(url: str) -> str:
+    """Return a URL with its scheme in lower case: "schemes are case-insensitive" (RFC 3986, section 3.1).
+
+    Raises:
+        DefinitionError: It is none of HTTP.
+    """
+    if not _URL.match(url):
+        raise _no_scheme(url)
+    scheme, _, rest = url.partition("://")
+    return f"{scheme.lower()}://{rest}"
+
+
+def _is_host(text: str) -> bool:
+    """Tell whether a text reads as a URL whose scheme was left out: `127.0.0.1:8000/mcp`, `example.com/mcp`."""
+    found = _HOST.fullmatch(text)
+    if found is None:
+        return False
+    named = "." in found["host"] or found["host"] == "localhost" or found["host"].startswith("[")
+    return found["port"] is not None or (named and "/" in text)
+
+
 def _no_scheme(url: str) -> DefinitionError:
-    return DefinitionError(f"{url.partition('://')[0][:32]}: is no scheme of MCP; expected http or https")
+    scheme, mark, _ = url.partition("://")
+    if mark:
+        return DefinitionError(f"{scheme[:32]}: is no scheme of MCP; expected http or https")
+    return DefinitionError(
+        f"{quote(url.partition('?')[0], 64)} is no URL without its scheme: put http:// or https:// before it"
+    )
 
 
 def _texts(entry: Mapping[str, Any], key: str) -> dict[str, str]:
