@@ -35,6 +35,7 @@ class Hosted:
     Attributes:
         sessions: Those that are known.
         resumed: The `Last-Event-ID` of every GET; empty for one that begins anew.
+        unknown: What a message of a session that is not known is answered with; empty for 404.
         refusals: Statuses that the next GETs are answered with.
         posted: Every message that was posted.
     """
@@ -54,6 +55,7 @@ class Hosted:
         self.opened = 0
         self.resumed: list[str] = []
         self.refusals: list[int] = []
+        self.unknown = b""
         self.posted: list[Json] = []
         self.streams: asyncio.Queue[Stream] = asyncio.Queue()
 
@@ -86,6 +88,10 @@ class Hosted:
             self.sessions.add(session)
             hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "h", "version": "1"}}
             await answer(send, 200, result(message, hello), session)
+        elif session not in self.sessions and self.unknown:
+            kind = b"application/json" if self.unknown[:1] == b"{" else b"text/plain"
+            await send({"type": "http.response.start", "status": 400, "headers": [(b"content-type", kind)]})
+            await send({"type": "http.response.body", "body": self.unknown})
         elif session not in self.sessions:
             await answer(send, 404)
         elif method == "tools/call":

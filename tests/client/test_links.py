@@ -95,3 +95,17 @@ async def test_a_closed_client_opens_no_link_of_a_principal() -> None:
             await client.call_tool("who", principal="ann", auth="ann")
         async with client:  # and again
             assert (await client.call_tool("who", principal="ann", auth="ann")).text == "ann"
+
+
+async def test_a_header_of_one_call_comes_before_the_client_s_in_whatever_spelling() -> None:
+    heard: list[list[bytes]] = []
+    app = desk().asgi()
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        heard.append([value for name, value in scope.get("headers", ()) if name == b"x-team"])
+        await app(scope, receive, send)
+
+    async with serving(noting) as url, Client(url, headers={"x-team": "one"}) as client:
+        await client.call_tool("who", headers={"X-Team": "two"})
+        await client.call_tool("who")
+    assert heard[-2:] == [[b"two"], [b"one"]]

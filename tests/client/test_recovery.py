@@ -118,6 +118,22 @@ async def test_a_session_that_is_forgotten_is_opened_again_and_the_call_made_aga
     assert [message["method"] for message in server.posted].count("initialize") == 2
 
 
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        b'{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}',
+        b"Bad Request: No valid session ID provided",
+    ],
+)
+async def test_a_session_that_is_forgotten_with_a_400_is_opened_again_too(unknown: bytes) -> None:
+    server = Hosted(said)
+    server.unknown = unknown
+    async with serving(server) as url, Client(url, revision="2025-11-25", retry=Retry(first=0.001)) as client:
+        server.sessions.clear()
+        assert (await client.call_tool("x")).text == "said"
+    assert server.opened == 2
+
+
 @pytest.mark.req("C-11")
 async def test_an_answer_whose_stream_broke_is_had_by_its_event_id_and_the_call_not_made_again() -> None:
     calls: list[Json] = []

@@ -40,7 +40,7 @@ def fuzz(data: bytes) -> None:
         assert " " not in text and "\r" not in text and "\n" not in text
         assert text not in repr(token) or len(text) < 20
     for said in (text, value, value.strip()):
-        seconds = _seconds(said)
+        seconds = _seconds({"retry-after": said})
         assert seconds is None or 0 <= seconds < 1e9
         read_demand({"www-authenticate": said, "retry-after": said})
         proofs = Proofs(KEY, MEANS)

@@ -503,3 +503,20 @@ async def test_what_came_before_a_break_is_read_before_it_is_told(tmp_path: Path
             with pytest.raises(Disconnected, match="broke"):
                 await response.chunk()
         await client.aclose()
+
+
+async def test_closing_while_a_name_is_looked_up_ends_that_and_closes_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    looking = asyncio.Event()
+
+    async def never(_loop: object, _host: str, _port: int) -> list[tuple[int, Any]]:
+        looking.set()
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(http_dial, "_resolve", never)
+    client = HttpClient()
+    asking = asyncio.create_task(client.send("GET", "http://name.example/", {}))
+    await looking.wait()
+    await client.aclose()
+    with pytest.raises(Unsent):
+        await asking

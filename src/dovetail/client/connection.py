@@ -52,8 +52,9 @@ class Connection:
         self._seconds = seconds
         self._link: Link | None = None
         self._opening: asyncio.Task[Link] | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         self._users = 0
+        self._generation = 0
         self._losses: deque[float] = deque(maxlen=OFTEN)
         self._reason: DovetailError | None = None
         self.opened = 0
@@ -85,10 +86,12 @@ class Connection:
             DovetailError: It cannot be opened; see `Link.request`.
         """
         self._users += 1
+        generation = self._generation
         try:
             await self.link()
         except BaseException:
-            await self.release()
+            if generation == self._generation:  # else somebody has closed it, and this use with it
+                await self.release()
             raise
 
     async def release(self) -> None:
@@ -97,8 +100,15 @@ class Connection:
             return
         self._users -= 1
         if self._users == 0:
-            self._closing = asyncio.create_task(self._close())
-            await asyncio.shield(self._closing)
+            # What there is belongs to this end from now on: who opens the client meanwhile gets a link of their own.
+            self._generation += 1
+            links = [each for each in (self._link, *self._retired) if each is not None]
+            opening, self._opening = self._opening, None
+            self._link, self._retired = None, []
+            closing = asyncio.create_task(self._close(opening, links))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            await asyncio.shield(closing)
 
     async def link(self) -> Link:
         """Return the open link; open it again if it was lost.
@@ -115,9 +125,17 @@ class Connection:
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._open(), name=f"dovetail: opening {self._what}")
             self._opening.add_done_callback(_retrieved)
-        return await asyncio.shield(self._opening)
+        opening = self._opening
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not opening.cancelled() or (task is not None and task.cancelling()):
+                raise
+            raise Disconnected(f"{self._what}: the client was closed") from None
 
     async def _open(self) -> Link:
+        generation = self._generation
         old, self._link = self._link, None
         if old is not None and not await old.retire():
             self._retired = [link for link in self._retired if not await link.retire()]
@@ -130,7 +148,7 @@ class Connection:
                 self._losses.append(asyncio.get_running_loop().time())
                 self._reason = error
             raise
-        if self._users == 0:
+        if generation != self._generation:
             await link.aclose()
             raise Disconnected(f"{self._what}: the client was closed")
         self._link = link
@@ -148,16 +166,12 @@ class Connection:
         if len(self._losses) == OFTEN and now - self._losses[0] < WITHIN:
             raise Disconnected(f"{self._what}: it ended {OFTEN} times within a minute; the last time: {self._reason}")
 
-    async def _close(self) -> None:
-        opening, self._opening = self._opening, None
+    async def _close(self, opening: asyncio.Task[Link] | None, links: list[Link]) -> None:
         if opening is not None and not opening.done():
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
-        link, self._link = self._link, None
-        retired, self._retired = self._retired, []
-        for each in (link, *retired):
-            if each is not None:
-                await each.aclose()
+        for link in links:
+            await link.aclose()
         if self._closed is not None and self._users == 0:
             await self._closed()
 

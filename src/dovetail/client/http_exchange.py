@@ -7,7 +7,11 @@ call's timer above ends all of it.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from dovetail.client.http_credentials import Credentialed, sender
 from dovetail.client.login import Authorizer
@@ -35,6 +39,7 @@ JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
 _BOTH: Final = f"{JSON}, {EVENT_STREAM}"
 _ERROR_BYTES: Final = 64 * 1024
+_SHOWN: Final = 256
 _TRANSPORT_ERROR: Final = -32000
 _LATER: Final = (429, 502, 503, 504)
 _UNHEARD: Final = (405, 429, 503)
@@ -43,6 +48,8 @@ _FRUITLESS: Final = 5
 """Resumptions in a row that bring no event, before a stream is given up."""
 _PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
+_MOST_PAUSE: Final = 86_400.0
+"""What a server may ask for; a call's own timer is shorter."""
 
 
 class Poster:
@@ -116,7 +123,7 @@ class Poster:
             SessionLost: The session is not known any more.
             HttpFailure: The server offers no such stream.
         """
-        last, pause, opened = "", _PAUSE, False
+        last, pause, told, opened = "", _PAUSE, 0.0, False
         while True:
             try:
                 response = await self.get(last)
@@ -137,8 +144,8 @@ class Poster:
                     pause = _PAUSE
                 last = parser.last_event_id or last
                 if parser.retry is not None:
-                    pause = parser.retry / 1000
-            await asyncio.sleep(min(pause, _LONGEST_PAUSE))
+                    told = min(parser.retry / 1000, _MOST_PAUSE)
+            await asyncio.sleep(told or pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def failure(self, response: "Response") -> DovetailError:
@@ -148,20 +155,20 @@ class Poster:
             body = await response.read(_ERROR_BYTES)
         except (LimitExceeded, Disconnected):
             body = b""
-        message = parse(body) if body and kind_of(response) == JSON else None
+        error = _error_of(body) if kind_of(response) == JSON else None
         if status == 404 and self.session:
             # "When a client receives HTTP 404 in response to a request containing an MCP-Session-Id, it MUST start a
             # new session by sending a new InitializeRequest" (2025-11-25, Session Management)
             return SessionLost("The server does not know the session any more")
         if status == 401 or (status == 403 and "www-authenticate" in response.headers):
             return AuthRequired(f"The server wants credentials (HTTP status {status}): see `auth` of the client")
-        later = _seconds(response.headers.get("retry-after"))
-        if isinstance(message, Failure):
+        later = _seconds(response.headers)
+        if status == 400 and self.session and _names_session(error, body):
+            return SessionLost("The server does not know the session any more")
+        if error is not None:
             if status in _UNHEARD:
-                return HttpFailure(status, retry_after=later, said=quote(message.error.message))
-            if status == 400 and self.session and _names_session(message):
-                return SessionLost("The server does not know the session any more")
-            return PeerError(message.error.code, message.error.message, message.error.data)
+                return HttpFailure(status, retry_after=later, said=quote(error.message))
+            return PeerError(error.code, error.message, error.data)
         return HttpFailure(status, retry_after=later)
 
     async def _send(
@@ -247,11 +254,11 @@ class Exchange:
                     raise Disconnected("The stream ended before the answer")
                 if parser.retry is not None:
                     # "The client MUST respect the retry field" (2025-11-25, Streamable HTTP, Sending Messages)
-                    pause = parser.retry / 1000
+                    pause = min(parser.retry / 1000, _MOST_PAUSE)
             fruitless = 0 if fruitful else fruitless + 1
             if fruitless > _FRUITLESS:
                 raise Disconnected("The stream ended before the answer, again and again")
-            await asyncio.sleep(min(pause, _LONGEST_PAUSE))
+            await asyncio.sleep(pause)
             response = await self._resumed(last)
 
     async def _resumed(self, last: str) -> "Response | None":
@@ -306,12 +313,42 @@ def kind_of(response: "Response") -> str:
     return response.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _names_session(failure: Failure) -> bool:
-    """Tell whether an error is the 400 with which servers on the TypeScript SDK 1.x answer in place of a 404."""
-    return failure.error.code == _TRANSPORT_ERROR and "session" in failure.error.message.lower()
+class _Error(msgspec.Struct):
+    code: int
+    message: str
+    data: Any = None
 
 
-def _seconds(value: str | None) -> float | None:
-    """Read Retry-After (RFC 9110, section 10.2.3): seconds; a date is not worth a clock."""
-    digits = value is not None and value.isascii() and value.isdigit() and len(value) < 9
-    return float(value) if value is not None and digits else None
+class _ErrorBody(msgspec.Struct):
+    error: _Error
+
+
+_decode_error = msgspec.json.Decoder(_ErrorBody).decode
+
+
+def _error_of(body: bytes) -> _Error | None:
+    """Return the error that a body holds, whatever its id: one that is about no request has none, or `null`."""
+    try:
+        return _decode_error(body).error
+    except msgspec.DecodeError:
+        return None
+
+
+def _names_session(error: _Error | None, body: bytes) -> bool:
+    """Tell whether an answer is the 400 with which some servers (the TypeScript SDK 1.x) answer in place of a 404."""
+    if error is not None:
+        return error.code == _TRANSPORT_ERROR and "session" in error.message.lower()
+    return b"session id" in body[:_SHOWN].lower()
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After (RFC 9110, section 10.2.3): seconds, or a date, told by the server's own clock if it says it."""
+    value = headers.get("retry-after", "")
+    if value.isascii() and value.isdigit() and len(value) < 9:
+        return float(value)
+    try:
+        then = parsedate_to_datetime(value)
+        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
+        return min(max(0.0, (then - now).total_seconds()), _MOST_PAUSE)
+    except (ValueError, TypeError, OverflowError):
+        return None

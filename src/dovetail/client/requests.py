@@ -147,7 +147,7 @@ class Requests:
             params=params,
             meta=options.get("meta", NOTHING),
             name=name,
-            headers={**options["headers"], **headers} if "headers" in options else headers,
+            headers={**_lowered(options["headers"]), **headers} if "headers" in options else headers,
             on_progress=None if listener is None else self._progress(listener),
             principal=options.get("principal"),
             authorizer=self._authorizer(options),
@@ -188,3 +188,8 @@ async def several(names: Iterable[str], one: Callable[[str], Awaitable[T]]) -> d
 
     wanted = list(dict.fromkeys(names))
     return dict(zip(wanted, await asyncio.gather(*map(waited, wanted)), strict=True))
+
+
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return header fields under the names by which those of the client are known: a call's own come before them."""
+    return {name.lower(): value for name, value in headers.items()}

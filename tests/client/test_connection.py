@@ -1,0 +1,64 @@
+"""Who owns a client's link: opened and closed by many, in any order."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dovetail import Client
+from dovetail.errors import Disconnected
+from tests.client.scripted import Json, Scripted, text
+
+
+def done(server: Scripted, request: Json) -> None:
+    server.answer(request, text("done"))
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_opens_while_another_closes_keeps_what_they_opened(turns: int) -> None:
+    client = Client(Scripted(tools_call=done), revision="2025-11-25")
+    for _ in range(5):
+        await client.connect()
+        closing = asyncio.create_task(client.aclose())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await client.connect()
+        assert (await client.call_tool("x")).text == "done"
+        await closing
+        assert (await client.call_tool("x")).text == "done"
+        await client.aclose()
+    with pytest.raises(Disconnected, match="not open"):
+        await client.call_tool("x")
+
+
+async def test_who_waits_for_a_client_that_another_closes_is_told_so_and_takes_nothing_from_others() -> None:
+    held: list[Json] = []
+    server = Scripted(initialize=lambda server, request: held.append(request))
+    client = Client(server, revision="2025-11-25")
+    first = asyncio.create_task(client.connect())
+    await server.until("initialize")
+    closing = asyncio.create_task(client.aclose())
+    await asyncio.sleep(0)
+    del server.replies["initialize"]
+    await client.connect()
+    with pytest.raises(Disconnected, match="closed"):
+        await first
+    await closing
+    server.replies["tools_call"] = done
+    assert (await client.call_tool("x")).text == "done"
+    await client.aclose()
+
+
+async def test_who_is_cancelled_while_it_waits_is_cancelled_and_no_more() -> None:
+    server = Scripted(initialize=lambda server, request: None, tools_call=done)
+    client: Any = Client(server, revision="2025-11-25")
+    first, second = asyncio.create_task(client.connect()), asyncio.create_task(client.connect())
+    request = await server.until("initialize")
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    info = {"name": "scripted", "version": "1"}
+    server.answer(request, {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": info})
+    await second
+    assert (await client.call_tool("x")).text == "done"
+    await client.aclose()
