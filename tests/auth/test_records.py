@@ -27,7 +27,18 @@ def test_a_token_counts_as_over_a_little_early() -> None:
     assert msgspec.structs.replace(TOKENS, expires_at=None).fresh(1e12)
 
 
+def test_a_token_of_a_short_life_counts_as_over_after_half_of_it() -> None:
+    short = msgspec.structs.replace(TOKENS, issued_at=80.0)
+    assert short.fresh(89.9)
+    assert not short.fresh(90.0)
+    assert short.valid(99.9)
+    assert not short.valid(100.0)
+    assert msgspec.structs.replace(TOKENS, expires_at=None).valid(1e12)
+
+
 def test_no_secret_is_in_a_repr() -> None:
+    keyed = msgspec.structs.replace(TOKENS, server=f"{SERVER}?key=SECRET", resource=f"{SERVER}?key=SECRET")
+    assert "SECRET" not in repr(keyed)
     assert "SECRET" not in repr(TOKENS)
     assert "SECRET" not in repr([TOKENS])
 

@@ -124,6 +124,7 @@ async def test_who_lost_a_race_for_a_refresh_token_takes_what_the_winner_left() 
         await request(ours, http, here.url)
         assert ours.tokens is not None
         here.authority.refreshable.clear()  # the winner used it
+        here.authority.tokens.clear()
         here.authority.tokens["the-winners"] = Grant(here.url, "")
         winner = write_tokens(
             msgspec.structs.replace(ours.tokens, access_token="the-winners", expires_at=clock.at + 9999)
