@@ -289,9 +289,12 @@ class NoCommonRevision(DovetailError):
         supported: What the server says it speaks; empty when it did not say.
     """
 
-    def __init__(self, supported: tuple[str, ...]) -> None:
+    def __init__(self, supported: tuple[str, ...], *, refused: str = "") -> None:
         told = ", ".join(quote(version, 32) for version in supported[:8]) or "nothing that is understood here"
-        super().__init__(f"No protocol revision in common: the server speaks {told}")
+        text = f"No protocol revision in common: the server speaks {told}"
+        if refused:  # what it says that it speaks, it does not
+            text = f"The server refuses protocol revision {quote(refused, 32)}, and says that it speaks {told}"
+        super().__init__(text)
         self.supported = supported
 
 

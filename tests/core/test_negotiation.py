@@ -37,7 +37,8 @@ def test_a_version_that_is_corrected_is_tried_once_more_and_only_once() -> None:
     negotiation = Negotiation()
     negotiation.refused(unsupported(NEWEST.version))
     assert (negotiation.step, negotiation.revision) == (Opening.PROBE, NEWEST)
-    with pytest.raises(NoCommonRevision):
+    said = f"The server refuses protocol revision '{NEWEST.version}', and says that it speaks '{NEWEST.version}'"
+    with pytest.raises(NoCommonRevision, match=said):
         negotiation.refused(unsupported(NEWEST.version))
 
 

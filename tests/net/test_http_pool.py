@@ -288,6 +288,37 @@ async def test_connections_over_tls_are_kept_stream_and_end(tmp_path: Path) -> N
         await client.aclose()
 
 
+@pytest.mark.parametrize("orderly", [True, False])
+@both_loops
+async def test_an_answer_that_ends_with_its_connection_is_complete_only_if_tls_ended_in_good_order(
+    tmp_path: Path, orderly: bool
+) -> None:
+    certificate = Certificate(tmp_path, "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.path)
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listening, listening.accept()[0] as plain, context.wrap_socket(plain, server_side=True) as visit:
+            heard = b""
+            while not heard.endswith(BODY):
+                heard += visit.recv(65536)
+            visit.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"amount": 1')
+            if orderly:
+                visit.unwrap().close()
+
+    client = HttpClient(tls=ssl.create_default_context(cafile=certificate.path))
+    serving = asyncio.create_task(asyncio.to_thread(serve))
+    answer = await post(client, f"https://127.0.0.1:{listening.getsockname()[1]}/")
+    if orderly:
+        assert await answer.read(LIMIT) == b'{"amount": 1'
+    else:
+        with pytest.raises(Disconnected, match="the connection broke"):
+            await answer.read(LIMIT)
+    await client.aclose()
+    await serving
+
+
 # What is kept, and how many.
 
 

@@ -133,8 +133,10 @@ class Negotiation:
         except msgspec.ValidationError:
             raise error from None
         chosen = self._choose(supported)
-        if chosen is None or self._corrected:
+        if chosen is None:
             raise NoCommonRevision(tuple(supported))
+        if self._corrected:
+            raise NoCommonRevision(tuple(supported), refused=self.revision.version)
         self._corrected = True
         self.revision = chosen
 

@@ -9,6 +9,7 @@ What is read ahead of who takes it is bounded: about half a mebibyte, then the s
 
 import asyncio
 import select
+import ssl
 from typing import Final, Protocol, cast
 
 from dovetail.errors import DefinitionError, Disconnected
@@ -256,12 +257,31 @@ class Peer(asyncio.Protocol):
         answer, self._answer = self._answer, None
         if answer is None:
             return
+        head = answer.reader.head
+        if head is not None and head.length is None and self._was_cut():
+            return answer.broke("the connection broke in the middle of the answer")
         try:
             answer.reader.end()
         except BadAnswer as error:
             answer.broke(str(error))
         else:
             answer.took(b"")
+
+    def _was_cut(self) -> bool:
+        """Tell whether TLS ended without the server's word for it, as anybody on the way can make it end.
+
+        An answer that ends with its connection "is considered complete unless an error was indicated by the underlying
+        connection (e.g., an "incomplete close" in TLS would leave the message incomplete)" (RFC 9112, section 8).
+        """
+        tls = None if self._transport is None else self._transport.get_extra_info("ssl_object")
+        if tls is None:
+            return False
+        try:
+            return bool(tls.read(1))  # nothing: the server's `close_notify` has come
+        except ssl.SSLZeroReturnError:
+            return False
+        except ssl.SSLError:
+            return True  # something more could have come
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
