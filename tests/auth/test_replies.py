@@ -31,7 +31,13 @@ def test_a_lifetime_is_bounded_seconds(said: Any, seconds: float | None) -> None
     assert read_grant(document(access_token="t", token_type="Bearer", expires_in=said)).seconds == seconds
 
 
-@pytest.mark.parametrize("token", ["", "a b", "a\r\nX-Evil: 1", "ü", "a\x00", "t" * 40_000])
+def test_an_empty_refresh_token_is_none() -> None:
+    assert read_grant(document(access_token="t", refresh_token="")).refresh_token is None
+    with pytest.raises(LoginUntrusted):
+        read_grant(document(access_token="", token_type="Bearer"))
+
+
+@pytest.mark.parametrize("token", ["a b", "a\r\nX-Evil: 1", "ü", "a\x00", "t" * 40_000])
 @pytest.mark.parametrize("member", ["access_token", "refresh_token"])
 def test_a_token_that_no_header_could_carry_is_refused(member: str, token: str) -> None:
     with pytest.raises(LoginUntrusted) as caught:

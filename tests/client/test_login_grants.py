@@ -7,6 +7,7 @@ import pytest
 from dovetail.auth import Client, Provider, SigningKey
 from dovetail.client.login_grants import credentials_login, managed_login, workload_login
 from dovetail.errors import DefinitionError, LoginRefused, LoginUntrusted
+from dovetail.store import MemoryTokens
 from tests.auth.play import Clock, Dice
 from tests.auth.test_assertions import token as id_jag
 from tests.client.authority import App, Asked, Authority, reply
@@ -72,6 +73,21 @@ async def test_credentials_of_no_known_issuer_belong_to_the_first_that_takes_the
         here.resource.authority = evil.authority
         with pytest.raises(LoginUntrusted):
             await request(ours, http, here.url)
+        assert evil.authority.to("/token") == []
+
+
+@pytest.mark.req("A-26")
+async def test_credentials_that_one_issuer_refused_are_not_shown_to_the_next() -> None:
+    store = MemoryTokens()
+    async with town(Authority(refuse="invalid_client")) as here, town() as evil, pool() as http:
+        client = Client(client_id="c", secret="SECRET")
+        ours = credentials_login(here.url, client, store=store)
+        with pytest.raises(LoginRefused):
+            await request(ours, http, here.url)
+        here.resource.authority = evil.authority
+        for another in (ours, credentials_login(here.url, client, store=store)):
+            with pytest.raises(LoginUntrusted):
+                await request(another, http, here.url)
         assert evil.authority.to("/token") == []
 
 

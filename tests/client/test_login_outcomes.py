@@ -14,7 +14,7 @@ from dovetail.client.login_attempts import ATTEMPTS
 from dovetail.client.login_grants import credentials_login, oauth_login
 from dovetail.client.login_keeper import Login
 from dovetail.client.login_world import MEANS
-from dovetail.errors import AuthRequired, Disconnected, LoginRefused, LoginUnavailable
+from dovetail.errors import AuthRequired, Disconnected, LoginRefused, LoginUnavailable, StoreUnusable
 from dovetail.net import HttpClient
 from dovetail.store import FileTokens, MemoryTokens
 from tests.auth.play import Clock, Dice
@@ -319,6 +319,35 @@ async def test_who_logged_out_elsewhere_is_not_logged_in_again_by_a_renewal() ->
         assert await running.headers("POST", here.url) == {}
         assert grants(here) == ["authorization_code"]
         assert not [key for key in await store.keys() if key.startswith("tokens:")]
+
+
+@pytest.mark.req("A-32")
+async def test_a_renewal_that_could_not_be_written_is_gone_on_from() -> None:
+    class Full(MemoryTokens):
+        full = False
+
+        async def save(self, key: str, value: bytes | None) -> None:
+            if self.full:
+                raise StoreUnusable("The token store cannot be written")
+            await super().save(key, value)
+
+    clock, store = Clock(), Full()
+    async with town() as here, pool() as http:
+        ours = login(here.url, store=store, means=moved(clock))
+        await request(ours, http, here.url)
+        store.full = True
+        for _ in range(3):
+            clock.at += 4000
+            with pytest.raises(StoreUnusable):
+                await request(ours, http, here.url)
+            assert await request(ours, http, here.url) == 200
+        store.full = False
+        clock.at += 4000
+        assert await request(ours, http, here.url) == 200
+        shown = [r.form.get("refresh_token") for r in here.authority.to("/token")]
+        assert len(set(shown)) == len(shown) == 5
+        assert await request(login(here.url, store=store, means=moved(clock)), http, here.url) == 200
+        assert len(here.authority.to("/token")) == 5
 
 
 async def test_while_one_waits_for_its_user_another_may_log_out_and_renew(tmp_path: Any) -> None:

@@ -131,17 +131,36 @@ def _registered(app: Application, server: ServerMetadata) -> Flow[Client]:
         if client.issuer == server.issuer:
             return client
     for client in app.registered:
-        if client.issuer is None:
-            where = bound_key(client.client_id, app.server)
-            bound = yield from load(where)
-            if bound is None:
-                yield from save(where, server.issuer.encode())
-            if bound in (None, server.issuer.encode()):
-                return msgspec.structs.replace(client, issuer=server.issuer)
+        if client.issuer is None and (yield from _binds(client, server, app.server)):
+            return msgspec.structs.replace(client, issuer=server.issuer)
     raise LoginUntrusted(
         "The client was registered with another authorization server than the one that the server names now: "
         "its credentials are not shown to this one"
     )
+
+
+def bind(client: Client, server: ServerMetadata, resource: str) -> Flow[Client]:
+    """Return a client that belongs to an authorization server; one of no known issuer does to the first that it meets.
+
+    Raises:
+        LoginUntrusted: It belongs to another: its credentials are not shown to this one.
+    """
+    known = client.issuer is not None
+    if not (client.issuer == server.issuer if known else (yield from _binds(client, server, resource))):
+        raise LoginUntrusted(
+            "The server trusts another authorization server than the one that these credentials belong to: "
+            "they are not shown to it"
+        )
+    return msgspec.structs.replace(client, issuer=server.issuer)
+
+
+def _binds(client: Client, server: ServerMetadata, resource: str) -> Flow[bool]:
+    """Tell whether a client of no known issuer belongs to an authorization server, which the first one is told."""
+    where = bound_key(client.client_id, resource)
+    bound = yield from load(where)
+    if bound is None:
+        yield from save(where, server.issuer.encode())
+    return bound in (None, server.issuer.encode())
 
 
 def _remembered(app: Application, server: ServerMetadata, means: Means) -> Flow[Client | None]:

@@ -16,7 +16,7 @@ import msgspec
 from dovetail.auth.assertions import check_assertion, is_meant_for
 from dovetail.auth.authorization import Authorization
 from dovetail.auth.challenges import Demand
-from dovetail.auth.clients import Application, Client, identify
+from dovetail.auth.clients import Application, Client, bind, identify
 from dovetail.auth.discovery import (
     Found,
     choose_issuer,
@@ -144,7 +144,7 @@ def log_in_alone(
 ) -> Flow[Tokens]:
     """Log in as ourselves. A refresh token is not kept: the credentials give the next token (RFC 6749, 4.4.3)."""
     found = yield from find(plan, demand, (client.issuer,) if client.issuer else ())
-    _refuse_other_issuer(client, found.server)
+    client = yield from bind(client, found.server, plan.server)
     scopes = _scopes(plan, found, demand, previous)
     asker = _asker(plan, found, demand, client, key)
     granted = yield from ask(asker, credentials_grant(found.resource, scopes))
@@ -165,7 +165,7 @@ def log_in_managed(
     The token endpoint of the second leg is the one of checked metadata, whatever else was configured (A-51).
     """
     found = yield from find(plan, demand, (client.issuer,) if client.issuer else ())
-    _refuse_other_issuer(client, found.server)
+    client = yield from bind(client, found.server, plan.server)
     scopes = _scopes(plan, found, demand, previous)
     idp = yield from _provider(provider)
     grant = exchange_grant(id_token, found.server.issuer, found.resource, scopes)
@@ -246,14 +246,6 @@ def _tokens(
         auth_methods=found.server.token_endpoint_auth_methods_supported,
         dpop=bound.key.scalar() if bound else None,
     )
-
-
-def _refuse_other_issuer(client: Client, server: ServerMetadata) -> None:
-    if client.issuer is not None and client.issuer != server.issuer:
-        raise LoginUntrusted(
-            "The server trusts another authorization server than the one that these credentials belong to: "
-            "they are not shown to it"
-        )
 
 
 def _provider(provider: Provider) -> Flow[ServerMetadata]:

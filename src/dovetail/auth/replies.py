@@ -103,7 +103,7 @@ def read_grant(reply: Reply, what: str = "authorization server") -> Granted:
     if registered_error(document) != UNREGISTERED:
         raise LoginRefused(f"The {what} gave no token", registered_error(document))
     given = read_document(document, _Body, "token response")
-    for secret in (given.access_token, given.refresh_token):
+    for secret in (given.access_token, given.refresh_token or None):
         if secret is not None and (len(secret) > LONGEST_TOKEN or not _VISIBLE.match(secret)):
             raise LoginUntrusted("The token response holds a token of characters that no token has")
     return Granted(
@@ -111,7 +111,7 @@ def read_grant(reply: Reply, what: str = "authorization server") -> Granted:
         kind=_kind(given.token_type or "Bearer"),
         issued=given.issued_token_type,
         seconds=_seconds(given.expires_in),
-        refresh_token=given.refresh_token,
+        refresh_token=given.refresh_token or None,
         scopes=None if given.scope is None else tidy(given.scope.split()),
     )
 

@@ -86,7 +86,7 @@ class OAuthGrant:
 
 
 class CredentialsGrant:
-    """Tokens of a client that acts for itself. Credentials of no known issuer belong to the first that takes them."""
+    """Tokens of a client that acts for itself. Credentials of no known issuer belong to the first that they meet."""
 
     lasting = False
 
@@ -187,7 +187,11 @@ def oauth_login(
 def credentials_login(
     server: str, client: Client, *, key: SigningKey | None = None, **options: Unpack[LoginOptions]
 ) -> Login:
-    """Return a login of a client that acts for itself: with its secret, or a private key (RFC 7523)."""
+    """Return a login of a client that acts for itself: with its secret, or a private key (RFC 7523).
+
+    A client without an issuer belongs to the first authorization server that the server names, as long as the store
+    remembers it: in memory, by default. Say the issuer, or give a store that lasts.
+    """
     if client.secret is None and key is None:
         raise DefinitionError("Client credentials are a client_id with a secret, or with a private key")
     return _login(server, CredentialsGrant(client, key), options)

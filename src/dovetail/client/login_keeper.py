@@ -116,6 +116,8 @@ class Login:
         self._origin = origin(plan.server)
         self._tokens: Tokens | None = None
         self._loaded = False
+        self._kept: Tokens | None = None  # what the store holds, as far as is known
+        self._ahead = False  # newer tokens than it, which could not be written
         self._own = ""  # the access token that was got here last
         self._useless = ""  # one of those, refused at its first use
         self._tried = ""  # an access token that could not be renewed early
@@ -269,7 +271,9 @@ class Login:
     async def _reload(self) -> bool:
         if self._grant.lasting and (not self._loaded or self._tokens is not None):
             # What is no longer kept was given back by another process: it is not used, and not kept again.
-            self._tokens = read_tokens(await self._store.load(self._key), self._plan.server)
+            kept = read_tokens(await self._store.load(self._key), self._plan.server)
+            if not self._ahead or kept != self._kept:
+                self._tokens, self._kept, self._ahead = kept, kept, False
         self._loaded = True
         return True
 
@@ -365,4 +369,6 @@ class Login:
     async def _keep(self, tokens: Tokens) -> None:
         self._tokens, self._own = tokens, tokens.access_token
         if self._grant.lasting:
+            self._ahead = True
             await self._store.save(self._key, write_tokens(tokens))
+            self._kept, self._ahead = tokens, False
