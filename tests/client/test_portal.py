@@ -1,11 +1,15 @@
 """The client without `async`."""
 
 import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from dovetail import Client
-from dovetail.errors import Disconnected, Timeout
+from dovetail import Client, Context, Server
+from dovetail.client import SyncClient
+from dovetail.errors import DefinitionError, Disconnected, Timeout
 from tests.client.test_client import shop
 
 
@@ -38,3 +42,130 @@ async def test_it_works_where_another_loop_runs() -> None:
 
     assert inside() == "4"
     assert await asyncio.to_thread(inside) == "4"
+
+
+def telling() -> Server:
+    app = Server("telling")
+
+    @app.tool
+    async def tell(ctx: Context) -> str:
+        """Report progress, a log message, and where the client works."""
+        await ctx.progress(1, 2)
+        await ctx.log.info("i")
+        await ctx.roots()
+        return "told"
+
+    return app
+
+
+class Caught:
+    """A callback that uses the client it belongs to."""
+
+    def __init__(self, use: Callable[[SyncClient], Any]) -> None:
+        self.errors: list[Exception] = []
+        self.client: SyncClient
+        self._use = use
+
+    def __call__(self, *heard: Any) -> list[str]:
+        try:
+            self._use(self.client)
+        except Exception as error:
+            self.errors.append(error)
+        return []
+
+
+@pytest.mark.parametrize("use", [SyncClient.list_tools, SyncClient.ping, SyncClient.close])
+@pytest.mark.parametrize("callback", ["on_progress", "on_log", "roots"])
+def test_a_callback_that_uses_its_own_client_is_refused_at_once(
+    callback: str, use: Callable[[SyncClient], Any]
+) -> None:
+    caught = Caught(use)
+    options: dict[str, Any] = {"roots": [], callback: caught}
+    with Client.connect_sync(telling(), **options) as client:
+        caught.client = client
+        assert client.call_tool("tell").text == "told"
+        assert client.call_tool("tell").text == "told"
+    assert [type(error) for error in caught.errors] == [DefinitionError] * 2
+    assert "one of its own callbacks" in str(caught.errors[0])
+
+
+def test_a_callback_that_runs_in_a_thread_may_use_its_client() -> None:
+    app = Server("asking")
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        """Ask."""
+        return str((await ctx.elicit("How many?", int)).value)
+
+    def on_elicit(question: Any) -> dict[str, int]:
+        return {"value": len(client.list_tools())}
+
+    with Client.connect_sync(app, on_elicit=on_elicit) as client:
+        assert client.call_tool("ask").text == "1"
+
+
+def test_the_level_of_log_messages_and_the_roots_can_be_changed() -> None:
+    heard: list[Any] = []
+    with Client.connect_sync(telling(), on_log=lambda each: heard.append(each.data), roots=[]) as client:
+        client.set_log_level("error")
+        client.call_tool("tell")
+        assert heard == []
+        client.set_log_level("info")
+        client.call_tool("tell")
+        assert heard == ["i"]
+
+
+def test_the_iterator_of_changes_ends_with_its_block() -> None:
+    with Client.connect_sync(shop()) as client:
+        with client.listen(tools=True) as changes:
+            pass
+        assert list(changes) == []
+        with pytest.raises(StopIteration):
+            next(changes)
+
+
+def test_who_waits_for_a_change_hears_that_another_thread_closed_the_client() -> None:
+    client = Client.connect_sync(shop())
+    outcome: list[Exception] = []
+    began = threading.Event()
+
+    def waiting(changes: Iterator[Any]) -> None:
+        began.set()
+        try:
+            next(changes)
+        except Exception as error:
+            outcome.append(error)
+
+    with client.listen(tools=True) as changes:
+        thread = threading.Thread(target=waiting, args=[changes], daemon=True)
+        thread.start()
+        began.wait()
+        client.close()
+        thread.join(5)
+    assert [type(error) for error in outcome] == [Disconnected]
+
+
+def test_a_call_under_way_ends_when_another_thread_closes_the_client() -> None:
+    app, began, outcome = Server("slow"), threading.Event(), []
+
+    @app.tool
+    async def wait() -> str:
+        """Wait for ever."""
+        began.set()
+        await asyncio.Event().wait()
+        return ""
+
+    client = Client.connect_sync(app)
+
+    def waiting() -> None:
+        try:
+            client.call_tool("wait")
+        except Disconnected as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=waiting, daemon=True)
+    thread.start()
+    began.wait()
+    client.close()
+    thread.join(5)
+    assert len(outcome) == 1

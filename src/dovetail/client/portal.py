@@ -1,12 +1,16 @@
 """The client without `async`, for scripts and notebooks: a loop in a thread of its own, and each call made in it.
 
 Works from any thread, also where another loop runs (a notebook). Ctrl-C cancels the call under way, on the wire, too.
+
+Invariant: no call waits for what cannot come. One from a callback that runs in the client's own thread would wait for
+itself, and is refused; one that is under way while another thread closes the client ends with `Disconnected`.
 """
 
 import asyncio
 import contextlib
 import threading
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
@@ -15,10 +19,11 @@ from dovetail.client.listening import Change, Changes
 from dovetail.client.listings import Listing
 from dovetail.client.options import CallOptions, ClientOptions
 from dovetail.client.results import ToolResult
-from dovetail.errors import Disconnected, DovetailError
+from dovetail.errors import DefinitionError, Disconnected, DovetailError
 from dovetail.wire import (
     Completion,
     GetPromptResult,
+    LoggingLevel,
     Prompt,
     PromptReference,
     ReadResourceResult,
@@ -44,6 +49,8 @@ class SyncClient:
 
     def __init__(self, target: Any, **options: Unpack[ClientOptions]) -> None:
         """Open a client; see `Client.connect`."""
+        self._lock = threading.Lock()
+        self._stopped = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="dovetail: client", daemon=True)
         self._thread.start()
@@ -65,8 +72,13 @@ class SyncClient:
         self.close()
 
     def close(self) -> None:
-        """Close it. Idempotent."""
-        if self._loop.is_closed():
+        """Close it. Idempotent; what other threads wait for ends with `Disconnected`.
+
+        Raises:
+            DefinitionError: Called from a callback of its own.
+        """
+        self._check_thread()
+        if self._stopped:
             return
         try:
             self._run(self._client.aclose())
@@ -131,6 +143,14 @@ class SyncClient:
         """See `Client.ping`."""
         self._run(self._client.ping(**options))
 
+    def set_log_level(self, level: LoggingLevel, **options: Unpack[CallOptions]) -> None:
+        """See `Client.set_log_level`."""
+        self._run(self._client.set_log_level(level, **options))
+
+    def roots_changed(self) -> None:
+        """See `Client.roots_changed`."""
+        self._run(self._client.roots_changed())
+
     def request(self, method: str, params: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]) -> Any:
         """See `Client.request`."""
         return self._run(self._client.request(method, params, **options))
@@ -139,16 +159,18 @@ class SyncClient:
     def listen(
         self, *, tools: bool = False, prompts: bool = False, resources: bool | Iterable[str] = False
     ) -> Iterator[Iterator[Change]]:
-        """See `Client.listen`: a context manager, and inside it an iterator."""
+        """See `Client.listen`: a context manager, and inside it an iterator, which ends when the block is left."""
         changes = self._run(self._entered(tools, prompts, resources))
         try:
             yield self._each(changes)
         finally:
-            self._run(changes.__aexit__(None, None, None))
+            with contextlib.suppress(Disconnected):  # the client was closed, and the listening with it
+                self._run(changes.__aexit__(None, None, None))
 
     def _each(self, changes: Changes) -> Iterator[Change]:
-        while True:
-            yield self._run(changes.__anext__())
+        with contextlib.suppress(StopAsyncIteration):
+            while True:
+                yield self._run(changes.__anext__())
 
     async def _entered(self, tools: bool, prompts: bool, resources: bool | Iterable[str]) -> Changes:
         return await self._client.listen(tools=tools, prompts=prompts, resources=resources).__aenter__()
@@ -157,17 +179,50 @@ class SyncClient:
         return await Client(target, **options).connect()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._loop.is_closed():
+        """Do something in the loop, and wait for it.
+
+        Raises:
+            DefinitionError: The loop is who would wait.
+            Disconnected: The client was closed, before or meanwhile.
+        """
+        try:
+            self._check_thread()
+            with self._lock:
+                if self._stopped:
+                    raise Disconnected("The client was closed")
+                future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except DovetailError:
             work.close()
-            raise Disconnected("The client was closed")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            raise
         try:
             return future.result()
         except KeyboardInterrupt:
             future.cancel()
             raise
+        except CancelledError:
+            raise Disconnected("The client was closed") from None
+
+    def _check_thread(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise DefinitionError(
+                "A SyncClient was called from one of its own callbacks, which would wait for itself for ever; use the "
+                "async Client there, or let another thread make the call"
+            )
 
     def _stop(self) -> None:
+        """End the loop, and before it whatever somebody still waits for."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+        asyncio.run_coroutine_threadsafe(_all_ended(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _all_ended() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
