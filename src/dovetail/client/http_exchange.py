@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dovetail.client.http_credentials import Credentialed, sender
+from dovetail.client.http_vigil import Vigil
 from dovetail.client.login import Authorizer
 from dovetail.core import Parser
 from dovetail.errors import (
@@ -112,12 +113,12 @@ class Poster:
         await response.aclose()
 
     async def listen(
-        self, limits: Limits, hear: Hear, missed: Callable[[], None], listening: Callable[[], None]
+        self, limits: Limits, hear: Hear, missed: Callable[[], None], listening: Callable[[], None], vigil: Vigil
     ) -> None:
         """Hold the stream of what the server says unasked; open it again when it breaks.
 
         Returns never; `listening` is called each time that the stream is open, and `missed` when what was said in
-        between cannot be had any more.
+        between cannot be had any more. `vigil` reads, and notices when nobody is there.
 
         Raises:
             SessionLost: The session is not known any more.
@@ -140,7 +141,7 @@ class Poster:
                 if opened and not last:
                     missed()
                 parser, opened = Parser(limits.line), True
-                if await _hold(response, parser, hear, limits):
+                if await _hold(response, parser, hear, limits, vigil):
                     pause = _PAUSE
                 last = parser.last_event_id or last
                 if parser.retry is not None:
@@ -194,8 +195,11 @@ class Exchange:
         lost: Why the session is no more, if that came out.
     """
 
-    def __init__(self, poster: Poster, limits: Limits, revision: Revision | None, identifier: bytes) -> None:
+    def __init__(
+        self, poster: Poster, limits: Limits, revision: Revision | None, identifier: bytes, vigil: Vigil | None = None
+    ) -> None:
         self._poster = poster
+        self._vigil = vigil
         self._limits = limits
         self._resumable = revision is not None and revision.resumable
         self._id = identifier
@@ -245,7 +249,7 @@ class Exchange:
             if response is not None:
                 parser = Parser(self._limits.line)
                 fruitful = await _hold(
-                    response, parser, lambda item: self._take(item, hear), self._limits, self._answered
+                    response, parser, lambda item: self._take(item, hear), self._limits, self._vigil, self._answered
                 )
                 if self._message is not None:
                     return
@@ -289,12 +293,17 @@ class Exchange:
 
 
 async def _hold(
-    response: "Response", parser: Parser, hear: Hear, limits: Limits, enough: Callable[[], bool] = lambda: False
+    response: "Response",
+    parser: Parser,
+    hear: Hear,
+    limits: Limits,
+    vigil: Vigil | None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Read a stream until it ends, breaks, or is enough; tell whether an event came."""
     fruitful = False
     try:
-        while chunk := await response.chunk():
+        while chunk := await (response.chunk() if vigil is None else vigil.chunk(response)):
             for event in parser.feed(chunk):
                 fruitful = True
                 if event.data:  # else it primes: an id to resume from, and nothing to hear

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dovetail.client.http_exchange import Exchange, Poster
+from dovetail.client.http_vigil import Vigil
 from dovetail.client.link import (
     CHANGES,
     Identity,
@@ -69,6 +70,7 @@ class HttpLink:
         self._receiver = receiver
         self._limits = limits
         self._next = 0
+        self._vigil = Vigil(self._sign)
         self._identity = b""
         self._revision: Revision | None = None
         self._peer: ServerPeer | None = None
@@ -125,7 +127,9 @@ class HttpLink:
         self._next += 1
         identifier = b"%d" % self._next
         frame = request_frame(identifier, outgoing.method, params_of(outgoing, self._identity, identifier))
-        exchange = Exchange(self._poster, self._limits, self._revision, identifier)
+        # The stream of a subscription may be silent for ever; a call has its timer.
+        vigil = None if outgoing.on_notice is None else self._vigil
+        exchange = Exchange(self._poster, self._limits, self._revision, identifier, vigil)
         self._under_way += 1
         try:
             message = await exchange.run(
@@ -184,6 +188,11 @@ class HttpLink:
     @property
     def _stateless(self) -> bool:
         return self._revision is not None and self._revision.stateless
+
+    async def _sign(self) -> bytes:
+        """Ask for a sign of life: there is no ping any more in the stateless era."""
+        has_ping = self._revision is not None and self._revision.has("ping")
+        return await self.request(Outgoing(method="ping" if has_ping else "server/discover"))
 
     def _headers(self, outgoing: Outgoing) -> Mapping[str, str]:
         if not self._stateless:
@@ -272,7 +281,7 @@ class HttpLink:
 
         try:
             await self._poster.listen(
-                self._limits, lambda item: self._hear(item, None, b""), self._receiver.missed, listening
+                self._limits, lambda item: self._hear(item, None, b""), self._receiver.missed, listening, self._vigil
             )
         except SessionLost as error:
             self._lose(error)
