@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dovetail.client.rebuilding import type_of
+from dovetail.client.rebuilding import reader_of
 from dovetail.client.results import ToolResult
 from dovetail.wire import CallToolResult
 
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 def rebuilt(schema: Any, value: Any) -> Any:
     raw = msgspec.Raw(json.dumps(value).encode())
     result = CallToolResult(content=[], structured_content=raw)
-    return ToolResult(result, type_of(json.dumps(schema).encode())).data
+    return ToolResult(result, reader_of(json.dumps(schema).encode())).data
 
 
 def obj(required: list[str] | None = None, /, **properties: Any) -> Json:
@@ -120,6 +120,58 @@ def test_what_no_type_can_say_stays_plain_json(schema: Json) -> None:
     value = {"a": 1, "not a name": 2, "class": 3}
     data = rebuilt(schema, value)
     assert data == value or data.a == 1
+
+
+A_OBJECT = obj(a={"type": "integer"})
+A_DATE = {"type": "string", "format": "date"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (A_OBJECT, {"a": 1, "b": 2}),
+        ({**A_OBJECT, "allOf": [{"properties": {"b": {"type": "integer"}}}]}, {"a": 1, "b": 2}),
+        ({**A_OBJECT, "patternProperties": {"^x": {}}, "additionalProperties": A_DATE}, {"a": 1, "x1": "2026-07-28"}),
+        ({"$ref": "#/$defs/A", "$defs": {"A": A_OBJECT}, "properties": {"c": {}}}, {"a": 1, "c": 2, "d-e": [3]}),
+        ({**A_OBJECT, "anyOf": [{"properties": {"b": {}}}]}, {"a": 1, "b": 2}),
+        (obj(items={}, keys={}, self={}), {"items": 1, "keys": 2, "self": 3, "get": 4, "__class__": 5}),
+        (obj(v={"type": "number"}), {"v": 12345678901234567891}),
+        (obj(v={"type": "number"}), {"v": 10**400}),
+        (obj(v={"type": "integer"}), {"v": 2**80}),
+        (obj(v={"type": "string", "format": "date-time"}), {"v": "2026-07-28T09:30:00.123456789Z"}),
+    ],
+)
+def test_nothing_that_came_is_lost(schema: Json, value: Json) -> None:
+    data = rebuilt(schema, value)
+    assert data == value
+    assert {name: data[name] for name in data} == value
+    if not isinstance(data, dict):
+        assert all(getattr(data, name) == inner for name, inner in value.items() if not name.startswith("__"))
+
+
+def test_members_are_attributes_whatever_their_names_and_whether_they_were_declared() -> None:
+    data = rebuilt(obj([], items={"type": "array"}, note={"type": "string"}), {"items": [1], "more": 2, "x-y": 3})
+    assert (data.items, data.more, data.note, data["x-y"]) == ([1], 2, None, 3)
+    assert "note" not in data
+    assert "more" in data
+    assert len(data) == 3
+    assert repr(data).startswith("Result(items=[1], more=2")
+    with pytest.raises(AttributeError):
+        _ = data.nothing
+
+
+def test_a_value_that_does_not_fit_stays_as_it_came_and_so_does_the_type_of_what_is_around_it() -> None:
+    schema = obj(at={"type": "string", "format": "date-time"}, n={"type": "integer"})
+    for at in ("2024-01-01 10h", "2024-01-01T10:00:00Z", None, 7):
+        data = rebuilt(schema, {"at": at, "n": 1.0})
+        assert type(data.n) is int
+        assert data.n == 1
+        assert isinstance(data.at, datetime.datetime) or data.at == at
+    assert rebuilt(obj(a={"type": "array", "items": A_DATE}), {"a": ["x", "2026-07-28"]}).a == [
+        "x",
+        datetime.date(2026, 7, 28),
+    ]
+    assert rebuilt(obj(a=A_OBJECT), {"a": 7}).a == 7
 
 
 def test_what_does_not_fit_is_plain_json_and_never_an_error() -> None:

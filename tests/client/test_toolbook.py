@@ -1,5 +1,7 @@
 """What is known of a tool from the last list, and what it is used for."""
 
+import asyncio
+
 import pytest
 
 from dovetail import Client
@@ -50,6 +52,29 @@ async def test_a_schema_that_cannot_be_used_binds_nobody(schema: Json) -> None:
 
 
 async def test_a_tool_that_was_never_listed_is_called_all_the_same() -> None:
-    async with Client(offering(text("", structuredContent={"n": "1"}), SCHEMA)) as client:
-        result = await client.call_tool("x")
-        assert result.data == {"n": "1"}
+    server = offering(text("", structuredContent={"n": 1}), SCHEMA)
+    server.replies["tools_list"] = lambda server, request: server.refuse(request, -32603)
+    async with Client(server) as client:
+        for _ in range(2):
+            assert (await client.call_tool("x")).data == {"n": 1}
+    assert len(server.of("tools/list")) == 1
+
+
+async def test_data_is_the_same_whether_or_not_somebody_listed_the_tools_before() -> None:
+    server = offering(text("", structuredContent={"n": 1}), SCHEMA)
+    async with Client(server) as client:
+        first, second = await asyncio.gather(client.call_tool("x"), client.call_tool("x"))
+        assert first.data.n == second.data.n == 1
+        await client.list_tools()
+        third = await client.call_tool("x")
+        assert type(third.data).__name__ == type(first.data).__name__ == "Result"
+    assert len(server.of("tools/list")) == 2
+    assert len(server.of("tools/call")) == 3
+
+
+@pytest.mark.parametrize("result", [text("a"), text("a", isError=True, structuredContent={"n": 1})])
+async def test_tools_are_not_listed_for_a_result_whose_data_needs_no_schema(result: Json) -> None:
+    server = offering(result, SCHEMA)
+    async with Client(server) as client:
+        assert (await client.call_tool("x")).data == result.get("structuredContent")
+    assert not server.of("tools/list")

@@ -12,7 +12,7 @@ import msgspec
 
 from dovetail.client.link import NOTHING, said
 from dovetail.client.listings import PROMPTS, RESOURCES, TEMPLATES, TOOLS, Listing
-from dovetail.client.options import CLIENT_OPTIONS, CallOptions, ClientOptions, check_options
+from dovetail.client.options import CLIENT_OPTIONS, CallOptions, ClientOptions, check_options, listing_options
 from dovetail.client.results import ToolResult
 from dovetail.client.target import target_of
 from dovetail.errors import HEADER_MISMATCH, DefinitionError, Disconnected, DovetailError, PeerError
@@ -140,6 +140,8 @@ class Client:
     ) -> ToolResult:
         """Call a tool. A tool that fails returns a result with `is_error`; see `ToolResult`.
 
+        When a tool that is not known yet returns structured content, the tools are listed, to rebuild its data.
+
         Args:
             name: The tool.
             arguments: Its arguments; what `msgspec` can encode, or the JSON itself.
@@ -164,8 +166,8 @@ class Client:
                 # a call that was refused for its headers has not begun.
                 if error.code != HEADER_MISMATCH or attempt:
                     raise
-                await self.list_tools()
-        return await tools.result(name, result)
+                await self.list_tools(**listing_options(options))
+        return await tools.result(name, result, lambda: self.list_tools(**listing_options(options)))
 
     # Resources.
 

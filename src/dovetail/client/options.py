@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 import msgspec
 
@@ -183,6 +183,12 @@ class CallOptions(TypedDict, total=False):
     principal: str
     """Who it is made for; the client itself, when not given. Over HTTP a principal has a session of its own, over the
     same pool of connections, and nothing that is cached for one is given to another."""
+
+
+def listing_options(options: CallOptions) -> CallOptions:
+    """Return how to list what a call needs to know: as the same principal, and as patiently."""
+    kept = ("timeout", "headers", "auth", "principal")
+    return cast("CallOptions", {key: value for key, value in options.items() if key in kept})
 
 
 CLIENT_OPTIONS: Final = frozenset(ClientOptions.__annotations__)

@@ -1,5 +1,6 @@
 """What a tool returned, for programs: its data rebuilt from the output schema."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -18,15 +19,15 @@ class ToolResult:
         meta: `_meta`; empty when there was none.
     """
 
-    __slots__ = ("_data", "_structured", "_type", "content", "is_error", "meta")
+    __slots__ = ("_data", "_read", "_structured", "content", "is_error", "meta")
 
-    def __init__(self, result: CallToolResult, type: Any = None) -> None:
-        """Wrap a result; `type` is what the structured content becomes, plain JSON when not given."""
+    def __init__(self, result: CallToolResult, read: Callable[[Any], Any] | None = None) -> None:
+        """Wrap a result; `read` makes data of the structured content, which stays plain JSON when not given."""
         self.content: list[ContentBlock] = result.content
         self.is_error = bool(result.is_error)
         self.meta: dict[str, Any] = result.meta or {}
         self._structured = result.structured_content
-        self._type = type
+        self._read = read
         self._data: Any = _UNREAD
 
     def __repr__(self) -> str:
@@ -47,21 +48,16 @@ class ToolResult:
     def data(self) -> Any:
         """The structured content, rebuilt from the tool's output schema: objects with attributes, dates as dates.
 
-        Without an output schema it is plain JSON, and None without structured content.
+        Nothing is lost: what the schema does not declare is there, too, and a value that does not fit what the schema
+        says of it stays as it came. Plain JSON without an output schema and of a tool that failed; None without
+        structured content.
         """
         if self._data is _UNREAD:
-            self._data = self._rebuilt()
+            plain = self.structured
+            self._data = plain if self._read is None else self._read(plain)
         return self._data
 
     @property
     def text(self) -> str:
         """All text of the content, in lines."""
         return "\n".join(block.text for block in self.content if isinstance(block, TextContent))
-
-    def _rebuilt(self) -> Any:
-        if isinstance(self._structured, msgspec.UnsetType):
-            return None
-        try:
-            return msgspec.json.decode(self._structured, type=self._type or Any)
-        except msgspec.ValidationError:
-            return msgspec.json.decode(self._structured)

@@ -1,26 +1,30 @@
 """What a client knows of its server's tools from the last list: headers to mirror, results to check and to rebuild."""
 
 import asyncio
-from typing import Final
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 import msgspec
 
 from dovetail.client.listings import Known, Listing, usable
 from dovetail.client.results import ToolResult
-from dovetail.errors import InvalidArguments, InvalidSchema, ProtocolViolation, quote
+from dovetail.errors import DovetailError, InvalidArguments, InvalidSchema, ProtocolViolation, quote
 from dovetail.wire import CallToolResult, Tool, Validator, compile_schema, header_value
+
+log = logging.getLogger("dovetail.client")
 
 _LARGE: Final = 4096
 """Bytes of a schema that is compiled in a thread: a hostile one takes half a second (C-13)."""
 
 
 class _Output:
-    """An output schema in use: what checks it, and the type that it becomes."""
+    """An output schema in use: what checks it, and what rebuilds its data."""
 
     def __init__(self, schema: bytes) -> None:
-        from dovetail.client.rebuilding import type_of
+        from dovetail.client.rebuilding import reader_of
 
-        self.type = type_of(schema)
+        self.read = reader_of(schema)
         try:
             self.validator: Validator | None = compile_schema(schema)
         except InvalidSchema:
@@ -33,6 +37,8 @@ class ToolBook:
     def __init__(self) -> None:
         self._known: dict[str, Known] = {}
         self._outputs: dict[bytes, _Output] = {}
+        self._sought: set[str] = set()
+        self._seeking = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<ToolBook of {len(self._known)} tools>"
@@ -40,6 +46,7 @@ class ToolBook:
     def learn(self, listing: Listing[Tool]) -> Listing[Tool]:
         """Take a complete list in; return what of it may be used."""
         listing[:], self._known = usable(listing)
+        self._sought.clear()
         outputs = {known.output for known in self._known.values()}
         self._outputs = {schema: output for schema, output in self._outputs.items() if schema in outputs}
         return listing
@@ -58,15 +65,25 @@ class ToolBook:
         known = self._known.get(name)
         return known is not None and known.idempotent
 
-    async def result(self, name: str, result: CallToolResult) -> ToolResult:
+    async def result(self, name: str, result: CallToolResult, listed: Callable[[], Awaitable[object]]) -> ToolResult:
         """Return a tool's result with its data.
 
+        What that is does not depend on whether somebody has listed the tools before: they are listed for it, once.
         "Clients SHOULD validate structured results against this schema." (2025-06-18, Tools, Output Schema.) A result
-        that says it is an error need not fit.
+        that says it is an error need not fit, and its data is plain JSON.
+
+        Args:
+            name: The tool.
+            result: What it returned.
+            listed: Lists the tools, and has them learnt.
 
         Raises:
             ProtocolViolation: It does not fit; the text names the place and never the value.
         """
+        if result.is_error or (name in self._known and not self._known[name].output):
+            return ToolResult(result)
+        if name not in self._known and not isinstance(result.structured_content, msgspec.UnsetType):
+            await self._seek(name, listed)
         known = self._known.get(name)
         if known is None or not known.output:
             return ToolResult(result)
@@ -75,9 +92,20 @@ class ToolBook:
             large = len(known.output) > _LARGE
             output = await asyncio.to_thread(_Output, known.output) if large else _Output(known.output)
             self._outputs[known.output] = output
-        if not result.is_error and output.validator is not None:
+        if output.validator is not None:
             self._check(name, result, output.validator)
-        return ToolResult(result, output.type)
+        return ToolResult(result, output.read)
+
+    async def _seek(self, name: str, listed: Callable[[], Awaitable[Any]]) -> None:
+        """List the tools for one that is not known; not again for one that is in no list."""
+        async with self._seeking:
+            if name in self._known or name in self._sought:
+                return
+            try:
+                await listed()
+            except DovetailError as error:  # the tool was called, so its result is not lost for this
+                log.warning("tools/call %s: the output schema is not known: %s", quote(name, 64), error)
+            self._sought.add(name)
 
     def _check(self, name: str, result: CallToolResult, validator: Validator) -> None:
         what = f"tools/call {quote(name, 64)}: the structured content"
