@@ -157,6 +157,14 @@ async def test_more_scopes_are_asked_for_besides_those_that_are_granted(home: Ho
         assert len(here.authority.to("/authorize")) == 2
 
 
+async def test_scopes_are_asked_for_where_nobody_said_which_are_granted(home: Home) -> None:
+    async with town() as here:
+        assert (await home.types("auth", "login", here.url))[0] == 0
+        status, out, _ = await home.types("auth", "login", here.url, "--scope", "write", "--json")
+        assert (status, json.loads(out)["scopes"]) == (0, ["write"])
+        assert len(here.authority.to("/authorize")) == 2
+
+
 async def test_without_a_browser_the_address_is_shown_and_the_one_where_it_ends_is_pasted(home: Home) -> None:
     async with town() as here:
         process = await asyncio.create_subprocess_exec(
@@ -224,7 +232,10 @@ async def test_a_server_that_asks_for_nothing_and_names_nobody_is_not_logged_in_
     async with serving(server().asgi()) as url:
         status, out, err = await home.types("auth", "login", url)
         assert (status, out) == (1, "")
-        assert err == "dovetail auth login: The server publishes no protected resource metadata\n"
+        assert err == (
+            "dovetail auth login: The server answers without a login, and there is none to be had: "
+            "The server publishes no protected resource metadata\n"
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The browser is opened with plain URLs only, and comes back; others can stand in for it."""
 
 import asyncio
+import threading
 from functools import partial
 from urllib.request import urlopen
 
@@ -64,6 +65,36 @@ async def test_what_an_authorization_server_names_reaches_the_browser_percent_en
     (url,) = opened
     assert not set(" $()`|'\"\\;<>^") & set(url)
     assert "%24%28calc.exe%29" in url
+
+
+async def test_a_browser_whose_command_does_not_end_is_not_waited_for() -> None:
+    """As a first browser's, which ends when its window is closed."""
+    closed, ended = threading.Event(), threading.Event()
+
+    def staying(url: str) -> bool:
+        if answers:
+            clicking(url)
+        closed.wait(60)
+        ended.set()
+        return False
+
+    async with town() as here, pool() as http:
+        answers = True
+        assert await request(login(here.url, browser=SystemBrowser(staying)), http, here.url) == 200
+        answers = False
+        with pytest.raises(LoginUnavailable, match="came back"):
+            await request(login(here.url, browser=SystemBrowser(staying, seconds=0.01)), http, here.url)
+    closed.set()
+    assert await asyncio.to_thread(ended.wait, 5)
+
+
+async def test_a_browser_that_fails_ends_the_login() -> None:
+    def failing(url: str) -> bool:
+        raise OSError("no")
+
+    async with town() as here, pool() as http:
+        with pytest.raises(OSError, match="no"):
+            await request(login(here.url, browser=SystemBrowser(failing)), http, here.url)
 
 
 async def test_where_there_is_no_browser_the_url_is_shown_or_the_login_ends() -> None:

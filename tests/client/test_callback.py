@@ -1,13 +1,14 @@
 """The loopback callback takes one answer, its own, and shows nobody anything of it."""
 
 import asyncio
+import contextlib
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dovetail.client.callback import MOST_REQUESTS, Callback
+from dovetail.client.callback import HEAD_SECONDS, MOST_REQUESTS, Callback
 from dovetail.errors import LoginUnavailable
 
 AUTHORIZATION = "https://auth.example.com/authorize?state=the-state&client_id=c"
@@ -163,6 +164,23 @@ async def test_what_is_no_request_is_let_go(raw: bytes) -> None:
         writer.close()
         await send(callback, get(callback, "/callback?code=C&state=the-state"))
         assert "code=C&" in await callback.answer()
+
+
+async def test_a_browser_that_connects_and_asks_nothing_is_not_waited_for() -> None:
+    """Browsers open a second connection before they need it."""
+    wrong: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
+    async with Callback() as callback:
+        callback.expect(AUTHORIZATION)
+        idle, writer = await asyncio.open_connection("127.0.0.1", urlsplit(callback.redirect_uri).port)
+        page = await send(callback, get(callback, "/callback?code=C&state=the-state"))
+        assert page.endswith(b"</p>")
+        began = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - began < HEAD_SECONDS / 2
+    with contextlib.suppress(ConnectionError):
+        assert await idle.read() == b""
+    writer.close()
+    assert wrong == []
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

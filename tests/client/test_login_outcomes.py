@@ -371,6 +371,44 @@ async def test_while_one_waits_for_its_user_another_may_log_out_and_renew(tmp_pa
         assert (await wider).scopes == ("more",)
 
 
+async def test_while_a_user_is_in_the_browser_another_call_renews_the_token() -> None:
+    async with town() as here, pool() as http:
+        user = User(http)
+        user.answering.set()
+        ours = user.login(here)
+        assert await request(ours, http, here.url) == 200
+        user.came.clear()
+        user.answering.clear()
+        wider = asyncio.create_task(ours.log_in(("more",)))
+        await user.came.wait()
+        here.authority.tokens.clear()
+        assert await request(ours, http, here.url) == 200  # was refused
+        assert grants(here)[-1] == "refresh_token"
+        user.answering.set()
+        assert (await wider).scopes == ("more",)
+
+
+async def test_a_client_that_nobody_came_back_from_is_registered_anew() -> None:
+    """Where the authorization server has forgotten it, its page says so to the user, and nobody to us."""
+    async with town() as here, pool() as http:
+        user = User(http)
+        user.answering.set()
+        store = MemoryTokens()
+        assert await request(user.login(here, store=store), http, here.url) == 200
+        ours = user.login(here, store=store, profile="other")
+
+        def nobody(query: dict[str, list[str]]) -> str:
+            raise LoginUnavailable("Nobody came back")
+
+        user.answer = nobody
+        with pytest.raises(LoginUnavailable):
+            await request(ours, http, here.url)
+        assert len(here.authority.to("/register")) == 1
+        user.answer = None
+        assert await request(ours, http, here.url) == 200
+        assert len(here.authority.to("/register")) == 2
+
+
 async def test_who_waits_for_a_login_that_is_closed_hears_that_it_is() -> None:
     async with town() as here, pool() as http:
         user = User(http)

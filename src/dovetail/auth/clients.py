@@ -24,6 +24,8 @@ from dovetail.errors import DefinitionError, LoginRefused, LoginUnavailable, Log
 
 ASSERTION_SECONDS: Final = 120
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+FORGOTTEN: Final = frozenset({"invalid_client", "unauthorized_client"})
+"""What an authorization server says that no longer knows a client."""
 _SECRET_METHODS: Final = ("client_secret_basic", "client_secret_post")
 
 
@@ -163,13 +165,24 @@ def _binds(client: Client, server: ServerMetadata, resource: str) -> Flow[bool]:
     return bound in (None, server.issuer.encode())
 
 
-def _remembered(app: Application, server: ServerMetadata, means: Means) -> Flow[Client | None]:
-    stored = yield from load(client_key(server.issuer))
-    if stored is None:
-        return None
+def forget(client_id: str, issuer: str) -> Flow[None]:
+    """Forget a client that was registered with an issuer, so that the next login registers another."""
+    known = yield from _stored(issuer)
+    if known is not None and known.client_id == client_id:
+        yield from save(client_key(issuer), None)
+
+
+def _stored(issuer: str) -> Flow[Client | None]:
+    stored = yield from load(client_key(issuer))
     try:
-        known = msgspec.json.decode(stored, type=Client)
+        return None if stored is None else msgspec.json.decode(stored, type=Client)
     except (msgspec.DecodeError, ValueError):
+        return None
+
+
+def _remembered(app: Application, server: ServerMetadata, means: Means) -> Flow[Client | None]:
+    known = yield from _stored(server.issuer)
+    if known is None:
         return None
     fresh = known.expires_at is None or known.expires_at > means.clock() + 60
     return known if fresh and known.issuer == server.issuer and known.redirect_uri == app.redirect_uri else None

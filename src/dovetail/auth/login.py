@@ -9,14 +9,14 @@ Each begins with discovery, because only the server knows which authorization se
 changed, nothing that belongs to the former one goes to the new (spec, Authorization Server Binding).
 """
 
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
 from dovetail.auth.assertions import check_assertion, is_meant_for
 from dovetail.auth.authorization import Authorization
 from dovetail.auth.challenges import Demand
-from dovetail.auth.clients import Application, Client, bind, identify
+from dovetail.auth.clients import FORGOTTEN, Application, Client, bind, forget, identify
 from dovetail.auth.discovery import (
     Found,
     choose_issuer,
@@ -44,7 +44,6 @@ from dovetail.auth.urls import canonical
 from dovetail.errors import LoginRefused, LoginUnavailable, LoginUntrusted
 
 Binding = Literal["auto", "always", "never"]
-_FORGOTTEN: Final = frozenset({"invalid_client", "unauthorized_client"})
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +114,7 @@ def log_in(plan: Plan, app: Application, demand: Demand, previous: Tokens | None
     try:
         return (yield from _authorise(plan, app, demand, found, scopes))
     except LoginRefused as refusal:
-        if refusal.error not in _FORGOTTEN or app.registered or app.document:
+        if refusal.error not in FORGOTTEN or app.registered or app.document:
             raise
     # The authorization server no longer knows the client that it registered: register again, once.
     yield from save(client_key(found.server.issuer), None)
@@ -132,7 +131,12 @@ def _authorise(plan: Plan, app: Application, demand: Demand, found: Found, scope
         scopes=scopes,
         means=plan.means,
     )
-    callback: str = yield Visit(authorization.url)
+    try:
+        callback: str = yield Visit(authorization.url)
+    except LoginUnavailable:
+        # Nobody came back: an authorization server that forgot this client may have told the user, and nobody else.
+        yield from forget(client.client_id, found.server.issuer)
+        raise
     code = authorization.code(callback, plan.means.clock())
     asker = _asker(plan, found, demand, client, app.key)
     granted = yield from ask(asker, code_grant(authorization, code, found.resource))

@@ -112,6 +112,11 @@ def tokens_key(server: str, profile: str = "") -> str:
     return f"tokens:{profile}:{server}"
 
 
+def logging_in_key(server: str, profile: str = "") -> str:
+    """Return the key under which nothing is kept: who logs in is alone with it while its user is in the browser."""
+    return f"login:{profile}:{server}"
+
+
 def decode_tokens(value: bytes) -> Tokens | None:
     """Read a record; None when it is damaged."""
     try:

@@ -11,7 +11,7 @@ change what would be found gets a refresh token (A-26).
 import msgspec
 
 from dovetail.auth.challenges import Demand
-from dovetail.auth.clients import Client, prove
+from dovetail.auth.clients import FORGOTTEN, Client, forget, prove
 from dovetail.auth.discovery import discover_resource
 from dovetail.auth.grants import Asker, ask, refresh_grant
 from dovetail.auth.keys import SigningKey
@@ -20,7 +20,7 @@ from dovetail.auth.metadata import ServerMetadata
 from dovetail.auth.records import Tokens
 from dovetail.auth.steps import Flow, Request, send
 from dovetail.auth.urls import check_url, form, root_of
-from dovetail.errors import LoginUnavailable
+from dovetail.errors import LoginRefused, LoginUnavailable
 
 
 def is_trusted(plan: Plan, tokens: Tokens, demand: Demand) -> Flow[bool]:
@@ -49,7 +49,12 @@ def refresh(plan: Plan, tokens: Tokens, key: SigningKey | None = None) -> Flow[T
     client = Client(client_id=tokens.client_id, issuer=tokens.issuer, secret=tokens.secret, method=tokens.method)
     proofs = plan.keys.of(tokens.dpop)
     asker = Asker(server=server, client=client, means=plan.means, key=key, proofs=proofs, must_bind=proofs is not None)
-    granted = yield from ask(asker, refresh_grant(tokens.refresh_token, tokens.resource))
+    try:
+        granted = yield from ask(asker, refresh_grant(tokens.refresh_token, tokens.resource))
+    except LoginRefused as refusal:
+        if refusal.error in FORGOTTEN:
+            yield from forget(tokens.client_id, tokens.issuer)
+        raise
     now = plan.means.clock()
     return msgspec.structs.replace(
         tokens,

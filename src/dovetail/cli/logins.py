@@ -151,8 +151,8 @@ async def _log_in(desk: Desk) -> int:
         refused = status in (401, 403)
         login = _login(desk, legacy=refused)  # who asks for nothing is not taken for a server of the first days
         status, _ = await probe(http, url, desk.headers, login)
-        if login.tokens is None or not set(scopes) <= set(login.tokens.scopes or scopes):
-            await login.log_in(scopes)
+        if login.tokens is None or not set(scopes) <= set(login.tokens.scopes or login.tokens.requested or ()):
+            await _logged(login, scopes, refused=refused)
             status, _ = await probe(http, url, desk.headers, login)
         tokens = login.tokens
     finally:
@@ -162,6 +162,15 @@ async def _log_in(desk: Desk) -> int:
     if tokens is None or status in (401, 403):
         raise LoginUnavailable(f"The server goes on refusing, with HTTP status {status}")
     return _logged_in(desk, tokens, again=before is not None and before.access_token == tokens.access_token)
+
+
+async def _logged(login: Login, scopes: tuple[str, ...], *, refused: bool) -> None:
+    try:
+        await login.log_in(scopes)
+    except LoginUnavailable as error:
+        if refused:
+            raise
+        raise LoginUnavailable(f"The server answers without a login, and there is none to be had: {error}") from None
 
 
 async def _asked(desk: Desk, http: HttpClient) -> int:

@@ -6,6 +6,8 @@ and no character that a shell, a terminal or a registry entry could act on (A-28
 """
 
 import asyncio
+import contextlib
+import threading
 import webbrowser
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -68,13 +70,51 @@ class SystemBrowser:
             async def visit(url: str) -> str:
                 check_url(url, "authorization URL", longest=LONGEST)
                 callback.expect(url)
-                if not await asyncio.to_thread(self._open_url, url):
-                    if self._show is None:
-                        raise LoginUnavailable("No browser can be opened here to log in with")
-                    self._show(url)
-                return await callback.answer()
+                answer = asyncio.create_task(callback.answer())
+                try:
+                    await self._open(url, answer)
+                    return await answer
+                finally:
+                    answer.cancel()
 
             yield Errand(callback.redirect_uri, visit)
+
+    async def _open(self, url: str, answer: "asyncio.Task[str]") -> None:
+        """Open a URL, and wait until it is, or there is an answer: some browsers' commands end when they are closed."""
+        opened = _apart(self._open_url, url)
+        await asyncio.wait({opened, answer}, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            opened.cancel()
+        elif not opened.result():
+            if self._show is None:
+                raise LoginUnavailable("No browser can be opened here to log in with")
+            self._show(url)
+
+
+def _apart(open_url: Callable[[str], bool], url: str) -> "asyncio.Future[bool]":
+    """Open a URL in a thread that nobody has to wait for, not even at the program's end."""
+    loop = asyncio.get_running_loop()
+    opened: asyncio.Future[bool] = loop.create_future()
+
+    def tell(could: bool, error: Exception | None) -> None:
+        if opened.done():
+            return
+        if error is None:
+            opened.set_result(could)
+        else:
+            opened.set_exception(error)
+
+    def work() -> None:
+        could, failure = False, None
+        try:
+            could = open_url(url)
+        except Exception as error:
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(tell, could, failure)
+
+    threading.Thread(target=work, name="dovetail: browser", daemon=True).start()
+    return opened
 
 
 class Headless:

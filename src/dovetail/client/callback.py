@@ -51,6 +51,8 @@ class Callback:
         self._came: asyncio.Future[str] | None = None
         self._server: asyncio.Server | None = None
         self._requests = 0
+        self._open: set[asyncio.Task[None]] = set()
+        self._unasked: set[asyncio.StreamWriter] = set()
 
     def __repr__(self) -> str:
         return f"<Callback {self.redirect_uri or 'closed'}, {self._requests} requests>"
@@ -69,6 +71,9 @@ class Callback:
         server, self._server = self._server, None
         if server is not None:
             server.close()
+            for writer in self._unasked:  # browsers connect before they have anything to ask
+                writer.transport.abort()
+            await asyncio.gather(*self._open, return_exceptions=True)
             await server.wait_closed()
         if self._came is not None:
             self._came.cancel()
@@ -94,10 +99,23 @@ class Callback:
             ) from None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        self._unasked.add(writer)
+        try:
+            await self._respond(reader, writer)
+        finally:
+            self._unasked.discard(writer)
+            self._open.discard(task)
+
+    async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._requests += 1
         try:
             async with asyncio.timeout(HEAD_SECONDS):
-                counts = self._requests <= MOST_REQUESTS and self._take(await reader.readuntil(b"\r\n\r\n"))
+                head = await reader.readuntil(b"\r\n\r\n")
+                self._unasked.discard(writer)
+                counts = self._requests <= MOST_REQUESTS and self._take(head)
                 writer.write(_response(200, _DONE) if counts else _response(404, _WRONG))
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):

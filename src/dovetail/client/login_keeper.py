@@ -7,14 +7,15 @@ When a token is over is for the server to say. What was told of its end is a rea
 no user; a token that cannot be renewed so, or could not, is in use until the server refuses it.
 
 Invariants
-* One renewal at a time: among tasks by turns, among processes by the store's lock. Who comes second finds the new token
-  and uses it; rotating refresh tokens are never used twice, nor again once refused (A-32). A renewal goes on when the
-  call that wanted it is cancelled, because its user may be in the middle of it.
+* One renewal at a time, among tasks and processes, by the store's lock. Who comes second finds the new token and uses
+  it; rotating refresh tokens are never used twice, nor again once refused (A-32). A renewal goes on when the call that
+  wanted it is cancelled, because its user may be in the middle of it.
+* One login at a time, by locks of its own: while a user is in the browser others may renew the tokens, or give them
+  back. A login that nobody waits for any more when it could begin does not begin.
 * Who waits for a renewal shares its outcome, also when it fails; and no request leads to a login after one for the same
   want has failed since it was sent.
 * A refusal leads to at most three logins for the same want in ten minutes, and ten in all (A-30; `login_attempts`). To
   renew a token is no login: once for each request whose token is refused.
-* While a user is in the browser the lock of the tokens is free: others may renew them, or log out.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from dovetail.auth import (
     TokenStore,
     decode_tokens,
     is_trusted,
+    logging_in_key,
     origin,
     read_demand,
     read_tokens,
@@ -42,7 +44,7 @@ from dovetail.auth import (
 )
 from dovetail.client.login import refuse_other
 from dovetail.client.login_attempts import Attempts
-from dovetail.client.login_turns import Turns
+from dovetail.client.login_turns import Turn, Turns
 from dovetail.client.login_wants import REFUSED, Note, Want, replacing, widening
 from dovetail.client.login_world import AskClient, Fetch, World, carry_out
 from dovetail.client.timer import Timers
@@ -112,6 +114,7 @@ class Login:
         self._store = store
         self._open_fetch = open_fetch
         self._prompt = prompt
+        self._profile = profile
         self._key = tokens_key(plan.server, profile)
         self._origin = origin(plan.server)
         self._tokens: Tokens | None = None
@@ -124,6 +127,7 @@ class Login:
         self._spent = ""  # a refresh token that was refused
         self._deserted = False
         self._turns = Turns()
+        self._logging_in = asyncio.Lock()
         self._notes: WeakKeyDictionary[asyncio.Task[Any], Note] = WeakKeyDictionary()
         self._attempts = Attempts(plan.means.clock)
         self.waiting: WeakSet[Timers] = WeakSet()
@@ -147,11 +151,11 @@ class Login:
         if url != self._plan.server:
             refuse_other(self._origin, url)
         if not self._loaded:
-            await self._turns.share("load", self._reload)
+            await self._turns.share("load", lambda _: self._reload())
         tokens = self._tokens
         if tokens is not None and self._is_late(tokens):
             over = tokens.access_token
-            await self._turns.share(("over", over), lambda: self._renew(over))
+            await self._turns.share(("over", over), lambda _: self._renew(over))
             tokens = self._tokens
         if tokens is None:
             self._note("", None)
@@ -193,7 +197,7 @@ class Login:
             AuthRequired: It did not work.
         """
         if not self._loaded:
-            await self._turns.share("load", self._reload)
+            await self._turns.share("load", lambda _: self._reload())
         note = Note("" if self._tokens is None else self._tokens.access_token, mark=self._attempts.mark)
         demand = Demand(scopes=scopes or None)
         await self._get(widening(scopes, demand, note) if scopes else replacing(demand, note))
@@ -246,23 +250,23 @@ class Login:
         proofs.learn(url, headers)
         return demand.error == "use_dpop_nonce" and proofs.nonce(url) not in (None, sent)
 
-    # What is done in turns.
+    # What equal wants share.
 
     async def _get(self, want: Want) -> bool:
         """Get what a refusal wants, unless it is there by now."""
         if want.met(self._tokens):
             return True
-        done = await self._turns.share((want.name, want.note.token), lambda: self._got(want))
+        done = await self._turns.share((want.name, want.note.token), lambda turn: self._got(want, turn))
         want.note.renewed = True
         return done
 
-    async def _got(self, want: Want) -> bool:
+    async def _got(self, want: Want, turn: Turn) -> bool:
         if want.met(self._tokens):
             return True
         self._attempts.recall(want.name, want.note.mark)
         work = self._replace if want.name == REFUSED else self._widen
         try:
-            await work(want)
+            await work(want, turn)
         except AuthRequired as failure:
             self._attempts.failed(want.name, failure)
             raise
@@ -310,7 +314,7 @@ class Login:
                 self._tried = over
         return True
 
-    async def _replace(self, want: Want) -> None:
+    async def _replace(self, want: Want, turn: Turn) -> None:
         """Get another token than the one that was refused: by its refresh token, unless that was just done."""
         useless = want.note.again and want.note.token == self._own
         async with self._store.alone(self._key):
@@ -326,15 +330,15 @@ class Login:
             self._useless = self._own
         elif want.note.token and want.note.token != self._useless:
             self._attempts.forgive(REFUSED, wholly=not self._grant.lasting)
-        await self._log_in(want)
+        await self._log_in(want, turn)
 
-    async def _widen(self, want: Want) -> None:
+    async def _widen(self, want: Want, turn: Turn) -> None:
         """Get a token with more scopes."""
         if await self._adopted(want):
             return
         if self._tokens is not None and set(want.scopes) <= set(self._tokens.scopes or ()):
             raise ScopeInsufficient(want.scopes)
-        await self._log_in(want)
+        await self._log_in(want, turn)
 
     async def _refreshed(self, tokens: Tokens, want: Want) -> bool:
         """Renew by the refresh token; tell whether that worked."""
@@ -349,10 +353,11 @@ class Login:
         await self._keep(fresh)
         return True
 
-    async def _log_in(self, want: Want) -> None:
-        async with self._store.alone(f"login:{self._key}"):
-            if await self._adopted(want):
+    async def _log_in(self, want: Want, turn: Turn) -> None:
+        async with self._logging_in, self._store.alone(logging_in_key(self._plan.server, self._profile)):
+            if not turn.waiting or await self._adopted(want):
                 return
+            self._attempts.recall(want.name, want.note.mark)
             self._attempts.begin(want.name, want.scopes)
             self._deserted = False
             try:

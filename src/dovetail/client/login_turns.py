@@ -1,9 +1,8 @@
-"""Work on one login's tokens: one piece at a time, and equal pieces once.
+"""Work on one login's tokens: equal pieces are done once.
 
 Invariants
 * Who wants what is under way already waits for it and shares its outcome, whatever it is.
-* Who gives up takes nothing from the work: a user may be in the middle of it. Work that has not begun when the last
-  who wanted it has given up is not done.
+* Who gives up takes nothing from the work: a user may be in the middle of it. The work can see that all have given up.
 """
 
 import asyncio
@@ -13,27 +12,34 @@ from typing import Any
 from dovetail.errors import Disconnected
 
 
-class _Turn:
+class Turn:
+    """One piece of work.
+
+    Attributes:
+        waiting: How many wait for it.
+    """
+
     waiting = 0
     task: asyncio.Task[bool]
 
+    def __repr__(self) -> str:
+        return f"<Turn, {self.waiting} waiting>"
+
+
+Work = Callable[[Turn], Coroutine[Any, Any, bool]]
+
 
 class Turns:
-    """Turns at the tokens.
-
-    Attributes:
-        lock: Held by whose turn it is.
-    """
+    """What is under way."""
 
     def __init__(self) -> None:
         """Begin with nothing to do."""
-        self.lock = asyncio.Lock()
-        self._turns: dict[Hashable, _Turn] = {}
+        self._turns: dict[Hashable, Turn] = {}
 
     def __repr__(self) -> str:
-        return f"<Turns, {len(self._turns)} to be taken>"
+        return f"<Turns, {len(self._turns)}>"
 
-    async def share(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, bool]]) -> bool:
+    async def share(self, key: Hashable, work: Work) -> bool:
         """Return what the work for a key returns, or raise what it raises.
 
         Raises:
@@ -58,12 +64,8 @@ class Turns:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _begin(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, bool]]) -> _Turn:
-        turn = self._turns[key] = _Turn()
-
-        async def take() -> bool:
-            async with self.lock:
-                return turn.waiting > 0 and await work()
+    def _begin(self, key: Hashable, work: Work) -> Turn:
+        turn = self._turns[key] = Turn()
 
         def done(task: asyncio.Task[bool]) -> None:
             if self._turns.get(key) is turn:
@@ -71,6 +73,6 @@ class Turns:
             if not task.cancelled():
                 task.exception()  # nobody may be waiting for it any more
 
-        turn.task = asyncio.create_task(take(), name="dovetail: login")
+        turn.task = asyncio.create_task(work(turn), name="dovetail: login")
         turn.task.add_done_callback(done)
         return turn

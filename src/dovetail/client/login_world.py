@@ -31,7 +31,14 @@ from dovetail.auth import (
     is_loopback,
     refusals,
 )
-from dovetail.errors import Disconnected, LimitExceeded, LoginUnavailable, LoginUntrusted, ProtocolViolation
+from dovetail.errors import (
+    AuthRequired,
+    Disconnected,
+    LimitExceeded,
+    LoginUnavailable,
+    LoginUntrusted,
+    ProtocolViolation,
+)
 from dovetail.wire import Limits
 
 if TYPE_CHECKING:
@@ -69,10 +76,15 @@ class World(msgspec.Struct, frozen=True):
 
 async def carry_out(flow: Generator[Step, Any, T], world: World) -> T:
     """Carry out a flow to its end; return its result, or raise what it, or a step of it, raises."""
-    answer: Any = None
     try:
+        step = next(flow)
         while True:
-            answer = await _answer(flow.send(answer), world)
+            try:
+                answer = await _answer(step, world)
+            except AuthRequired as failure:
+                step = flow.throw(failure)
+            else:
+                step = flow.send(answer)
     except StopIteration as end:
         result: T = end.value
         return result
@@ -132,7 +144,11 @@ class LoginHttp:
             await http.aclose()
 
     def _admit(self, addresses: list[str]) -> str | None:
-        return refusals(addresses, loopback=self._loopback, networks=self._networks)
+        reason = refusals(addresses, loopback=self._loopback, networks=self._networks)
+        remedy = (
+            "" if reason in (None, "no address") else ": if it is yours, allow its network by `networks`, --network"
+        )
+        return None if reason is None else f"{reason}{remedy}"
 
     async def __call__(self, request: Request) -> Reply:
         """Make one exchange.
