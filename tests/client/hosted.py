@@ -22,6 +22,9 @@ class Stream:
     def __init__(self, send: Send) -> None:
         self._send = send
 
+    async def raw(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
     async def event(self, message: Json | None, identifier: str = "", retry: int | None = None) -> None:
         lines = [f"id: {identifier}"] if identifier else []
         lines += [f"retry: {retry}"] if retry is not None else []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dovetail import Client
+from dovetail.client.channel_link import MOST_QUESTIONS
 from dovetail.errors import (
     Disconnected,
     LimitExceeded,
@@ -313,3 +314,42 @@ async def test_a_late_but_valid_answer_to_the_probe_counts() -> None:
 async def test_a_server_below_the_minimum_is_refused() -> None:
     with pytest.raises(NoCommonRevision):
         await Client(Scripted("2025-03-26"), minimum="2025-06-18").connect()
+
+
+async def test_only_so_many_questions_are_answered_at_a_time_and_more_are_refused() -> None:
+    asked = 0
+    release = asyncio.Event()
+
+    async def on_elicit(_: Any) -> None:
+        nonlocal asked
+        asked += 1
+        await release.wait()
+
+    server = Scripted(tools_call=done)
+    async with Client(server, revision="2025-11-25", on_elicit=on_elicit) as client:
+        params = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
+        for number in range(500):
+            server.say({"jsonrpc": "2.0", "id": f"q{number}", "method": "elicitation/create", "params": params})
+        assert (await client.call_tool("x")).text == "done"
+        refused = [message for message in server.seen if "error" in message]
+        assert asked == MOST_QUESTIONS
+        assert len(refused) == 500 - MOST_QUESTIONS
+        release.set()
+
+
+async def test_a_server_that_sends_requests_and_reads_no_answers_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Scripted()
+    client = Client(server, revision="2025-11-25", limits=Limits(write_seconds=0.1))
+    async with client:
+        link: Any = await client._conversation.connection.link()
+        reader = next(iter(server._tasks))
+        reader.cancel()  # it reads nothing any more
+        ping = b'{"jsonrpc":"2.0","id":"%05d","method":"ping","params":{"_meta":{"x":"%s"}}}'
+        for number in range(40_000):
+            if link.lost is not None:
+                break
+            server.say(ping % (number, b"y" * 200))
+            if number % 100 == 0:
+                await asyncio.sleep(0)
+        await asyncio.wait_for(link.ended(), 5)
+        assert "reads nothing" in str(link.lost)

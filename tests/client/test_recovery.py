@@ -161,6 +161,15 @@ async def test_an_answer_whose_stream_broke_is_had_by_its_event_id_and_the_call_
     assert [last for last in server.resumed if last] == ["2", "2"]
 
 
+async def test_an_event_of_another_type_on_a_call_s_stream_is_no_message() -> None:
+    async def pings(server: Hosted, stream: Stream, call: Json) -> None:
+        await stream.raw(b"event: ping\ndata: {}\n\n")
+        await stream.event(result(call, text("done")))
+
+    async with serving(Hosted(pings)) as url, Client(url, revision="2025-11-25") as client:
+        assert (await client.call_tool("x")).text == "done"
+
+
 @pytest.mark.req("C-11")
 async def test_an_answer_whose_stream_broke_without_an_event_id_is_lost_and_the_call_not_made_again() -> None:
     async def breaks(server: Hosted, stream: Stream, call: Json) -> None:

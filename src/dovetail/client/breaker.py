@@ -18,12 +18,14 @@ from dovetail.errors import Unsent
 
 _FIRST: Final = 0.5
 _FACTOR: Final = 2.0
+_LONGEST: Final = 1.0
+"""A call waits for a pause, so it is short; one request a second burdens no server that is down."""
 
 
 class Breaker:
     """See the module."""
 
-    __slots__ = ("_clock", "_failures", "_news", "_pause", "_probe", "_retry", "_until", "_what")
+    __slots__ = ("_clock", "_failures", "_news", "_pause", "_probe", "_reason", "_retry", "_until", "_what")
 
     def __init__(self, what: str, retry: Retry, clock: Callable[[], float] | None = None) -> None:
         """Count failures of one server.
@@ -38,6 +40,7 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._news = 0
+        self._reason = ""
         self._pause = _FIRST
         self._until = 0.0
         self._probe: asyncio.Event | None = None
@@ -78,14 +81,15 @@ class Breaker:
             self._pause = _FIRST
         self.released()
 
-    def failed(self, ticket: int) -> None:
-        """Note that the server is not there. What many calls under way lost at once is one failure."""
+    def failed(self, ticket: int, reason: BaseException) -> None:
+        """Note that the server is not there, and why. What many calls under way lost at once is one failure."""
+        self._reason = str(reason)
         if ticket == self._news:
             self._news += 1
             self._failures += 1
             if not self.closed():
                 self._until = self._now() + self._pause
-                self._pause = min(self._pause * _FACTOR, max(self._retry.longest, _FIRST))
+                self._pause = min(self._pause * _FACTOR, _LONGEST)
         self.released()
 
     def released(self) -> None:
@@ -96,7 +100,10 @@ class Breaker:
 
     def _open(self) -> Unsent:
         wait = max(0.0, self._until - self._now())
-        return Unsent(f"{self._what}: it failed {self._failures} times in a row; the next try is in {wait:.1f} s")
+        return Unsent(
+            f"{self._what}: it failed {self._failures} times in a row; the next try is in {wait:.1f} s; "
+            f"the last time: {self._reason}"
+        )
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time() if self._clock is None else self._clock()

@@ -271,7 +271,8 @@ class Caller:
                 if error.status not in _TEMPORARY or not (repeatable or error.status == 429):
                     raise
                 failure = error
-            if attempt >= self._retry.attempts:
+            # Once the circuit is open, who found that out tells why; later calls wait for one probe, and no more.
+            if attempt >= self._retry.attempts or (_is_down(failure) and not self._breaker.closed()):
                 raise failure
             told = getattr(failure, "retry_after", None)
             if told is not None and told > self._retry.longest:
@@ -287,7 +288,7 @@ class Caller:
             done = await work()
         except BaseException as error:
             if _is_down(error):
-                breaker.failed(ticket)
+                breaker.failed(ticket, error)
             elif isinstance(error, PeerError | HttpFailure | SessionLost):
                 breaker.succeeded()
             else:

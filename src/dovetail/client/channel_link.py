@@ -53,6 +53,10 @@ Waiter = asyncio.Future[Answer | Failure | Broken]
 Reason = Callable[[], Awaitable[DovetailError]]
 
 _SHOWN: Final = 120
+_TURN: Final = 64
+"""Messages that are taken before others have their turn."""
+MOST_QUESTIONS: Final = 100
+"""Requests of a server that are answered at a time; more are refused."""
 _UNCANCELLED: Final = frozenset({"initialize"})
 """\"The initialize request MUST NOT be cancelled by clients" (2025-11-25, Cancellation)."""
 
@@ -84,6 +88,8 @@ class ChannelLink:
         self._revision = NEWEST_STATEFUL
         self._peer: ServerPeer | None = None
         self._ended = asyncio.Event()
+        self._taken = 0
+        self._serving_now = 0
         self.lost: DovetailError | None = None
 
     def __repr__(self) -> str:
@@ -179,9 +185,22 @@ class ChannelLink:
                     self._too_large()
                 else:
                     self._take(parse(data, self._limits), data)
+                self._taken += 1
+                if self._taken % _TURN == 0:
+                    await self._rest()
         finally:
             if self.lost is None:
                 self._lose(await self._reason())
+
+    async def _rest(self) -> None:
+        """Let others have their turn, and the server read: who sends requests and reads no answers is left."""
+        await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(self._limits.write_seconds):
+                await self._channel.drain()
+        except TimeoutError:
+            self._lose(Disconnected("The server goes on sending, and reads nothing"))
+            raise Disconnected("The server reads nothing") from None
 
     def _take(self, message: Message, line: bytes = b"") -> None:
         match message:
@@ -252,11 +271,19 @@ class ChannelLink:
             self._channel.send(error_frame(request.id, error))
             self._receiver.stray(f"{request.method}: a request of the server, which this revision does not have")
             return
+        if self._serving_now >= MOST_QUESTIONS:
+            self._channel.send(error_frame(request.id, InternalError("Too many requests at a time")))
+            return
         task = asyncio.create_task(self._serving(request))
         try:
             self._endpoint.begin(request.id, task)
         except Refusal:
             task.cancel()  # the first one with this id goes on
+        self._serving_now += 1
+        task.add_done_callback(self._served)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        self._serving_now -= 1
 
     async def _serving(self, request: Request) -> None:
         try:

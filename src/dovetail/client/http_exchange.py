@@ -306,7 +306,9 @@ async def _hold(
         while chunk := await (response.chunk() if vigil is None else vigil.chunk(response)):
             for event in parser.feed(chunk):
                 fruitful = True
-                if event.data:  # else it primes: an id to resume from, and nothing to hear
+                # Without data it primes: an id to resume from, and nothing to hear. Another type is no message: "the
+                # user agent must [...] dispatch the event" by its type (HTML, 9.2.6), and MCP's have none.
+                if event.data and event.event in (None, "message"):
                     hear(parse(event.data.encode(), limits))
             if enough():
                 break

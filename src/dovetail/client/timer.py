@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from dovetail.errors import Timeout
+
+MOST_PAUSES: Final = 100
+"""How often a timer stands still: a server that asks without end gains no more time."""
 
 
 class CallTimer:
@@ -17,7 +20,7 @@ class CallTimer:
     Lifecycle, Timeouts). While the client's own user answers a question of the server, both stand still.
     """
 
-    __slots__ = ("_end", "_loop", "_paused", "_scope", "_seconds", "_stopped", "_until", "_what")
+    __slots__ = ("_end", "_loop", "_paused", "_pauses", "_scope", "_seconds", "_stopped", "_until", "_what")
 
     def __init__(self, what: str, seconds: float | None, most: float) -> None:
         """Allow `seconds` of silence (None: no limit but the other), and `most` seconds in all."""
@@ -28,6 +31,7 @@ class CallTimer:
         self._until = now + self._seconds
         self._end = now + most
         self._paused = 0
+        self._pauses = 0
         self._stopped = 0.0
         self._scope = asyncio.timeout_at(min(self._until, self._end))
 
@@ -56,13 +60,14 @@ class CallTimer:
         """See `Pausable.pause`."""
         self._paused += 1
         if self._paused == 1:
+            self._pauses += 1
             self._stopped = self._loop.time()
             self._arm()
 
     def resume(self) -> None:
         """See `Pausable.resume`."""
         self._paused -= 1
-        if self._paused == 0:
+        if self._paused == 0 and self._pauses <= MOST_PAUSES:
             stood = self._loop.time() - self._stopped
             self._until += stood
             self._end += stood
@@ -74,10 +79,9 @@ class CallTimer:
         return self._scope.expired()
 
     def _arm(self) -> None:
-        if self._scope.when() is None and not self._paused and self._scope.expired():
-            return
         if not self._scope.expired():
-            self._scope.reschedule(None if self._paused else min(self._until, self._end))
+            stands = self._paused and self._pauses <= MOST_PAUSES
+            self._scope.reschedule(None if stands else min(self._until, self._end))
 
 
 class Timers:
