@@ -356,3 +356,12 @@ async def test_a_server_that_sends_requests_and_reads_no_answers_is_left(monkeyp
                 await asyncio.sleep(0)
         await asyncio.wait_for(link.ended(), 5)
         assert "reads nothing" in str(link.lost)
+
+
+async def test_hints_on_caching_that_make_no_sense_cost_nobody_the_result() -> None:
+    def odd(server: Scripted, request: Json) -> None:
+        tools = [{"name": "x", "inputSchema": {"type": "object"}}]
+        server.answer(request, {"tools": tools, "ttlMs": "soon", "cacheScope": "zzz", "resultType": "complete"})
+
+    async with Client(Scripted("2026-07-28", tools_list=odd)) as client:
+        assert [tool.name for tool in await client.list_tools()] == ["x"]

@@ -9,7 +9,7 @@ import pytest
 
 from dovetail import Client
 from dovetail.client.verdicts import SECONDS, VERDICTS, Verdicts
-from dovetail.errors import Disconnected
+from dovetail.errors import Disconnected, DovetailError
 from tests.client.serving import serving
 from tests.client.test_client import VERSIONS, shop
 
@@ -83,9 +83,20 @@ async def test_an_old_server_is_probed_once_and_a_verdict_that_proves_wrong_is_f
             async with Client(url) as client:
                 assert client.server.revision.version == VERSIONS[-2]
         assert app.methods == ["server/discover"]
-        assert VERDICTS.legacy(url)
-        VERDICTS.forget(url)
+        assert VERDICTS.legacy(url.removesuffix("/mcp"))
+        VERDICTS.forget(url.removesuffix("/mcp"))
         app.old = False
         async with Client(url) as client:
             assert client.server.revision.version == VERSIONS[-1]
-        assert not VERDICTS.legacy(url)
+        assert not VERDICTS.legacy(url.removesuffix("/mcp"))
+
+
+async def test_a_server_that_becomes_one_of_the_other_era_is_found_out_by_the_next_call() -> None:
+    app = Counting(old=False)
+    async with serving(app) as url, Client(url) as client:
+        assert client.server.revision.version == VERSIONS[-1]
+        app.old = True
+        with pytest.raises(DovetailError):
+            await client.call_tool("add", {"a": 1, "b": 2})
+        assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
+        assert client.server.revision.version == VERSIONS[-2]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from dovetail.client.channel_link import Reason
 from dovetail.client.link import Identity, Link, Receiver
@@ -46,9 +47,10 @@ async def dial(
         case Address(url):
             from dovetail.client.http_opening import open_http
 
-            return await _remembered(
-                url, negotiation, options, lambda negotiation: open_http(target, plan, negotiation, options, way)
-            )
+            async def posted(negotiation: Negotiation) -> Link:
+                return await open_http(target, plan, negotiation, options, way)
+
+            return await _remembered(_origin(url), negotiation, options, posted)
 
 
 async def _remembered(
@@ -69,6 +71,11 @@ async def _remembered(
     if "revision" not in options:
         VERDICTS.note(server, stateless=link.peer.revision.stateless)
     return link
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 async def _neighbour(server: object) -> tuple[Channel, Reason]:

@@ -28,9 +28,13 @@ from dovetail.client.link import (
 )
 from dovetail.core import ServerPeer
 from dovetail.errors import (
+    HEADER_MISMATCH,
+    UNSUPPORTED_REVISION,
     Disconnected,
     DovetailError,
+    HttpFailure,
     InternalError,
+    PeerError,
     Refusal,
     SessionLost,
 )
@@ -144,6 +148,9 @@ class HttpLink:
         except SessionLost as error:
             self._lose(error)
             raise
+        except (PeerError, HttpFailure) as error:
+            self._doubt(error)
+            raise
         finally:
             self._under_way -= 1
             if exchange.lost is not None:
@@ -152,7 +159,24 @@ class HttpLink:
                 self._retirement = asyncio.create_task(self.aclose())
         if outgoing.method == "initialize":
             self.session = exchange.session
-        return result_of(message)
+        try:
+            return result_of(message)
+        except PeerError as error:
+            self._doubt(error)
+            raise
+
+    def _doubt(self, error: DovetailError) -> None:
+        """Let go of a server that was replaced by one of another era: the next call finds out which."""
+        if self._peer is None:
+            return
+        code = error.code if isinstance(error, PeerError) else 0
+        status = error.status if isinstance(error, HttpFailure) else 0
+        if (
+            code == UNSUPPORTED_REVISION
+            or status in (400, 404, 405)
+            or (code == HEADER_MISMATCH and not self._stateless)
+        ):
+            self._lose(Disconnected(f"The server does not understand {self._peer.revision.version} any more: {error}"))
 
     async def notify(self, method: str, params: bytes | None = None) -> None:
         """See `Link.notify`."""

@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from dovetail.errors import InvalidSchema, LimitExceeded, ProtocolViolation, quote
+from dovetail.errors import InvalidParams, InvalidSchema, LimitExceeded, ProtocolViolation, quote
 from dovetail.wire import (
     ListPromptsResult,
     ListResourcesResult,
@@ -29,6 +29,7 @@ T = TypeVar("T")
 MOST_ITEMS: Final = 20_000
 MOST_BYTES: Final = 64 * 1024 * 1024
 MOST_EMPTY: Final = 100
+_HINTS: Final = frozenset({"ttlMs", "cacheScope"})
 _MOST_CURSOR: Final = 4096
 
 
@@ -68,6 +69,21 @@ Item = Tool | Resource | ResourceTemplate | Prompt
 _params = msgspec.json.Encoder().encode
 
 
+def readable(raw: bytes, kind: type[T]) -> T:
+    """Return a result as its type. Hints on caching that make no sense are no hints, and cost nobody the result.
+
+    Raises:
+        InvalidParams: It cannot be read.
+    """
+    try:
+        return decode(raw, kind)
+    except InvalidParams:
+        if b'"ttlMs"' not in raw and b'"cacheScope"' not in raw:
+            raise
+    fields = msgspec.json.decode(raw)
+    return decode(msgspec.json.encode({key: value for key, value in fields.items() if key not in _HINTS}), kind)
+
+
 async def complete_list(kind: Kind, page: Callable[[bytes], Awaitable[bytes]]) -> Listing[Any]:
     """Return all pages as one list.
 
@@ -85,7 +101,7 @@ async def complete_list(kind: Kind, page: Callable[[bytes], Awaitable[bytes]]) -
     while True:
         raw = await page(_params(PaginatedRequestParams(cursor=cursor)) if cursor is not None else b"{}")
         size += len(raw)
-        result = decode(raw, kind.result)
+        result = readable(raw, kind.result)
         found = getattr(result, kind.field)
         items += found
         empty = 0 if found else empty + 1

@@ -5,14 +5,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dovetail.client.calls import Call, Caller
+from dovetail.client.failures import asked
 from dovetail.client.hearing import Hearing
 from dovetail.client.link import NOTHING, Outgoing
 from dovetail.client.links import Links
-from dovetail.client.listings import Kind, Listing, complete_list
+from dovetail.client.listings import Kind, Listing, complete_list, readable
 from dovetail.client.options import CALL_OPTIONS, CallOptions, ClientOptions, OnProgress, check_options
 from dovetail.errors import InvalidParams, PeerError, ProtocolViolation
 from dovetail.revisions import Revision
-from dovetail.wire import METHODS, decode
+from dovetail.wire import METHODS
 
 if TYPE_CHECKING:
     from dovetail.client.caching import ResponseCache, Taken
@@ -155,7 +156,7 @@ class Requests:
         seconds, most = self._bounds(options)
         call = Call(
             outgoing=outgoing,
-            what=f"{method} {name}" if name else method,
+            what=asked(method, name),
             seconds=seconds,
             most=most,
             repeatable=self._repeatable(method, name),
@@ -173,7 +174,7 @@ class Requests:
 
 def _decoded(method: str, raw: bytes, kind: type[T]) -> T:
     try:
-        return decode(raw, kind)
+        return readable(raw, kind)
     except InvalidParams as error:
         raise ProtocolViolation(f"{method}: the server's result cannot be read: {error.message}") from None
 
