@@ -37,6 +37,15 @@ def attempt(server: ServerMetadata | None = None, clock: Clock | None = None) ->
     )
 
 
+@pytest.mark.req("A-25")
+@pytest.mark.parametrize("query", ["state=x", "a=b&redirect_uri=https://evil.example/", "scope="])
+def test_an_endpoint_that_speaks_for_us_is_not_visited(query: str) -> None:
+    with pytest.raises(LoginUntrusted, match="ours to say"):
+        attempt(metadata(authorization_endpoint=f"{ISSUER}/authorize?{query}"))
+    kept = attempt(metadata(authorization_endpoint=f"{ISSUER}/authorize?tenant=x"))
+    assert query_of(kept.url)["tenant"] == "x"
+
+
 def answer(authorization: Authorization, base: str = REDIRECT, **changes: str | None) -> str:
     given = {"code": "C", "state": query_of(authorization.url)["state"], **changes}
     return f"{base}?{urlencode({k: v for k, v in given.items() if v is not None})}"

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dovetail.auth import tokens_key, write_tokens
-from dovetail.client.login_keeper import known_logins
+from dovetail.auth import logging_in_key, tokens_key, write_tokens
+from dovetail.cli.logins import Desk, _say_if_busy
+from dovetail.cli.terminal import Teller
+from dovetail.client.login_world import known_logins
 from dovetail.net import HttpClient
-from dovetail.store import FileTokens
+from dovetail.store import FileTokens, MemoryTokens
 from tests.cli.programs import DOVETAIL, at_a_terminal, dovetail, environment
 from tests.cli.test_doctor import server
 from tests.client.authority import Authority
@@ -277,6 +279,22 @@ async def test_the_login_is_used_by_the_commands_that_visit(home: Home) -> None:
         await home.types("list", here.url, "--oauth", "--timeout", "5")
         assert here.resource.to("/mcp")[-1].headers["authorization"] == f"Bearer {token}"
         assert len(here.authority.to("/authorize")) == 1
+
+
+async def test_who_has_to_wait_for_another_login_is_told() -> None:
+    said: list[str] = []
+
+    class Listening(Teller):
+        def say(self, text: str, end: str = "\n") -> None:
+            said.append(text)
+
+    store = MemoryTokens()
+    desk = Desk("https://mcp.example.com/mcp", {}, {}, store, Listening())
+    await _say_if_busy(desk)
+    assert said == []
+    async with store.alone(logging_in_key(desk.url)):
+        await _say_if_busy(desk)
+    assert "waiting for it" in said[0]
 
 
 async def test_a_store_that_there_is_not_is_said_so(home: Home) -> None:

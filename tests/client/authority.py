@@ -249,6 +249,7 @@ class Resource(App):
         self.metadata: dict[str, Any] = {}
         self.dpop = False
         self.nonce: str | None = None
+        self.rotates = False
         self.refuses_all = False
 
     async def answer(self, request: Asked, send: Send) -> None:
@@ -278,4 +279,8 @@ class Resource(App):
         if not set(wanted.split()) <= set(grant.scope.split()):
             missing = {"www-authenticate": f'{scheme} error="insufficient_scope", scope="{wanted}"'}
             return await reply(send, 403, None, missing)
-        return await reply(send, 200, {"token": token})
+        fresh = {}
+        if self.rotates:
+            self.nonce = f"rs-{len(self.asked)}"
+            fresh = {"dpop-nonce": self.nonce}
+        return await reply(send, 200, {"token": token}, fresh)

@@ -12,10 +12,10 @@ import pytest
 
 from dovetail.auth import Means, tokens_key, write_tokens
 from dovetail.client.browser import Headless, consenting
+from dovetail.client.http_credentials import Credentialed
 from dovetail.client.login_attempts import ATTEMPTS, ATTEMPTS_IN_ALL, WINDOW
 from dovetail.client.login_grants import oauth_login
-from dovetail.client.login_keeper import known_logins
-from dovetail.client.login_world import MEANS, LoginHttp
+from dovetail.client.login_world import MEANS, LoginHttp, known_logins
 from dovetail.errors import (
     AuthRequired,
     Disconnected,
@@ -366,6 +366,19 @@ async def test_bound_tokens_are_proved_with_nonces_of_both_servers() -> None:
         here.authority.tokens.clear()
         assert await request(again, http, here.url) == 200
         assert here.authority.to("/token")[-1].form["grant_type"] == "refresh_token"
+
+
+@pytest.mark.req("A-10")
+async def test_the_next_nonce_is_learned_from_an_answer_that_is_no_refusal() -> None:
+    metadata = {"dpop_signing_alg_values_supported": ["ES256"]}
+    async with town(Authority(metadata=metadata)) as here, pool() as http:
+        here.resource.dpop, here.resource.nonce, here.resource.rotates = True, "rs-0", True
+        sending = Credentialed(http, login(here.url))
+        for _ in range(6):
+            response = await sending.send("POST", here.url, {}, b"{}")
+            assert response.status == 200
+            await response.aclose()
+        assert len(here.resource.to("/mcp")) == 2 + 6  # without a token, without a nonce, and six that counted
 
 
 @pytest.mark.req("A-10")

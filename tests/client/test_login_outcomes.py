@@ -14,7 +14,7 @@ from dovetail.client.login_attempts import ATTEMPTS
 from dovetail.client.login_grants import credentials_login, oauth_login
 from dovetail.client.login_keeper import Login
 from dovetail.client.login_world import MEANS
-from dovetail.errors import AuthRequired, Disconnected, LoginRefused, LoginUnavailable, StoreUnusable
+from dovetail.errors import AuthRequired, DefinitionError, Disconnected, LoginRefused, LoginUnavailable, StoreUnusable
 from dovetail.net import HttpClient
 from dovetail.store import FileTokens, MemoryTokens
 from tests.auth.play import Clock, Dice
@@ -407,6 +407,21 @@ async def test_a_client_that_nobody_came_back_from_is_registered_anew() -> None:
         user.answer = None
         assert await request(ours, http, here.url) == 200
         assert len(here.authority.to("/register")) == 2
+
+
+def test_a_login_belongs_to_one_loop_at_a_time() -> None:
+    ours = login("http://127.0.0.1:1/mcp")
+
+    async def ask() -> object:
+        return await ours.headers("POST", "http://127.0.0.1:1/mcp")
+
+    async def ask_elsewhere() -> None:
+        await ask()
+        with pytest.raises(DefinitionError, match="one event loop"):
+            await asyncio.to_thread(asyncio.run, ask())
+
+    assert asyncio.run(ask()) == {}
+    asyncio.run(ask_elsewhere())  # the first loop is closed
 
 
 async def test_who_waits_for_a_login_that_is_closed_hears_that_it_is() -> None:

@@ -82,6 +82,13 @@ async def test_files_can_be_sealed_with_a_key_that_only_the_keyring_has(tmp_path
     assert await FileTokens(tmp_path / "t", KeyringKeys(drawer)).load("k") is None
 
 
+async def test_locks_that_cannot_be_made_are_said_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnusable, match="locks cannot be made"):
+        async with KeyringTokens(Drawer(), tmp_path / "file" / "locks").alone("x"):
+            pass
+
+
 def test_a_damaged_key_is_not_replaced_in_silence() -> None:
     drawer = Drawer()
     for damaged in ("", "x", "!!!!"):

@@ -117,6 +117,7 @@ def test_a_damaged_file_is_refused_and_not_shown(tmp_path: Path, content: bytes)
     with pytest.raises(StoreUnusable, match=r"damaged|empty") as caught:
         FileKeys(path).ring()
     assert not re.search("not a key|rest", str(caught.value))
+    assert "remove it" in str(caught.value)
     assert path.read_bytes() == content
 
 

@@ -113,7 +113,7 @@ async def test_a_record_that_others_may_read_is_refused(tmp_path: Path, mode: in
     store = FileTokens(tmp_path / "t")
     await store.save("k", SECRET)
     files(tmp_path / "t")[0].chmod(mode)
-    with pytest.raises(StoreUnusable):
+    with pytest.raises(StoreUnusable, match=r"remove .*\.token"):
         await store.load("k")
     await store.save("k", b"new")
     assert await store.load("k") == b"new"

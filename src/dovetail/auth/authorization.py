@@ -7,7 +7,7 @@ Validation: "on mismatch the client MUST NOT act on or display `error`, `error_d
 
 import hmac
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from dovetail.auth.keys import digest, encoded
 from dovetail.auth.metadata import ServerMetadata
@@ -60,19 +60,20 @@ class Authorization:
         self._iss_promised = bool(server.authorization_response_iss_parameter_supported)
         self._until = means.clock() + SECONDS
         self._answered = False
-        self.url = with_query(
-            server.authorization_endpoint,
-            {
-                "response_type": "code",
-                "client_id": client_id,
-                "redirect_uri": redirect_uri,
-                "code_challenge": digest(self.verifier.encode("ascii")),
-                "code_challenge_method": "S256",
-                "state": self._state,
-                "resource": resource,
-                **spelled(scopes),
-            },
-        )
+        request = {
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": redirect_uri,
+            "code_challenge": digest(self.verifier.encode("ascii")),
+            "code_challenge_method": "S256",
+            "state": self._state,
+            "resource": resource,
+            **spelled(scopes),
+        }
+        if not request.keys().isdisjoint(parse_qs(urlsplit(server.authorization_endpoint).query, True)):
+            # "Request and response parameters MUST NOT be included more than once" (RFC 6749, 3.1).
+            raise LoginUntrusted("The authorization endpoint's URL has a parameter that is ours to say")
+        self.url = with_query(server.authorization_endpoint, request)
 
     def __repr__(self) -> str:
         return f"<Authorization at {self._issuer}{', answered' if self._answered else ''}>"

@@ -10,12 +10,13 @@ import stat
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from ipaddress import ip_network
 from typing import Any, Final
 
 import msgspec
 
-from dovetail.auth import Client, Tokens, TokenStore, read_tokens, tokens_key
+from dovetail.auth import Client, Tokens, TokenStore, logging_in_key, read_tokens, tokens_key
 from dovetail.cli.commands import put
 from dovetail.cli.loading import fail
 from dovetail.cli.options import Usage
@@ -35,6 +36,7 @@ STORE: Final = "DOVETAIL_TOKEN_STORE"
 NOWHERE: Final = "http://127.0.0.1:49877/callback"
 """Where a login without a browser ends: at nobody's, so that the address stays to be copied."""
 _SECONDS: Final = 15.0
+_BUSY_SECONDS: Final = 0.5
 _WIDTH: Final = 9
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
@@ -149,6 +151,7 @@ async def _log_in(desk: Desk) -> int:
     try:
         status = await _asked(desk, http)
         refused = status in (401, 403)
+        await _say_if_busy(desk)
         login = _login(desk, legacy=refused)  # who asks for nothing is not taken for a server of the first days
         status, _ = await probe(http, url, desk.headers, login)
         if login.tokens is None or not set(scopes) <= set(login.tokens.scopes or login.tokens.requested or ()):
@@ -162,6 +165,14 @@ async def _log_in(desk: Desk) -> int:
     if tokens is None or status in (401, 403):
         raise LoginUnavailable(f"The server goes on refusing, with HTTP status {status}")
     return _logged_in(desk, tokens, again=before is not None and before.access_token == tokens.access_token)
+
+
+async def _say_if_busy(desk: Desk) -> None:
+    """Say so when another program is in the middle of the same login: this one then waits for what comes of it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_BUSY_SECONDS), desk.store.alone(logging_in_key(desk.url, desk.profile)):
+            return
+    desk.teller.say("Another program is logging in there now: waiting for it. Ctrl-C ends the waiting.")
 
 
 async def _logged(login: Login, scopes: tuple[str, ...], *, refused: bool) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dovetail.client.login_grants import oauth_login as oauth_login
     from dovetail.client.login_grants import workload_login as workload_login
     from dovetail.client.login_keeper import Login as Login
-    from dovetail.client.login_keeper import known_logins as known_logins
+    from dovetail.client.login_world import known_logins as known_logins
     from dovetail.client.options import Caching as Caching
     from dovetail.client.options import CallOptions as CallOptions
     from dovetail.client.options import ClientOptions as ClientOptions
@@ -35,7 +35,8 @@ __getattr__, __dir__, __all__ = lazy(
         "listings": "Listing",
         "login": "Authorizer StaticToken",
         "login_grants": "credentials_login managed_login oauth_login workload_login",
-        "login_keeper": "Login known_logins",
+        "login_keeper": "Login",
+        "login_world": "known_logins",
         "options": "CallOptions Caching ClientOptions Retry",
         "portal": "SyncClient",
         "results": "ToolResult",

@@ -11,7 +11,7 @@ import threading
 import webbrowser
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -82,12 +82,15 @@ class SystemBrowser:
     async def _open(self, url: str, answer: "asyncio.Task[str]") -> None:
         """Open a URL, and wait until it is, or there is an answer: some browsers' commands end when they are closed."""
         opened = _apart(self._open_url, url)
-        await asyncio.wait({opened, answer}, return_when=asyncio.FIRST_COMPLETED)
+        both: set[asyncio.Future[Any]] = {opened, answer}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
             opened.cancel()
         elif not opened.result():
             if self._show is None:
-                raise LoginUnavailable("No browser can be opened here to log in with")
+                raise LoginUnavailable(
+                    "No browser can be opened here: `dovetail auth login URL --headless` logs in without one"
+                )
             self._show(url)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from dovetail.client.login import Attentive
 from dovetail.errors import AuthRequired
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class Credentialed:
         """Send over `http`, which somebody else closes."""
         self._http = http
         self._authorizer = authorizer
+        self._answered = authorizer.answered if isinstance(authorizer, Attentive) else None
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> "Response":
         """See `HttpClient.send`.
@@ -30,6 +32,8 @@ class Credentialed:
             credentials = await self._authorizer.headers(method, url, body)
             response = await self._http.send(method, url, {**headers, **credentials}, body)
             if response.status not in (401, 403):
+                if self._answered is not None:
+                    self._answered(url, response.headers)
                 return response
             if not await self._authorizer.challenged(method, url, response.status, response.headers):
                 return response

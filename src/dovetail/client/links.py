@@ -50,6 +50,12 @@ class Latest:
         """See `Authorizer.challenged`."""
         return self.authorizer is not None and await self.authorizer.challenged(method, url, status, headers)
 
+    def answered(self, url: str, headers: Mapping[str, str]) -> None:
+        """See `Attentive.answered`."""
+        answered = getattr(self.authorizer, "answered", None)
+        if answered is not None:
+            answered(url, headers)
+
 
 class Links:
     """See the module."""

@@ -51,6 +51,15 @@ class Authorizer(Protocol):
 
 
 @runtime_checkable
+class Attentive(Protocol):
+    """An `Authorizer` that learns from answers that are no refusals, such as the next nonce of its proofs."""
+
+    def answered(self, url: str, headers: Mapping[str, str]) -> None:
+        """Look at the header fields of an answer, names in lower case."""
+        ...
+
+
+@runtime_checkable
 class Visiting(Protocol):
     """An `Authorizer` whose user may have to do something: so long, nobody's time runs out.
 
@@ -98,7 +107,7 @@ def authorizer_of(auth: str | Authorizer, server: str, timers: "Timers | None" =
         server: URL of the server that it is for.
         timers: The client's: they stand while its user is in the browser.
     """
-    if isinstance(auth, str) and auth != OAUTH:
+    if isinstance(auth, str) and auth.lower() != OAUTH:
         return StaticToken(auth, server)
     if isinstance(auth, str):
         from dovetail.client.login_grants import oauth_login

@@ -31,7 +31,6 @@ from dovetail.auth import (
     SigningKey,
     Tokens,
     TokenStore,
-    decode_tokens,
     is_trusted,
     logging_in_key,
     origin,
@@ -48,7 +47,7 @@ from dovetail.client.login_turns import Turn, Turns
 from dovetail.client.login_wants import REFUSED, Note, Want, replacing, widening
 from dovetail.client.login_world import AskClient, Fetch, World, carry_out
 from dovetail.client.timer import Timers
-from dovetail.errors import AuthRequired, LoginRefused, LoginUnavailable, ScopeInsufficient
+from dovetail.errors import AuthRequired, DefinitionError, LoginRefused, LoginUnavailable, ScopeInsufficient
 
 OpenFetch = Callable[[], AbstractAsyncContextManager[Fetch]]
 
@@ -69,17 +68,6 @@ class Grant(Protocol):
     def key_of(self, client_id: str) -> SigningKey | None:
         """Return the private key that a client proves itself with."""
         ...
-
-
-async def known_logins(store: TokenStore) -> list[tuple[str, Tokens]]:
-    """Return the tokens that a store keeps, each with its profile, by server and profile."""
-    found = []
-    for key in await store.keys():
-        value = await store.load(key) if key.startswith("tokens:") else None
-        tokens = None if value is None else decode_tokens(value)
-        if tokens is not None:
-            found.append((key.removeprefix("tokens:").removesuffix(f":{tokens.server}"), tokens))
-    return sorted(found, key=lambda login: (login[1].server, login[0]))
 
 
 class Login:
@@ -128,6 +116,7 @@ class Login:
         self._deserted = False
         self._turns = Turns()
         self._logging_in = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._notes: WeakKeyDictionary[asyncio.Task[Any], Note] = WeakKeyDictionary()
         self._attempts = Attempts(plan.means.clock)
         self.waiting: WeakSet[Timers] = WeakSet()
@@ -150,6 +139,7 @@ class Login:
         """
         if url != self._plan.server:
             refuse_other(self._origin, url)
+        self._settle()
         if not self._loaded:
             await self._turns.share("load", lambda _: self._reload())
         tokens = self._tokens
@@ -186,6 +176,13 @@ class Login:
             return await self._get(widening(demand.scopes, demand, note))
         return False
 
+    def answered(self, url: str, headers: Mapping[str, str]) -> None:
+        """Learn the next nonce for proofs, which any answer may hold (RFC 9449, 8.2 and 9)."""
+        if "dpop-nonce" in headers and self._tokens is not None:
+            proofs = self._plan.keys.of(self._tokens.dpop)
+            if proofs is not None:
+                proofs.learn(url, headers)
+
     async def log_in(self, scopes: tuple[str, ...] = ()) -> Tokens:
         """Log in now, without a refusal to answer.
 
@@ -196,6 +193,7 @@ class Login:
             ScopeInsufficient: There is a token with these scopes already, or they were asked for again and again.
             AuthRequired: It did not work.
         """
+        self._settle()
         if not self._loaded:
             await self._turns.share("load", lambda _: self._reload())
         note = Note("" if self._tokens is None else self._tokens.access_token, mark=self._attempts.mark)
@@ -206,6 +204,7 @@ class Login:
 
     async def log_out(self) -> bool:
         """Forget the tokens, in the store too; tell whether the authorization server heard that they are not needed."""
+        self._settle()
         async with self._store.alone(self._key):
             tokens = self._tokens or read_tokens(await self._store.load(self._key), self._plan.server)
             await self._store.save(self._key, None)
@@ -222,6 +221,17 @@ class Login:
     async def aclose(self) -> None:
         """End what is under way."""
         await self._turns.aclose()
+
+    def _settle(self) -> None:
+        """Belong to this event loop, as long as it is open: what waits for a renewal waits in one."""
+        loop = asyncio.get_running_loop()
+        if loop is self._loop:
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            raise DefinitionError("A login works in one event loop: make one for each, with the same store")
+        if self._loop is not None:
+            self._turns, self._logging_in = Turns(), asyncio.Lock()
+        self._loop = loop
 
     @contextmanager
     def _standing(self) -> Iterator[None]:

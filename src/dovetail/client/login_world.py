@@ -26,8 +26,10 @@ from dovetail.auth import (
     Request,
     Save,
     Step,
+    Tokens,
     TokenStore,
     Visit,
+    decode_tokens,
     is_loopback,
     refusals,
 )
@@ -108,6 +110,17 @@ async def _answer(step: Step, world: World) -> Any:
             return await world.store.load(key)
         case Save(key, value):
             return await world.store.save(key, value)
+
+
+async def known_logins(store: TokenStore) -> list[tuple[str, Tokens]]:
+    """Return the tokens that a store keeps, each with its profile, by server and profile."""
+    found = []
+    for key in await store.keys():
+        value = await store.load(key) if key.startswith("tokens:") else None
+        tokens = None if value is None else decode_tokens(value)
+        if tokens is not None:
+            found.append((key.removeprefix("tokens:").removesuffix(f":{tokens.server}"), tokens))
+    return sorted(found, key=lambda login: (login[1].server, login[0]))
 
 
 class LoginHttp:

@@ -60,6 +60,12 @@ class Witness:
         """See `Authorizer.challenged`."""
         return await self._authorizer().challenged(method, url, status, headers)
 
+    def answered(self, url: str, headers: Mapping[str, str]) -> None:
+        """See `Attentive.answered`."""
+        answered = getattr(self._made, "answered", None)
+        if answered is not None:
+            answered(url, headers)
+
     async def aclose(self) -> None:
         """Close the authorizer, if it was made here."""
         made, self._made = self._made, None

@@ -124,7 +124,10 @@ class KeyringTokens:
         from hashlib import sha256
 
         directory = self._directory or state_directory() / "locks"
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnusable("The directory of the token store's locks cannot be made") from error
         async with FileLock(directory / f"{sha256(key.encode()).hexdigest()[:40]}.lock"):
             yield
 

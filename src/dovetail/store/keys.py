@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dovetail.errors import DefinitionError, StoreUnusable
+from dovetail.errors import DefinitionError, StoreUnusable, quote
 
 try:
     import fcntl
@@ -156,7 +156,10 @@ class FileKeys:
         except OSError as error:
             raise StoreUnusable("The key file cannot be read, or is a symbolic link") from error
         except (UnicodeDecodeError, DefinitionError) as error:
-            raise StoreUnusable("The key file is damaged: it should hold one base64 key of 32 bytes a line") from error
+            raise StoreUnusable(
+                f"The key file {quote(str(self._path), 200)} is damaged, it should hold one base64 key of 32 bytes a "
+                "line: remove it to have a new one made (what was sealed before is then lost: log in again)"
+            ) from error
         if not ring:
             raise StoreUnusable("The key file is empty: remove it to have a new key made")
         return ring

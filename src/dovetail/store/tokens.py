@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from dovetail.core import Keys
-from dovetail.errors import StoreUnusable
+from dovetail.errors import StoreUnusable, quote
 from dovetail.store.file_lock import FileLock
 from dovetail.store.keys import FileKeys
 
@@ -210,7 +210,10 @@ def _read(path: Path) -> bytes | None:
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(file.fileno())
         if os.name == "posix" and (found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077):
-            raise StoreUnusable("A file of the token store may be read by others, or has another owner: log in again")
+            raise StoreUnusable(
+                f"A file of the token store may be read by others, or has another owner: remove "
+                f"{quote(str(path), 200)}, and log in again"
+            )
         return file.read(_LARGEST) if stat.S_ISREG(found.st_mode) else None
 
 
