@@ -23,6 +23,7 @@
     ├── ProtocolViolation        the peer broke the protocol (found on our side, never on the wire)
     ├── Timeout                  a deadline of ours passed
     ├── NoCommonRevision         no protocol revision is spoken by both sides and allowed here
+    ├── NotOffered               the server has nothing of what was wanted; asking again changes nothing
     ├── HttpFailure              an HTTP status that answers no request; `status`, `retry_after`
     ├── Disconnected             the other side is gone
     │   ├── Unsent                   provably before anything left: safe to send again
@@ -298,18 +299,24 @@ class NoCommonRevision(DovetailError):
         self.supported = supported
 
 
+class NotOffered(DovetailError):
+    """The server has nothing of what was wanted, so that waiting for it would never end."""
+
+
 class HttpFailure(DovetailError):
     """An HTTP status that says more than the answer under it: no JSON-RPC message, or only that it is too busy.
 
     Attributes:
         status: The status.
         retry_after: Seconds after which the server wants to be asked again, or None.
+        location: Where a redirect leads, without its query; empty for none. Redirects are not followed.
     """
 
-    def __init__(self, status: int, *, retry_after: float | None = None, said: str = "") -> None:
+    def __init__(self, status: int, *, retry_after: float | None = None, said: str = "", location: str = "") -> None:
         super().__init__(f"The server answered with HTTP status {status}{': ' if said else ''}{said}")
         self.status = status
         self.retry_after = retry_after
+        self.location = location
 
 
 class AuthRequired(DovetailError):

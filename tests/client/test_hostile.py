@@ -253,7 +253,7 @@ async def test_what_no_server_should_send_disturbs_nobody(bad: bytes) -> None:
 @pytest.mark.parametrize("result", [{}, {"content": 5}, {"content": [{"type": "text"}]}])
 async def test_a_result_that_cannot_be_read_is_a_violation_that_names_the_field(result: Json) -> None:
     async with Client(Scripted(tools_call=lambda server, request: server.answer(request, result))) as client:
-        with pytest.raises(ProtocolViolation, match=r"tools/call: .*\$"):
+        with pytest.raises(ProtocolViolation, match=r"Scripted: tools/call x: .*\$"):
             await client.call_tool("x")
 
 

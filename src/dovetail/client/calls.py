@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from dovetail.client.answering import Answering
 from dovetail.client.breaker import Breaker
+from dovetail.client.failures import named
 from dovetail.client.link import Link, Outgoing
 from dovetail.client.login import Authorizer
 from dovetail.client.options import Retry
@@ -23,6 +24,7 @@ from dovetail.client.timer import CallTimer, Timers
 from dovetail.errors import (
     URL_ELICITATION_REQUIRED,
     Disconnected,
+    DovetailError,
     HttpFailure,
     InvalidParams,
     PeerError,
@@ -94,6 +96,7 @@ class Caller:
         timers: Timers,
         visited: Callable[[str], Awaitable[None]],
         visit_seconds: float,
+        server: str,
     ) -> None:
         """Make calls.
 
@@ -106,6 +109,7 @@ class Caller:
             timers: Where the timers of the calls are.
             visited: Returns when a URL's visit is complete, by its elicitation id (2025-11-25).
             visit_seconds: How long that is waited for.
+            server: What to call the server in an error.
         """
         self._link = link
         self._answering = answering
@@ -115,6 +119,7 @@ class Caller:
         self._visited = visited
         self._visit_seconds = visit_seconds
         self._timers = timers
+        self.server = server
 
     async def call(self, call: Call) -> bytes:
         """Return the JSON of the result: a complete one, or a round's questions if the call is made by hand.
@@ -124,9 +129,12 @@ class Caller:
             RoundsExceeded: The server asked too often.
             DovetailError: See `Link.request`.
         """
-        async with CallTimer(call.what, call.seconds, call.most) as timer:
-            with self._timers.running(timer):
-                return await self._rounds_of(call, timer)
+        try:
+            async with CallTimer(call.what, call.seconds, call.most) as timer:
+                with self._timers.running(timer):
+                    return await self._rounds_of(call, timer)
+        except DovetailError as error:
+            raise named(error, self.server, call.what) from error.__cause__
 
     @asynccontextmanager
     async def within(self, what: str, most: float) -> AsyncIterator[None]:
@@ -135,9 +143,12 @@ class Caller:
         Raises:
             Timeout: They took longer.
         """
-        async with CallTimer(what, None, most) as timer:
-            with self._timers.running(timer):
-                yield
+        try:
+            async with CallTimer(what, None, most) as timer:
+                with self._timers.running(timer):
+                    yield
+        except DovetailError as error:
+            raise named(error, self.server, what) from error.__cause__
 
     async def opened(
         self, principal: str | None, authorizer: Authorizer | None, seconds: float | None, most: float

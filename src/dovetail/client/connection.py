@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from dovetail.client.failures import named
 from dovetail.client.link import Link
 from dovetail.client.timer import CallTimer, Timers
 from dovetail.core import ServerPeer
@@ -156,9 +157,12 @@ class Connection:
         return link
 
     async def _opened(self) -> Link:
-        async with CallTimer(f"{self._what}: opening", self._seconds, self._seconds) as timer:
-            with self._timers.running(timer):
-                return await self._open_link()
+        try:
+            async with CallTimer("opening", self._seconds, self._seconds) as timer:
+                with self._timers.running(timer):
+                    return await self._open_link()
+        except DovetailError as error:
+            raise named(error, self._what, "opening") from error.__cause__
 
     def _check_often(self) -> None:
         """Give up, for now, on a server that ends again and again."""

@@ -65,8 +65,9 @@ class Conversation:
             timers=self._timers,
             visited=self._hearing.visited,
             visit_seconds=options.get("visit", 60.0),
+            server=str(target),
         )
-        self.tools = ToolBook()
+        self.tools = ToolBook(str(target))
         if options.get("cache"):
             self.cache = cache_of(target, options, msgspec.json.encode(self._introduced()), witness, self.connection)
             self._hearing.watcher = self.cache.heard

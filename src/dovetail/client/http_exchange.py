@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
@@ -149,8 +150,8 @@ class Poster:
             await asyncio.sleep(told or pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def failure(self, response: "Response") -> DovetailError:
-        """Return what a status that is no success means."""
+    async def failure(self, response: "Response", *, given: bool = False) -> DovetailError:
+        """Return what a status that is no success means; `given`: the request had credentials of its own."""
         status = response.status
         try:
             body = await response.read(_ERROR_BYTES)
@@ -162,7 +163,7 @@ class Poster:
             # new session by sending a new InitializeRequest" (2025-11-25, Session Management)
             return SessionLost("The server does not know the session any more")
         if status == 401 or (status == 403 and "www-authenticate" in response.headers):
-            return AuthRequired(f"The server wants credentials (HTTP status {status}): see `auth` of the client")
+            return AuthRequired(_unauthorized(status, given=given or "authorization" in self._headers))
         later = _seconds(response.headers)
         if status == 400 and self.session and _names_session(error, body):
             return SessionLost("The server does not know the session any more")
@@ -170,7 +171,8 @@ class Poster:
             if status in _UNHEARD:
                 return HttpFailure(status, retry_after=later, said=quote(error.message))
             return PeerError(error.code, error.message, error.data)
-        return HttpFailure(status, retry_after=later)
+        location = _location(response.headers.get("location", ""), self.url) if 300 <= status < 400 else ""
+        return HttpFailure(status, retry_after=later, location=location)
 
     async def _send(
         self,
@@ -214,7 +216,7 @@ class Exchange:
         response = await self._poster.post(frame, headers, authorizer)
         try:
             if response.status != 200:
-                raise await self._poster.failure(response)
+                raise await self._poster.failure(response, given=authorizer is not None)
             self.session = response.headers.get("mcp-session-id", "")
             match kind_of(response):
                 case "application/json":
@@ -317,6 +319,25 @@ async def _hold(
     finally:
         await response.aclose()
     return fruitful
+
+
+def _unauthorized(status: int, *, given: bool) -> str:
+    if given:
+        return f"The server refuses the credentials that it was given (HTTP status {status}): renew or replace `auth`"
+    return f"The server wants credentials (HTTP status {status}): see `auth` of the client"
+
+
+def _location(value: str, url: str) -> str:
+    """Return where a redirect leads: origin and path, for a person to read; empty where that makes no URL."""
+    try:
+        there = urlsplit(urljoin(url, value)) if value else None
+        if there is None or there.scheme not in ("http", "https") or there.hostname is None:
+            return ""
+        host = f"[{there.hostname}]" if ":" in there.hostname else there.hostname
+        port = "" if there.port is None else f":{there.port}"
+    except ValueError:
+        return ""
+    return quote(f"{there.scheme}://{host}{port}{there.path}", _SHOWN)[1:-1]
 
 
 def kind_of(response: "Response") -> str:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dovetail.client.calls import Call, Caller
-from dovetail.client.failures import asked
+from dovetail.client.failures import asked, named
 from dovetail.client.hearing import Hearing
 from dovetail.client.link import NOTHING, Outgoing
 from dovetail.client.links import Links
@@ -61,13 +61,13 @@ class Requests:
         async def page(params: bytes) -> bytes:
             return await self.raw(kind.method, params, options)
 
-        try:
-            async with self._caller.within(kind.method, self._bounds(options)[1]):
+        async with self._caller.within(kind.method, self._bounds(options)[1]):
+            try:
                 if self._cache is not None:
                     return await self._cache.listing(kind, page, options)
                 return await complete_list(kind, page)
-        except InvalidParams as error:
-            raise ProtocolViolation(f"{kind.method}: the server's list cannot be read: {error.message}") from None
+            except InvalidParams as error:
+                raise ProtocolViolation(f"the server's list cannot be read: {error.message}") from None
 
     async def typed(
         self,
@@ -83,7 +83,7 @@ class Requests:
             raw = await self.raw(method, params, options, name, headers)
         else:
             raw = await self._cached(self._cache, method, params, kind, options, name, headers)
-        return _decoded(method, raw, kind)
+        return self._decoded(method, name, raw, kind)
 
     async def revision(self, options: CallOptions) -> Revision:
         """Return what is spoken with the server; open the link for that, if it is not open."""
@@ -119,7 +119,7 @@ class Requests:
         async def ask(taken: "Taken") -> None:
             raw = await self.raw(method, params, options, name, headers, on_asked=taken.note_asked)
             if METHODS[method].cacheable:
-                _decoded(method, raw, kind)  # what cannot be read is not kept
+                self._decoded(method, name, raw, kind)  # what cannot be read is not kept
             taken.take(raw)
 
         try:
@@ -168,15 +168,15 @@ class Requests:
             await self._hearing.deliveries.flushed()
         return result
 
+    def _decoded(self, method: str, name: str | None, raw: bytes, kind: type[T]) -> T:
+        try:
+            return readable(raw, kind)
+        except InvalidParams as error:
+            unreadable = ProtocolViolation(f"the server's result cannot be read: {error.message}")
+            raise named(unreadable, self._caller.server, asked(method, name)) from None
+
     def _progress(self, listener: OnProgress) -> Callable[[Any], None]:
         return lambda progress: self._hearing.deliveries.deliver(listener, progress)
-
-
-def _decoded(method: str, raw: bytes, kind: type[T]) -> T:
-    try:
-        return readable(raw, kind)
-    except InvalidParams as error:
-        raise ProtocolViolation(f"{method}: the server's result cannot be read: {error.message}") from None
 
 
 async def several(names: Iterable[str], one: Callable[[str], Awaitable[T]]) -> dict[str, T]:

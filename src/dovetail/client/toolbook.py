@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from dovetail.client.failures import asked, named
 from dovetail.client.listings import Known, Listing, usable
 from dovetail.client.results import ToolResult
 from dovetail.errors import DovetailError, InvalidArguments, InvalidSchema, ProtocolViolation, quote
@@ -34,7 +35,9 @@ class _Output:
 class ToolBook:
     """What is known of the tools."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: str) -> None:
+        """Know nothing yet of the tools of `server`, which is its name in errors."""
+        self._server = server
         self._known: dict[str, Known] = {}
         self._outputs: dict[bytes, _Output] = {}
         self._sought: set[str] = set()
@@ -93,7 +96,10 @@ class ToolBook:
             output = await asyncio.to_thread(_Output, known.output) if large else _Output(known.output)
             self._outputs[known.output] = output
         if output.validator is not None:
-            self._check(name, result, output.validator)
+            try:
+                self._check(name, result, output.validator)
+            except ProtocolViolation as error:
+                raise named(error, self._server, asked("tools/call", name)) from None
         return ToolResult(result, output.read)
 
     async def _seek(self, name: str, listed: Callable[[], Awaitable[Any]]) -> None:
@@ -108,7 +114,7 @@ class ToolBook:
             self._sought.add(name)
 
     def _check(self, name: str, result: CallToolResult, validator: Validator) -> None:
-        what = f"tools/call {quote(name, 64)}: the structured content"
+        what = "the structured content"
         if isinstance(result.structured_content, msgspec.UnsetType):
             raise ProtocolViolation(f"{what} is missing, although the tool has an output schema")
         try:
