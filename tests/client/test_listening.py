@@ -9,7 +9,8 @@ from dovetail import Client, Server
 from dovetail.client import Change, Changes
 from dovetail.client.listening import Wanted, wanted
 from dovetail.client.options import Retry
-from dovetail.errors import Disconnected, PeerError, Timeout
+from dovetail.errors import Disconnected, HttpFailure, NotOffered, PeerError, ProtocolViolation, Timeout
+from tests.client.hosted import Hosted, Stream
 from tests.client.scripted import Scripted
 from tests.client.serving import serving
 
@@ -166,6 +167,167 @@ async def test_a_refusal_after_a_break_ends_the_listening_with_its_error() -> No
             await server.channels[-1].aclose()
             with pytest.raises(PeerError):
                 await soon(changes)
+
+
+@pytest.mark.parametrize(("code", "times"), [(-32603, 9), (-32000, 9), (-32601, 3)])
+async def test_refusals_after_a_break_that_pass_are_waited_out(code: int, times: int) -> None:
+    server = listening_server("2026-07-28")
+    refused: list[Json] = []
+
+    def restarting(server: Scripted, request: Json) -> None:
+        refused.append(request)
+        if len(refused) <= times:
+            server.refuse(request, code, "restarting")
+        else:
+            acknowledge(server, request)
+
+    async with Client(server, revision="2026-07-28", retry=SOON) as client:
+        async with client.listen(tools=True) as changes:
+            server.replies["subscriptions_listen"] = restarting
+            await server.channels[-1].aclose()
+            assert await soon(changes) == Change("reopened")
+            changed(server, "tools/list_changed")
+            assert await soon(changes) == Change("tools")
+
+
+async def test_a_reopening_that_is_never_acknowledged_is_tried_again() -> None:
+    server = listening_server("2026-07-28")
+    async with Client(server, revision="2026-07-28", retry=SOON, opening=0.2) as client:
+        async with client.listen(tools=True) as changes:
+            server.replies["subscriptions_listen"] = lambda server, request: server.replies.update(
+                subscriptions_listen=acknowledge
+            )
+            await server.channels[-1].aclose()
+            assert await soon(changes) == Change("reopened")
+
+
+class Noted(Retry, frozen=True):
+    """Waits for nothing, and notes what it was asked for; a stream has to live for `worth` seconds to be of use."""
+
+    pauses: list[int]
+    worth: float
+
+    def wait(self, attempt: int, chance: float) -> float:
+        if chance < 1:
+            self.pauses.append(attempt)
+        return 0.0 if chance < 1 else self.worth
+
+
+@pytest.mark.parametrize(("worth", "pauses"), [(3600.0, [1, 2, 3, 4, 5]), (-1.0, [1, 1, 1, 1, 1])])
+async def test_a_stream_that_ends_at_once_is_opened_again_less_and_less_often(worth: float, pauses: list[int]) -> None:
+    def briefly(server: Scripted, request: Json) -> None:
+        acknowledge(server, request)
+        if len(server.of("subscriptions/listen")) < 6:
+            server.answer(request, {"resultType": "complete", **_tag(request)})
+
+    retry = Noted(pauses=[], worth=worth)
+    server = Scripted("2026-07-28", subscriptions_listen=briefly)
+    async with Client(server, revision="2026-07-28", retry=retry) as client, client.listen(tools=True):
+        await server.until("subscriptions/listen", 6)
+        assert retry.pauses == pauses
+
+
+# What is granted.
+
+
+def granting(**granted: Any) -> Scripted:
+    """Return a server that grants this, whatever it is asked for."""
+
+    def reply(server: Scripted, request: Json) -> None:
+        params = {**_tag(request), "notifications": granted}
+        server.say({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params})
+
+    return Scripted("2026-07-28", subscriptions_listen=reply)
+
+
+async def test_what_the_server_granted_is_told() -> None:
+    server = granting(toolsListChanged=True, promptsListChanged=False, resourceSubscriptions=["note://a"])
+    async with Client(server, revision="2026-07-28") as client:
+        async with client.listen(tools=True, prompts=True, resources=["note://a", "note://b"]) as changes:
+            assert changes.granted == Wanted(tools=True, uris=frozenset({"note://a"}))
+        async with client.listen(tools=True, prompts=True) as changes:
+            assert changes.granted == Wanted(tools=True)
+
+
+@pytest.mark.parametrize("granted", [{}, {"promptsListChanged": True}, {"toolsListChanged": False}])
+async def test_a_server_that_grants_nothing_of_it_is_not_listened_to(granted: Json) -> None:
+    server = granting(**granted)
+    async with Client(server, revision="2026-07-28") as client:
+        with pytest.raises(NotOffered, match="grants nothing"):
+            async with client.listen(tools=True):
+                pass
+        await server.until("notifications/cancelled")
+
+
+async def test_an_acknowledgement_that_cannot_be_read_is_an_error() -> None:
+    server = granting(toolsListChanged="yes")
+    async with Client(server, revision="2026-07-28") as client:
+        with pytest.raises(ProtocolViolation, match="acknowledgement"):
+            async with client.listen(tools=True):
+                pass
+
+
+async def test_a_server_that_grants_nothing_any_more_ends_the_listening() -> None:
+    server = listening_server("2026-07-28")
+    async with Client(server, revision="2026-07-28", retry=SOON) as client:
+        async with client.listen(tools=True) as changes:
+            server.replies.update(granting().replies)
+            await server.channels[-1].aclose()
+            with pytest.raises(NotOffered):
+                await soon(changes)
+
+
+async def test_on_the_stateful_era_what_is_declared_is_granted_and_the_rest_is_heard_all_the_same() -> None:
+    async with Client(shop(), revision="2025-11-25") as client:
+        async with client.listen(tools=True, prompts=True, resources=["note://a"]) as changes:
+            assert changes.granted == Wanted(tools=True, prompts=True, uris=frozenset({"note://a"}))
+    server = listening_server("2025-11-25")  # declares tools, and no changes of them
+    async with Client(server) as client, client.listen(tools=True) as changes:
+        assert changes.granted == Wanted()
+        changed(server, "tools/list_changed")
+        assert await soon(changes) == Change("tools")
+
+
+async def test_a_server_without_a_stream_to_tell_on_is_not_listened_to() -> None:
+    async def never(server: Hosted, stream: Stream, call: Json) -> None:
+        raise AssertionError
+
+    server = Hosted(never)
+    server.refusals = [405, 405, 500]
+    async with serving(server) as url, Client(url, revision="2025-11-25") as client:
+        with pytest.raises(NotOffered, match="no stream"):
+            async with client.listen(tools=True):
+                pass
+        with pytest.raises(HttpFailure):
+            async with client.listen(tools=True):
+                pass
+        async with client.listen(tools=True):  # which it has by now
+            assert server.streams.qsize() == 1
+
+
+# How it ends.
+
+
+@both_eras
+async def test_who_iterates_in_another_task_ends_when_the_block_is_left(version: str) -> None:
+    server = listening_server(version)
+    async with Client(server, revision=version) as client:
+        async with client.listen(tools=True) as changes:
+            heard = asyncio.Event()
+
+            async def iterate() -> list[Change]:
+                found = []
+                async for change in changes:
+                    found.append(change)
+                    heard.set()
+                return found
+
+            others = [asyncio.create_task(iterate()) for _ in "12"]
+            changed(server, "tools/list_changed")
+            await heard.wait()
+        async with asyncio.timeout(5):
+            one, other = await asyncio.gather(*others)
+        assert one + other == [Change("tools")]
 
 
 @both_eras

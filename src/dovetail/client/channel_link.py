@@ -149,6 +149,9 @@ class ChannelLink:
         self._channel.send(notification_frame(method, params))
         await self._channel.drain()
 
+    async def hearing(self) -> None:
+        """See `Link.hearing`: all that it says comes over the one channel."""
+
     async def ended(self) -> None:
         """See `Link.ended`."""
         await self._ended.wait()

@@ -81,6 +81,8 @@ class HttpLink:
         self._tasks: set[asyncio.Task[None]] = set()
         self._serving: dict[bytes, asyncio.Task[None]] = {}
         self._ended = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._deaf: DovetailError | None = None
         self._under_way = 0
         self._retirement: asyncio.Task[None] | None = None
         self._retiring = False
@@ -114,11 +116,10 @@ class HttpLink:
         """
         if not self.peer.revision.event_stream:
             return
-        settled = asyncio.Event()
-        self._spawn(self._listen(settled.set))
+        self._spawn(self._listen(self._settled.set))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HEARING):
-                await settled.wait()
+                await self._settled.wait()
 
     def identify(self, identity: Identity) -> None:
         """See `Link.identify`."""
@@ -184,6 +185,18 @@ class HttpLink:
             raise self.lost
         headers = {"mcp-method": method} if self._stateless else {}
         await self._poster.tell(notification_frame(method, params), headers)
+
+    async def hearing(self) -> None:
+        """See `Link.hearing`: a stream that was refused is asked for again; one that says nothing yet may be held."""
+        if self._deaf is not None:
+            self._deaf = None
+            self._settled.clear()
+            self._spawn(self._listen(self._settled.set))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HEARING):
+                await self._settled.wait()
+        if self._deaf is not None:
+            raise self._deaf
 
     async def ended(self) -> None:
         """See `Link.ended`."""
@@ -313,6 +326,7 @@ class HttpLink:
             if opened:  # who listens must not wait for what can never come: the link is opened anew, or says why not
                 self._lose(Disconnected(f"The stream of what the server says unasked is no more: {error}"))
             else:
+                self._deaf = error
                 log.debug("The server offers no stream: %s", error)  # "or else return HTTP 405": it may
         finally:
             settled()

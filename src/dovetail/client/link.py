@@ -168,6 +168,14 @@ class Link(Protocol):
         """
         ...
 
+    async def hearing(self) -> None:
+        """Return once what the server says unasked is heard.
+
+        Raises:
+            HttpFailure: It has no stream for that.
+        """
+        ...
+
     async def ended(self) -> None:
         """Return once the link is lost."""
         ...
