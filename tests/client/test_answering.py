@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dovetail import Client, Context, Server
-from dovetail.errors import InternalError, MethodNotFound, PeerError
+from dovetail.errors import DefinitionError, InternalError, MethodNotFound, PeerError
 from dovetail.wire import (
     CreateMessageRequestParams,
     CreateMessageResult,
@@ -118,6 +118,8 @@ async def test_roots_are_paths_uris_or_a_function_that_is_asked_each_time(versio
     given = [tmp_path, "file:///srv", Root(uri="file:///home")]
     told = f"{tmp_path.as_uri()} file:///srv file:///home"
     assert await called(version, "where", roots=given) == told
+    assert await called(version, "where", roots="file:///one") == "file:///one"
+    assert await called(version, "where", roots=tmp_path) == tmp_path.as_uri()
     asked: list[int] = []
 
     def roots() -> list[str]:
@@ -219,6 +221,52 @@ async def test_on_the_stateless_era_the_call_fails_where_its_question_cannot_be_
         with pytest.raises(InternalError if options else MethodNotFound):
             await client.call_tool("a")
         assert len(server.of("tools/call")) == 1
+
+
+class Odd:
+    """Of no type that means anything; what it shows is a secret."""
+
+    def __repr__(self) -> str:
+        return "the secret is 42"
+
+
+ODD: Any = [True, "yes", 7, [1], Odd(), ElicitResult(action="perhaps"), ElicitResult(action="accept", content=Odd())]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("tool", "option", "answer"),
+    [
+        *(("form", "on_elicit", odd) for odd in ODD),
+        *(("page", "on_elicit", odd) for odd in ODD),
+        *(("model", "on_sample", odd) for odd in (True, None, 7, {"text": "hello"}, Odd())),
+        *(("where", "roots", odd) for odd in (7, [7], Odd(), [Odd()])),
+    ],
+)
+async def test_an_answer_of_another_type_is_refused_with_what_was_expected(
+    tool: str, option: str, answer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    options: Any = {option: lambda *_: answer}
+    told = []
+    async with Client(asking(), **options) as client:
+        with pytest.raises(DefinitionError, match=f"{option} returned .*: expected ") as caught:
+            await client.call_tool(tool)
+        told.append(str(caught.value))
+    async with Client(asking(), revision="2025-11-25", **options) as client:
+        result = await client.call_tool(tool)
+        assert result.is_error
+        told.append(result.text)
+    assert "expected" in caplog.text
+    assert "returned" not in told[1]  # the server hears nothing of why
+    assert "secret" not in caplog.text + "".join(told)
+
+
+async def test_a_function_of_roots_that_fails_is_an_error_of_the_tree() -> None:
+    def roots() -> list[str]:
+        raise RuntimeError
+
+    async with Client(asking(), roots=roots) as client:
+        with pytest.raises(InternalError):
+            await client.call_tool("where")
 
 
 async def test_only_what_has_a_handler_is_declared() -> None:

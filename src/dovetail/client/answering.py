@@ -8,14 +8,14 @@ import asyncio
 import inspect
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from dovetail.client.options import OnElicit, OnSample, Roots
-from dovetail.errors import InternalError, InvalidParams, MethodNotFound
+from dovetail.errors import DefinitionError, InternalError, InvalidParams, MethodNotFound
 from dovetail.wire import (
     ClientCapabilities,
     CreateMessageRequestParams,
@@ -34,6 +34,11 @@ from dovetail.wire import (
 log = logging.getLogger("dovetail.client")
 
 _HERE: Final = "file://"
+_ELICITED: Final = "a mapping of the form's fields to their values, None to decline, or an ElicitResult"
+_ACTIONS: Final = ("accept", "decline", "cancel")
+_RESULT: Final = "one whose `action` is accept, decline or cancel, and whose `content` is a dict or None"
+_SAMPLED: Final = "a CreateMessageResult, or the text that the model said"
+_ROOTS: Final = "directories and `file://` URIs: paths, texts or Root"
 
 
 class Answering:
@@ -69,6 +74,7 @@ class Answering:
             MethodNotFound: There is no handler for it.
             InvalidParams: The question is malformed.
             InternalError: The handler failed, or its answer is not what was asked for.
+            DefinitionError: The handler's answer is of no type that means anything.
         """
         raw = params or b"{}"
         match method:
@@ -88,6 +94,7 @@ class Answering:
         Raises:
             MethodNotFound: There is nobody who could.
             InternalError: The handler failed, or filled the form in wrongly.
+            DefinitionError: It returned something else than `OnElicit` says.
         """
         if self._on_elicit is None:
             raise MethodNotFound("elicitation/create: this client does not answer that")
@@ -96,8 +103,12 @@ class Answering:
         answer = await _run(self._on_elicit, question)
         if answer is None:
             return ElicitResult(action="decline")
-        if not isinstance(answer, ElicitResult):
+        if isinstance(answer, Mapping):
             answer = ElicitResult(action="accept", content=None if question.mode == "url" else dict(answer))
+        if not isinstance(answer, ElicitResult):
+            raise _meaningless("on_elicit", answer, _ELICITED)
+        if answer.action not in _ACTIONS or not isinstance(answer.content, dict | None):
+            raise _meaningless("on_elicit", answer, _RESULT)
         if answer.action == "accept" and question.requested_schema is not None:
             return ElicitResult(action="accept", content=_filled(question, answer.content or {}), meta=answer.meta)
         return answer
@@ -139,17 +150,34 @@ def _message(answer: Any) -> CreateMessageResult:
         return answer
     if isinstance(answer, str):
         return CreateMessageResult(role="assistant", content=TextContent(text=answer), model="unknown")
-    log.error("on_sample returned %s: expected a CreateMessageResult or a str", type(answer).__name__)
-    raise InternalError("The client's handler failed")
+    raise _meaningless("on_sample", answer, _SAMPLED)
+
+
+def _meaningless(option: str, answer: Any, expected: str) -> DefinitionError:
+    """Return, and log, what is wrong with a handler's answer: its type, never its value. The server is told nothing."""
+    error = DefinitionError(f"{option} returned {type(answer).__name__}: expected {expected}")
+    log.error("%s", error)
+    return error
 
 
 def _roots(given: Roots | Callable[[], Roots]) -> list[Root]:
-    return [_root(item) for item in (given() if callable(given) else given)]
+    try:
+        found = given() if callable(given) else given
+    except Exception as error:
+        log.exception("A handler of the client failed")
+        raise InternalError("The client's handler failed") from error
+    if isinstance(found, str | os.PathLike | Root):
+        found = [found]
+    if not isinstance(found, Iterable):
+        raise _meaningless("roots", found, _ROOTS)
+    return [_root(item) for item in found]
 
 
 def _root(given: Root | str | os.PathLike[str]) -> Root:
     if isinstance(given, Root):
         return given
+    if not isinstance(given, str | os.PathLike):
+        raise _meaningless("roots", given, _ROOTS)
     text = os.fspath(given)
     # "uri: [...] This MUST be a file:// URI in the current specification." (2025-11-25, Roots)
     return Root(uri=text if text.startswith(_HERE) else Path(text).absolute().as_uri())
