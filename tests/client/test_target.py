@@ -101,6 +101,7 @@ def test_what_means_nothing_is_refused_before_anything_is_sent(given: Any, said:
 
 def test_neither_a_query_nor_arguments_are_in_what_is_shown() -> None:
     assert str(target_of("https://x/mcp?key=s3cret")) == "https://x/mcp"
+    assert str(target_of("https://me:s3cret@x/mcp")) == "https://x/mcp"
     assert "s3cret" not in str(target_of(["tool", "run", "--token", "s3cret"]))
     assert "s3cret" not in repr(Client("https://x/mcp?key=s3cret"))
 

@@ -31,6 +31,8 @@ _NAME: Final = 64
 _USER: Final = re.compile(r"//[^/@\s]*@")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+_IN_ITS_LOG: Final = "why may stand in its own log"
+_IS_IT: Final = "is the URL right? If this is a server of MCP, tell who makes it"
 _CODES: Final = {
     -32601: "it has no such method: see `server.capabilities` of the client",
     -32602: "see what it lists: names, and the arguments that they take",
@@ -38,6 +40,7 @@ _CODES: Final = {
     -32603: "why stands in its own log",
 }
 _STATUSES: Final = {
+    403: "see `auth` and `headers` of the client",
     404: "is the path of the URL right?",
     405: "is the path of the URL right?",
     413: "send less at a time",
@@ -49,7 +52,7 @@ _KINDS: Final[dict[type[DovetailError], str]] = {
     NoCommonRevision: "`revision` and `minimum` of the client allow more; else one of the two needs an update",
     LimitExceeded: "`limits` of the client allows more",
     RoundsExceeded: "`rounds` of the client allows more",
-    ProtocolViolation: "if this is a server of MCP, tell who makes it",
+    ProtocolViolation: _IS_IT,
 }
 _METHODS: Final = {
     "tools/call": "it may have been carried out, so look before you call it again",
@@ -108,7 +111,7 @@ def _hint(error: DovetailError, server: str, what: str) -> str:
         case HttpFailure():
             return _status_hint(error)
         case PeerError():
-            return _CODES.get(error.code, "why may stand in its own log")
+            return _CODES.get(error.code, _IN_ITS_LOG)
         case Timeout():
             return _timeout_hint(method, text)
         case Unsent():
@@ -133,7 +136,7 @@ def _status_hint(error: HttpFailure) -> str:
         return f"redirects are not followed: it is at {error.location}, so use that URL if you trust it"
     if error.retry_after is not None:
         return f"try again in {error.retry_after:g} s"
-    return _STATUSES.get(error.status, "why may stand in its own log" if error.status >= 500 else "is the URL right?")
+    return _STATUSES.get(error.status, _IN_ITS_LOG if error.status >= 500 else _IS_IT)
 
 
 def _one_line(text: str, limit: int) -> str:

@@ -14,12 +14,17 @@ _CHALLENGES: Final = 6
 
 
 class Credentialed:
-    """An `HttpClient` whose requests carry credentials."""
+    """An `HttpClient` whose requests carry credentials.
+
+    Attributes:
+        gave: The last one did.
+    """
 
     def __init__(self, http: "HttpClient", authorizer: "Authorizer") -> None:
         """Send over `http`, which somebody else closes."""
         self._http = http
         self._authorizer = authorizer
+        self.gave = False
         self._answered = authorizer.answered if isinstance(authorizer, Attentive) else None
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> "Response":
@@ -30,6 +35,7 @@ class Credentialed:
         """
         for _ in range(_CHALLENGES):
             credentials = await self._authorizer.headers(method, url, body)
+            self.gave = bool(credentials)
             response = await self._http.send(method, url, {**headers, **credentials}, body)
             if response.status not in (401, 403):
                 if self._answered is not None:

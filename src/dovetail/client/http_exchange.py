@@ -163,7 +163,7 @@ class Poster:
             # new session by sending a new InitializeRequest" (2025-11-25, Session Management)
             return SessionLost("The server does not know the session any more")
         if status == 401 or (status == 403 and "www-authenticate" in response.headers):
-            return AuthRequired(_unauthorized(status, given=given or "authorization" in self._headers))
+            return AuthRequired(_unauthorized(status, given=given or self._gives))
         later = _seconds(response.headers)
         if status == 400 and self.session and _names_session(error, body):
             return SessionLost("The server does not know the session any more")
@@ -173,6 +173,10 @@ class Poster:
             return PeerError(error.code, error.message, error.data)
         location = _location(response.headers.get("location", ""), self.url) if 300 <= status < 400 else ""
         return HttpFailure(status, retry_after=later, location=location)
+
+    @property
+    def _gives(self) -> bool:
+        return "authorization" in self._headers or (isinstance(self._http, Credentialed) and self._http.gave)
 
     async def _send(
         self,
@@ -220,11 +224,16 @@ class Exchange:
             self.session = response.headers.get("mcp-session-id", "")
             match kind_of(response):
                 case "application/json":
-                    self._take(parse(await response.read(self._limits.body), self._limits), hear)
+                    body = await response.read(self._limits.body)
+                    self._take(message := parse(body, self._limits), hear)
+                    if isinstance(message, Broken) and (error := _error_of(body)) is not None:
+                        raise PeerError(error.code, error.message, error.data)  # about no request, so about this one
                 case "text/event-stream":
                     await self._stream(response, hear)
-                case _:
-                    raise ProtocolViolation("The server answered with a content type that is none of MCP")
+                case kind:
+                    raise ProtocolViolation(
+                        f"The server answered with a content type that is none of MCP: {quote(kind, 64)}"
+                    )
         finally:
             await response.aclose()
         if self._message is None:

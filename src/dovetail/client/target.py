@@ -22,6 +22,7 @@ from dovetail.errors import DefinitionError, quote
 from dovetail.net import Channel
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
+_USER: Final = re.compile(r"//[^/@]*@")
 _ADDRESS_KEYS: Final = ("url", "serverUrl", "httpUrl", "endpoint")
 _HOST: Final = re.compile(r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?P<port>:\d{1,5})?(?:/\S*)?")
 _VARIABLE: Final = re.compile(r"\$\{(?P<name>[^}:]+(?::(?!-)[^}:]*)?)(?::-(?P<default>[^}]*))?\}")
@@ -51,7 +52,7 @@ class Address(msgspec.Struct, frozen=True):
     sse: bool = False
 
     def __str__(self) -> str:
-        return self.url.partition("?")[0]
+        return _USER.sub("//", self.url.partition("?")[0], count=1)
 
 
 class Program(msgspec.Struct, frozen=True):
