@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dovetail.client.browser import SystemBrowser
 from dovetail.client.callback import HEAD_SECONDS, MOST_REQUESTS, Callback
 from dovetail.errors import LoginUnavailable
 
@@ -49,6 +50,16 @@ async def test_it_listens_on_the_loopback_at_a_port_that_changes_and_is_gone_aft
         with pytest.raises(OSError, match=r"refused|Connect"):
             await asyncio.open_connection("127.0.0.1", parts.port)
     assert len(ports) > 1
+
+
+async def test_a_port_can_be_chosen_and_is_said_when_it_is_taken() -> None:
+    async with Callback() as first:
+        port = urlsplit(first.redirect_uri).port or 0
+        with pytest.raises(LoginUnavailable, match=f"Port {port} "):
+            async with Callback(port=port):
+                pass
+    async with SystemBrowser(lambda url: True, port=port).errand() as errand:
+        assert errand.redirect_uri == f"http://127.0.0.1:{port}/callback"
 
 
 @pytest.mark.req("A-25")

@@ -33,6 +33,18 @@ def test_what_no_header_could_carry_is_no_token(token: str) -> None:
         StaticToken(token, SERVER)
 
 
+def test_a_token_in_the_clear_is_warned_of() -> None:
+    with pytest.warns(RuntimeWarning, match=r"^A token goes to mcp.example.com unencrypted: use https$"):
+        StaticToken("SECRET", "http://mcp.example.com/mcp?key=SECRET")
+    for url in ("http://localhost:8000/mcp", "http://127.0.0.1/mcp", "http://[::1]/mcp"):
+        StaticToken("SECRET", url)
+
+
+@pytest.mark.parametrize("spelled", ["oauth", "OAuth", "OAUTH"])
+def test_oauth_is_no_token_however_it_is_written(spelled: str) -> None:
+    assert isinstance(authorizer_of(spelled, SERVER), Login)
+
+
 async def test_a_static_token_is_taken_or_refused() -> None:
     async with town() as here, pool() as http:
         here.authority.tokens["given"] = Grant(here.url, "")

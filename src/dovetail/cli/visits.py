@@ -113,7 +113,7 @@ SCOPE: Final = Option(
 CLIENT_ID: Final = Option(
     flag="--client-id",
     key="client_id",
-    help="A client that is registered already; its secret, if it has one, is in DOVETAIL_CLIENT_SECRET.",
+    help="A client that is registered already, for http://127.0.0.1/callback; its secret is in DOVETAIL_CLIENT_SECRET.",
     metavar="ID",
 )
 HEADLESS: Final = Option(

@@ -46,6 +46,8 @@ class SystemBrowser:
         open_url: Opens a URL, in a thread; tells whether it could.
         show: Hears the URL when no browser can be opened, to show it to the user; without it the login fails then.
         seconds: How long the user may take.
+        port: Of the callback, for a client that is registered with one (`http://127.0.0.1:PORT/callback`); any by
+            default, as an authorization server allows for the loopback (RFC 8252, 7.3).
     """
 
     def __init__(
@@ -54,10 +56,12 @@ class SystemBrowser:
         *,
         show: Callable[[str], None] | None = None,
         seconds: float = 300.0,
+        port: int = 0,
     ) -> None:
         self._open_url = open_url
         self._show = show
         self._seconds = seconds
+        self._port = port
 
     def __repr__(self) -> str:
         return f"<SystemBrowser {self._seconds:g} s>"
@@ -65,7 +69,7 @@ class SystemBrowser:
     @asynccontextmanager
     async def errand(self) -> AsyncIterator[Errand]:
         """Open the callback's port, and close it in the end."""
-        async with Callback(seconds=self._seconds) as callback:
+        async with Callback(seconds=self._seconds, port=self._port) as callback:
 
             async def visit(url: str) -> str:
                 check_url(url, "authorization URL", longest=LONGEST)

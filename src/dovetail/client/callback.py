@@ -38,14 +38,16 @@ class Callback:
         redirect_uri: Where the browser is to come back to.
     """
 
-    def __init__(self, *, seconds: float = 300.0) -> None:
+    def __init__(self, *, seconds: float = 300.0, port: int = 0) -> None:
         """Make a callback server.
 
         Args:
             seconds: How long the user may take.
+            port: To listen at; one that nobody knows before by default.
         """
         self.redirect_uri = ""
         self._seconds = seconds
+        self._port = port
         self._hosts: frozenset[bytes] = frozenset()
         self._state: bytes | None = None
         self._came: asyncio.Future[str] | None = None
@@ -59,7 +61,11 @@ class Callback:
 
     async def __aenter__(self) -> Self:
         self._came = asyncio.get_running_loop().create_future()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=HEAD_BYTES)
+        try:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port, limit=HEAD_BYTES)
+        except OSError:
+            at = f"Port {self._port}" if self._port else "No port"
+            raise LoginUnavailable(f"{at} of this machine can be listened at for the answer to a login") from None
         port = self._server.sockets[0].getsockname()[1]
         self.redirect_uri = f"http://127.0.0.1:{port}{PATH}"
         self._hosts = frozenset({b"127.0.0.1:%d" % port, b"localhost:%d" % port})

@@ -6,11 +6,13 @@
 Invariant: credentials go to the origin of the server that they are for, and nowhere else (A-33).
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 from weakref import WeakSet
 
-from dovetail.auth import origin
+from dovetail.auth import is_loopback, origin
 from dovetail.errors import AuthRequired
 
 if TYPE_CHECKING:
@@ -81,6 +83,10 @@ class StaticToken:
     def __init__(self, token: str, server: str) -> None:
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise AuthRequired("A bearer token is printable ASCII without spaces")
+        parts = urlsplit(server)
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            # OAuth 2.1, 1.5: a bearer token is not to be transmitted in the clear.
+            warnings.warn(f"A token goes to {parts.hostname} unencrypted: use https", RuntimeWarning, 2)
         self._headers = {"authorization": f"Bearer {token}"}
         self._origin = origin(server)
         self._server = server
