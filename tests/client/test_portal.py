@@ -33,6 +33,7 @@ def test_changes_are_a_plain_iterator() -> None:
     with Client.connect_sync(app) as client, client.listen(tools=True) as changes:
         client._loop.call_soon_threadsafe(app.remove_tool, "slow")
         assert next(changes).kind == "tools"
+        assert changes.granted.tools
 
 
 async def test_it_works_where_another_loop_runs() -> None:

@@ -93,7 +93,8 @@ class Conversation:
     def listen(self, want: Wanted) -> Changes:
         """Return what hears of changes."""
         connection = self.connection
-        return Changes(want, connection.link, self._hearing, self._retry, self._seconds, lambda: connection.held)
+        held, server = lambda: connection.held, str(self._target)
+        return Changes(want, connection.link, self._hearing, self._retry, self._seconds, held, server)
 
     def _repeatable(self, method: str, name: str | None) -> bool:
         """Tell what changes nothing, or says that it may be called twice and is believed (C-11)."""

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, Self
 
 import msgspec
 
+from dovetail.client.failures import named
 from dovetail.client.hearing import Hearing
 from dovetail.client.link import Link, Outgoing, said
 from dovetail.client.options import Retry
@@ -157,6 +158,7 @@ class Changes:
         retry: Retry,
         seconds: float,
         held: Callable[[], bool],
+        server: str,
     ) -> None:
         """Listen to what is wanted.
 
@@ -167,8 +169,10 @@ class Changes:
             retry: How long to wait before a broken stream is opened again.
             seconds: How long to wait for the server's first word.
             held: Tells whether the client is still open: nothing is opened again for one that was closed.
+            server: Its name, for errors.
         """
         self._held = held
+        self._server = server
         self._want = want
         self._link = link
         self._hearing = hearing
@@ -194,7 +198,7 @@ class Changes:
         except BaseException as error:
             await self.__aexit__(None, None, None)
             if isinstance(error, TimeoutError):
-                raise self._unacknowledged() from None
+                raise named(self._unacknowledged(), self._server, "listen") from None
             raise
         return self
 
@@ -373,7 +377,7 @@ class Changes:
         return Timeout(f"listen: the server did not acknowledge within {self._seconds:g} s")
 
     def _fail(self, error: DovetailError) -> None:
-        self._failure = error
+        error = self._failure = named(error, self._server, "listen")
         self._wake.set()
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(error)

@@ -9,13 +9,13 @@ itself, and is refused; one that is under way while another thread closes the cl
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from dovetail.client.client import Client
-from dovetail.client.listening import Change, Changes
+from dovetail.client.listening import Change, Changes, Wanted
 from dovetail.client.listings import Listing
 from dovetail.client.options import CallOptions, ClientOptions
 from dovetail.client.results import ToolResult
@@ -158,19 +158,14 @@ class SyncClient:
     @contextlib.contextmanager
     def listen(
         self, *, tools: bool = False, prompts: bool = False, resources: bool | Iterable[str] = False
-    ) -> Iterator[Iterator[Change]]:
+    ) -> Iterator["SyncChanges"]:
         """See `Client.listen`: a context manager, and inside it an iterator, which ends when the block is left."""
         changes = self._run(self._entered(tools, prompts, resources))
         try:
-            yield self._each(changes)
+            yield SyncChanges(changes, self._run)
         finally:
             with contextlib.suppress(Disconnected):  # the client was closed, and the listening with it
                 self._run(changes.__aexit__(None, None, None))
-
-    def _each(self, changes: Changes) -> Iterator[Change]:
-        with contextlib.suppress(StopAsyncIteration):
-            while True:
-                yield self._run(changes.__anext__())
 
     async def _entered(self, tools: bool, prompts: bool, resources: bool | Iterable[str]) -> Changes:
         return await self._client.listen(tools=tools, prompts=prompts, resources=resources).__aenter__()
@@ -219,6 +214,32 @@ class SyncClient:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+class SyncChanges:
+    """`Changes` without `async`: an iterator of `Change`."""
+
+    def __init__(self, changes: Changes, run: Callable[[Coroutine[Any, Any, Change]], Change]) -> None:
+        self._changes = changes
+        self._run = run
+
+    def __repr__(self) -> str:
+        return f"<Sync{repr(self._changes)[1:]}"
+
+    @property
+    def granted(self) -> Wanted:
+        """See `Changes`."""
+        return self._changes.granted
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Change:
+        """Return the next change; wait for it."""
+        try:
+            return self._run(self._changes.__anext__())
+        except StopAsyncIteration:
+            raise StopIteration from None
 
 
 async def _all_ended() -> None:
