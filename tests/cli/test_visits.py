@@ -360,7 +360,7 @@ def test_what_a_program_said_last_stands_before_the_line(shop: Path) -> None:
     done = dovetail("list", "--", "python3", "-c", "import sys; sys.exit('no database')", cwd=shop)
     assert done.stderr.splitlines() == [
         "  | no database",
-        "dovetail list: python3 -c: the server ended with exit code 1",
+        "dovetail list: python3 -c: opening: the server ended with exit code 1; is this a server of MCP?",
     ]
 
 

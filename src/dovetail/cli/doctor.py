@@ -186,7 +186,9 @@ async def _listed(client: Client, name: str) -> AsyncIterator[Finding]:
             yield ok(name, "none")
         else:
             yield wrong(
-                name, f"declared, and cannot be listed: {shown(str(error))}", "declare what it offers, and no more"
+                name,
+                f"declared, and cannot be listed: {shown(error.message)} ({error.code})",
+                "declare what it offers, and no more",
             )
         return
     except Disconnected:
