@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from dovetail.client.answering import Answering
 from dovetail.client.breaker import Breaker
-from dovetail.client.failures import named
+from dovetail.client.failures import asked, named
 from dovetail.client.link import Link, Outgoing
 from dovetail.client.login import Authorizer
 from dovetail.client.options import Retry
@@ -65,7 +65,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         outgoing: What is sent.
-        what: What to call it in an error.
         seconds: How long the server may be silent; None for no limit but `most`.
         most: How long it may take in all.
         repeatable: It changes nothing, so that it may be sent again.
@@ -74,12 +73,16 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     outgoing: Outgoing
-    what: str
     seconds: float | None
     most: float
     repeatable: bool = False
     by_hand: bool = False
     on_asked: Callable[[], None] | None = None
+
+    @property
+    def what(self) -> str:
+        """What to call it in an error."""
+        return asked(self.outgoing.method, self.outgoing.name)
 
 
 class Caller:
@@ -130,7 +133,7 @@ class Caller:
             DovetailError: See `Link.request`.
         """
         try:
-            async with CallTimer(call.what, call.seconds, call.most) as timer:
+            async with CallTimer(call.outgoing.method, call.seconds, call.most) as timer:
                 with self._timers.running(timer):
                     return await self._rounds_of(call, timer)
         except DovetailError as error:

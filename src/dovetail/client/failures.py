@@ -94,7 +94,8 @@ def _core(error: DovetailError, server: str, what: str) -> str:
     """Return what happened, without what it is going to be said behind."""
     if isinstance(error, PeerError):
         return f"{_one_line(error.message, _ECHO)} ({error.code})"
-    text = str(error).removeprefix(f"{server}: ").removeprefix(f"{what}: ")
+    method = what.partition(" ")[0]
+    text = str(error).removeprefix(f"{server}: ").removeprefix(f"{what}: ").removeprefix(f"{method}: ")
     origin, mark, rest = text.partition(": ")
     return rest if mark and "://" in origin and server.startswith(origin) else text
 

@@ -156,7 +156,6 @@ class Requests:
         seconds, most = self._bounds(options)
         call = Call(
             outgoing=outgoing,
-            what=asked(method, name),
             seconds=seconds,
             most=most,
             repeatable=self._repeatable(method, name),
