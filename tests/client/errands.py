@@ -17,7 +17,7 @@ from typing import Any
 
 from dovetail.auth import Means, TokenStore
 from dovetail.client.browser import Headless, consenting
-from dovetail.client.login import Authorizer
+from dovetail.client.login import Attentive, Authorizer
 from dovetail.client.login_grants import oauth_login
 from dovetail.client.login_keeper import Login
 from dovetail.client.login_world import MEANS, LoginHttp
@@ -64,6 +64,8 @@ async def request(authorizer: Authorizer, http: HttpClient, url: str, body: byte
         response = await http.send("POST", url, headers, body)
         status = response.status
         try:
+            if status not in (401, 403) and isinstance(authorizer, Attentive):
+                authorizer.answered(url, response.headers)
             if status not in (401, 403) or not await authorizer.challenged("POST", url, status, response.headers):
                 return status
         finally:

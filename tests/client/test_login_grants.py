@@ -1,8 +1,10 @@
 """Logins without a browser, against real servers."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dovetail.auth import Client, Provider, SigningKey
 from dovetail.client.login_grants import credentials_login, managed_login, workload_login
@@ -14,6 +16,12 @@ from tests.client.authority import App, Asked, Authority, reply
 from tests.client.errands import login, pool, request, town
 from tests.client.serving import serving
 from tests.client.test_login_keeper import moved
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user of each test's own: which issuer a client belongs to is remembered in its files."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 @pytest.mark.req("A-50")
@@ -89,6 +97,24 @@ async def test_credentials_that_one_issuer_refused_are_not_shown_to_the_next() -
             with pytest.raises(LoginUntrusted):
                 await request(another, http, here.url)
         assert evil.authority.to("/token") == []
+
+
+@pytest.mark.req("A-26")
+async def test_the_next_program_shows_credentials_to_the_same_issuer_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client(client_id="c", secret="SECRET")
+    async with town() as here, town() as evil, pool() as http:
+        assert await request(credentials_login(here.url, client), http, here.url) == 200
+        here.resource.authority = evil.authority
+        with pytest.raises(LoginUntrusted, match="by the client's `issuer`"):
+            await request(credentials_login(here.url, client), http, here.url)
+        assert evil.authority.to("/token") == []
+        ours = replace(client, issuer=evil.authority.issuer)
+        assert await request(credentials_login(here.url, ours), http, here.url) == 200
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))  # no place for files
+        assert await request(credentials_login(here.url, client), http, here.url) == 200
 
 
 class IdentityProvider(App):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +22,12 @@ from tests.auth.play import Clock, Dice
 from tests.client.authority import Authority
 from tests.client.errands import REDIRECT_URI, Town, login, pool, request, town
 from tests.client.test_login_keeper import moved
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user of each test's own: which issuer a client belongs to is remembered in its files."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 def grants(here: Town) -> list[str]:

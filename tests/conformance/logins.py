@@ -20,10 +20,10 @@ def login(url: str, scenario: str, context: dict[str, Any]) -> Authorizer:
     match scenario:
         case "auth/client-credentials-jwt":
             key = SigningKey.from_pem(context["private_key_pem"], context["signing_algorithm"])
-            return credentials_login(url, Client(client_id=context["client_id"]), key=key)
+            return credentials_login(url, Client(client_id=context["client_id"]), key=key, store=MemoryTokens())
         case "auth/client-credentials-basic":
             client = Client(client_id=context["client_id"], secret=context["client_secret"])
-            return credentials_login(url, client)
+            return credentials_login(url, client, store=MemoryTokens())
         case "auth/enterprise-managed-authorization":
             client = Client(client_id=context["client_id"], secret=context["client_secret"])
             provider = Provider(
@@ -31,7 +31,7 @@ def login(url: str, scenario: str, context: dict[str, Any]) -> Authorizer:
                 client=Client(client_id=context["idp_client_id"]),
                 token_endpoint=context["idp_token_endpoint"],
             )
-            return managed_login(url, client, provider, lambda: str(context["idp_id_token"]))
+            return managed_login(url, client, provider, lambda: str(context["idp_id_token"]), store=MemoryTokens())
         case "auth/wif-jwt-bearer":
             return workload_login(url, lambda: str(context["valid_jwt"]), client=Client(client_id=context["client_id"]))
     known = None

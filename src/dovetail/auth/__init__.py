@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dovetail.auth.records import Tokens as Tokens
     from dovetail.auth.records import TokenStore as TokenStore
     from dovetail.auth.records import decode_tokens as decode_tokens
+    from dovetail.auth.records import is_binding as is_binding
     from dovetail.auth.records import logging_in_key as logging_in_key
     from dovetail.auth.records import read_tokens as read_tokens
     from dovetail.auth.records import tokens_key as tokens_key
@@ -61,7 +62,7 @@ __getattr__, __dir__, __all__ = lazy(
         "keys": "SigningKey",
         "login": "Binding Plan Provider find log_in log_in_alone log_in_managed log_in_workload",
         "metadata": "LARGEST ResourceMetadata ServerMetadata",
-        "records": "TokenStore Tokens decode_tokens logging_in_key read_tokens tokens_key write_tokens",
+        "records": "TokenStore Tokens decode_tokens is_binding logging_in_key read_tokens tokens_key write_tokens",
         "renewal": "is_trusted refresh revoke",
         "steps": "Flow Load Means Prompt Reply Request Save Step Visit",
         "urls": "check_url is_loopback origin",

@@ -151,7 +151,7 @@ def bind(client: Client, server: ServerMetadata, resource: str) -> Flow[Client]:
     if not (client.issuer == server.issuer if known else (yield from _binds(client, server, resource))):
         raise LoginUntrusted(
             "The server trusts another authorization server than the one that these credentials belong to: "
-            "they are not shown to it"
+            "they are not shown to it. If they do belong to it, say so by the client's `issuer`"
         )
     return msgspec.structs.replace(client, issuer=server.issuer)
 

@@ -107,6 +107,11 @@ def bound_key(client_id: str, server: str) -> str:
     return f"bound:{client_id}:{server}"
 
 
+def is_binding(key: str) -> bool:
+    """Tell whether a key is that of a client's issuer."""
+    return key.startswith("bound:")
+
+
 def tokens_key(server: str, profile: str = "") -> str:
     """Return the key of the tokens for a server; a profile tells several users of one store apart."""
     return f"tokens:{profile}:{server}"

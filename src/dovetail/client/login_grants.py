@@ -190,7 +190,7 @@ def credentials_login(
     """Return a login of a client that acts for itself: with its secret, or a private key (RFC 7523).
 
     A client without an issuer belongs to the first authorization server that the server names, as long as the store
-    remembers it: in memory, by default. Say the issuer, or give a store that lasts.
+    remembers it: in the user's files by default, and in memory where there are none. Better say the issuer.
     """
     if client.secret is None and key is None:
         raise DefinitionError("Client credentials are a client_id with a secret, or with a private key")
@@ -232,7 +232,7 @@ def _login(
     options: LoginOptions,
     prompt: AskClient | None = None,
 ) -> Login:
-    from dovetail.store import MemoryTokens
+    from dovetail.client.login_bindings import Bindings
 
     means = options.get("means", MEANS)
     plan = Plan(
@@ -245,7 +245,7 @@ def _login(
         foreign=options.get("foreign", False),
     )
     open_fetch = options.get("open_fetch") or partial(LoginHttp, server, networks=options.get("networks", ()))
-    store = options.get("store") or MemoryTokens()
+    store = options.get("store") or Bindings(_default_store)
     return Login(plan, grant, store, open_fetch, profile=options.get("profile", ""), prompt=prompt)
 
 
