@@ -4,9 +4,12 @@ import asyncio
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dovetail import Client
 from dovetail.client.failures import asked, named
+from dovetail.client.http_exchange import location_of
 from dovetail.client.options import Retry
 from dovetail.errors import (
     AuthRequired,
@@ -162,6 +165,20 @@ def test_the_words_are_added_once_and_in_a_copy() -> None:
     ended = named(Disconnected("x: the server ended with exit code 3\n  | no disk"), "x", "tools/call a")
     assert str(ended).startswith("x: tools/call a: the server ended with exit code 3; it may")
     assert str(ended).endswith("\n  | no disk")
+
+
+@pytest.mark.req("W-12")
+@given(text=st.text(max_size=600), location=st.text(max_size=600))
+def test_what_a_peer_wrote_is_bounded_and_acts_on_no_terminal(text: str, location: str) -> None:
+    said = (
+        str(named(PeerError(-1, text), "x", "m")).removeprefix("x: m: ").removesuffix("; why may stand in its own log")
+    )
+    assert len(said.removesuffix(" (-1)").encode()) <= 256
+    assert not any(ord(character) < 32 or character == "\x7f" for character in said)
+    where = location_of(location, "https://example.com/mcp")
+    assert where == "" or where.startswith(("http://", "https://"))
+    assert len(where) <= 256
+    assert "?" not in where
 
 
 @pytest.mark.parametrize(

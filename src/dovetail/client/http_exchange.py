@@ -171,7 +171,7 @@ class Poster:
             if status in _UNHEARD:
                 return HttpFailure(status, retry_after=later, said=quote(error.message))
             return PeerError(error.code, error.message, error.data)
-        location = _location(response.headers.get("location", ""), self.url) if 300 <= status < 400 else ""
+        location = location_of(response.headers.get("location", ""), self.url) if 300 <= status < 400 else ""
         return HttpFailure(status, retry_after=later, location=location)
 
     @property
@@ -336,7 +336,7 @@ def _unauthorized(status: int, *, given: bool) -> str:
     return f"The server wants credentials (HTTP status {status}): see `auth` of the client"
 
 
-def _location(value: str, url: str) -> str:
+def location_of(value: str, url: str) -> str:
     """Return where a redirect leads: origin and path, for a person to read; empty where that makes no URL."""
     try:
         there = urlsplit(urljoin(url, value)) if value else None
