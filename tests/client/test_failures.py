@@ -138,6 +138,31 @@ async def test_an_error_of_the_peer_keeps_its_parts_and_is_short_in_its_text() -
             await client.ping(timeout=0.05)
 
 
+async def test_a_notification_that_the_server_does_not_take_says_so_too() -> None:
+    async def script(visit: Visit) -> None:
+        while True:
+            head, _, body = (await visit.request()).partition(b"\r\n\r\n")
+            if head.startswith(b"GET"):
+                await visit.answer(b"", status=b"405 X")
+            elif b"server/discover" in body:
+                await visit.answer(b"", status=b"400 X")
+            elif b"notifications/initialized" in body:
+                await visit.answer(b"", status=b"202 X")
+            elif b"initialize" in body:
+                info = {"name": "x", "version": "1"}
+                result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": info}
+                message = {"jsonrpc": "2.0", "id": json.loads(body)["id"], "result": result}
+                await visit.answer(json.dumps(message).encode(), JSON)
+            else:
+                await visit.answer(b"", status=b"500 X")
+
+    async with raw_server(script) as server, Client(server.url, roots=[]) as client:
+        with pytest.raises(
+            HttpFailure, match=rf"^{server.url}: notifications/roots/list_changed: .* 500; why may stand"
+        ):
+            await client.roots_changed()
+
+
 async def test_an_opening_that_fails_is_said_once_to_each_who_waited_and_in_their_words() -> None:
     server = Scripted(initialize=lambda server, request: server.refuse(request, -32600, "not you"))
     client = Client(server)

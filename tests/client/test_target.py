@@ -75,6 +75,8 @@ def test_servers_and_channels_are_reached_in_memory() -> None:
         ({"url": "x:8000/mcp"}, "put http:// or https:// before it"),
         ({"type": "stdio", "url": "https://x"}, "of type `stdio` needs `command`"),
         ({"a": {"url": "https://x"}, "b": {"command": "x"}}, "a client is for one server, and here are 2"),
+        ("http://[::1", "The URL cannot be read"),
+        ({"url": "http://x:99999/mcp"}, "The URL cannot be read"),
         ("npx -y x", "give a program as a list: ['npx', '-y', 'x']"),
         ("npx 'x", "give a program as a list"),
         ("", "is no URL"),
@@ -101,6 +103,7 @@ def test_what_means_nothing_is_refused_before_anything_is_sent(given: Any, said:
 
 def test_neither_a_query_nor_arguments_are_in_what_is_shown() -> None:
     assert str(target_of("https://x/mcp?key=s3cret")) == "https://x/mcp"
+    assert str(target_of("https://x/mcp#s3cret")) == "https://x/mcp"
     assert str(target_of("https://me:s3cret@x/mcp")) == "https://x/mcp"
     assert "s3cret" not in str(target_of(["tool", "run", "--token", "s3cret"]))
     assert "s3cret" not in repr(Client("https://x/mcp?key=s3cret"))

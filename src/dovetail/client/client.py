@@ -252,9 +252,7 @@ class Client:
 
     async def roots_changed(self) -> None:
         """Tell the server that the roots are other ones now (until 2025-11-25; later it asks when it wants to know)."""
-        link = await self._conversation.connection.link()
-        if link.peer.revision.has("notifications/roots/list_changed"):
-            await link.notify("notifications/roots/list_changed")
+        await self._conversation.requests.tell("notifications/roots/list_changed")
 
     def listen(
         self, *, tools: bool = False, prompts: bool = False, resources: bool | Iterable[str] = False

@@ -96,6 +96,13 @@ class Requests:
             link = await self._caller.opened(principal, self._authorizer(options), seconds, most)
         return link.peer.revision
 
+    async def tell(self, method: str) -> None:
+        """Send a notification without parameters, where the revision has it."""
+        link = await self._links.link()
+        if link.peer.revision.has(method):
+            async with self._caller.within(method, self._bounds({})[1]):
+                await link.notify(method)
+
     def _authorizer(self, options: CallOptions) -> "Authorizer | None":
         return self._links.authorizer(options["auth"]) if "auth" in options else None
 

@@ -52,7 +52,7 @@ class Address(msgspec.Struct, frozen=True):
     sse: bool = False
 
     def __str__(self) -> str:
-        return _USER.sub("//", self.url.partition("?")[0], count=1)
+        return _USER.sub("//", self.url.partition("#")[0].partition("?")[0], count=1)
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -203,10 +203,16 @@ def _address(url: str) -> str:
     """Return a URL with its scheme in lower case: "schemes are case-insensitive" (RFC 3986, section 3.1).
 
     Raises:
-        DefinitionError: It is none of HTTP.
+        DefinitionError: It is none of HTTP, or cannot be read.
     """
+    from urllib.parse import urlsplit
+
     if not _URL.match(url):
         raise _no_scheme(url)
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise DefinitionError("The URL cannot be read: its host or its port is none") from None
     scheme, _, rest = url.partition("://")
     return f"{scheme.lower()}://{rest}"
 
