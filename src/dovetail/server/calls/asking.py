@@ -14,9 +14,10 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from dovetail.errors import CapabilityMissing, DovetailError, InvalidParams, RoundsExceeded
+from dovetail.errors import CapabilityMissing, DefinitionError, DovetailError, InvalidParams, RoundsExceeded, quote
 from dovetail.revisions import Asks, Revision
 from dovetail.server.calls.context import Context, Stop
+from dovetail.server.calls.once import EFFECT
 from dovetail.server.calls.turn import Turn, turn_of
 from dovetail.server.functions.elicited import Elicited, Form, form_of
 from dovetail.server.functions.visits import Visit, check_url
@@ -48,17 +49,28 @@ _ROOTS = "roots/list"
 
 
 def _considerate(ask: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Let others run before a question fails: a handler may catch that, whatever it is, and ask again without end."""
+    """Ask outside of effects only, and let others run before a question fails: a handler may catch that, whatever it
+    is, and ask again without end.
+    """
 
     @wraps(ask)
     async def asked(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
+            _refuse_inside_effect()
             return await ask(*args, **kwargs)
         except (Exception, asyncio.CancelledError):
             await asyncio.sleep(0)
             raise
 
     return asked
+
+
+def _refuse_inside_effect() -> None:
+    effect = EFFECT.get()
+    if effect is not None:
+        raise DefinitionError(
+            f"once({quote(effect, 64)}): its effect asks the client; ask before, and pass it the answer"
+        )
 
 
 @_considerate

@@ -330,7 +330,7 @@ class Context:
 
         Raises:
             OnceUnknown: It was claimed before and its outcome is not known, or the ledger is out of reach.
-            DefinitionError: It promises to return what JSON has no words for; nothing was run.
+            DefinitionError: It promises to return what JSON has no words for, and was not run; or it asks the client.
         """
         from dovetail.server.calls.once import once
 
