@@ -11,6 +11,7 @@ import pytest
 
 from dovetail import Ask, Context, Depends, Server
 from dovetail.errors import DefinitionError, ToolError
+from dovetail.revisions import NEWEST, REVISIONS
 from dovetail.server.transports.run import shared_runtime
 from tests.server.peers import Conversation, accept, meta, text_of
 
@@ -779,4 +780,63 @@ async def test_a_client_hears_of_questions_that_could_not_be_sealed(monkeypatch:
     monkeypatch.setattr(runtime.stores.keys, "ring", no_ring)
     message = await client.call("tools/call", name="ask", arguments={}, _meta=meta())
     assert message["result"]["isError"] is True
+    await client.close()
+
+
+@pytest.mark.parametrize("version", [item.version for item in REVISIONS])
+async def test_messages_may_be_dicts_on_every_revision(version: str) -> None:
+    app = server()
+
+    @app.tool
+    async def think(ctx: Context) -> str:
+        message = {"role": "user", "content": {"type": "text", "text": "Capital?"}}
+        return (await ctx.sample([message, "Of France."], max_tokens=10)).model
+
+    client, asked = Conversation(app), []
+
+    def answer(params: Any) -> Any:
+        asked.append([(message["role"], message["content"]["text"]) for message in params["messages"]])
+        return {"role": "assistant", "content": {"type": "text", "text": "Paris"}, "model": "m"}
+
+    client.answers["sampling/createMessage"] = answer
+    if version == NEWEST.version:
+        result = (await client.rounds("think"))[-1]
+    else:
+        await client.open(version)
+        result = await client.call("tools/call", name="think", arguments={})
+    assert text_of(result) == "m"
+    assert asked == [[("user", "Capital?"), ("user", "Of France.")]]
+    await client.close()
+
+
+@pytest.mark.parametrize("version", [NEWEST.version, "2025-11-25", "2025-06-18"])
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda ctx: ctx.sample([{"foo": 1}]), "role"),
+        (lambda ctx: ctx.sample("x", max_tokens="many"), "maxTokens"),
+        (lambda ctx: ctx.sample("x", temperature="hot"), "temperature"),
+        (lambda ctx: ctx.sample("x", temperatur=1), "temperatur"),
+        (lambda ctx: ctx.sample(5), "messages"),
+        (lambda ctx: ctx.elicit(5), "message"),
+    ],
+)
+async def test_what_a_question_cannot_hold_is_named_and_nothing_is_sent(version: str, ask: Any, said: str) -> None:
+    app, told = server(), []
+
+    @app.tool
+    async def think(ctx: Context) -> None:
+        try:
+            await ask(ctx)
+        except DefinitionError as error:
+            told.append(str(error))
+
+    client = Conversation(app)
+    if version == NEWEST.version:
+        await client.rounds("think")
+    else:
+        await client.open(version)
+        await client.call("tools/call", name="think", arguments={})
+    assert len(told) == 1
+    assert said in told[0]
     await client.close()

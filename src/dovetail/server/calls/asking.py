@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import msgspec
+
 from dovetail.errors import CapabilityMissing, DefinitionError, DovetailError, InvalidParams, RoundsExceeded, quote
 from dovetail.revisions import Asks, Revision
 from dovetail.server.calls.context import Context, Stop
@@ -73,12 +75,24 @@ def _refuse_inside_effect() -> None:
         )
 
 
+def _checked(kind: type[T], **fields: Any) -> T:
+    """Make a question's parameters of what a handler passed, of which nothing is sent unseen.
+
+    Raises:
+        DefinitionError: There is no such field, or it takes another value.
+    """
+    try:
+        return decode(msgspec.json.encode(kind(**fields)), kind)
+    except (InvalidParams, TypeError, ValueError) as unfit:
+        raise DefinitionError(f"The question cannot be asked: {unfit}") from None
+
+
 @_considerate
 async def elicit(context: Context, site: str, message: str, schema: Any) -> Elicited[Any]:
     """Ask by a form. See `Context.elicit`."""
     form = form_of(schema)
     _require_forms(context.revision, context.call.peer.capabilities, form)
-    params = ElicitRequestParams(message=message, requested_schema=form.schema)
+    params = _checked(ElicitRequestParams, message=message, requested_schema=form.schema)
 
     def read(raw: bytes) -> Elicited[Any]:
         return form.read(decode(raw, ElicitResult))
@@ -94,7 +108,7 @@ async def elicit_url(context: Context, site: str, message: str, url: str, identi
         raise CapabilityMissing("The client cannot be asked to open a URL", {"elicitation": {"url": {}}})
     # "elicitationId" exists in 2025-11-25 only; under the stateless revision the client learns the outcome by retrying.
     visit = (identifier or uuid.uuid4().hex) if revision.elicitation_ids else None
-    params = ElicitRequestParams(message=message, mode="url", url=check_url(url), elicitation_id=visit)
+    params = _checked(ElicitRequestParams, message=message, mode="url", url=check_url(url), elicitation_id=visit)
 
     def read(raw: bytes) -> Visit:
         return Visit(decode(raw, ElicitResult).action, visit or "")
@@ -122,7 +136,7 @@ async def sample(
     ):
         # "SHOULD NOT use them unless the client declares `sampling.context` capability" (2025-11-25, Sampling)
         raise CapabilityMissing("The client gives a model no context of servers", {"sampling": {"context": {}}})
-    params = CreateMessageRequestParams(messages=_messages(messages), max_tokens=max_tokens, **options)
+    params = _checked(CreateMessageRequestParams, messages=_messages(messages), max_tokens=max_tokens, **options)
     return await _ask(
         context, site, _SAMPLE, encode(params, context.revision), lambda raw: decode(raw, CreateMessageResult)
     )
@@ -155,7 +169,7 @@ def _says(revision: Revision, field: str) -> bool:
 
 
 def _messages(messages: Any) -> list[SamplingMessage]:
-    items = messages if isinstance(messages, list) else [messages]
+    items = messages if isinstance(messages, list | tuple) else [messages]
     return [
         SamplingMessage(role="user", content=TextContent(text=item)) if isinstance(item, str) else item
         for item in items

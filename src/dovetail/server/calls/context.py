@@ -287,13 +287,14 @@ class Context:
         """Ask the client's model for a completion.
 
         Args:
-            messages: A text, a SamplingMessage, or a list of them.
+            messages: A text, a SamplingMessage (or a dict that is one as JSON), or a list of them.
             max_tokens: The most tokens to generate.
             key: See `elicit`.
             options: Other fields of `CreateMessageRequestParams`, in Python spelling.
 
         Raises:
             CapabilityMissing: The client offers no sampling, or none with tools.
+            DefinitionError: There is no such field, or it takes another value; nothing was sent.
         """
         from dovetail.server.calls.asking import sample
 
