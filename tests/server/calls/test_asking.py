@@ -204,6 +204,28 @@ async def test_missing_and_invalid_answers_are_asked_again_and_the_others_kept()
     await client.close()
 
 
+@pytest.mark.parametrize("order", [("plain", "late"), ("late", "plain"), ("late", "plain", "late")])
+async def test_questions_of_the_next_loop_iteration_travel_together_whatever_their_order(order: list[str]) -> None:
+    app = server()
+
+    async def put(ctx: Context, key: str) -> object:
+        if key.startswith("late"):
+            await asyncio.sleep(0)
+        return (await ctx.elicit(key, int, key=key)).value
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        keys = [f"{kind}{number}" for number, kind in enumerate(order)]
+        return str(await asyncio.gather(*(put(ctx, key) for key in keys)))
+
+    client = Conversation(app)
+    client.answers["elicitation/create"] = accept(value=2)
+    results = await client.rounds("ask")
+    assert [len(result.get("inputRequests", ())) for result in results] == [len(order), 0]
+    assert text_of(results[-1]) == str([2] * len(order))
+    await client.close()
+
+
 async def test_all_questions_of_one_loop_iteration_travel_together_and_later_ones_do_not() -> None:
     app = server()
 

@@ -218,7 +218,8 @@ async def _pull(context: Context, site: str, method: str, params: bytes, read: C
     waiter: asyncio.Future[bytes] = turn.loop.create_future()
     turn.wait_for(waiter)
     if first:
-        turn.loop.call_soon(_end_with_questions, turn)
+        # At the end of the next iteration, whose other callbacks may ask, too, whether they stand before this or after.
+        turn.loop.call_soon(turn.loop.call_soon, _end_with_questions, turn)
     turn.pause()
     try:
         await waiter
