@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from dovetail import Server
+from dovetail import Context, Server
 from dovetail.errors import DefinitionError
 from dovetail.server.transports.session import Session
 from dovetail.store import MemoryStores
@@ -130,3 +130,28 @@ async def test_a_session_that_was_stored_before_it_was_noted_hears_of_every_list
     assert record.pop("declared") == []
     assert back.restore(msgspec.json.encode(record))
     assert back.declared == {"tools", "prompts", "resources"}
+
+
+async def test_what_is_told_is_checked_before_anybody_hears_of_it() -> None:
+    app = Server("careless")
+
+    @app.tool
+    async def say(ctx: Context) -> str:
+        """Tell what nobody could read."""
+        wrong: Any = 5
+        problems = []
+        for telling in (ctx.notify.resource_updated(wrong), ctx.log.info("x", logger=wrong)):
+            try:
+                await telling
+            except DefinitionError as error:
+                problems.append(str(error))
+        return "; ".join(problems)
+
+    client = Conversation(app)
+    await client.open()
+    answer = await client.call("tools/call", name="say", arguments={})
+    uri, logger = answer["result"]["content"][0]["text"].split("; ")
+    assert uri == "resource_updated: uri: expected a string, not int"
+    assert logger == "log: logger: expected a string, not int"
+    assert not [message for message in client.seen if message.get("method") == "notifications/message"]
+    await client.close()
