@@ -841,6 +841,8 @@ async def test_messages_may_be_dicts_on_every_revision(version: str) -> None:
         (lambda ctx: ctx.sample("x", temperatur=1), "temperatur"),
         (lambda ctx: ctx.sample(5), "messages"),
         (lambda ctx: ctx.elicit(5), "message"),
+        (lambda ctx: ctx.progress("half"), "progress"),
+        (lambda ctx: ctx.progress(1, message=5), "message"),
     ],
 )
 async def test_what_a_question_cannot_hold_is_named_and_nothing_is_sent(version: str, ask: Any, said: str) -> None:
@@ -861,4 +863,36 @@ async def test_what_a_question_cannot_hold_is_named_and_nothing_is_sent(version:
         await client.call("tools/call", name="think", arguments={})
     assert len(told) == 1
     assert said in told[0]
+    await client.close()
+
+
+TOOL_USE = {"type": "tool_use", "id": "1", "name": "x", "input": {}}
+
+
+@pytest.mark.parametrize(
+    ("version", "content"),
+    [
+        ("2024-11-05", {"type": "audio", "data": "AA==", "mimeType": "audio/wav"}),
+        ("2025-06-18", TOOL_USE),
+        ("2025-06-18", [{"type": "text", "text": "a"}]),
+        ("2025-11-25", [TOOL_USE]),
+    ],
+)
+async def test_what_a_model_said_is_what_the_revision_can_say_and_what_was_asked_for(
+    version: str, content: Any
+) -> None:
+    app, refused = server(), []
+
+    @app.tool
+    async def think(ctx: Context) -> None:
+        try:
+            await ctx.sample("?")
+        except DovetailError as error:
+            refused.append(str(error))
+
+    client = Conversation(app)
+    client.answers["sampling/createMessage"] = lambda p: {"role": "assistant", "content": content, "model": "m"}
+    await client.open(version)
+    await client.call("tools/call", name="think", arguments={})
+    assert len(refused) == 1 and "content" in refused[0]
     await client.close()

@@ -11,7 +11,7 @@ stands still while an answer is awaited.
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import msgspec
@@ -137,9 +137,21 @@ async def sample(
         # "SHOULD NOT use them unless the client declares `sampling.context` capability" (2025-11-25, Sampling)
         raise CapabilityMissing("The client gives a model no context of servers", {"sampling": {"context": {}}})
     params = _checked(CreateMessageRequestParams, messages=_messages(messages), max_tokens=max_tokens, **options)
-    return await _ask(
-        context, site, _SAMPLE, encode(params, context.revision), lambda raw: decode(raw, CreateMessageResult)
-    )
+    read = partial(_read_sample, revision=context.revision, tools=bool(options.get("tools")))
+    return await _ask(context, site, _SAMPLE, encode(params, context.revision), read)
+
+
+def _read_sample(raw: bytes, *, revision: Revision, tools: bool) -> CreateMessageResult:
+    """Read what the model said, as far as the revision can say it and as it was asked to."""
+    said = decode(raw, CreateMessageResult)
+    kinds = revision.unions["SamplingMessageContentBlock"]
+    if isinstance(said.content, list) and "tool_use" not in kinds:
+        raise InvalidParams("content: expected one block of content")
+    for block in said.content if isinstance(said.content, list) else [said.content]:
+        kind = block.__struct_config__.tag
+        if kind not in kinds or (kind == "tool_use" and not tools):
+            raise InvalidParams(f"content: a block of the kind {kind} was not asked for")
+    return said
 
 
 @_considerate

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 import msgspec
 
 from dovetail.core import Call, Principal
+from dovetail.errors import DefinitionError
 from dovetail.revisions import Revision
 from dovetail.server.calls.telling import Log, Notify, noted, said
 from dovetail.wire import notification_frame
@@ -35,6 +36,7 @@ Asking = Coroutine[Any, Any, T]
 """A question that was put but not asked yet: `await` it, alone or with others in a `gather`."""
 
 _encode = msgspec.json.encode
+_NUMBER = (int, float)
 
 
 class Stop(Enum):
@@ -214,7 +216,17 @@ class Context:
                 dropped, and so is one that is no finite number.
             total: Out of how much, if known; infinity is not known either.
             message: What is going on, for people (2025-03-26 and later).
+
+        Raises:
+            DefinitionError: A number that is none, or a message that is no text.
         """
+        for name, given, kind in (
+            ("progress", progress, _NUMBER),
+            ("total", total, _NUMBER),
+            ("message", message, str),
+        ):
+            if given is not None and not isinstance(given, kind):
+                raise DefinitionError(f"progress: {name}: not a value that it can be: {type(given).__name__}")
         meta = getattr(self.call.params, "meta", None)
         token = None if meta is None else meta.progress_token
         if token is None or not isfinite(progress) or progress <= self._progress or self.muted:
