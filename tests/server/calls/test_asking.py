@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from dovetail import Ask, Context, Depends, Server
-from dovetail.errors import DefinitionError, ToolError
+from dovetail.errors import DefinitionError, DovetailError, ToolError
 from dovetail.revisions import NEWEST, REVISIONS
 from dovetail.server.transports.run import shared_runtime
 from tests.server.peers import Conversation, accept, meta, text_of

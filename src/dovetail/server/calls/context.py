@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from enum import Enum
 from math import isfinite
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 
 import msgspec
@@ -220,13 +221,10 @@ class Context:
         Raises:
             DefinitionError: A number that is none, or a message that is no text.
         """
-        for name, given, kind in (
-            ("progress", progress, _NUMBER),
-            ("total", total, _NUMBER),
-            ("message", message, str),
-        ):
-            if given is not None and not isinstance(given, kind):
-                raise DefinitionError(f"progress: {name}: not a value that it can be: {type(given).__name__}")
+        if not isinstance(progress, _NUMBER) or not isinstance(total, (*_NUMBER, NoneType)):
+            raise DefinitionError("progress: progress, total: expected numbers")
+        if message is not None and not isinstance(message, str):
+            raise DefinitionError(f"progress: message: expected a string, not {type(message).__name__}")
         meta = getattr(self.call.params, "meta", None)
         token = None if meta is None else meta.progress_token
         if token is None or not isfinite(progress) or progress <= self._progress or self.muted:
