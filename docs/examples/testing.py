@@ -31,12 +31,12 @@ async def call(server: Server, method: str, **params: Any) -> Any:
     return json.loads(answer)
 
 
-async def test_shout() -> None:
-    answer = await call(app, "tools/call", name="shout", arguments={"text": "hello"})
+def test_shout() -> None:
+    answer = asyncio.run(call(app, "tools/call", name="shout", arguments={"text": "hello"}))
     assert answer["result"]["content"] == [{"type": "text", "text": "HELLO"}]
 
 
 # endregion
 
 if __name__ == "__main__":
-    asyncio.run(test_shout())
+    test_shout()

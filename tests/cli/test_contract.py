@@ -121,13 +121,13 @@ def test_a_difference_is_told_with_what_breaks_first_and_is_status_1(tmp_path: P
     done = dovetail("contract", "shop.py", "--check", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "shop.py differs from shop.contract.json: 2 breaking, 6 compatible",
+        "shop.py differs from shop.contract.json: 3 breaking, 5 compatible",
         "  breaking    tool buy is gone",
         "  breaking    tool price argument size is required now",
+        '  breaking    tool price argument size: default is gone; it was "s"',
         '  compatible  server version is "1.1.0", was "1.0.0"',
         "  compatible  tool order is new",
         '  compatible  tool price description is "Its price.", was "What it costs."',
-        '  compatible  tool price argument size: default is gone; it was "s"',
         '  compatible  tool price argument size: enum is ["s","m","l"], was ["s","l"]',
         "  compatible  prompt sell argument tone is new and optional",
         "To accept this: dovetail contract shop.py",
@@ -135,7 +135,7 @@ def test_a_difference_is_told_with_what_breaks_first_and_is_status_1(tmp_path: P
     assert (tmp_path / "shop.contract.json").read_bytes() == before
     accepted = dovetail("contract", "shop.py", cwd=tmp_path)
     assert accepted.returncode == 0
-    assert accepted.stdout.splitlines()[0] == "Wrote shop.contract.json: 2 breaking, 6 compatible"
+    assert accepted.stdout.splitlines()[0] == "Wrote shop.contract.json: 3 breaking, 5 compatible"
     assert dovetail("contract", "shop.py", "--check", cwd=tmp_path).returncode == 0
 
 
@@ -293,7 +293,7 @@ def both(old: Json, new: Json) -> tuple[bool, bool]:
         ({}, {"pattern": "^a"}, True, False),
         ({"pattern": "^a"}, {"pattern": "^b"}, True, True),
         ({"title": "a"}, {"title": "b"}, False, False),
-        ({"default": 1}, {"default": 2}, False, False),
+        ({"default": 1}, {"default": 2}, True, False),
         ({"anyOf": [{"type": "string"}]}, {"anyOf": [{"type": "string"}, {"type": "null"}]}, False, True),
         ({"items": {"type": "string"}}, {"items": {"type": "integer"}}, True, True),
         ({"items": {"type": "string"}}, {"items": False}, True, True),
@@ -345,3 +345,40 @@ def test_prompts_and_schemas_of_results_are_compared() -> None:
     assert differences(picture({}, {}), picture({}, {"outputSchema": {}})) == [
         Difference("tool", "t", "changed", False, "results have a schema now")
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "breaking"),
+    [
+        ({"annotations": {"readOnlyHint": True}}, {"annotations": {"destructiveHint": True}}, True),
+        ({"annotations": {"readOnlyHint": True}}, {}, True),
+        ({"annotations": {"readOnlyHint": True}}, {"annotations": {"destructiveHint": False}}, True),
+        ({"annotations": {"openWorldHint": False}}, {"annotations": {"openWorldHint": True}}, True),
+        ({"annotations": {"destructiveHint": False}}, {"annotations": {"readOnlyHint": True}}, False),
+        ({"annotations": {"title": "a"}}, {"annotations": {"title": "b"}}, False),
+        ({"inputSchema": {"default": 1}}, {"inputSchema": {"default": 2}}, True),
+        ({"inputSchema": {"default": 1}}, {"inputSchema": {}}, True),
+        ({"inputSchema": {}}, {"inputSchema": {"default": 1}}, False),
+        ({"outputSchema": {"default": 1}}, {"outputSchema": {"default": 2}}, False),
+        ({}, {"scopes": ["a"]}, True),
+        ({"scopes": ["a"]}, {"scopes": ["b"]}, True),
+        ({"scopes": ["a", "b"]}, {"scopes": ["a"]}, False),
+    ],
+)
+def test_what_hosts_approve_by_defaults_and_scopes_are_judged(before: Json, after: Json, breaking: bool) -> None:
+    found = differences({"tools": [{"name": "t", **before}]}, {"tools": [{"name": "t", **after}]})
+    assert [(each.name, each.breaking) for each in found] == [("t", breaking)]
+
+
+def test_the_picture_says_which_scopes_an_entry_needs() -> None:
+    app, inner = Server("outer"), Server("inner")
+    inner.add_tool(lambda: "x", name="tool", scopes={"b", "a"})
+    inner.add_resource("data://one", lambda: "x", scopes={"r"})
+    inner.add_resource("data://{name}/x", lambda name: name, scopes={"t"})
+    inner.add_prompt(lambda: "x", name="ask", scopes={"p"})
+    app.mount(inner, prefix="in")
+    app.add_tool(lambda: "x", name="open")
+    picture = offered(app)
+    kinds = ("tools", "resources", "resourceTemplates", "prompts")
+    scopes = [entry.get("scopes") for kind in kinds for entry in picture[kind]]
+    assert scopes == [["a", "b"], None, ["r"], ["t"], ["p"]]

@@ -211,8 +211,8 @@ async def test_a_session_over_stdio_outlives_the_server(tmp_path: Path) -> None:
             call,
             "The server was reloaded before it answered; call again",
         )
-        notices = [(await program.receive())["method"] for _ in range(2)]
-        assert notices == ["notifications/tools/list_changed", "notifications/resources/list_changed"]
+        notices = [(await program.receive())["method"] for _ in range(3)]
+        assert notices == [f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources")]
         listed = await program.call("tools/list")
         assert [tool["name"] for tool in listed["result"]["tools"]] == ["shout", "forever", "ask"]
         asked = program.begin("tools/call", {"name": "ask"})

@@ -17,7 +17,7 @@ from dovetail.core.asks import (
     without_values,
     write_state,
 )
-from dovetail.errors import InvalidParams, RoundsExceeded
+from dovetail.errors import RoundsExceeded, StateRefused
 
 FORM = "elicitation/create"
 ROUNDS = 10
@@ -154,7 +154,7 @@ def test_large_answers_leave_the_state_and_are_asked_for_again_when_the_store_lo
 
 def test_bytes_that_are_no_state_are_refused_without_a_word_of_why() -> None:
     for data in (b"", b"\xc1", write_state(FRESH)[:-1], b"\x93\x01\x02\x03"):
-        with pytest.raises(InvalidParams, match="requestState"):
+        with pytest.raises(StateRefused, match=r"^requestState is not valid for this request$"):
             read_state(data)
 
 

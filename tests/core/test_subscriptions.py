@@ -1,4 +1,4 @@
-"""Who hears of which change: what is asked for and offered, and nothing else."""
+"""Who hears of which change: what is asked for, and nothing else."""
 
 import json
 from itertools import product
@@ -16,8 +16,6 @@ from dovetail.core.subscriptions import (
 )
 from dovetail.wire import DEFAULT_LIMITS, Limits, SubscriptionFilter
 
-UPDATED = resource_updated("a://b").method
-ALL = frozenset({TOOLS_CHANGED.method, PROMPTS_CHANGED.method, RESOURCES_CHANGED.method, UPDATED})
 LISTS = {
     "tools_list_changed": TOOLS_CHANGED,
     "prompts_list_changed": PROMPTS_CHANGED,
@@ -35,46 +33,41 @@ def params(frame: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("wanted", list(product([True, False, None], repeat=3)))
-@pytest.mark.parametrize("offered", [ALL, frozenset({TOOLS_CHANGED.method}), frozenset()])
-def test_a_stream_carries_what_was_both_asked_for_and_offered(
-    wanted: tuple[bool | None, ...], offered: frozenset[str]
-) -> None:
+def test_a_stream_carries_the_lists_that_were_asked_for(wanted: tuple[bool | None, ...]) -> None:
     wish = SubscriptionFilter(
         tools_list_changed=wanted[0], prompts_list_changed=wanted[1], resources_list_changed=wanted[2]
     )
-    agreed = Filter(wish, offered, everything, DEFAULT_LIMITS)
+    agreed = Filter(wish, everything, DEFAULT_LIMITS)
     for name, notice in LISTS.items():
-        promised = bool(getattr(wish, name)) and notice.method in offered
+        promised = bool(getattr(wish, name))
         assert agreed.wants(notice) is promised
         assert bool(getattr(agreed.agreed, name)) is promised
     assert not agreed.wants(resource_updated("a://b"))
 
 
 def test_a_resource_is_heard_of_by_its_own_uri_only() -> None:
-    agreed = Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), ALL, everything, DEFAULT_LIMITS)
+    agreed = Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), everything, DEFAULT_LIMITS)
     assert agreed.wants(resource_updated("a://b"))
     assert not agreed.wants(resource_updated("a://b/c"))
     assert not agreed.wants(RESOURCES_CHANGED)
-    undeclared = Filter(SubscriptionFilter(resource_subscriptions=["a://b"]), frozenset(), everything, DEFAULT_LIMITS)
-    assert not undeclared.wants(resource_updated("a://b"))
 
 
 @pytest.mark.req("S-24")
 def test_of_a_resource_that_a_client_does_not_see_it_hears_nothing() -> None:
     wish = SubscriptionFilter(resource_subscriptions=["a://b", "a://secret"])
-    agreed = Filter(wish, ALL, lambda uri: uri != "a://secret", DEFAULT_LIMITS)
+    agreed = Filter(wish, lambda uri: uri != "a://secret", DEFAULT_LIMITS)
     assert agreed.agreed.resource_subscriptions == ["a://b"]
     assert agreed.wants(resource_updated("a://b"))
     assert not agreed.wants(resource_updated("a://secret"))
-    assert Filter(wish, ALL, lambda uri: False, DEFAULT_LIMITS).agreed.resource_subscriptions is None
-    assert Filter(wish, ALL, everything, Limits(subscriptions=1)).agreed.resource_subscriptions == ["a://b"], (
+    assert Filter(wish, lambda uri: False, DEFAULT_LIMITS).agreed.resource_subscriptions is None
+    assert Filter(wish, everything, Limits(subscriptions=1)).agreed.resource_subscriptions == ["a://b"], (
         "no more than the limit"
     )
 
 
 def test_every_message_of_a_stream_names_its_subscription_as_the_id_was_written() -> None:
     agreed = Filter(
-        SubscriptionFilter(tools_list_changed=True, resource_subscriptions=["a://b"]), ALL, everything, DEFAULT_LIMITS
+        SubscriptionFilter(tools_list_changed=True, resource_subscriptions=["a://b"]), everything, DEFAULT_LIMITS
     )
     key = "io.modelcontextprotocol/subscriptionId"
     for written, identifier in ((b"7", 7), (b'"7"', "7")):
@@ -94,7 +87,7 @@ def test_a_notice_for_older_clients_carries_no_subscription() -> None:
 def test_the_uris_of_a_stream_are_bounded_each_and_together_and_what_is_over_is_not_agreed_to() -> None:
     limits = Limits(uri=6, subscription_bytes=10)
     wish = SubscriptionFilter(resource_subscriptions=["a://bb", "a://bb", "a://é", "a://ccc", "a://"])
-    agreed = Filter(wish, ALL, everything, limits)
+    agreed = Filter(wish, everything, limits)
     assert agreed.agreed.resource_subscriptions == ["a://bb", "a://"], "6 bytes and 4; once each; 6 more, 7 are over"
 
 

@@ -100,9 +100,12 @@ def test_the_first_server_runs_as_a_program() -> None:
         assert names == ["remember", "recall"]
 
 
-async def test_the_test_of_the_page_passes() -> None:
-    _, module = load("testing")
-    await module.test_shout()
+def test_the_test_of_the_page_passes_as_typed_with_nothing_but_pytest(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "first-server.md").read_text(encoding="utf-8").partition("## Test it")[2]
+    (tmp_path / "test_notes.py").write_text(page.partition("```python\n")[2].partition("```")[0], encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:cacheprovider", "test_notes.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=10)
+    assert "1 passed" in done.stdout
 
 
 # Tools.

@@ -43,6 +43,20 @@ def test_all_python_on_a_page_comes_from_a_file_that_is_run(page: Path, weave: t
     assert files <= ours
 
 
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_what_the_code_on_a_page_needs_was_imported_there_or_above(page: Path, weave: types.ModuleType) -> None:
+    above = ""
+    for what in weave.sources(page):
+        path, *names = what.split()
+        if path == "table":
+            continue
+        body = weave.code(ROOT / path, names)
+        above += "\n" + body
+        for line in weave.imports((ROOT / path).read_text(encoding="utf-8"), body).splitlines():
+            for name in re.findall(r"\w+", line.partition("import ")[2]):
+                assert re.search(rf"^(?:from .+ )?import .*\b{name}\b", above, re.MULTILINE), f"{what}: {name}"
+
+
 def test_every_example_stands_on_a_page(weave: types.ModuleType) -> None:
     woven = {what.split()[0] for page in PAGES for what in weave.sources(page)}
     files = {str(path.relative_to(ROOT)) for path in (ROOT / "docs/examples").glob("*.py")}

@@ -15,6 +15,7 @@ import msgspec
 
 from dovetail.cli.loading import NotLoaded, fail, load
 from dovetail.cli.run import serve
+from dovetail.core import LISTS
 from dovetail.errors import DovetailError
 
 NOT_LOADED: Final = 3
@@ -41,7 +42,9 @@ def main(orders: Orders) -> int:
     """Serve until told to stop; return the exit status."""
     threading.Thread(target=_outlive_nobody, args=(orders.life,), daemon=True).start()
     try:
-        serve(load(orders.source, orders.options.get("transport", "stdio")), orders.source, orders.options)
+        app = load(orders.source, orders.options.get("transport", "stdio"))
+        app.catalogue.declare(LISTS)  # the next version of the file may have them: who is connected will hear of it
+        serve(app, orders.source, orders.options)
     except NotLoaded as error:
         sys.stderr.write(error.report("dev"))
         return NOT_LOADED

@@ -19,8 +19,10 @@ _PROSE: Final = frozenset(
 )
 """Members that people and models read; nothing stops working when they change."""
 _SCHEMA_PROSE: Final = frozenset(
-    {"title", "description", "default", "examples", "deprecated", "$comment", "format", "readOnly", "writeOnly"}
+    {"title", "description", "examples", "deprecated", "$comment", "format", "readOnly", "writeOnly"}
 )
+_SAFE: Final = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
+"""What a tool promises by its annotations, and hosts approve its calls by. Each defaults to the opposite."""
 _LEAST: Final = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"})
 _MOST: Final = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
 _MISSING: Final = object()
@@ -96,8 +98,20 @@ def _member(kind: str, member: str, was: Any, now: Any) -> Iterator[tuple[bool, 
             yield True, "results have no schema any more"
         else:
             yield from schema(was, now, "", taken=False)
+    elif member == "annotations" and kind == "tool":
+        yield bool(_promises(was) - _promises(now)), f"{member} {_told(was, now)}"
+    elif member == "scopes":
+        asked, asks = (set(() if each is _MISSING else each) for each in (was, now))
+        yield bool(asks - asked), f"{member} {_told(was, now)}"
     else:
         yield member not in _PROSE, f"{member} {_told(was, now)}"
+
+
+def _promises(annotations: Any) -> set[str]:
+    hints = {} if annotations is _MISSING else annotations
+    kept = {hint for hint, safe in _SAFE.items() if hints.get(hint, not safe) == safe}
+    # "This property is meaningful only when `readOnlyHint == false`" (ToolAnnotations)
+    return kept | {"destructiveHint", "idempotentHint"} if "readOnlyHint" in kept else kept
 
 
 def _by_name(arguments: Any) -> Mapping[str, Json]:
@@ -186,7 +200,8 @@ def _fits(word: str, old: Any, new: Any, taken: bool) -> bool:
         return _MISSING not in (old, new) and all(each in wide for each in narrow)
     if word == "additionalProperties":
         return wide in (True, _MISSING)
-    return False
+    # Who leaves an argument out relies on its default.
+    return word == "default" and (old is _MISSING or not taken)
 
 
 def _types(value: Any) -> set[str]:

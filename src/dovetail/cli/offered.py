@@ -1,5 +1,7 @@
 """All that a server offers, as a client on the newest revision sees it: asked in memory, through the real framing.
 
+Besides, the scopes that an entry needs, which no client sees.
+
 The picture is stable: lists are sorted by name, sets that JSON Schema writes as arrays are sorted, and what belongs to
 one answer (its id, caching hints, cursors), or to this library (the revisions that it speaks), is left out. So two
 pictures differ only where the servers do.
@@ -59,7 +61,9 @@ async def _ask_all(server: "Server") -> Json:
             found |= {key: about[key] for key in ("capabilities", "instructions") if key in about}
             for name, (capability, method, member, key) in LISTS.items():
                 entries = await client.list(method, member) if capability in about["capabilities"] else []
-                found[name] = sorted(map(_steady, entries), key=lambda entry: str(entry[key]))
+                needed = _scopes_by_name(server, name)
+                seen = (_steady(entry) | needed.get(entry[key], {}) for entry in entries)
+                found[name] = sorted(seen, key=lambda entry: str(entry[key]))
             return found
         finally:
             await client.channel.aclose()
@@ -120,6 +124,18 @@ def _scopes(server: "Server") -> frozenset[str]:
     catalogue = server.catalogue
     shelves: Iterable[Iterable[Any]] = (catalogue.tools, catalogue.resources, catalogue.templates, catalogue.prompts)
     return frozenset(scope for shelf in shelves for entry in shelf for scope in entry.scopes or ())
+
+
+def _scopes_by_name(server: "Server", kind: str) -> dict[str, Json]:
+    """Return what no list says: who lacks a scope does not see the entry at all."""
+    catalogue = server.catalogue
+    shelves: dict[str, Iterable[Any]] = {
+        "tools": catalogue.tools,
+        "resources": catalogue.resources,
+        "resourceTemplates": catalogue.templates,
+        "prompts": catalogue.prompts,
+    }
+    return {entry.name: {"scopes": sorted(entry.scopes)} for entry in shelves[kind] if entry.scopes}
 
 
 def _steady(value: Any) -> Any:

@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from dovetail.core.sse import Event as Event
     from dovetail.core.sse import Parser as Parser
     from dovetail.core.sse import event_bytes as event_bytes
+    from dovetail.core.subscriptions import LISTS as LISTS
     from dovetail.core.subscriptions import PROMPTS_CHANGED as PROMPTS_CHANGED
     from dovetail.core.subscriptions import RESOURCES_CHANGED as RESOURCES_CHANGED
     from dovetail.core.subscriptions import TOOLS_CHANGED as TOOLS_CHANGED
@@ -120,7 +121,7 @@ __getattr__, __dir__, __all__ = lazy(
         "redaction": "redact redact_text",
         "seal": "Binding open_state seal_state",
         "sse": "Event KEEP_ALIVE Parser event_bytes",
-        "subscriptions": "Filter Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated url_completed "
-        "why_not",
+        "subscriptions": "Filter LISTS Notice PROMPTS_CHANGED RESOURCES_CHANGED TOOLS_CHANGED resource_updated "
+        "url_completed why_not",
     },
 )

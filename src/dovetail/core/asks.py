@@ -21,7 +21,7 @@ from hashlib import sha256
 
 import msgspec
 
-from dovetail.errors import InvalidParams, RoundsExceeded
+from dovetail.errors import RoundsExceeded, StateRefused
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
@@ -74,12 +74,12 @@ def read_state(data: bytes) -> State:
     """Read a state that was sealed here.
 
     Raises:
-        InvalidParams: It is not a state: sealed by another version of this library.
+        StateRefused: It is not a state: sealed by another version of this library.
     """
     try:
         return _decode_state(data)
     except msgspec.MsgspecError:
-        raise InvalidParams("requestState: not valid for this request") from None
+        raise StateRefused("no state of this version") from None
 
 
 def digest_of(method: str, params: bytes) -> bytes:

@@ -23,6 +23,11 @@ class Notice(msgspec.Struct, frozen=True):
     visit: str = ""
 
     @property
+    def kind(self) -> str:
+        """The list that changed: `tools`, `prompts` or `resources`; empty for any other notice."""
+        return self.method.split("/")[1] if self.method.endswith("/list_changed") else ""
+
+    @property
     def params(self) -> bytes | None:
         """The parameters that every revision has: the URI of an update, nothing for a list."""
         if self.visit:
@@ -47,6 +52,9 @@ class Notice(msgspec.Struct, frozen=True):
 TOOLS_CHANGED = Notice("notifications/tools/list_changed")
 PROMPTS_CHANGED = Notice("notifications/prompts/list_changed")
 RESOURCES_CHANGED = Notice("notifications/resources/list_changed")
+
+LISTS = frozenset({"tools", "prompts", "resources"})
+"""What a server has lists of: each `Notice.kind`, and the name of the capability."""
 
 
 def resource_updated(uri: str) -> Notice:
@@ -94,26 +102,24 @@ class Filter:
 
     __slots__ = ("_methods", "_uris", "agreed")
 
-    def __init__(
-        self, wanted: SubscriptionFilter, offered: frozenset[str], sees: Callable[[str], bool], limits: Limits
-    ) -> None:
+    def __init__(self, wanted: SubscriptionFilter, sees: Callable[[str], bool], limits: Limits) -> None:
         """Agree to the part of a wish that the server can honour.
 
         "The server MUST NOT send notification types the client has not explicitly requested." "The notifications field
-        in the acknowledgment reflects the subset the server agreed to honor."
+        in the acknowledgment reflects the subset the server agreed to honor." Any list may change while a server runs,
+        one that is empty so far, too.
 
         Args:
             wanted: The filter of the request.
-            offered: The notification methods that the server declares.
             sees: Whether the client may read the resource of a URI: of others it hears nothing (S-24).
             limits: How many URIs, and of which size; what exceeds that is not agreed to.
         """
-        uris = (wanted.resource_subscriptions or []) if "notifications/resources/updated" in offered else []
+        uris = _fitting(wanted.resource_subscriptions or (), limits)
         self.agreed = SubscriptionFilter(
-            tools_list_changed=(wanted.tools_list_changed and TOOLS_CHANGED.method in offered) or None,
-            prompts_list_changed=(wanted.prompts_list_changed and PROMPTS_CHANGED.method in offered) or None,
-            resources_list_changed=(wanted.resources_list_changed and RESOURCES_CHANGED.method in offered) or None,
-            resource_subscriptions=list(filter(sees, _fitting(uris, limits))) or None,
+            tools_list_changed=wanted.tools_list_changed or None,
+            prompts_list_changed=wanted.prompts_list_changed or None,
+            resources_list_changed=wanted.resources_list_changed or None,
+            resource_subscriptions=list(filter(sees, uris)) or None,
         )
         flags = (
             (self.agreed.tools_list_changed, TOOLS_CHANGED),

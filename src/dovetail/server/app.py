@@ -91,6 +91,7 @@ class Server:
             cache=options.get("cache", Cache()),
             timeout=options.get("timeout"),
         )
+        self.catalogue.declare(options.get("declares", ()))
         self._mounted: list[Server] = []
 
     def __repr__(self) -> str:

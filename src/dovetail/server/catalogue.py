@@ -4,7 +4,7 @@ Invariants: one list is made, and encoded, once for all viewers who see the same
     is taken once. What a caller does not see, it cannot use: lists and calls share `sees` (S-24).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
@@ -176,6 +176,11 @@ class Catalogue:
         """Add a prompt. See `Server.add_prompt`."""
         self.prompts.add(PromptEntry(self._owner, function, self._options(PromptOptions, function, options)))
 
+    def declare(self, kinds: Collection[str]) -> None:
+        """Declare `tools`, `prompts` or `resources` from now on, though there may be none."""
+        for kind in kinds:
+            getattr(self, kind).declared = True
+
     def _options(self, kind: Any, function: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         from dovetail.server.checking import checked
 
@@ -192,6 +197,8 @@ class Catalogue:
                 self._unmirror(other, prefix)
                 raise
             other._parents.append((self, prefix))
+            for parent, behind in self._parents:
+                parent._mirror(self, behind)
 
     def _unmirror(self, other: "Catalogue", prefix: str) -> None:
         for mine, theirs in self._pairs(other):
@@ -216,6 +223,7 @@ class Catalogue:
                     copy.through = (other._owner, *entry.through)
                     mine.add(copy)
                     self._mirrored[key] = copy
+            mine.declared |= theirs.declared
 
     def _pairs(self, other: "Catalogue") -> list[tuple[Shelf[Any], Shelf[Any]]]:
         return [

@@ -4,12 +4,13 @@ Loaded with the first server. What an option *means* stands with it in `options`
 of errors name the option and what belongs there; values are the author's own and short ones may be shown.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import isfinite
 from typing import Any, Final
 
 import msgspec
 
+from dovetail.core import LISTS
 from dovetail.errors import DefinitionError, quote
 from dovetail.server.calls.gates import Rate
 from dovetail.server.options import Cache
@@ -52,6 +53,10 @@ def _texts(value: Any) -> bool:
     )
 
 
+def _some_lists(value: Any) -> bool:
+    return isinstance(value, Collection) and _texts(value) and set(value) <= LISTS
+
+
 def _cache(value: Any) -> bool:
     if not isinstance(value, Cache) or value.scope not in ("public", "private"):
         return False
@@ -92,6 +97,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "input_schema": _SCHEMA,
     "output_schema": Check(f"{_SCHEMA.words}, or None", lambda value: value is None or _SCHEMA.holds(value)),
     "cache": _CACHE,
+    "declares": Check('some of ["tools", "prompts", "resources"]', _some_lists),
     "limits": Check("Limits(...)", _is(Limits)),
     "stores": Check("Stores, such as MemoryStores()", lambda value: hasattr(value, "ledger")),
 }

@@ -1,6 +1,6 @@
 """Options of what a server offers, as keyword arguments: one TypedDict each, so that an editor knows them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -108,6 +108,8 @@ class ServerOptions(TypedDict, total=False):
     """For a client's user interface (2025-11-25 and later)."""
     instructions: str
     """How a model should use the server."""
+    declares: Collection[Literal["tools", "prompts", "resources"]]
+    """Kinds that may come while the server runs: declared from the start, though there is none yet."""
     lifespan: Lifespan
     """What is opened when the server starts and closed when it ends; handlers see it as `ctx.lifespan`."""
     limits: Limits

@@ -34,9 +34,9 @@ from dovetail.errors import (
     Disconnected,
     InternalError,
     InvalidOutput,
-    InvalidParams,
     LimitExceeded,
     Refusal,
+    StateRefused,
     UrlElicitationRequired,
 )
 from dovetail.server.calls.context import Context, Failed, Stop
@@ -272,13 +272,13 @@ class Runtime:
         """Take up the state that a retry brings.
 
         Raises:
-            InvalidParams: The state was not issued here, for this principal and this request, or has expired.
+            StateRefused: The state was not issued here, for this principal and this request, has expired, or was used.
         """
         brought: str = context.call.params.request_state
         sealed = open_state(brought, self.binding(context), self.stores.keys.ring(), now=self.clock())
         state = read_state(sealed)
         if self.server.single_use and not await self._burn(state.call, state.round):
-            raise InvalidParams("requestState: not valid for this request")
+            raise StateRefused("used before, or nobody can tell")
         ledger = AskLedger(state, _responses(context))
         for key in ledger.stored():
             ledger.load(key, await self.stores.ledger.kept(f"{state.call}:{key}"))
@@ -311,9 +311,7 @@ class Runtime:
         context, ledger = turn.context, turn.ledger
         assert ledger is not None
         state = ledger.next_state(self.limits.rounds)
-        seconds = (
-            URL_STATE_SECONDS if any(b'"url"' in params for _, params, _ in ledger.pending.values()) else STATE_SECONDS
-        )
+        seconds = URL_STATE_SECONDS if _wants_visit(ledger) else STATE_SECONDS
         for given in ledger.oversize():
             await self.stores.ledger.keep(f"{state.call}:{given.key}", given.value, seconds)
         sealed = seal_state(
@@ -339,6 +337,20 @@ def watchers_of(middleware: "Sequence[Middleware]") -> "tuple[Watcher, ...]":
     from dovetail.server.watching.observing import Watcher
 
     return tuple(layer for layer in middleware if isinstance(layer, Watcher))
+
+
+class _Mode(msgspec.Struct):
+    """All that is read of a question here; who fills in a form may not say how long its state is good for."""
+
+    mode: str = "form"
+
+
+_mode_of = msgspec.json.Decoder(_Mode).decode
+
+
+def _wants_visit(ledger: AskLedger) -> bool:
+    questions = ledger.pending.values()
+    return any(method == "elicitation/create" and _mode_of(params).mode == "url" for method, params, _ in questions)
 
 
 def _responses(context: Context) -> dict[str, bytes]:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from dovetail import Ask, Context, Depends, Server
-from dovetail.errors import DefinitionError, ToolError
+from dovetail.errors import DefinitionError, DovetailError, ToolError
+from dovetail.revisions import NEWEST, REVISIONS
 from dovetail.server.transports.run import shared_runtime
 from tests.server.peers import Conversation, accept, meta, text_of
 
@@ -200,6 +201,28 @@ async def test_missing_and_invalid_answers_are_asked_again_and_the_others_kept()
     extra = {"requestState": second["requestState"], "inputResponses": responses}
     third = await client.call("tools/call", name="ask", arguments={}, _meta=meta(), **extra)
     assert text_of(third) == "1 5 5"
+    await client.close()
+
+
+@pytest.mark.parametrize("order", [("plain", "late"), ("late", "plain"), ("late", "plain", "late")])
+async def test_questions_of_the_next_loop_iteration_travel_together_whatever_their_order(order: list[str]) -> None:
+    app = server()
+
+    async def put(ctx: Context, key: str) -> object:
+        if key.startswith("late"):
+            await asyncio.sleep(0)
+        return (await ctx.elicit(key, int, key=key)).value
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        keys = [f"{kind}{number}" for number, kind in enumerate(order)]
+        return str(await asyncio.gather(*(put(ctx, key) for key in keys)))
+
+    client = Conversation(app)
+    client.answers["elicitation/create"] = accept(value=2)
+    results = await client.rounds("ask")
+    assert [len(result.get("inputRequests", ())) for result in results] == [len(order), 0]
+    assert text_of(results[-1]) == str([2] * len(order))
     await client.close()
 
 
@@ -779,4 +802,97 @@ async def test_a_client_hears_of_questions_that_could_not_be_sealed(monkeypatch:
     monkeypatch.setattr(runtime.stores.keys, "ring", no_ring)
     message = await client.call("tools/call", name="ask", arguments={}, _meta=meta())
     assert message["result"]["isError"] is True
+    await client.close()
+
+
+@pytest.mark.parametrize("version", [item.version for item in REVISIONS])
+async def test_messages_may_be_dicts_on_every_revision(version: str) -> None:
+    app = server()
+
+    @app.tool
+    async def think(ctx: Context) -> str:
+        message = {"role": "user", "content": {"type": "text", "text": "Capital?"}}
+        return (await ctx.sample([message, "Of France."], max_tokens=10)).model
+
+    client, asked = Conversation(app), []
+
+    def answer(params: Any) -> Any:
+        asked.append([(message["role"], message["content"]["text"]) for message in params["messages"]])
+        return {"role": "assistant", "content": {"type": "text", "text": "Paris"}, "model": "m"}
+
+    client.answers["sampling/createMessage"] = answer
+    if version == NEWEST.version:
+        result = (await client.rounds("think"))[-1]
+    else:
+        await client.open(version)
+        result = await client.call("tools/call", name="think", arguments={})
+    assert text_of(result) == "m"
+    assert asked == [[("user", "Capital?"), ("user", "Of France.")]]
+    await client.close()
+
+
+@pytest.mark.parametrize("version", [NEWEST.version, "2025-11-25", "2025-06-18"])
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda ctx: ctx.sample([{"foo": 1}]), "role"),
+        (lambda ctx: ctx.sample("x", max_tokens="many"), "maxTokens"),
+        (lambda ctx: ctx.sample("x", temperature="hot"), "temperature"),
+        (lambda ctx: ctx.sample("x", temperatur=1), "temperatur"),
+        (lambda ctx: ctx.sample(5), "messages"),
+        (lambda ctx: ctx.elicit(5), "message"),
+        (lambda ctx: ctx.progress("half"), "progress"),
+        (lambda ctx: ctx.progress(1, message=5), "message"),
+    ],
+)
+async def test_what_a_question_cannot_hold_is_named_and_nothing_is_sent(version: str, ask: Any, said: str) -> None:
+    app, told = server(), []
+
+    @app.tool
+    async def think(ctx: Context) -> None:
+        try:
+            await ask(ctx)
+        except DefinitionError as error:
+            told.append(str(error))
+
+    client = Conversation(app)
+    if version == NEWEST.version:
+        await client.rounds("think")
+    else:
+        await client.open(version)
+        await client.call("tools/call", name="think", arguments={})
+    assert len(told) == 1
+    assert said in told[0]
+    await client.close()
+
+
+TOOL_USE = {"type": "tool_use", "id": "1", "name": "x", "input": {}}
+
+
+@pytest.mark.parametrize(
+    ("version", "content"),
+    [
+        ("2024-11-05", {"type": "audio", "data": "AA==", "mimeType": "audio/wav"}),
+        ("2025-06-18", TOOL_USE),
+        ("2025-06-18", [{"type": "text", "text": "a"}]),
+        ("2025-11-25", [TOOL_USE]),
+    ],
+)
+async def test_what_a_model_said_is_what_the_revision_can_say_and_what_was_asked_for(
+    version: str, content: Any
+) -> None:
+    app, refused = server(), []
+
+    @app.tool
+    async def think(ctx: Context) -> None:
+        try:
+            await ctx.sample("?")
+        except DovetailError as error:
+            refused.append(str(error))
+
+    client = Conversation(app)
+    client.answers["sampling/createMessage"] = lambda p: {"role": "assistant", "content": content, "model": "m"}
+    await client.open(version)
+    await client.call("tools/call", name="think", arguments={})
+    assert len(refused) == 1 and "content" in refused[0]
     await client.close()

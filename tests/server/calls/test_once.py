@@ -260,25 +260,41 @@ async def test_an_effect_whose_call_is_cancelled_is_settled_as_unknown_and_nobod
     await client.close()
 
 
-@pytest.mark.timeout(20)
-async def test_an_effect_that_asks_is_not_run_again_and_its_call_is_told(stores: Stores) -> None:
-    """The effect was stopped in the middle by its own question: nobody knows how far it came."""
-    app, count = Server("once", stores=stores), 0
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+@pytest.mark.parametrize("plain", [True, False])
+async def test_an_effect_cannot_ask_and_its_client_is_not_asked(stores: Stores, version: str, plain: bool) -> None:
+    """Where a question ends the turn, the effect would be stopped in the middle: nobody would know how far it came."""
+    app, told = Server("once", stores=stores), []
 
     @app.tool
     async def work(ctx: Context) -> str:
         async def asking() -> str:
-            nonlocal count
-            count += 1
-            return (await ctx.elicit("Sure?")).action
+            return (await asyncio.create_task(ctx.elicit("Sure?"))).action
 
-        return str(await ctx.once("effect", asking))
+        def asking_plainly() -> str:
+            return ctx.ask_sync(ctx.roots())[0].uri
 
-    client = Conversation(app)
-    client.answers["elicitation/create"] = accept()
-    results = await client.rounds("work")
-    assert "not run again" in text_of(results[-1])
-    assert count == 1
+        await ctx.elicit("Before?")
+        try:
+            await ctx.once("effect", asking_plainly if plain else asking)
+        except DefinitionError as error:
+            told.append(str(error))
+        return (await ctx.elicit("After?")).action
+
+    client, asked = Conversation(app), []
+
+    def answer(params: Any) -> Any:
+        asked.append(params["message"])
+        return {"action": "accept", "content": {}}
+
+    client.answers["elicitation/create"] = answer
+    if version == "2026-07-28":
+        await client.rounds("work")
+    else:
+        await client.open(version)
+        await client.call("tools/call", name="work", arguments={})
+    assert asked == ["Before?", "After?"]
+    assert told == ["once('effect'): its effect asks the client; ask before, and pass it the answer"]
     await client.close()
 
 

@@ -10,7 +10,7 @@ from dovetail import Context, Server
 from dovetail.server.calls import pool as pools
 from dovetail.server.calls import turn as turns
 from dovetail.server.transports.run import shared_runtime
-from tests.server.peers import Conversation, Json, text_of
+from tests.server.peers import Conversation, Json, accept, text_of
 
 
 class Room:
@@ -179,6 +179,59 @@ async def test_questions_from_threads_never_lock_the_pool_up(monkeypatch: pytest
         client.send({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {}}})
     found = await outcomes(client, ids)
     assert {text_of(message) for message in found.values()} == {"accept"}
+    await client.close()
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_a_thread_that_an_async_function_started_asks_even_before_the_function_waits_for_it(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, loop, heard = Server("threads"), asyncio.get_running_loop(), threading.Event()
+    tell = loop.call_soon_threadsafe
+
+    def noticed(*args: Any, **kwargs: Any) -> asyncio.Handle:
+        heard.set()  # by the question, or by the thread's end
+        return tell(*args, **kwargs)
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        heard.clear()
+        begun = loop.run_in_executor(None, ctx.ask_sync, ctx.elicit("How much?", int))
+        assert heard.wait(5)  # the loop is held up: the call has not waited for anything yet
+        return str((await begun).value)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", noticed)
+    client = Conversation(app)
+    client.answers["elicitation/create"] = accept(value=3)
+    if version == "2026-07-28":
+        message = (await client.rounds("ask"))[-1]
+    else:
+        await client.open(version)
+        message = await client.call("tools/call", name="ask", arguments={})
+    assert text_of(message) == "3"
+    await client.close()
+
+
+async def test_a_question_from_another_thread_gives_no_place_of_the_pool_away() -> None:
+    app, room = Server("threads", threads=1), Room()
+    app.add_tool(room.wait, name="work")
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        return (await asyncio.to_thread(lambda: ctx.ask_sync(ctx.elicit("Go on?")))).action
+
+    client = Conversation(app)
+    await client.open()
+    held = [client.begin("tools/call", {"name": "work", "arguments": {}}) for _ in range(2)]
+    while room.inside < 1:
+        await asyncio.sleep(0)
+    asking = client.begin("tools/call", {"name": "ask", "arguments": {}})
+    question = await client.receive()
+    client.send({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {}}})
+    assert text_of(await client.outcome(asking)) == "accept"  # while all places are taken
+    room.go.set()
+    await outcomes(client, held)
+    assert room.most == 1
     await client.close()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from dovetail import Context, Server
 from dovetail.errors import ToolError
+from dovetail.server.transports.run import shared_runtime
 from tests.server.peers import Conversation, Http, Json, accept, meta, text_of
 
 
@@ -102,6 +103,53 @@ async def test_a_state_from_a_question_of_middleware_fits_one_request_and_one_de
         assert message["error"]["code"] == -32602
     good = await client.call("tools/call", name="other", arguments={}, _meta=meta(), **answered(first, value=True))
     assert text_of(good) == "other"
+    await client.close()
+
+
+@pytest.mark.req("S-12", "S-13")
+async def test_a_state_that_was_used_is_refused_in_the_very_words_of_one_that_was_forged() -> None:
+    app = Server("once", single_use=True)
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        return str((await ctx.elicit("?", int)).value)
+
+    client = Conversation(app)
+    first = (await client.call("tools/call", name="ask", arguments={}, _meta=meta()))["result"]
+    retry = answered(first, value=1)
+
+    async def again(**changed: str) -> Json:
+        return await client.call("tools/call", name="ask", arguments={}, _meta=meta(), **{**retry, **changed})
+
+    assert text_of(await again()) == "1"
+    used, forged = await again(), await again(requestState="A" + retry["requestState"])
+    assert used["error"] == forged["error"] == {"code": -32602, "message": "requestState is not valid for this request"}
+    await client.close()
+
+
+@pytest.mark.req("S-12")
+@pytest.mark.parametrize("question", ["a field named url", "url", "a choice", "a visit"])
+async def test_only_a_visit_gives_the_client_an_hour_and_all_else_ten_minutes(question: str) -> None:
+    app = Server("patient")
+    form = {"properties": {"url": {"type": "string"}}}
+    choice = {"properties": {"mode": {"type": "string", "enum": ["url"]}}}
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        if question == "a visit":
+            return (await ctx.elicit_url("Pay", "https://pay.example")).action
+        return (await ctx.elicit(question, choice if question == "a choice" else form)).action
+
+    client = Conversation(app)
+    await client.call("server/discover", _meta=meta())
+    runtime = await shared_runtime(app)
+    passed, began = 0.0, runtime.clock()
+    runtime.clock = lambda: began + passed
+    asked = (await client.call("tools/call", name="ask", arguments={}, _meta=meta()))["result"]
+    retry = {"requestState": asked["requestState"], "inputResponses": {}}
+    for passed, good in ((599.0, True), (601.0, question == "a visit"), (3601.0, False)):  # noqa: B007
+        message = await client.call("tools/call", name="ask", arguments={}, _meta=meta(), **retry)
+        assert ("result" in message) is good
     await client.close()
 
 

@@ -218,6 +218,21 @@ def test_what_pydantic_cannot_describe_is_refused() -> None:
         schema_for(Annotated[Reader, pydantic.AfterValidator(print)])
 
 
+def test_the_reason_that_pydantic_gives_is_told() -> None:
+    def explain(_source: Any, _handler: Any) -> Any:
+        raise ImportError("email-validator is not installed, run `pip install 'pydantic[email]'`\n\nMore elsewhere")
+
+    class Address:
+        __get_pydantic_core_schema__ = staticmethod(explain)
+
+    def f(to: Address) -> None: ...
+
+    with pytest.raises(
+        DefinitionError, match=r"f: to: Pydantic .*: ImportError: .*run `pip install 'pydantic\[email\]'`$"
+    ):
+        Signature.of(f)
+
+
 def test_unknown_metadata_is_ignored() -> None:
     assert schema_for(Annotated[int, object(), 5]) == {"type": "integer"}
 

@@ -367,3 +367,33 @@ def test_an_answer_that_goes_by_the_description_is_read() -> None:
 def test_a_type_of_several_kinds_is_refused_in_words() -> None:
     with pytest.raises(DefinitionError, match="must be a string, number, boolean, or a choice"):
         form_of(Decimal)
+
+
+TEXT = {"type": "string"}
+
+
+def written(**field: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": field}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "named"),
+    [
+        ({"type": "array"}, "properties"),
+        ({"type": "object"}, "properties"),
+        ({**written(**TEXT), "required": ["zz"]}, "'zz'"),
+        (written(**TEXT, enum=[]), "'a' has no choices"),
+        (written(**TEXT, enum=["a", "b"], enumNames=["A"]), "enumNames"),
+        (written(type="integer", minimum=5, maximum=1), "minimum is above maximum"),
+    ],
+)
+def test_a_schema_that_would_be_asked_otherwise_than_it_was_written_is_refused(schema: Any, named: str) -> None:
+    with pytest.raises(DefinitionError, match=named):
+        form_of(schema)
+
+
+@pytest.mark.req("S-26")
+@pytest.mark.parametrize("said", [{"title": "Password"}, {"format": "password"}])
+def test_a_schema_that_says_in_any_way_that_it_asks_for_a_secret_is_refused(said: dict[str, str]) -> None:
+    with pytest.raises(DefinitionError, match="elicit_url"):
+        form_of(written(**TEXT, **said))

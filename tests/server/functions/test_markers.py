@@ -25,6 +25,12 @@ def test_markers_are_frozen_and_stand_in_any_annotation(marker: Any) -> None:
         setattr(marker, marker.__struct_fields__[0], None)
 
 
+@pytest.mark.parametrize(("given", "named"), [(5, "int"), (None, "NoneType"), ("open_db", "str")])
+def test_what_cannot_be_called_is_no_dependency(given: Any, named: str) -> None:
+    with pytest.raises(DefinitionError, match=f"Depends: expected a function, got {named}"):
+        Depends(given)
+
+
 def test_a_question_has_a_key_only_when_it_was_given_one() -> None:
     assert Ask("Which?").key is None
     assert Ask("Which?", "branch").key == "branch"

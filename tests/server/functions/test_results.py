@@ -549,3 +549,63 @@ def test_what_was_never_declared_is_not_said_to_be() -> None:
         convert_any(object())
     with pytest.raises(InvalidOutput, match="does not fit what was declared"):
         returns(int).convert("a")
+
+
+NAIVE = datetime.datetime(2026, 7, 28, 9, 30)
+AWARE = NAIVE.replace(tzinfo=datetime.UTC)
+NOON = datetime.time(12)
+
+
+@dataclasses.dataclass
+class Meeting:
+    at: datetime.datetime
+    start: datetime.time = NOON
+    note: str = ""
+
+
+class Booked(pydantic.BaseModel):
+    at: datetime.datetime
+    start: datetime.time = NOON
+
+
+@pytest.mark.req("S-10")
+@pytest.mark.parametrize(
+    ("annotation", "value", "place"),
+    [
+        (datetime.datetime, NAIVE, "$"),
+        (datetime.datetime | None, NAIVE, "$"),
+        (list[datetime.datetime], [AWARE, NAIVE], "$[1]"),
+        (dict[str, datetime.datetime], {SECRET: NAIVE}, "$[...]"),
+        (Meeting, Meeting(NAIVE), "$.at"),
+        (list[Meeting], [Meeting(AWARE), Meeting(NAIVE)], "$[1].at"),
+        (Booked, Booked(at=NAIVE), "$.at"),
+        (list[Booked | int], [1, Booked(at=NAIVE)], "$[1].at"),
+        (datetime.datetime, CallToolResult(content=[], structured_content=msgspec.Raw(b'"2026-07-28T09:30:00"')), "$"),
+    ],
+)
+def test_a_time_without_its_offset_is_no_date_time_and_is_not_sent_as_one(
+    annotation: Any, value: Any, place: str
+) -> None:
+    with pytest.raises(InvalidOutput) as refused:
+        returns(annotation).convert(value)
+    assert (refused.value.path, refused.value.expected) == (place, "expected a time with its offset (RFC 3339)")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (datetime.datetime, AWARE),
+        (datetime.datetime, AWARE.astimezone(datetime.timezone(datetime.timedelta(hours=2)))),
+        (Annotated[datetime.datetime, msgspec.Meta(tz=False)], NAIVE),
+        (datetime.time, NOON),
+        (Meeting, Meeting(AWARE, note="2026-07-28T09:30:00")),
+        (Booked, Booked(at=AWARE)),
+        (dict[str, datetime.datetime | str], {"a": "2026-07-28T09:30:00"}),
+    ],
+)
+def test_times_that_are_sent_have_the_formats_of_the_schema(annotation: Any, value: Any) -> None:
+    made = returns(annotation)
+    content = structured(made.convert(value))
+    assert made.output_schema is not None
+    validator = jsonschema_rs.Draft202012Validator(json.loads(made.output_schema), validate_formats=True)
+    assert validator.is_valid(content)

@@ -116,7 +116,7 @@ async def test_a_405_names_the_methods_of_its_own_route() -> None:
 
 
 async def test_a_place_that_no_message_has_reached_makes_no_stream_deaf() -> None:
-    app = Server("changing")
+    app = Server("changing", declares=["tools"])
     http = Http(app.asgi())
     headers = await http.session()
     gone = asyncio.Event()

@@ -11,12 +11,15 @@ stands still while an answer is awaited.
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from dovetail.errors import CapabilityMissing, DovetailError, InvalidParams, RoundsExceeded
+import msgspec
+
+from dovetail.errors import CapabilityMissing, DefinitionError, DovetailError, InvalidParams, RoundsExceeded, quote
 from dovetail.revisions import Asks, Revision
 from dovetail.server.calls.context import Context, Stop
+from dovetail.server.calls.once import EFFECT
 from dovetail.server.calls.turn import Turn, turn_of
 from dovetail.server.functions.elicited import Elicited, Form, form_of
 from dovetail.server.functions.visits import Visit, check_url
@@ -48,11 +51,14 @@ _ROOTS = "roots/list"
 
 
 def _considerate(ask: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Let others run before a question fails: a handler may catch that, whatever it is, and ask again without end."""
+    """Ask outside of effects only, and let others run before a question fails: a handler may catch that, whatever it
+    is, and ask again without end.
+    """
 
     @wraps(ask)
     async def asked(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
+            _refuse_inside_effect()
             return await ask(*args, **kwargs)
         except (Exception, asyncio.CancelledError):
             await asyncio.sleep(0)
@@ -61,12 +67,32 @@ def _considerate(ask: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
     return asked
 
 
+def _refuse_inside_effect() -> None:
+    effect = EFFECT.get()
+    if effect is not None:
+        raise DefinitionError(
+            f"once({quote(effect, 64)}): its effect asks the client; ask before, and pass it the answer"
+        )
+
+
+def _checked(kind: type[T], **fields: Any) -> T:
+    """Make a question's parameters of what a handler passed, of which nothing is sent unseen.
+
+    Raises:
+        DefinitionError: There is no such field, or it takes another value.
+    """
+    try:
+        return decode(msgspec.json.encode(kind(**fields)), kind)
+    except (InvalidParams, TypeError, ValueError) as unfit:
+        raise DefinitionError(f"The question cannot be asked: {unfit}") from None
+
+
 @_considerate
 async def elicit(context: Context, site: str, message: str, schema: Any) -> Elicited[Any]:
     """Ask by a form. See `Context.elicit`."""
     form = form_of(schema)
     _require_forms(context.revision, context.call.peer.capabilities, form)
-    params = ElicitRequestParams(message=message, requested_schema=form.schema)
+    params = _checked(ElicitRequestParams, message=message, requested_schema=form.schema)
 
     def read(raw: bytes) -> Elicited[Any]:
         return form.read(decode(raw, ElicitResult))
@@ -82,7 +108,7 @@ async def elicit_url(context: Context, site: str, message: str, url: str, identi
         raise CapabilityMissing("The client cannot be asked to open a URL", {"elicitation": {"url": {}}})
     # "elicitationId" exists in 2025-11-25 only; under the stateless revision the client learns the outcome by retrying.
     visit = (identifier or uuid.uuid4().hex) if revision.elicitation_ids else None
-    params = ElicitRequestParams(message=message, mode="url", url=check_url(url), elicitation_id=visit)
+    params = _checked(ElicitRequestParams, message=message, mode="url", url=check_url(url), elicitation_id=visit)
 
     def read(raw: bytes) -> Visit:
         return Visit(decode(raw, ElicitResult).action, visit or "")
@@ -110,10 +136,22 @@ async def sample(
     ):
         # "SHOULD NOT use them unless the client declares `sampling.context` capability" (2025-11-25, Sampling)
         raise CapabilityMissing("The client gives a model no context of servers", {"sampling": {"context": {}}})
-    params = CreateMessageRequestParams(messages=_messages(messages), max_tokens=max_tokens, **options)
-    return await _ask(
-        context, site, _SAMPLE, encode(params, context.revision), lambda raw: decode(raw, CreateMessageResult)
-    )
+    params = _checked(CreateMessageRequestParams, messages=_messages(messages), max_tokens=max_tokens, **options)
+    read = partial(_read_sample, revision=context.revision, tools=bool(options.get("tools")))
+    return await _ask(context, site, _SAMPLE, encode(params, context.revision), read)
+
+
+def _read_sample(raw: bytes, *, revision: Revision, tools: bool) -> CreateMessageResult:
+    """Read what the model said, as far as the revision can say it and as it was asked to."""
+    said = decode(raw, CreateMessageResult)
+    kinds = revision.unions["SamplingMessageContentBlock"]
+    if isinstance(said.content, list) and "tool_use" not in kinds:
+        raise InvalidParams("content: expected one block of content")
+    for block in said.content if isinstance(said.content, list) else [said.content]:
+        kind = block.__struct_config__.tag
+        if kind not in kinds or (kind == "tool_use" and not tools):
+            raise InvalidParams(f"content: a block of the kind {kind} was not asked for")
+    return said
 
 
 @_considerate
@@ -143,7 +181,7 @@ def _says(revision: Revision, field: str) -> bool:
 
 
 def _messages(messages: Any) -> list[SamplingMessage]:
-    items = messages if isinstance(messages, list) else [messages]
+    items = messages if isinstance(messages, list | tuple) else [messages]
     return [
         SamplingMessage(role="user", content=TextContent(text=item)) if isinstance(item, str) else item
         for item in items
@@ -192,7 +230,8 @@ async def _pull(context: Context, site: str, method: str, params: bytes, read: C
     waiter: asyncio.Future[bytes] = turn.loop.create_future()
     turn.wait_for(waiter)
     if first:
-        turn.loop.call_soon(_end_with_questions, turn)
+        # At the end of the next iteration, whose other callbacks may ask, too, whether they stand before this or after.
+        turn.loop.call_soon(turn.loop.call_soon, _end_with_questions, turn)
     turn.pause()
     try:
         await waiter

@@ -9,11 +9,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from enum import Enum
 from math import isfinite
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 
 import msgspec
 
 from dovetail.core import Call, Principal
+from dovetail.errors import DefinitionError
 from dovetail.revisions import Revision
 from dovetail.server.calls.telling import Log, Notify, noted, said
 from dovetail.wire import notification_frame
@@ -35,6 +37,7 @@ Asking = Coroutine[Any, Any, T]
 """A question that was put but not asked yet: `await` it, alone or with others in a `gather`."""
 
 _encode = msgspec.json.encode
+_NUMBER = (int, float)
 
 
 class Stop(Enum):
@@ -214,7 +217,14 @@ class Context:
                 dropped, and so is one that is no finite number.
             total: Out of how much, if known; infinity is not known either.
             message: What is going on, for people (2025-03-26 and later).
+
+        Raises:
+            DefinitionError: A number that is none, or a message that is no text.
         """
+        if not isinstance(progress, _NUMBER) or not isinstance(total, (*_NUMBER, NoneType)):
+            raise DefinitionError("progress: progress, total: expected numbers")
+        if message is not None and not isinstance(message, str):
+            raise DefinitionError(f"progress: message: expected a string, not {type(message).__name__}")
         meta = getattr(self.call.params, "meta", None)
         token = None if meta is None else meta.progress_token
         if token is None or not isfinite(progress) or progress <= self._progress or self.muted:
@@ -287,13 +297,14 @@ class Context:
         """Ask the client's model for a completion.
 
         Args:
-            messages: A text, a SamplingMessage, or a list of them.
+            messages: A text, a SamplingMessage (or a dict that is one as JSON), or a list of them.
             max_tokens: The most tokens to generate.
             key: See `elicit`.
             options: Other fields of `CreateMessageRequestParams`, in Python spelling.
 
         Raises:
             CapabilityMissing: The client offers no sampling, or none with tools.
+            DefinitionError: There is no such field, or it takes another value; nothing was sent.
         """
         from dovetail.server.calls.asking import sample
 
@@ -330,7 +341,7 @@ class Context:
 
         Raises:
             OnceUnknown: It was claimed before and its outcome is not known, or the ledger is out of reach.
-            DefinitionError: It promises to return what JSON has no words for; nothing was run.
+            DefinitionError: It promises to return what JSON has no words for, and was not run; or it asks the client.
         """
         from dovetail.server.calls.once import once
 

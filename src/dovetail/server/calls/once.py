@@ -7,6 +7,7 @@ error: the effect is never run a second time on a guess. Nor is one begun whose 
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -16,6 +17,9 @@ from dovetail.errors import Disconnected, OnceUnknown, ToolError
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.turn import turn_of
 from dovetail.server.functions.kept import Read, reader_of, written
+
+EFFECT: ContextVar[str | None] = ContextVar("dovetail_effect", default=None)
+"""The effect that runs here. It cannot ask: where questions end the turn, it would be stopped in the middle."""
 
 CLAIM_SECONDS = 24 * 3600.0
 """How long a claim is kept: longer than any state of a call is valid."""
@@ -64,6 +68,7 @@ def _call_id(context: Context, name: str) -> str:
 
 async def _run(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     ledger = context.runtime.stores.ledger
+    outer = EFFECT.set(name)
     try:
         value = await context.runtime.pool.call(context, function, args)
         record = _Outcome(value=msgspec.Raw(written(value)))
@@ -75,6 +80,8 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
         # its claim: whoever waits for it would wait for as long as this process lives.
         await asyncio.shield(ledger.settle(call, name, _encode(_Outcome(error=type(error).__name__))))
         raise
+    finally:
+        EFFECT.reset(outer)
     await ledger.settle(call, name, _encode(record))
     return value
 

@@ -221,22 +221,24 @@ def _refuse_unsent(made: list[Coroutine[Any, Any, Any]], value: object) -> None:
 
 
 def ask_from_thread(context: Context, question: Coroutine[Any, Any, T]) -> T:
-    """Ask from a pool's thread. See `Context.ask_sync`.
+    """Ask from a thread, the pool's or another. See `Context.ask_sync`.
 
     Raises:
         RuntimeError: Called on the event loop, where it would wait for itself.
     """
-    turn = context.turn
-    if turn is None or _on_event_loop():
+    turn, loop = context.turn, context.runtime.loop
+    if loop is None or _on_event_loop():
         question.close()
         raise RuntimeError("ask_sync is for plain functions; an async function awaits its question")
-    if turn.over:
+    if turn is not None and turn.over:
         question.close()
         raise asyncio.CancelledError("the turn has ended")
-    pool, loop = context.runtime.pool, turn.loop
+    # Without a turn, the handler has begun this thread and not yet waited for it: the question makes one, on the loop.
+    holds_place = MADE.get() is not None
     watched = MADE.set(None)  # what is asked runs on the loop, where coroutines are awaited by themselves
     try:
-        return asyncio.run_coroutine_threadsafe(pool.beside(question), loop).result()
+        asked = context.runtime.pool.beside(question) if holds_place else question
+        return asyncio.run_coroutine_threadsafe(asked, loop).result()
     except FutureCancelled:
         # The turn has ended. Not an Exception: the function must unwind, and runs again with the answer.
         raise asyncio.CancelledError from None

@@ -21,6 +21,7 @@ from dovetail.core import (
     resource_updated,
     url_completed,
 )
+from dovetail.errors import DefinitionError
 from dovetail.wire import LEVELS, notification_frame
 
 if TYPE_CHECKING:
@@ -72,7 +73,10 @@ class Log:
 
         Raises:
             ValueError: No such level.
+            DefinitionError: The logger's name is no text.
         """
+        if logger is not None and not isinstance(logger, str):
+            raise DefinitionError(f"log: logger: expected a string, not {type(logger).__name__}")
         if level not in LEVELS:
             raise ValueError(f"level: expected one of {', '.join(LEVELS)}")
         context = self._context
@@ -126,7 +130,13 @@ class Notify:
 
     @said
     async def resource_updated(self, uri: str) -> None:
-        """Tell that a resource's contents changed."""
+        """Tell that a resource's contents changed.
+
+        Raises:
+            DefinitionError: The URI is no text.
+        """
+        if not isinstance(uri, str):
+            raise DefinitionError(f"resource_updated: uri: expected a string, not {type(uri).__name__}")
         await self._publish(resource_updated(uri))
 
     @said

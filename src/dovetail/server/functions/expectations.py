@@ -79,6 +79,10 @@ class Place:
         """Say what belongs here."""
         return _joined(self._nodes, self._root, 0)
 
+    def formats(self) -> set[str | None]:
+        """Return the formats of the texts that may stand here; None among them when any text may."""
+        return {node.get("format") for node in self._nodes if "string" in node.get("type", "string")}
+
     def names(self) -> str:
         """Say what the names of members must be."""
         said = [inner for node in self._nodes for inner in alternatives(node.get("propertyNames"), self._root)]

@@ -83,8 +83,9 @@ def as_written(schema: Mapping[str, Any]) -> tuple[RequestedSchema, dict[str, Fi
     """The same for a schema that the user wrote: what a form cannot say of it has no type that checks it.
 
     Raises:
-        DefinitionError: As `requested`, or a pattern that is none.
+        DefinitionError: As `requested`, a pattern that is none, or what contradicts itself.
     """
+    _check_written(schema)
     form, fields = requested(schema)
     for name, described in schema.get("properties", {}).items():
         full, _ = without_null(described)
@@ -92,6 +93,33 @@ def as_written(schema: Mapping[str, Any]) -> tuple[RequestedSchema, dict[str, Fi
         if tests:
             fields[name] = msgspec.structs.replace(fields[name], check=compile_schema(tests).check)
     return form, fields
+
+
+def _check_written(schema: Mapping[str, Any]) -> None:
+    """Refuse what would be asked otherwise than it was written."""
+    properties = schema.get("properties")
+    if schema.get("type", "object") != "object" or not isinstance(properties, Mapping):
+        raise DefinitionError('A form is {"type": "object", "properties": {...}}')
+    for name in schema.get("required") or ():
+        if name not in properties:
+            raise DefinitionError(f"A form requires {name!r}, which is none of its fields")
+    for name, described in properties.items():
+        if isinstance(described, Mapping):
+            _check_field(name, described)
+
+
+def _check_field(name: str, described: Mapping[str, Any]) -> None:
+    for said in (described.get("title"), described.get("format")):
+        if isinstance(said, str) and looks_secret(said):
+            raise DefinitionError(f"A form must not ask for {said!r}: use elicit_url for secrets (spec, Elicitation)")
+    choices, names = described.get("enum"), described.get("enumNames")
+    if choices is not None and not choices:
+        raise DefinitionError(f"A form's field {name!r} has no choices")
+    if names is not None and len(names) != len(choices or ()):
+        raise DefinitionError(f"A form's field {name!r} needs one of enumNames for each of enum")
+    for least, most in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
+        if least in described and most in described and described[least] > described[most]:
+            raise DefinitionError(f"A form's field {name!r}: {least} is above {most}")
 
 
 def _field(name: str, described: Any, titles: Sequence[str]) -> tuple[dict[str, Any], Field]:

@@ -25,9 +25,16 @@ class Depends(msgspec.Struct, frozen=True, eq=False):
     Attributes:
         function: Plain or async; a generator, or whatever returns a context manager, is closed when the turn ends. It
             may itself have parameters that are injected, and no others without a default.
+
+    Raises:
+        DefinitionError: It cannot be called.
     """
 
     function: Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise DefinitionError(f"Depends: expected a function, got {type(self.function).__name__}")
 
 
 class Ask(msgspec.Struct, frozen=True, eq=False):

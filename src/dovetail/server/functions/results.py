@@ -120,11 +120,12 @@ class Returns:
             return cls(convert_any)
         reader = Reader(namespace, globals_)
         if uses_pydantic(annotation, reader):
-            schema = msgspec.json.encode(schema_for(annotation, output=True))
-            return cls(_by_pydantic(annotation, _schema_check(schema, DEFAULT_LIMITS)), schema)
+            described = schema_for(annotation, output=True)
+            schema = msgspec.json.encode(described)
+            return cls(_by_pydantic(annotation, _timed(_schema_check(schema, DEFAULT_LIMITS), described)), schema)
         read = reader.read(annotation)
-        described = Schemas([read], reader.choices, output=True)
-        schema_dict = sealed(described.roots[0], described.defs)
+        schemas = Schemas([read], reader.choices, output=True)
+        schema_dict = sealed(schemas.roots[0], schemas.defs)
         return cls(_typed(annotation, read, schema_dict), msgspec.json.encode(schema_dict))
 
 
@@ -247,7 +248,7 @@ def _typed(annotation: Any, read: Any, schema: dict[str, Any]) -> Convert:
         except Exception:  # a user's own validator: its text may quote the value
             raise InvalidOutput("$", "a value that passes the checks of its type") from None
 
-    checked = _checked(check)
+    checked = _checked(_timed(check, schema))
     if annotation in (int, bool):
         return _exactly(annotation, checked)
     if annotation is float:
@@ -255,6 +256,23 @@ def _typed(annotation: Any, read: Any, schema: dict[str, Any]) -> Convert:
     if set(schema) <= {"type", "description"} and schema.get("type") == "object":
         return _exactly(dict, checked)
     return checked
+
+
+def _timed(check: Check, schema: dict[str, Any]) -> Check:
+    """Add to a check what the decoder lets pass: a date-time without its offset."""
+    from dovetail.server.functions.times import without_offset
+
+    lacking = without_offset(schema)
+    if lacking is None:
+        return check
+
+    def both(data: bytes) -> None:
+        check(data)
+        place = lacking(data)
+        if place is not None:
+            raise InvalidOutput(place, "expected a time with its offset (RFC 3339)")
+
+    return both
 
 
 def _exactly(kind: type, otherwise: Convert) -> Convert:

@@ -172,6 +172,8 @@ class Schemas:
             del tidy["additionalProperties"]
         if tidy.get("format") == "decimal" and not self._output:
             tidy["type"] = ["string", "number"]  # amounts arrive as either; both are read exactly
+        if tidy.get("format") == "time" and self._output:
+            del tidy["format"]  # it demands an offset (RFC 3339, section 5.6), which a time of day rarely has
         if "enum" in tidy:
             values = self._choices.get(choices_key(tidy["enum"]), tidy["enum"])
             kind = _common_type(values)

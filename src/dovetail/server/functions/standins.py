@@ -179,7 +179,7 @@ class ByPydantic:
         try:
             schema: Schema = self.adapter.json_schema(mode="serialization" if output else "validation")
         except Exception as error:
-            raise DefinitionError(f"Pydantic has no JSON Schema for this: {type(error).__name__}") from None
+            raise DefinitionError(f"Pydantic has no JSON Schema for this: {_reason(error)}") from None
         return schema
 
 
@@ -196,7 +196,7 @@ def adapter(annotation: Any) -> Any:
     try:
         made = TypeAdapter(annotation)
     except Exception as error:
-        raise DefinitionError(f"Pydantic cannot read {annotation!r}: {type(error).__name__}") from None
+        raise DefinitionError(f"Pydantic cannot read {annotation!r}: {_reason(error)}") from None
     _adapters[id(annotation)] = (annotation, made)
     return made
 
@@ -263,3 +263,9 @@ def _keys(member: Any) -> frozenset[str] | None:
 
 class _Sample(TypedDict):
     """Any TypedDict: they share a metaclass."""
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong, and the first line of what Pydantic says of it: how to mend it mostly stands there."""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

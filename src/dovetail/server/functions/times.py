@@ -2,14 +2,23 @@
 
 Models write what they are told, and an error that says "expected string" of a string helps nobody. So the schemas are
 gone through beside the types that they were made of, wherever these stand: in classes, too.
+
+Invariant: a date-time that is sent has its offset, as the format demands (RFC 3339, section 5.6); one that comes in may
+lack it. A type whose times have none (`Meta(tz=False)`) has no format.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
+import msgspec
 import msgspec.inspect as mi
 
+from dovetail.server.functions.expectations import Place
+
 Schema = dict[str, Any]
+_LOCAL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?")
+_LOCAL_JSON: Final = re.compile(b'"%b"' % _LOCAL.pattern.encode())
 
 
 def say_times(types: Sequence[Any], roots: Sequence[Schema], defs: dict[str, Schema], prefix: str) -> None:
@@ -24,6 +33,34 @@ def say_times(types: Sequence[Any], roots: Sequence[Schema], defs: dict[str, Sch
     walk = _Walk(defs, prefix)
     for kind, root in zip(mi.multi_type_info(types), roots, strict=True):
         walk.over(kind, root)
+
+
+def without_offset(schema: Mapping[str, Any]) -> Callable[[bytes], str | None] | None:
+    """Return what finds the place of a date-time that lacks its offset in JSON; None if the schema has no such format.
+
+    Args:
+        schema: Of the JSON, which fits it but for that.
+    """
+    if b'"date-time"' not in msgspec.json.encode(schema):
+        return None
+    root = Place(schema)
+    return lambda data: None if _LOCAL_JSON.search(data) is None else _found(root, msgspec.json.decode(data))
+
+
+def _found(root: Place, value: Any) -> str | None:
+    waiting = [(root, value)]
+    while waiting:
+        place, part = waiting.pop()
+        members: Iterable[tuple[Any, Any]] = ()
+        if isinstance(part, str):
+            if _LOCAL.fullmatch(part) is not None and place.formats() == {"date-time"}:
+                return place.path
+        elif isinstance(part, dict):
+            members = part.items()
+        elif isinstance(part, list):
+            members = enumerate(part)
+        waiting += [(inner, member) for name, member in members if (inner := place.step(name)) is not None]
+    return None
 
 
 class _Walk:
@@ -41,7 +78,7 @@ class _Walk:
         if not isinstance(schema, dict):
             return
         match kind:
-            case mi.DateTimeType():
+            case mi.DateTimeType() if kind.tz is not False:
                 schema.setdefault("format", "date-time")
             case mi.TimeType():
                 schema.setdefault("format", "time")

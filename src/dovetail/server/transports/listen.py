@@ -18,17 +18,6 @@ if TYPE_CHECKING:
 _CANCELLED = "notifications/cancelled"
 
 
-def offered(runtime: "Runtime") -> frozenset[str]:
-    """Return the notifications that the server's capabilities promise."""
-    catalogue = runtime.server.catalogue
-    methods = {"notifications/tools/list_changed"} if catalogue.tools.declared else set()
-    if catalogue.prompts.declared:
-        methods.add("notifications/prompts/list_changed")
-    if catalogue.resources.declared or catalogue.templates.declared:
-        methods |= {"notifications/resources/list_changed", "notifications/resources/updated"}
-    return frozenset(methods)
-
-
 class Stream(Protocol):
     """Where a listen stream's messages go. Neither method blocks."""
 
@@ -53,7 +42,6 @@ class Subscription:
         catalogue, principal = runtime.server.catalogue, call.principal
         self._filter = Filter(
             call.params.notifications,
-            offered(runtime),
             lambda uri: catalogue.resolve(uri, principal) is not None,
             runtime.limits,
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dovetail.core import Endpoint, Handshake, Lifecycle, Peer, Principal
+from dovetail.core import LISTS, Endpoint, Handshake, Lifecycle, Peer, Principal
 from dovetail.errors import Disconnected, PeerError
 from dovetail.revisions import revision_for
 from dovetail.server.calls.context import Context
@@ -39,6 +39,7 @@ class Record(msgspec.Struct, frozen=True):
     subscriptions: list[str]
     visits: list[str] = []
     listens: bool = False
+    declared: frozenset[str] = LISTS
 
 
 _encode = msgspec.json.Encoder().encode
@@ -51,6 +52,7 @@ class Session:
     __slots__ = (
         "bucket",
         "closed",
+        "declared",
         "endpoint",
         "handshake",
         "id",
@@ -75,6 +77,7 @@ class Session:
         self.visits: dict[str, None] = {}
         self.listener: SessionListener | None = None
         self.listens = False
+        self.declared: frozenset[str] = LISTS
         self.closed = False
         self.keeper: Sessions | None = None
 
@@ -111,6 +114,7 @@ class Session:
                 sorted(self.subscriptions),
                 list(self.visits),
                 self.listens,
+                self.declared,
             )
         )
 
@@ -130,6 +134,7 @@ class Session:
         self.subscriptions = set(stored.subscriptions)
         self.visits = dict.fromkeys(stored.visits)
         self.listens = stored.listens
+        self.declared = stored.declared
         return True
 
     async def save(self) -> None:
@@ -147,11 +152,15 @@ class Session:
     def hears(self, notice: "Notice") -> bool:
         """Tell whether a notice is for this client; that a visit is over it hears once.
 
-        "MUST only send the notification to the client that initiated the elicitation request" (2025-11-25, Elicitation)
+        "MUST only send the notification to the client that initiated the elicitation request" (2025-11-25,
+        Elicitation). "Only use capabilities that were successfully negotiated" (Lifecycle, Operation): of a list that
+        its `initialize` did not declare it hears nothing.
         """
         if notice.visit:
             return self.visits.pop(notice.visit, MOST_VISITS) is None
-        return not notice.uri or notice.uri in self.subscriptions
+        if notice.uri:
+            return notice.uri in self.subscriptions
+        return notice.kind in self.declared
 
     def answered(self, message: Answer | Failure | Broken) -> bool:
         """Hand an answer to who waits for it, one that cannot be read as a failure; False when nobody here does."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import UNSET
 
-from dovetail.core import Call, Peer, Principal
+from dovetail.core import LISTS, Call, Peer, Principal
 from dovetail.errors import Refusal
 from dovetail.server.transports.session import Session
 from dovetail.wire import (
@@ -33,9 +33,11 @@ def initialize(runtime: "Runtime", session: Session, request: Request) -> bytes:
     params = decode(request.params or b"{}", InitializeRequestParams)
     peer: Peer = session.handshake.initialize(params)
     server = runtime.server
+    capabilities = server.capabilities()
+    session.declared = frozenset(name for name in LISTS if getattr(capabilities, name) is not None)
     result = InitializeResult(
         protocol_version=peer.revision.version,
-        capabilities=server.capabilities(),
+        capabilities=capabilities,
         server_info=server.info,
         instructions=server.instructions,
     )
