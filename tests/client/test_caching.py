@@ -584,7 +584,7 @@ async def test_a_call_with_a_token_of_its_own_finds_what_that_token_brought(stor
         app.gate = asyncio.Event()
         tasks = [asyncio.create_task(read(client, "n:b", auth=each)) for each in ("alice", "bob", "alice")]
         while len(app.asked) < 6:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
         app.gate.set()
         alice, bob, also_alice = await asyncio.gather(*tasks)
         assert alice == also_alice
@@ -666,7 +666,7 @@ async def test_with_other_credentials_nothing_of_before_is_found_and_what_was_un
         app.gate = asyncio.Event()
         under_way = asyncio.create_task(read(client, "n:b"))
         while len(app.asked) < 2:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
         auth.token = "second"
         app.gate.set()
         assert await read(client, "n:a") == "second 3", "nothing was sent with the new token before"
