@@ -7,7 +7,7 @@ import pytest
 
 from dovetail import Client, Context, Server
 from dovetail.client.options import Retry
-from dovetail.errors import Disconnected, DovetailError, HttpFailure
+from dovetail.errors import Disconnected, DovetailError, HttpFailure, PeerError
 from tests.client.hosted import HEADERS, Broken, Hosted, Json, Stream, answer, result, text
 from tests.client.serving import serving
 
@@ -139,3 +139,41 @@ async def test_what_a_client_calls_itself_makes_it_nobody(version: str) -> None:
                 said.append((await client.call_tool("who")).text)
     assert said[0] == said[1]
     assert "admin" not in said[0]
+
+
+@pytest.mark.req("C-11")
+async def test_a_server_that_forgets_every_session_is_asked_once_more_and_no_more() -> None:
+    server = Fickle("tools/call", 404, 404, 404, 404, 404)
+    assert await outcome(server, "plain", QUICK) == "SessionLost"
+    assert server.asked() == 2
+
+
+@pytest.mark.req("C-11")
+async def test_an_error_that_answers_the_call_is_no_word_about_its_session() -> None:
+    posted = 0
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal posted
+        if scope["type"] != "http":
+            return
+        message = json.loads((await receive())["body"] or b"{}")
+        status, headers, answer = 200, [(b"content-type", b"application/json")], b""
+        match message.get("method"):
+            case "initialize":
+                info = {"name": "x", "version": "1"}
+                hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": info}
+                headers.append((b"mcp-session-id", b"s"))
+                answer = json.dumps(result(message, hello)).encode()
+            case "tools/call":
+                posted += 1
+                error = {"code": -32000, "message": "The session's budget is spent"}
+                status, answer = 400, json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}).encode()
+            case _:
+                status = 405 if scope["method"] == "GET" else 202
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    async with serving(app) as url, Client(url, revision="2025-11-25", retry=QUICK) as client:
+        with pytest.raises(PeerError, match="budget"):
+            await client.call_tool("x")
+    assert posted == 1

@@ -6,7 +6,7 @@ from dovetail.auth import read_demand
 from dovetail.auth.dpop import Proofs
 from dovetail.auth.keys import SigningKey
 from dovetail.auth.steps import Means
-from dovetail.client.http_exchange import _seconds
+from dovetail.client.http_refusals import retry_after
 from dovetail.client.login import StaticToken
 from dovetail.errors import AuthRequired, DefinitionError
 from dovetail.net.http_request import checked_headers
@@ -40,7 +40,7 @@ def fuzz(data: bytes) -> None:
         assert " " not in text and "\r" not in text and "\n" not in text
         assert text not in repr(token) or len(text) < 20
     for said in (text, value, value.strip()):
-        seconds = _seconds({"retry-after": said})
+        seconds = retry_after({"retry-after": said})
         assert seconds is None or 0 <= seconds < 1e9
         read_demand({"www-authenticate": said, "retry-after": said})
         proofs = Proofs(KEY, MEANS)

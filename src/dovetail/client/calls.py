@@ -269,12 +269,18 @@ class Caller:
 
     async def _tried(self, work: Callable[[], Awaitable[T]], repeatable: bool) -> T:
         attempt = 1
+        forgotten = False
         while True:
             try:
                 return await self._try(work)
-            except (Unsent, SessionLost) as error:
-                # A session that is not known any more served nothing: HTTP 404 came in place of an answer.
+            except Unsent as error:
                 failure: Exception = error
+            except SessionLost as error:
+                # A session that is not known any more served nothing: HTTP 404 came in place of an answer. A server
+                # that says so of a new session, too, means something else.
+                if forgotten and not repeatable:
+                    raise
+                failure, forgotten = error, True
             except Disconnected as error:
                 if not repeatable:
                     raise
@@ -288,11 +294,15 @@ class Caller:
             # Once the circuit is open, who found that out tells why; later calls wait for one probe, and no more.
             if attempt >= self._retry.attempts or (_is_down(failure) and not self._breaker.closed()):
                 raise failure
-            told = getattr(failure, "retry_after", None)
-            if told is not None and told > self._retry.longest:
-                raise failure
-            await asyncio.sleep(max(told or 0.0, self._retry.wait(attempt, random.random())))  # noqa: S311
+            await self._pause(failure, attempt)
             attempt += 1
+
+    async def _pause(self, failure: Exception, attempt: int) -> None:
+        """Wait before the next attempt; raise the failure when its server wants too long a wait."""
+        told = getattr(failure, "retry_after", None)
+        if told is not None and told > self._retry.longest:
+            raise failure
+        await asyncio.sleep(max(told or 0.0, self._retry.wait(attempt, random.random())))  # noqa: S311
 
     async def _try(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do something with the server once, if the circuit is closed; tell the breaker what that says of it."""

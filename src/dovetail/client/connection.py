@@ -95,6 +95,18 @@ class Connection:
                 await self.release()
             raise
 
+    def hold(self) -> None:
+        """Use it once more, without opening it yet: whoever needs the link first opens it, for all who wait."""
+        self._users += 1
+
+    async def let_go(self) -> None:
+        """Give up all uses; a link with something under way closes when that has ended."""
+        self._users = 0
+        self._generation += 1
+        link, self._link = self._link, None
+        if link is not None:
+            await link.retire()
+
     async def release(self) -> None:
         """Give up one use; the last one closes the link. More often than `acquire`: does nothing."""
         if self._users == 0:

@@ -7,14 +7,11 @@ call's timer above ends all of it.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
-import msgspec
-
 from dovetail.client.http_credentials import Credentialed, sender
+from dovetail.client.http_refusals import answers_a_request, error_of, names_session, retry_after
 from dovetail.client.http_vigil import Vigil
 from dovetail.client.login import Authorizer
 from dovetail.core import Parser
@@ -42,7 +39,6 @@ EVENT_STREAM: Final = "text/event-stream"
 _BOTH: Final = f"{JSON}, {EVENT_STREAM}"
 _ERROR_BYTES: Final = 64 * 1024
 _SHOWN: Final = 256
-_TRANSPORT_ERROR: Final = -32000
 _LATER: Final = (429, 502, 503, 504)
 _UNHEARD: Final = (405, 429, 503)
 """Statuses that say more than a JSON-RPC error under them: what was posted did not come before who could answer it."""
@@ -50,6 +46,7 @@ _FRUITLESS: Final = 5
 """Resumptions in a row that bring no event, before a stream is given up."""
 _PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
+_LEAST_PAUSE: Final = 0.01
 _MOST_PAUSE: Final = 86_400.0
 """What a server may ask for; a call's own timer is shorter."""
 
@@ -147,7 +144,7 @@ class Poster:
                 last = parser.last_event_id or last
                 if parser.retry is not None:
                     told = min(parser.retry / 1000, _MOST_PAUSE)
-            await asyncio.sleep(told or pause)
+            await asyncio.sleep(max(told or pause, _LEAST_PAUSE))
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def failure(self, response: "Response", *, given: bool = False) -> DovetailError:
@@ -157,15 +154,15 @@ class Poster:
             body = await response.read(_ERROR_BYTES)
         except (LimitExceeded, Disconnected):
             body = b""
-        error = _error_of(body) if kind_of(response) == JSON else None
+        error = error_of(body) if kind_of(response) == JSON else None
         if status == 404 and self.session:
             # "When a client receives HTTP 404 in response to a request containing an MCP-Session-Id, it MUST start a
             # new session by sending a new InitializeRequest" (2025-11-25, Session Management)
             return SessionLost("The server does not know the session any more")
         if status == 401 or (status == 403 and "www-authenticate" in response.headers):
             return AuthRequired(_unauthorized(status, given=given or self._gives))
-        later = _seconds(response.headers)
-        if status == 400 and self.session and _names_session(error, body):
+        later = retry_after(response.headers)
+        if status == 400 and self.session and not answers_a_request(body) and names_session(error, body):
             return SessionLost("The server does not know the session any more")
         if error is not None:
             if status in _UNHEARD:
@@ -226,7 +223,7 @@ class Exchange:
                 case "application/json":
                     body = await response.read(self._limits.body)
                     self._take(message := parse(body, self._limits), hear)
-                    if isinstance(message, Broken) and (error := _error_of(body)) is not None:
+                    if isinstance(message, Broken) and (error := error_of(body)) is not None:
                         raise PeerError(error.code, error.message, error.data)  # about no request, so about this one
                 case "text/event-stream":
                     await self._stream(response, hear)
@@ -273,7 +270,7 @@ class Exchange:
             fruitless = 0 if fruitful else fruitless + 1
             if fruitless > _FRUITLESS:
                 raise Disconnected("The stream ended before the answer, again and again")
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(pause, _LEAST_PAUSE))
             response = await self._resumed(last)
 
     async def _resumed(self, last: str) -> "Response | None":
@@ -311,12 +308,12 @@ async def _hold(
     vigil: Vigil | None,
     enough: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Read a stream until it ends, breaks, or is enough; tell whether an event came."""
+    """Read a stream until it ends, breaks, or is enough; tell whether anything was said."""
     fruitful = False
     try:
         while chunk := await (response.chunk() if vigil is None else vigil.chunk(response)):
             for event in parser.feed(chunk):
-                fruitful = True
+                fruitful = fruitful or bool(event.data)
                 # Without data it primes: an id to resume from, and nothing to hear. Another type is no message: "the
                 # user agent must [...] dispatch the event" by its type (HTML, 9.2.6), and MCP's have none.
                 if event.data and event.event in (None, "message"):
@@ -352,44 +349,3 @@ def location_of(value: str, url: str) -> str:
 def kind_of(response: "Response") -> str:
     """Return the content type without its parameters."""
     return response.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-class _Error(msgspec.Struct):
-    code: int
-    message: str
-    data: Any = None
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _Error
-
-
-_decode_error = msgspec.json.Decoder(_ErrorBody).decode
-
-
-def _error_of(body: bytes) -> _Error | None:
-    """Return the error that a body holds, whatever its id: one that is about no request has none, or `null`."""
-    try:
-        return _decode_error(body).error
-    except msgspec.DecodeError:
-        return None
-
-
-def _names_session(error: _Error | None, body: bytes) -> bool:
-    """Tell whether an answer is the 400 with which some servers (the TypeScript SDK 1.x) answer in place of a 404."""
-    if error is not None:
-        return error.code == _TRANSPORT_ERROR and "session" in error.message.lower()
-    return b"session id" in body[:_SHOWN].lower()
-
-
-def _seconds(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After (RFC 9110, section 10.2.3): seconds, or a date, told by the server's own clock if it says it."""
-    value = headers.get("retry-after", "")
-    if value.isascii() and value.isdigit() and len(value) < 9:
-        return float(value)
-    try:
-        then = parsedate_to_datetime(value)
-        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
-        return min(max(0.0, (then - now).total_seconds()), _MOST_PAUSE)
-    except (ValueError, TypeError, OverflowError):
-        return None

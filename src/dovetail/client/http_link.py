@@ -29,6 +29,7 @@ from dovetail.client.link import (
 from dovetail.core import ServerPeer
 from dovetail.errors import (
     HEADER_MISMATCH,
+    INVALID_REQUEST,
     UNSUPPORTED_REVISION,
     Disconnected,
     DovetailError,
@@ -57,6 +58,8 @@ _UNCANCELLED: Final = frozenset({"initialize", "server/discover"})
 _FAREWELL: Final = 5.0
 """Seconds for what is said at parting: a cancellation, the end of the session."""
 _HEARING: Final = 1.0
+_OTHER_ERA: Final = (-32000, INVALID_REQUEST)
+"""What servers of the stateful era say of a request without a session; to ask one of this era anew costs little."""
 
 
 class HttpLink:
@@ -175,7 +178,7 @@ class HttpLink:
         if (
             code == UNSUPPORTED_REVISION
             or status in (400, 404, 405)
-            or (code == HEADER_MISMATCH and not self._stateless)
+            or code in (_OTHER_ERA if self._stateless else (HEADER_MISMATCH,))
         ):
             self._lose(Disconnected(f"The server does not understand {self._peer.revision.version} any more: {error}"))
 

@@ -143,10 +143,10 @@ class Links:
         if authorizer is not None:
             latest.authorizer = authorizer
         if self.main.held and not connection.held:
-            await connection.acquire()
+            connection.hold()
         if len(self._others) > _PRINCIPALS:
             oldest = next(iter(self._others))
-            await self._others.pop(oldest)[0].release()
+            await self._others.pop(oldest)[0].let_go()
         return connection
 
     def _made(self) -> tuple[Connection, Latest]:
@@ -172,13 +172,14 @@ class Links:
 
     async def _close(self) -> None:
         """Close what stands beside the client's own link, which is closed already."""
+        # All of it is taken at once: who opens the client meanwhile makes theirs anew.
         others, self._others = self._others, {}
+        pool, self._pool = self._pool, None
+        own, self._own = self._own, None
         for connection, _ in others.values():
             await connection.release()
-        pool, self._pool = self._pool, None
         if pool is not None:
             await pool.aclose()
-        own, self._own = self._own, None
         closing: Any = getattr(own, "aclose", None)
         if closing is not None and (self._owned or own is not self._auth):  # who handed in a login closes it
             await closing()

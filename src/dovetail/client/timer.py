@@ -20,13 +20,14 @@ class CallTimer:
     Lifecycle, Timeouts). While the client's own user answers a question of the server, both stand still.
     """
 
-    __slots__ = ("_end", "_loop", "_paused", "_pauses", "_scope", "_seconds", "_stopped", "_until", "_what")
+    __slots__ = ("_end", "_loop", "_most", "_paused", "_pauses", "_scope", "_seconds", "_stopped", "_until", "_what")
 
     def __init__(self, what: str, seconds: float | None, most: float) -> None:
         """Allow `seconds` of silence (None: no limit but the other), and `most` seconds in all."""
         self._loop = asyncio.get_running_loop()
         self._what = what
         self._seconds = most if seconds is None else seconds
+        self._most = most
         now = self._loop.time()
         self._until = now + self._seconds
         self._end = now + most
@@ -48,8 +49,9 @@ class CallTimer:
         try:
             await self._scope.__aexit__(kind, error, trace)
         except TimeoutError:
-            silent = "answered" if self._end > self._until else "finished"
-            raise Timeout(f"{self._what}: not {silent} within {self._seconds:g} s") from None
+            silent = self._end > self._until
+            took = f"answered within {self._seconds:g} s" if silent else f"finished within {self._most:g} s"
+            raise Timeout(f"{self._what}: not {took}") from None
 
     def touch(self) -> None:
         """See `Pausable.touch`."""
