@@ -77,9 +77,8 @@ class Load:
 async def test_after_each_restart_under_load_every_later_call_succeeds(version: str) -> None:
     restarts, calls, workers = (30, 2000, 32) if LONG else (3, 150, 16)
     port = 0
-    # As a server that is restarted more often than a failing one would be.
     async with serving(busy().asgi()) as url:
-        client = Client(url, revision=version, retry=Retry(attempts=8, first=0.05, longest=0.2))
+        client = Client(url, revision=version)
         await client.connect()
         load = Load(client)
         tasks = [asyncio.create_task(load.work()) for _ in range(workers)]
