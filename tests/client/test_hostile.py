@@ -9,6 +9,7 @@ import pytest
 from dovetail import Client
 from dovetail.client.channel_link import MOST_QUESTIONS
 from dovetail.errors import (
+    DefinitionError,
     Disconnected,
     LimitExceeded,
     NoCommonRevision,
@@ -365,3 +366,22 @@ async def test_hints_on_caching_that_make_no_sense_cost_nobody_the_result() -> N
 
     async with Client(Scripted("2026-07-28", tools_list=odd)) as client:
         assert [tool.name for tool in await client.list_tools()] == ["x"]
+
+
+async def test_an_error_that_wants_nothing_visited_is_an_error() -> None:
+    def empty(server: Scripted, request: Json) -> None:
+        server.refuse(request, -32042, "Visit", {"elicitations": []})
+
+    async def on_elicit(_: Any) -> None: ...
+
+    server = Scripted(tools_call=empty)
+    async with Client(server, revision="2025-11-25", on_elicit=on_elicit) as client:
+        with pytest.raises(PeerError, match="Visit"):
+            await client.call_tool("x")
+    assert len(server.of("tools/call")) == 1
+
+
+async def test_arguments_that_are_no_json_are_refused_in_words() -> None:
+    async with Client(Scripted(tools_call=done), revision="2025-11-25") as client:
+        with pytest.raises(DefinitionError, match="call_tool x: the arguments are no JSON"):
+            await client.call_tool("x", {"a": object()})

@@ -243,6 +243,8 @@ class Caller:
             wanted = msgspec.convert(error.data, UrlElicitationRequiredData).elicitations
         except msgspec.ValidationError:
             raise error from None
+        if not wanted:  # it names nothing to visit, so that asking again would change nothing
+            raise error
         timer.pause()
         try:
             for question in wanted:

@@ -151,7 +151,10 @@ class Client:
             PeerError: There is no such tool, or the server refused.
             ProtocolViolation: The structured content does not fit the tool's output schema.
         """
-        raw = msgspec.Raw(msgspec.json.encode({} if arguments is None else arguments))
+        try:
+            raw = msgspec.Raw(msgspec.json.encode({} if arguments is None else arguments))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise DefinitionError(f"call_tool {name}: the arguments are no JSON: {error}") from None
         conversation = self._conversation
         tools = conversation.tools
         revision = await conversation.requests.revision(options)
