@@ -28,7 +28,7 @@ async def write_commit_message(ctx: Context, language: str = "English") -> str:
     diff = await ask(ctx, "diff", DiffArgs(mode="staged", max_bytes=_DIFF), str)
     manner = await _subjects(ctx, LogArgs(max_count=15, brief=True))
     return (
-        f"Write a commit message in {language[:40]} for the staged changes below: a first line of at most 72 characters "
+        f"Write a commit message in {language[:40]} for the staged changes below: a first line of at most 72 letters "
         "in the manner of the recent ones, an empty line, then why the change is made. Say nothing that the changes do "
         f"not show.\n\n{_FENCE}\n\nRecent first lines:\n{manner}\n\nStaged changes:\n{diff}"
     )
@@ -49,7 +49,7 @@ async def review_changes(
     subjects = await _subjects(ctx, LogArgs(revision=f"{base}..{target}", max_count=50, brief=True))
     return (
         "Review these changes: faults first, each with its file and line and what would set it right; then risks, "
-        "missing tests, and what could be simpler. Read files with git_read_file where the patch does not show enough.\n\n"
+        "missing tests, and what could be simpler. Read files with git_read_file where the patch is not enough.\n\n"
         f"{_FENCE}\n\nCommits:\n{subjects}\n\nChanges:\n{diff}"
     )
 

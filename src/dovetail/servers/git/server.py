@@ -70,6 +70,7 @@ def _lifespan(settings: Settings, places: Places) -> Any:
     async def lifespan(server: Server) -> AsyncIterator[Held]:
         held = Held(Workers(settings), Watcher(places, settings.poll))
         try:
+            await held.workers.prepare()
             yield held
         finally:
             await held.watcher.aclose()

@@ -76,6 +76,10 @@ class Workers:
         self._places = asyncio.Semaphore(settings.processes)
         self._ending: set[asyncio.Task[None]] = set()
 
+    async def prepare(self) -> None:
+        """Start one process ahead of the first call: it loads what it needs while the client says hello."""
+        self._idle.append(await self._start())
+
     async def call(self, operation: str, arguments: msgspec.Struct, returns: type[T]) -> T:
         """Carry out an operation in a worker.
 
