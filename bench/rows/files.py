@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,7 @@ def reading(plan: Plan) -> Row:
         paths = _small_files(Path(folder), max(20, int(_FILES * plan.scale)))
         sides = {"dovetail": _ours(folder), **_npm(folder, row)}
         runs: dict[str, Callable[[], float]] = {
-            name: lambda command=command: _read_all(command, paths)  # type: ignore[misc]
-            for name, command in sides.items()
+            name: partial(_read_all, command, paths) for name, command in sides.items()
         }
         interleave(row, runs, min(3, plan.rounds))
     _note(row, "npm", "npm server-filesystem")
@@ -65,10 +65,10 @@ def searching(plan: Plan) -> Row:
         expected = max(1, count // _EVERY)
         own = stack.enter_context(_talking(_ours(folder, "--ripgrep", "none")))
         ours = stack.enter_context(_talking(_ours(folder, "--ripgrep", ripgrep)))
-        runs = {
-            "rg": lambda: _bare(ripgrep, folder, expected),
-            "dovetail": lambda: _search(ours, expected, "ripgrep"),
-            "own": lambda: _search(own, expected, "own"),
+        runs: dict[str, Callable[[], float]] = {
+            "rg": partial(_bare, ripgrep, folder, expected),
+            "dovetail": partial(_search, ours, expected, "ripgrep"),
+            "own": partial(_search, own, expected, "own"),
         }
         for run in runs.values():
             run()

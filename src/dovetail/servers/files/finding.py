@@ -83,7 +83,9 @@ def ripgrep_command(program: str, wish: Wish, *, one_file: bool) -> list[str]:
         as_regex(glob)  # the same bounds for both programs
         if glob.startswith("!"):
             raise ToolError("A glob does not begin with `!`: name what to leave out in exclude")
-    command += [f"--glob={glob}" for glob in wish.globs] + [f"--glob=!{glob}" for glob in wish.exclude]
+    # For ripgrep, a glob that fits brings hidden files back; the last one that fits counts.
+    hidden = ("--glob=!.*",) if wish.globs and not wish.all_files else ()
+    command += [*(f"--glob={glob}" for glob in wish.globs), *hidden, *(f"--glob=!{glob}" for glob in wish.exclude)]
     return [*command, "--", wish.pattern, "-" if one_file else "./"]
 
 

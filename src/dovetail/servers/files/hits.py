@@ -38,7 +38,7 @@ class _Some(msgspec.Struct):
 
     def value(self) -> bytes:
         """Return the bytes."""
-        return self.text.encode() if self.text is not None else base64.b64decode(self.encoded or "")
+        return self.text.encode() if self.text is not None else base64.b64decode(self.encoded or "", validate=True)
 
 
 class _Part(msgspec.Struct):

@@ -220,8 +220,6 @@ class Reads:
             said = "Error: "
             if isinstance(place, ToolError):
                 said += str(place)
-            elif left <= 0:
-                said += f"the limit of {self._most} bytes in one call is reached. Ask for this file again."
             else:
                 try:
                     lines = self._one(place, path, left)
@@ -232,11 +230,13 @@ class Reads:
             texts.append(TextContent(text=f"{path}:\n{said}"))
         return texts
 
-    def _one(self, place: Place, path: str, most: int) -> Lines:
+    def _one(self, place: Place, path: str, left: int) -> Lines:
         with explained(path):
             file, found = place.root.open(place.steps)
             try:
-                return whole(file, found.st_size, most)
+                if found.st_size > left and left < self._most:
+                    raise ToolError("the limit of bytes in one call is reached. Ask for this file again, alone.")
+                return whole(file, found.st_size, max(left, 1))
             finally:
                 os.close(file)
 

@@ -20,7 +20,7 @@ from dovetail.servers.files.walking import Budget, walk
 
 _STEP: Final = 50
 _DEBOUNCE: Final = 400
-_IDLE: Final = 250
+_IDLE: Final = 100
 """Milliseconds: between looks, from the first change to the notice at most, and until the watch is known to stand."""
 _SCAN_ENTRIES: Final = 1_000_000
 _SCAN_SECONDS: Final = 60.0
