@@ -77,6 +77,7 @@ class Reader:
         self._authorizer = Authorizer()
         self._deadline = 0.0
         self._stopped = False
+        self._ending = False
         self._version: int | None = None
         self.expired = False
         """The last statement ran out of time."""
@@ -95,6 +96,8 @@ class Reader:
         self.connection.interrupt()
 
     def _late(self) -> bool:
+        if self._ending:
+            return False  # what ends a transaction is never stopped
         if self._stopped or monotonic() > self._deadline:
             self.expired = True
         return self.expired
@@ -129,9 +132,10 @@ class Reader:
             self._authorizer.trusted = False
             yield
         finally:
-            self._authorizer.trusted = True
+            self._authorizer.trusted = self._ending = True
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK").close()
+            self._ending = False
 
     def _learn(self) -> None:
         schema = self.schema()

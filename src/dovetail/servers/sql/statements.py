@@ -7,6 +7,7 @@ neither trusts that the other one stands. Nothing here looks at how a text begin
 import logging
 from collections.abc import Iterator
 from functools import lru_cache
+from re import compile as pattern
 from typing import Any
 
 from msgspec import Struct
@@ -39,8 +40,8 @@ class Statement(Struct, frozen=True):
     """One statement that only reads.
 
     Attributes:
-        sql: As it was written.
-        tree: As it was parsed; never changed.
+        sql: As it was parsed; of SQLite's, perhaps with other numbers and texts in it (`shape`).
+        tree: What it is; never changed.
         tables: Names of what it reads from, folded, common table expressions among them.
         joined: Names that a USING names, folded.
         natural: It has a NATURAL join.
@@ -65,7 +66,30 @@ def read(sql: str, dialect: str) -> Statement:
     Raises:
         ToolError: It is not one statement, or not one that only reads; the text says where and what to do.
     """
-    return _remembered(sql, dialect) if len(sql) <= REMEMBERED else _read(sql, dialect)
+    if len(sql) > REMEMBERED:
+        return _read(sql, dialect)
+    form = shape(sql) if dialect == "sqlite" else sql
+    try:
+        return _remembered(form, dialect)
+    except ToolError:
+        if form == sql:
+            raise
+        return _read(sql, dialect)  # for the place of the error
+
+
+def shape(sql: str) -> str:
+    """Return a statement with other numbers and texts in it, so that those that differ in them are parsed once.
+
+    Only where every word stands out by itself: names, numbers, plain texts and a few signs, without comments and other
+    quotes; whatever dialect one splits it by, the words are the same. USING names columns, which SQLite takes as texts.
+    """
+    if not _SIMPLE.fullmatch(sql) or "using" in sql.lower():
+        return sql
+    return _LITERAL.sub(lambda found: found[1] or ("'x'" if found[0][0] == "'" else "1"), sql)
+
+
+_SIMPLE = pattern(r"(?:[A-Za-z_][A-Za-z0-9_]*+(?!')|[0-9]++(?![A-Za-z_'])|'[^'\\\n-]*'(?!')|[ \t\r\n,.()=<>+*?:])*+")
+_LITERAL = pattern(r"([A-Za-z_][A-Za-z0-9_]*)|[0-9]+|'[^']*'")
 
 
 def _read(sql: str, dialect: str) -> Statement:
