@@ -1,4 +1,4 @@
-"""The memory server: searching 100,000 observations over stdio, beside the reference server from npm on the same graph."""
+"""The memory server: searching 100,000 observations over stdio, beside npm server-memory on the same graph."""
 
 import importlib.util
 import json
@@ -79,7 +79,9 @@ def _queries(words: list[str], count: int) -> Iterator[str]:
     for _ in range(count):
         rare = words[chance.randrange(1_000, len(words))]
         frequent = words[chance.randrange(0, 200)]
-        yield chance.choice((rare, frequent, rare[:4], f"{rare} {frequent}", f"{chance.choice(_VERBS)} {frequent} {rare}"))
+        yield chance.choice(
+            (rare, frequent, rare[:4], f"{rare} {frequent}", f"{chance.choice(_VERBS)} {frequent} {rare}")
+        )
 
 
 def _ours(folder: Path, lines: Path) -> list[str]:

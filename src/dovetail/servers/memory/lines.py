@@ -95,7 +95,10 @@ def _extra(number: int, item: dict[str, Any], known: tuple[str, ...]) -> str:
     left = {key: value for key, value in item.items() if key != "type" and key not in known}
     if not left:
         return ""
-    text = whole(json.dumps(left, ensure_ascii=False, separators=(",", ":")))
+    try:
+        text = whole(json.dumps(left, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+    except (ValueError, RecursionError):
+        raise Unreadable(f"Line {number}: a number that JSON does not have") from None
     if len(text) > _KEPT_CHARS:
         raise Unreadable(f"Line {number}: more than {_KEPT_CHARS:,} characters in fields that are not known")
     return text

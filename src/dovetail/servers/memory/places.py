@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+import struct
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ OURS: Final = 0x444D454D
 """`application_id` of the file: another program's database has another, or none."""
 
 _PAGE: Final = 4096
+_HEADER: Final = struct.Struct(">60xI4xI")
+""""60: The user version [...] 68: The Application ID" (Database File Format, section 1.3)."""
 _MAGIC: Final = b"SQLite format 3\0"
 
 SCHEMA: Final = (
@@ -67,17 +70,28 @@ def check(path: Path, *, read_only: bool) -> None:
         raise DefinitionError("file: expected a file, and this is a directory: name a file in it, such as memory.db")
     try:
         with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
+            head = file.read(_HEADER.size)
     except FileNotFoundError:
         if read_only:
             raise DefinitionError("file: there is no such file; start once without --read-only to make it") from None
         return
     except OSError as error:
         raise DefinitionError(f"file: cannot be read: {error.strerror}") from None
+    if head:
+        _recognise_head(head, logged=path.with_name(f"{path.name}-wal").exists())
+
+
+def _recognise_head(head: bytes, *, logged: bool) -> None:
     if head[:1] == b"{":
         raise DefinitionError("file: this is the reference server's JSON lines: give it with --import-file")
-    if head and head != _MAGIC:
+    if not head.startswith(_MAGIC) or len(head) < _HEADER.size:
         raise DefinitionError("file: this is no database: name another file")
+    version, program = _HEADER.unpack(head)
+    # What a write-ahead log holds is not in the header yet: who opens the file looks again.
+    if program != OURS and not logged:
+        raise DefinitionError("file: this database belongs to another program: name another file")
+    if version > len(SCHEMA):
+        raise DefinitionError("file: a newer version of this software wrote it: update, or name another file")
 
 
 def make_private(path: Path) -> None:

@@ -1,16 +1,19 @@
 """The memory server: what it offers, put together."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from dovetail import Server, __version__
 from dovetail.errors import DefinitionError, ToolError
 from dovetail.servers.memory.graph import Graph
-from dovetail.servers.memory.lines import Unreadable, read
+from dovetail.servers.memory.lines import EntityLine, RelationLine, Unreadable, read
 from dovetail.servers.memory.offers import Desk
 from dovetail.servers.memory.places import check, data_file
 from dovetail.servers.memory.prompts import offer_prompts
@@ -45,9 +48,7 @@ def make(settings: Settings) -> Server:
     if settings.read_only and settings.import_file:
         raise DefinitionError("import_file: nothing can be imported with read_only; leave one of them out")
     check(path, read_only=settings.read_only)
-    for name in settings.import_file:
-        if not Path(name).is_file():
-            raise DefinitionError("import_file: there is no such file")
+    pending = [to_import(Path(name)) for name in settings.import_file]
 
     @asynccontextmanager
     async def lifespan(server: Server) -> AsyncIterator[Desk]:
@@ -56,8 +57,9 @@ def make(settings: Settings) -> Server:
             Graph, path.absolute(), read_only=settings.read_only, max_bytes=settings.max_bytes
         )
         try:
-            for name in settings.import_file:
-                await asyncio.to_thread(import_once, graph, settings, Path(name))
+            while pending:
+                await asyncio.to_thread(import_once, graph, settings, pending[0])
+                del pending[0]
             async with announcing(graph, settings.watch) as herald:
                 yield Desk(graph, settings, herald)
         finally:
@@ -79,36 +81,55 @@ def make(settings: Settings) -> Server:
     return server
 
 
-def import_once(graph: Graph, settings: Settings, path: Path) -> None:
-    """Take in a file of the reference server, unless one with the same content was.
+class Import(msgspec.Struct, frozen=True):
+    """A file to take in.
 
-    What was deleted since does not come back when the server starts again.
+    Attributes:
+        digest: Of its content.
+        lines: What it holds.
+    """
+
+    digest: str
+    lines: list[EntityLine | RelationLine]
+
+
+def to_import(path: Path) -> Import:
+    """Read a file of the reference server.
 
     Raises:
-        DefinitionError: It is too large, no UTF-8, or not of the format; nothing of it was taken in.
+        DefinitionError: It cannot be read, is too large, no UTF-8, or not of the format.
     """
     try:
         if path.stat().st_size > IMPORT_BYTES:
             raise DefinitionError(f"import_file: larger than {IMPORT_BYTES:,} bytes")
         data = path.read_bytes()
-        lines = list(read(data.decode()))
+        return Import(sha256(data).hexdigest(), list(read(data.decode())))
     except UnicodeDecodeError:
         raise DefinitionError("import_file: expected UTF-8") from None
     except Unreadable as error:
-        raise DefinitionError(f"import_file: {error}; nothing was imported") from None
+        raise DefinitionError(f"import_file: {error}") from None
+    except FileNotFoundError:
+        raise DefinitionError("import_file: there is no such file") from None
     except OSError as error:
         raise DefinitionError(f"import_file: cannot be read: {error.strerror}") from None
-    key = sha256(data).hexdigest()
+
+
+def import_once(graph: Graph, settings: Settings, found: Import) -> None:
+    """Take in what a file holds, unless one with the same content was.
+
+    What was deleted since does not come back when the server starts again.
+
+    Raises:
+        DefinitionError: It does not fit the limits; nothing of it was taken in.
+    """
     touched: set[str] = set()
     writer = Writer(settings, touched)
+
+    def work(db: sqlite3.Connection) -> None:
+        if db.execute("INSERT INTO imports VALUES (?) ON CONFLICT DO NOTHING", (found.digest,)).rowcount:
+            writer.take_in(db, found.lines)
+
     try:
-        graph.write(
-            lambda db: (
-                writer.take_in(db, lines)
-                if db.execute("INSERT INTO imports VALUES (?) ON CONFLICT DO NOTHING", (key,)).rowcount
-                else None
-            ),
-            touched,
-        )
+        graph.write(work, touched)
     except ToolError as error:
         raise DefinitionError(f"import_file: {error}") from None
