@@ -62,21 +62,23 @@ class Herald:
     async def run(self) -> None:
         """Announce until cancelled."""
         with self._graph.watching() as db:
-            seen = last_change(db)
+            # The version is looked at before the changes: what is committed in between is another version later.
+            version, seen = _version(db), last_change(db)
             await self._met.wait()
             while True:
-                await self._wait(db)
+                await self._wait(db, version)
+                version = _version(db)
                 try:
-                    seen, names = changes_after(db, seen)
+                    last, names = changes_after(db, seen)
                 except sqlite3.Error as error:
                     log.warning("The memory file cannot be watched (%s)", type(error).__name__)
                     continue
-                if names is not None:
+                if last != seen:
+                    seen = last
                     await self._tell(names)
 
-    async def _wait(self, db: sqlite3.Connection) -> None:
+    async def _wait(self, db: sqlite3.Connection, version: int) -> None:
         """Wait until this process, or another one, has written."""
-        version = _version(db)
         while not self._due.is_set() and _version(db) == version:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds or None):
