@@ -35,7 +35,7 @@ class Site:
         return [request.path for request in self.requests]
 
     def page(self, path: str, body: str | bytes, kind: str = "text/html; charset=utf-8", **fields: str) -> None:
-        self.routes[path] = answer(body, kind, **fields)
+        self.routes[path] = answer(body, kind, 200, **fields)
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from dovetail import Complete, Context, File, Image, Server, ToolAnnotations, __version__, get_context
-from dovetail.errors import ToolError
+from dovetail.errors import DefinitionError, ToolError
 from dovetail.servers.fetch import freshness
 from dovetail.servers.fetch.cache_file import FileCache
 from dovetail.servers.fetch.entries import Cache, MemoryCache
@@ -19,6 +19,7 @@ from dovetail.servers.fetch.extraction import Extraction
 from dovetail.servers.fetch.getting import Bounds, Getter
 from dovetail.servers.fetch.paging import LONGEST, Page, cut, shown
 from dovetail.servers.fetch.reading import Reader
+from dovetail.servers.fetch.robots import product_token
 from dovetail.servers.fetch.settings import Settings
 from dovetail.servers.fetch.urls import Policy, networks_of, ports_of
 from dovetail.wire import CallToolResult, TextContent
@@ -103,6 +104,11 @@ def make(settings: Settings) -> Server:
         loopback=settings.allow_loopback,
         networks=networks_of(settings.allow_network),
     )
+    own = settings.user_agent
+    if own is not None and not (
+        own.isascii() and own.isprintable() and 0 < len(own) <= 256 and product_token(own) != "*"
+    ):
+        raise DefinitionError("user_agent: expected a name and more, such as MyBot/1.0 (+https://example.com/bot)")
     schemes = ", over https or http" if settings.allow_http else ", over https"
     rules = "robots.txt is not looked at" if settings.ignore_robots else "robots.txt is obeyed"
 
@@ -224,11 +230,12 @@ def _offer_resources(app: Server) -> None:
     async def page(url: Annotated[str, Complete(_known)], ctx: Context) -> File:
         """A web page as Markdown, whole: page://https://example.com/page. At most a million characters; untrusted."""
         # The matcher has decoded what was percent-encoded; what a URL cannot hold is encoded again.
-        found = await _reader(ctx).read(quote(url, safe="!#$%&'()*+,-./:;=?@[]_~"))
+        url = quote(url, safe="!#$%&'()*+,-./:;=?@[]_~")
+        found = await _reader(ctx).read(url)
         if found.blob is not None:
-            return File(found.blob, found.media_type, name=_name(found))
+            return File(found.blob, found.media_type, uri=f"page://{url}")
         kind = "text/markdown" if found.how == "Markdown" else "text/plain" if found.how == "text" else found.media_type
-        return File(found.text[:LONGEST].encode(), kind, name=_name(found))
+        return File(found.text[:LONGEST].encode(), kind, uri=f"page://{url}")
 
 
 def _offer_prompts(app: Server) -> None:

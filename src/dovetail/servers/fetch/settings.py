@@ -13,7 +13,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str | None,
         Meta(
             description="Sent to web servers; its part before `/` is the name that robots.txt is read for.",
-            max_length=256,
             extra={"metavar": "TEXT"},
         ),
     ] = None

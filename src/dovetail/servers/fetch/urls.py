@@ -78,7 +78,7 @@ class Policy(msgspec.Struct, frozen=True):
         scheme = self._scheme(parts.scheme.lower(), bool(parts.netloc))
         if "@" in parts.netloc:
             raise ToolError("The URL holds a user name or password: give it without; this server sends no credentials")
-        name = self._host(host or "")
+        name = self._host(host or "", literal="[" in parts.netloc)
         number = self._port(scheme, port)
         shown = f"[{name}]" if ":" in name else name
         origin = f"{scheme}://{shown}" if number == _PORTS[scheme] else f"{scheme}://{shown}:{number}"
@@ -120,7 +120,7 @@ class Policy(msgspec.Struct, frozen=True):
             )
         return scheme
 
-    def _host(self, host: str) -> str:
+    def _host(self, host: str, *, literal: bool) -> str:
         if not host.isascii():
             host = _ascii(host)
         host = host.lower()
@@ -130,12 +130,12 @@ class Policy(msgspec.Struct, frozen=True):
             address = ip_address(host)
         except ValueError:
             address = None
-        if address is not None:
+        if address is not None and literal is (address.version == 6):
             reason = refusal(host, loopback=self.loopback, networks=self.networks)
             if reason is not None:
                 raise ToolError(refused(reason))
             return str(address)
-        if len(host) > 253 or not _HOST.fullmatch(host):
+        if literal or len(host) > 253 or not _HOST.fullmatch(host):
             raise ToolError("The URL has no host that can be looked up: expected one such as example.com")
         if _NUMBER.fullmatch(host.rpartition(".")[2]):
             raise ToolError("The host of the URL ends in a number: write a name, or an address as four plain numbers")
