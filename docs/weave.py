@@ -11,7 +11,9 @@ Between `<!-- weave: WHAT -->` and `<!-- end -->` stands what was woven, and not
 """
 
 import ast
+import asyncio
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/*.md")
+PAGES = ("README.md", "docs/*.md", "docs/servers/*.md")
 _MARK = re.compile(
     r"(^(?P<margin> *)<!-- weave: (?P<what>[^\n]+?) -->\n)(?P<woven>.*?)(^ *<!-- end -->$)", re.MULTILINE | re.DOTALL
 )
@@ -245,7 +247,8 @@ def command(name: str) -> str:
     from dovetail.cli import options
     from dovetail.cli.visits import LOGINS
 
-    found = {"run": options.RUN, "dev": options.DEV, **{one.name: one.table for one in LOGINS}}.get(name)
+    own = {"run": options.RUN, "dev": options.DEV, "serve --from": options.SERVE_FROM}
+    found = {**own, **{one.name: one.table for one in LOGINS}}.get(name)
     if found is None:
         return rows(["option", "meaning"], visiting(name))
 
@@ -268,6 +271,67 @@ def visiting(name: str = "") -> Iterator[list[str]]:
         yield [f"`{flag}`", one.help]
 
 
+def serve(name: str) -> str:
+    """What can be set about a server that we ship: its own options, without those of all."""
+    from dovetail.cli.serve import option
+    from dovetail.servers import settings_of
+
+    def cells(one: Any) -> list[str]:
+        shown = option(one)
+        typed = f"{one.metavar}{'...' if one.many else ''}" if one.argument else f"{shown.flag} {shown.value}".strip()
+        default = "" if shown.default is None else f"`{shown.default}`"
+        return [f"`{typed}`".replace("|", r"\|"), default, one.about + (" May be repeated." if one.many else "")]
+
+    return rows(["option", "default", "meaning"], map(cells, settings_of(name)))
+
+
+def offered(*words: str) -> str:
+    """What a server that we ship offers when it is started so: its tools, resources and prompts."""
+    from dovetail import Client
+    from dovetail.cli.serve import ordered
+    from dovetail.servers import make_server
+
+    async def asked() -> Iterator[list[str]]:
+        order = ordered(list(words))
+        async with Client(make_server(order.name, order.settings)) as client:
+            tools = await client.list_tools()
+            found = [[f"tool `{one.name}`", _first(one.description)] for one in tools]
+            found += [[f"resource `{one.uri}`", _first(one.description)] for one in await client.list_resources()]
+            places = await client.list_resource_templates()
+            found += [[f"template `{one.uri_template}`", _first(one.description)] for one in places]
+            found += [[f"prompt `{one.name}`", _first(one.description)] for one in await client.list_prompts()]
+            return iter(found)
+
+    return rows(["offered", "for what"], asyncio.run(asked()))
+
+
+def _first(text: str | None) -> str:
+    """Return the first sentence of a description, fit for a cell."""
+    line = " ".join((text or "").split("\n\n")[0].split())
+    return (line.partition(". ")[0].rstrip(".") + ".").replace("|", r"\|")
+
+
+def shelf() -> str:
+    """The servers that we ship."""
+    from dovetail.servers import SHELF
+
+    def cells(one: Any) -> list[str]:
+        return [f"[{one.name}]({one.name}.md)", one.about, f"`{one.extra}`" if one.extra else "none"]
+
+    return rows(["server", "for what", "extra"], map(cells, SHELF.values()))
+
+
+def block(*words: str) -> str:
+    """What to paste into a client's configuration, so that it starts a server: in the two spellings that there are."""
+    entry = {"command": "dovetail", "args": ["serve", *words]}
+    common = json.dumps({"mcpServers": {words[0]: entry}}, indent=2)
+    code = json.dumps({"servers": {words[0]: {"type": "stdio", **entry}}}, indent=2)
+    return (
+        "Claude Desktop (`claude_desktop_config.json`), Claude Code (`.mcp.json`), Cursor (`.cursor/mcp.json`):\n\n"
+        f"```json\n{common}\n```\n\nVS Code (`.vscode/mcp.json`):\n\n```json\n{code}\n```"
+    )
+
+
 TABLES: dict[str, Callable[..., str]] = {
     "options": options,
     "limits": limits,
@@ -277,6 +341,10 @@ TABLES: dict[str, Callable[..., str]] = {
     "revisions": revisions,
     "dialects": dialects,
     "requirements": requirements,
+    "serve": serve,
+    "offered": offered,
+    "block": block,
+    "shelf": shelf,
     "command": lambda *words: command(" ".join(words)),
     "visiting": lambda: rows(["option", "meaning"], visiting()),
 }

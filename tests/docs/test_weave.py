@@ -131,6 +131,7 @@ def test_every_command_and_every_option_of_one_stands_on_the_page_of_the_command
     assert set(commands) == {
         "run",
         "dev",
+        "serve",
         "new",
         "contract",
         "list",

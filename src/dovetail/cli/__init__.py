@@ -1,7 +1,7 @@
 """The command `dovetail`.
 
-`dovetail run` is dispatched before anything heavy is imported: a client waits for it to start. Everything else goes
-through typer, which is loaded then.
+`dovetail run` and `dovetail serve` are dispatched before anything heavy is imported: a client waits for them to start.
+Everything else goes through typer, which is loaded then.
 
 Exit statuses: 0 done; 1 failed, or found a difference; 2 a command line that makes no sense; 130 interrupted before it
 served. Errors are one line on stderr; what a program reads is on stdout.
@@ -26,6 +26,10 @@ def _dispatch(arguments: list[str]) -> int:
         from dovetail.cli.run import run_command
 
         return run_command(arguments[1:])
+    if arguments[:1] == ["serve"] and len(arguments) > 1 and not _HELP & set(arguments):
+        from dovetail.cli.serve import serve_command
+
+        return serve_command(arguments[1:])
     if arguments == ["--version"]:
         from dovetail.cli.options import version
 
@@ -46,6 +50,11 @@ def _without_extra(arguments: list[str]) -> int:
         from dovetail.cli.options import RUN, usage
 
         sys.stdout.write(usage("run", RUN) + "\n")
+        return 0
+    if arguments[:1] == ["serve"]:
+        from dovetail.cli.serve import described
+
+        sys.stdout.write(described(arguments[1:]))
         return 0
     sys.stderr.write('dovetail: this needs the "cli" extra: pip install "dovetail-mcp[cli]"\n')
     return 1

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand
 
 from dovetail.cli.loading import fail
-from dovetail.cli.options import DEV, RUN, Option, Usage, check
+from dovetail.cli.options import DEV, RUN, SERVE_FROM, Option, Usage, check
 from dovetail.cli.options import version as installed
 from dovetail.cli.visits import COMMANDS, LOGINS, Command
 
@@ -35,6 +35,8 @@ _VISITS = frozenset(command.name for command in COMMANDS)
 def typed_command(arguments: list[str]) -> int:
     """Run a command; return the exit status."""
     program: list[str] = []
+    if arguments[:1] == ["serve"]:
+        _fill_serve(next((word for word in arguments[1:] if not word.startswith("-")), ""))
     if arguments and arguments[0] in _VISITS and "--" in arguments:
         # What follows is a program and its arguments: whatever they look like, they are not ours.
         cut = arguments.index("--")
@@ -98,8 +100,7 @@ def _served(name: str, table: tuple[Option, ...], serve: Callable[[str, dict[str
         _parameter("source", Annotated[str, SOURCE]),
         *map(_typed, table),
     ]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    _bare(command, parameters)
     app.command(name, help=about)(command)
 
 
@@ -129,6 +130,12 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
+def _bare(command: Callable[..., Any], parameters: list[inspect.Parameter]) -> None:
+    """Give a command the parameters that typer is to see."""
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+
+
 def _run(source: str, options: dict[str, Any]) -> int:
     from dovetail.cli.run import run
 
@@ -149,6 +156,48 @@ _served("run", RUN, _run, "Serve a file's server until stopped.")
 _served("dev", DEV, _dev, "Serve a file's server, and start it anew whenever its project changes.")
 
 
+# The servers that we ship: each a command below `serve`, made from its own settings when `serve` is typed.
+
+serve = typer.Typer()
+app.add_typer(serve, name="serve")
+
+
+def start_serve(context: typer.Context, **_: Any) -> None:
+    """Serve one of the servers that come with Dovetail, or those of a manifest on one port."""
+    _helped(context)
+
+
+_bare(start_serve, [_parameter("context", typer.Context), *map(_typed, SERVE_FROM)])
+serve.callback(invoke_without_command=True)(start_serve)
+
+
+def _fill_serve(asked: str) -> None:
+    """Add the commands, with the options of the one that is asked for.
+
+    They only show their help: `serve` is dispatched before typer is loaded.
+    """
+    from dovetail.cli.serve import place_shown, table
+    from dovetail.servers import SHELF, settings_of
+
+    for one in SHELF.values():
+        settings = settings_of(one.name) if one.name == asked else []
+        place = next((each for each in settings if each.argument), None)
+        words, explained = ("", "") if place is None else (place_shown(place), place.about)
+        _shown(one.name, one.about, table(settings), words, explained)
+
+
+def _shown(name: str, about: str, table: tuple[Option, ...], words: str, explained: str) -> None:
+    def command(**_: Any) -> int:
+        return 0
+
+    parameters = [*map(_typed, table)]
+    if words:
+        told = typer.Argument(metavar=words, help=explained, show_default=False)
+        parameters.insert(0, _parameter("words", Annotated[list[str], told], []))
+    _bare(command, parameters)
+    serve.command(name, help=about, cls=_spelled(f"{words} [OPTIONS]" if words else "[OPTIONS]"))(command)
+
+
 # Commands that visit a server.
 
 
@@ -166,17 +215,16 @@ def _visiting(group: typer.Typer, one: Command, work: Callable[[list[str], list[
         _parameter("words", Annotated[list[str], shown], []),
         *map(_typed, one.table),
     ]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {each.name: each.annotation for each in parameters}
-    group.command(one.name.split()[-1], help=one.about, cls=_spelled(one))(command)
+    _bare(command, parameters)
+    group.command(one.name.split()[-1], help=one.about, cls=_spelled(f"[OPTIONS] {one.words}"))(command)
 
 
-def _spelled(one: Command) -> type[TyperCommand]:
+def _spelled(usage: str) -> type[TyperCommand]:
     """Return a class whose usage says the words as they are typed, instead of one list of something."""
 
     class Spelled(TyperCommand):
         def collect_usage_pieces(self, ctx: Any) -> list[str]:
-            return ["[OPTIONS]", one.words]
+            return [usage]
 
     return Spelled
 

@@ -145,7 +145,26 @@ WATCH: Final = Option(
     http=False,
 )
 
+FROM: Final = Option(
+    flag="--from",
+    key="manifest",
+    help="Serve all servers of a manifest on one port, each at its own path: a client's configuration will do.",
+    metavar="MANIFEST",
+    http=False,
+)
+
 RUN: Final = (TRANSPORT, HOST, PORT, PATH, WORKERS, STATE, ALLOW_HOST, ALLOW_ORIGIN, ALLOW_NETWORK)
+SERVE: Final = (TRANSPORT, HOST, PORT, PATH, STATE, ALLOW_HOST, ALLOW_ORIGIN, ALLOW_NETWORK)
+SERVE_FROM: Final = (
+    FROM,
+    msgspec.structs.replace(TRANSPORT, choices=("http",), default="http"),
+    HOST,
+    PORT,
+    STATE,
+    ALLOW_HOST,
+    ALLOW_ORIGIN,
+    ALLOW_NETWORK,
+)
 DEV: Final = (
     msgspec.structs.replace(TRANSPORT, default="http"),
     HOST,
@@ -170,15 +189,28 @@ def parse(arguments: list[str], table: tuple[Option, ...]) -> tuple[str, dict[st
     Raises:
         Usage: The line makes no sense.
     """
+    words, given = split(arguments, table)
+    if len(words) > 1:
+        raise Usage(f"unexpected {words[1]!r}: one file is served at a time")
+    if not words:
+        raise Usage("which file?")
+    return words[0], given
+
+
+def split(arguments: list[str], table: tuple[Option, ...]) -> tuple[list[str], dict[str, Any]]:
+    """Return the words of a line, and the options that were given.
+
+    Raises:
+        Usage: The line makes no sense.
+    """
     known = {option.flag: option for option in table}
-    source, given = "", {}
+    words: list[str] = []
+    given: dict[str, Any] = {}
     rest = list(arguments)
     while rest:
         word, equals, inline = rest.pop(0).partition("=")
         if not word.startswith("-") or word == "-":
-            if source:
-                raise Usage(f"unexpected {word!r}: one file is served at a time")
-            source = word + equals + inline
+            words.append(word + equals + inline)
             continue
         option = known.get(word)
         if option is None:
@@ -191,10 +223,8 @@ def parse(arguments: list[str], table: tuple[Option, ...]) -> tuple[str, dict[st
             raise Usage(f"{word} needs a value")
         else:
             _put(given, option, inline if equals else rest.pop(0))
-    if not source:
-        raise Usage("which file?")
     check(given, table)
-    return source, given
+    return words, given
 
 
 def check(given: Mapping[str, Any], table: tuple[Option, ...]) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from dovetail.server.options import ToolOptions as ToolOptions
     from dovetail.server.sanitizing import sanitized as sanitized
     from dovetail.server.source import load_server as load_server
+    from dovetail.server.transports.together import TogetherOptions as TogetherOptions
+    from dovetail.server.transports.together import run_together as run_together
+    from dovetail.server.transports.together import together as together
     from dovetail.server.watching.audit import Audit as Audit
     from dovetail.server.watching.call_log import CallLog as CallLog
     from dovetail.server.watching.call_log import JsonLines as JsonLines
@@ -47,6 +50,7 @@ __getattr__, __dir__, __all__ = lazy(
         "options": "Cache PromptOptions ResourceOptions ServerOptions ToolOptions",
         "sanitizing": "sanitized",
         "source": "load_server",
+        "transports.together": "TogetherOptions run_together together",
         "watching.tracing": "Tracing",
     },
 )

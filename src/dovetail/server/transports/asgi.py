@@ -12,7 +12,7 @@ pass the lifespan on.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from dovetail.core import Guard, Rejected, Stores, fields_of, is_preflight, preflight_fields, reply_fields
@@ -109,10 +109,9 @@ class App:
                     raise
                 await self._failed(reply, failure)
         elif kind == "lifespan":
-            await self._lifespan(receive, send)
+            await live(self.start, self.stop, receive, send)
         elif kind == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+            await no_websocket(receive, send)
 
     async def _failed(self, reply: Reply, failure: Exception) -> None:
         """Answer a request that failed before anything could be said: the caller is unknown, or the fault is ours."""
@@ -170,25 +169,6 @@ class App:
             case _:
                 await refuse(reply, 404, MethodNotFound(f"There is nothing here; the MCP endpoint is {self.path}"))
 
-    async def _lifespan(self, receive: Any, send: Any) -> None:
-        await receive()
-        try:
-            await self.start()
-        except Exception as error:
-            if not isinstance(error, DovetailError):  # ours say it in one line, which the outer server prints
-                log.error("The server could not start: %s", type(error).__name__, exc_info=error)
-            await send({"type": "lifespan.startup.failed", "message": _said(error)})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        try:
-            await self.stop()
-        except Exception as error:
-            log.error("The server did not stop cleanly: %s", type(error).__name__, exc_info=error)
-            await send({"type": "lifespan.shutdown.failed", "message": _said(error)})
-            return
-        await send({"type": "lifespan.shutdown.complete"})
-
     async def start(self) -> Endpoint:
         """Start, unless started: also called by the first request."""
         if self._starting is None:
@@ -214,6 +194,35 @@ class App:
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             await endpoint.runtime.stop()
+
+
+async def live(
+    start: Callable[[], Awaitable[Any]], stop: Callable[[], Awaitable[Any]], receive: Any, send: Any
+) -> None:
+    """Carry out the lifespan protocol: start, wait for the end, stop; a failure of either is told and logged."""
+    await receive()
+    try:
+        await start()
+    except Exception as error:
+        if not isinstance(error, DovetailError):  # ours say it in one line, which the outer server prints
+            log.error("The server could not start: %s", type(error).__name__, exc_info=error)
+        await send({"type": "lifespan.startup.failed", "message": _said(error)})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    try:
+        await stop()
+    except Exception as error:
+        log.error("The server did not stop cleanly: %s", type(error).__name__, exc_info=error)
+        await send({"type": "lifespan.shutdown.failed", "message": _said(error)})
+        return
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def no_websocket(receive: Any, send: Any) -> None:
+    """Turn a WebSocket away: there is nothing to talk to."""
+    await receive()
+    await send({"type": "websocket.close", "code": 1008})
 
 
 def _said(error: Exception) -> str:

@@ -1,0 +1,133 @@
+"""A manifest of servers that one process serves: what a client's configuration says, where it starts `dovetail`.
+
+    {"mcpServers": {"files": {"command": "dovetail", "args": ["serve", "files", "docs"]},
+                    "shop": {"command": "dovetail", "args": ["run", "shop.py"]}}}
+
+So the block that people paste into a client is a manifest, too. JSON, TOML or YAML; `servers`, as VS Code spells it, or
+a bare map of names will do. An entry may have `try`: calls that are made once, to show what the server can do.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from dovetail.cli.loading import load
+from dovetail.cli.options import Usage
+from dovetail.cli.serve import ordered
+from dovetail.errors import DefinitionError
+from dovetail.servers import make_server
+
+if TYPE_CHECKING:
+    from dovetail.server import Server
+
+MOST_BYTES: Final = 1 << 20
+_WRAPPERS: Final = ("mcpServers", "servers")
+_OURS: Final = ("serve", "run")
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One server of a manifest.
+
+    Attributes:
+        name: What it is called there.
+        words: The arguments of `dovetail`, from `serve` or `run` on.
+        calls: Calls to try: tool and arguments.
+    """
+
+    name: str
+    words: list[str]
+    calls: list[tuple[str, dict[str, Any]]]
+
+    def load(self) -> "Server":
+        """Return the server.
+
+        Raises:
+            DefinitionError: It cannot be made as the entry says.
+            NotLoaded: Its file fails.
+        """
+        try:
+            if self.words[0] == "serve":
+                order = ordered(self.words[1:])
+                if order.options:
+                    raise Usage(f"{next(iter(order.options))} is for all servers: say it once, beside --from")
+                return make_server(order.name, order.settings)
+            if len(self.words) != 2:
+                raise Usage("expected run FILE[:object], and no options: those are for all servers")
+            return load(self.words[1])
+        except (Usage, DefinitionError) as error:
+            raise DefinitionError(f"{self.name}: {error}") from None
+
+
+def read_manifest(path: str) -> list[Entry]:
+    """Return the entries of a manifest, in its order.
+
+    Raises:
+        DefinitionError: It cannot be read, or an entry is none that one process can serve; the text says which.
+    """
+    whole = _decoded(path)
+    for wrapper in _WRAPPERS:
+        if isinstance(whole.get(wrapper), dict):
+            whole = whole[wrapper]
+            break
+    entries = [_entry(str(name), given) for name, given in whole.items()]
+    if not entries:
+        raise DefinitionError(f"{Path(path).name} names no server")
+    return entries
+
+
+def _decoded(path: str) -> dict[str, Any]:
+    name = Path(path).name
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise DefinitionError(f"Cannot read {name}: {error.strerror}") from None
+    if len(data) > MOST_BYTES:
+        raise DefinitionError(f"{name} has more than {MOST_BYTES // 1024} KiB: that is no manifest")
+    decode = _decoders().get(Path(path).suffix.lower())
+    if decode is None:
+        raise DefinitionError(f"{name}: a manifest is .json, .toml, .yaml or .yml")
+    try:
+        found = decode(data)
+    except ImportError:
+        raise DefinitionError('YAML needs the "cli" extra: pip install "dovetail-mcp[cli]"') from None
+    except Exception as error:
+        raise DefinitionError(f"{name} cannot be read: {' '.join(str(error).split())[:200]}") from None
+    if not isinstance(found, dict):
+        raise DefinitionError(f"{name}: expected an object of servers")
+    return found
+
+
+def _decoders() -> Mapping[str, Callable[[bytes], Any]]:
+    yaml = msgspec.yaml.decode
+    return {".json": msgspec.json.decode, ".toml": msgspec.toml.decode, ".yaml": yaml, ".yml": yaml}
+
+
+def _entry(name: str, given: Any) -> Entry:
+    if not isinstance(given, dict):
+        raise DefinitionError(f"{name}: expected an object with `command` and `args`")
+    command, args = given.get("command"), given.get("args", [])
+    words = [*(command if isinstance(command, list) else [command]), *(args if isinstance(args, list) else [args])]
+    if not all(isinstance(word, str) for word in words):
+        raise DefinitionError(
+            f"{name}: expected `command` and `args` as texts; a server elsewhere needs its own process"
+        )
+    if given.get("env"):
+        raise DefinitionError(f"{name}: `env` is for a process of its own; here all servers share one")
+    program = os.path.basename(words[0]).removesuffix(".exe")
+    rest = words[1:]
+    if rest[:2] == ["-m", "dovetail"]:
+        program, rest = "dovetail", rest[2:]
+    if program != "dovetail" or rest[:1] not in ([each] for each in _OURS):
+        raise DefinitionError(
+            f"{name}: one process serves `dovetail serve NAME` or `dovetail run FILE`, not {program[:64]!r}"
+        )
+    return Entry(name, rest, _calls(name, given.get("try", {})))
+
+
+def _calls(name: str, given: Any) -> list[tuple[str, dict[str, Any]]]:
+    if not isinstance(given, dict) or not all(isinstance(each, dict) for each in given.values()):
+        raise DefinitionError(f"{name}: `try` is an object: each tool with its arguments")
+    return list(given.items())
