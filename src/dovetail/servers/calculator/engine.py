@@ -30,7 +30,7 @@ class Engine:
             digits: Of decimals, where a call does not say.
         """
         self._workers = workers
-        self._digits = digits
+        self.digits = digits
 
     def __repr__(self) -> str:
         return f"<Engine on {self._workers!r}>"
@@ -43,9 +43,9 @@ class Engine:
         """
         read = parse(text)
         if read.unit is None and not has_units(read.tree):
-            return await self._value(read.tree, digits or self._digits)
+            return await self._value(read.tree, digits or self.digits)
         await asyncio.to_thread(units)
-        return await self._measured(read, digits or self._digits)
+        return await self._measured(read, digits or self.digits)
 
     async def convert(self, value: str, given: str, wanted: str, digits: int | None = None) -> Answer:
         """Convert a value from one unit to another.
@@ -60,7 +60,7 @@ class Engine:
         if has_units(number.tree):
             raise CalculatorError("The value is a number without a unit; its unit is from_unit")
         await asyncio.to_thread(units)
-        return await self._measured(Expression(tree, target.tree), digits or self._digits)
+        return await self._measured(Expression(tree, target.tree), digits or self.digits)
 
     async def _measured(self, read: Expression, digits: int) -> Answer:
         find = units().find
@@ -88,13 +88,13 @@ class Engine:
 
     async def answer(self, do: str, texts: Sequence[str], names: list[str], digits: int | None) -> Answer:
         """Do a job that has one answer."""
-        reply = await self.run(do, _trees(texts), names, digits or self._digits)
+        reply = await self.run(do, _trees(texts), names, digits or self.digits)
         assert reply.answer is not None
         return reply.answer
 
     async def integral(self, texts: Sequence[str], variable: str, digits: int | None) -> Answer:
         """Integrate; a definite integral whose exact form takes too long is computed as a number."""
-        trees, digits = _trees(texts), digits or self._digits
+        trees, digits = _trees(texts), digits or self.digits
         if len(trees) == 1:
             reply = await self.run("integrate", trees, [variable], digits)
         else:
@@ -107,7 +107,7 @@ class Engine:
 
     async def solutions(self, equations: Sequence[str], unknowns: list[str], digits: int | None) -> Solutions:
         """Solve equations."""
-        reply = await self.run("solve", _trees(equations), unknowns, digits or self._digits)
+        reply = await self.run("solve", _trees(equations), unknowns, digits or self.digits)
         assert reply.solutions is not None
         return reply.solutions
 
@@ -115,7 +115,7 @@ class Engine:
         """Do an operation on matrices, given row by row."""
         shapes = [f"{len(rows)}x{len(rows[0])}" for rows in matrices]
         cells = _trees([cell for rows in matrices for row in rows for cell in row])
-        reply = await self.run("matrix", cells, [operation, *shapes], digits or self._digits)
+        reply = await self.run("matrix", cells, [operation, *shapes], digits or self.digits)
         assert reply.matrix is not None
         return reply.matrix
 

@@ -78,7 +78,7 @@ class Arithmetic:
             return self.power(self.root(base, exponent.denominator), Fraction(exponent.numerator))
         if base in (0, 1, -1):
             return self._power_of_unit(base, exponent)
-        bits = _size(base) * abs(exponent.numerator)
+        bits = bits_of_power(base, exponent)
         if bits > LARGE.bits and magnitude(base, exponent) <= LARGE.bits:
             raise Irrational  # an ordinary number whose fraction would be too long, such as 1.0001^36500
         self.spend(bits)
@@ -203,6 +203,14 @@ def whole(value: Value, where: str) -> int:
     if value.denominator != 1:
         raise CalculatorError(f"{where} takes whole numbers only")
     return value.numerator
+
+
+def bits_of_power(base: Value, exponent: Value) -> int:
+    """Return how many bits the longer part of a power's fraction has, or one or two more."""
+    power = abs(exponent.numerator) // exponent.denominator
+    if power.bit_length() > 50:
+        return _size(base) * power
+    return int(max(log2(abs(base.numerator)), log2(base.denominator)) * power) + 2
 
 
 def magnitude(base: Value, exponent: Value) -> float:

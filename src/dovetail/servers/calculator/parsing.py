@@ -130,7 +130,8 @@ class _Reader:
         digits, after = self.here, self._after()
         if digits.sort == "number" and after.text == "(":
             raise CalculatorError("This can be read in two ways: write a / (b * (...)) or a / b * (...)", digits.at)
-        fraction = len(before) == 1 and before[0].kind == "number" and digits.sort == "number"
+        above = before[0].parts[0] if before[0].kind == "negative" else before[0]
+        fraction = len(before) == 1 and above.kind == "number" and digits.sort == "number"
         if fraction and after.sort == "name" and after.text not in _WORDS:
             self.step()
             if not self.at_to():

@@ -5,8 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from typing import Final
 
-import dovetail
-from dovetail import Server
+from dovetail import Server, __version__
 from dovetail.servers.calculator.engine import Engine
 from dovetail.servers.calculator.resources import add_resources
 from dovetail.servers.calculator.settings import Settings
@@ -38,7 +37,7 @@ def make(settings: Settings) -> Server:
 
     app = Server(
         "calculator",
-        version=dovetail.__version__,
+        version=__version__,
         title="Calculator",
         description="Exact arithmetic, units, equations and calculus, without running anybody's code.",
         instructions=_INSTRUCTIONS,

@@ -13,7 +13,7 @@ import sympy  # type: ignore[import-untyped]
 from sympy.printing.str import StrPrinter  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import CUT, Answer, rational
-from dovetail.servers.calculator.exact import LARGE, Arithmetic, magnitude, spread
+from dovetail.servers.calculator.exact import LARGE, Arithmetic, bits_of_power, magnitude, spread
 from dovetail.servers.calculator.failures import CalculatorError, Irrational
 from dovetail.servers.calculator.functions import call, check_count
 from dovetail.servers.calculator.rendering import SHOWN, plain
@@ -93,7 +93,7 @@ class Builder:
         if base.is_Rational and exponent.is_Rational:
             whole = abs(exponent.p) // exponent.q
             if base not in (0, 1, -1):
-                bits = max(int(base.p).bit_length(), int(base.q).bit_length()) * whole
+                bits = bits_of_power(_fraction(base), _fraction(exponent))
                 if bits > LARGE.bits and magnitude(_fraction(base), _fraction(exponent)) <= LARGE.bits:
                     return sympy.Float(base, self._digits + 20 + len(str(whole))) ** exponent
                 self.arithmetic.spend(bits)

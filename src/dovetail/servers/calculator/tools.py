@@ -194,7 +194,9 @@ async def matrix(
 
 
 async def statistics(
-    values: Annotated[list[str | int | float], Meta(min_length=1, max_length=10_000)], digits: Digits = 15
+    values: Annotated[list[str | int | float], Meta(min_length=1, max_length=10_000)],
+    ctx: Context,
+    digits: Digits | None = None,
 ) -> Summary:
     """Summarise numbers: count, sum, mean, median, modes, quartiles, variance and standard deviation.
 
@@ -204,7 +206,7 @@ async def statistics(
         values: Such as `[1, 2.5, "7/3"]`; at most 10,000.
         digits: Significant digits of decimals.
     """
-    return summary(numbers([_text(value) for value in values]), digits)
+    return summary(numbers([_text(value) for value in values]), digits or _engine(ctx).digits)
 
 
 def _text(value: str | int | float) -> str:

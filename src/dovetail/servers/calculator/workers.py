@@ -121,6 +121,8 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed = True
+        for worker in self._idle:  # at once: who is cancelled while it waits leaves nobody behind
+            worker.kill()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         for worker in self._idle:
