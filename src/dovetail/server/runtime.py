@@ -95,6 +95,7 @@ class Runtime:
         self.draining = False
         self._exit = AsyncExitStack()
         self._background: set[asyncio.Task[Any]] = set()
+        self._effects: set[asyncio.Task[Any]] = set()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.methods = Methods(self)
         self.watchers = watchers_of(server.middleware)
@@ -166,6 +167,11 @@ class Runtime:
         tasks = [turn.task for context in self.in_flight if (turn := context.turn) and turn.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
+        if self._effects:
+            _, cut = await asyncio.wait(self._effects, timeout=1.0)
+            for task in cut:
+                task.cancel()
+            await asyncio.gather(*cut, return_exceptions=True)  # each says in the ledger that it was cut off
         for task in list(self._background):
             task.cancel()
         await self._close()
@@ -175,6 +181,18 @@ class Runtime:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._reap)
+
+    def effect(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Run a side effect beside the call that wants it; it goes on when the call is over."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._effects.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._effects.discard(task)
+        if not task.cancelled():
+            task.exception()  # the call hears of it, if it still waits; the ledger keeps what a later one is told
 
     def _reap(self, task: "asyncio.Task[Any]") -> None:
         self._background.discard(task)

@@ -2,7 +2,8 @@
 
 The claim on (call, name) is taken in the shared ledger before the effect runs, and its result is recorded after. A
 claim that is taken waits for, or returns, that result. A ledger out of reach, or a claim whose holder died, is a typed
-error: the effect is never run a second time on a guess. Nor is one begun whose result could not be given back.
+error: the effect is never run a second time on a guess. Nor is one begun whose result could not be given back. One that
+has begun goes on to its end, though its call is cancelled, runs out of time or ends with a question.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import msgspec
 
 from dovetail.core import Fresh, Lost, Running, Settled
 from dovetail.errors import Disconnected, OnceUnknown, ToolError
+from dovetail.server.calls import turn as turns
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.turn import turn_of
 from dovetail.server.functions.kept import Read, reader_of, written
@@ -23,6 +25,9 @@ EFFECT: ContextVar[str | None] = ContextVar("dovetail_effect", default=None)
 
 CLAIM_SECONDS = 24 * 3600.0
 """How long a claim is kept: longer than any state of a call is valid."""
+
+LONGEST_SECONDS = 600.0
+"""How long an effect may go on: as long as the state of a call is valid, with which somebody may ask for its result."""
 
 
 class _Outcome(msgspec.Struct, omit_defaults=True):
@@ -43,6 +48,8 @@ async def once(context: Context, name: str, function: Callable[..., Any], args: 
     try:
         claim = await ledger.claim(call, name, CLAIM_SECONDS)
         if isinstance(claim, Running):
+            if turn_of(context).stop is not None:
+                raise OnceUnknown(f"{name}: it runs, and this call has ended")
             claim = await ledger.wait(call, name)
     except Disconnected:
         raise OnceUnknown(f"{name}: the ledger is out of reach; nothing was run") from None
@@ -67,21 +74,38 @@ def _call_id(context: Context, name: str) -> str:
 
 
 async def _run(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    ledger = context.runtime.stores.ledger
-    outer = EFFECT.set(name)
+    """Run the effect in a task of its own: a call that is cancelled, or asks beside it, does not cut it in two.
+
+    What it uses of the call is kept for it a while, as it is for a thread; who calls again with the same state waits
+    for its result.
+    """
+    effect = context.runtime.effect(_effect(context, call, name, function, args))
     try:
-        value = await context.runtime.pool.call(context, function, args)
+        return await asyncio.shield(effect)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if effect.cancelled() and (task is None or not task.cancelling()):
+            raise OnceUnknown(f"{name}: it was cut off, and is not run again") from None
+        if turn_of(context).stop is not None:
+            await asyncio.wait({effect}, timeout=turns.GRACE_SECONDS)
+        raise
+
+
+async def _effect(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    ledger = context.runtime.stores.ledger
+    EFFECT.set(name)
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS):
+            value = await context.runtime.pool.call(context, function, args)
         record = _Outcome(value=msgspec.Raw(written(value)))
     except ToolError as error:
         await ledger.settle(call, name, _encode(_Outcome(error=str(error), told=True)))
         raise
     except BaseException as error:
-        # It may have happened in part: what is recorded is that it must not run again. A cancelled call, too, settles
-        # its claim: whoever waits for it would wait for as long as this process lives.
+        # It may have happened in part: what is recorded is that it must not run again. One that is cut off settles its
+        # claim, too: whoever waits for it would wait for as long as this process lives.
         await asyncio.shield(ledger.settle(call, name, _encode(_Outcome(error=type(error).__name__))))
         raise
-    finally:
-        EFFECT.reset(outer)
     await ledger.settle(call, name, _encode(record))
     return value
 
