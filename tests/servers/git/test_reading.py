@@ -205,7 +205,9 @@ async def test_branches_and_tags_are_listed(story: Maker, opened: Open) -> None:
         lacking = (await client.call_tool("git_branch", {"not_contains": head})).structured["branches"]
         assert [one["name"] for one in lacking] == ["feature/x"]
         tags = (await client.call_tool("git_tags")).structured["tags"]
-        assert [(one["name"], one["subject"], one["annotated"]) for one in tags] == [("v1.0", "The first release", True)]
+        assert [(one["name"], one["subject"], one["annotated"]) for one in tags] == [
+            ("v1.0", "The first release", True)
+        ]
         assert (await client.call_tool("git_tags", {"containing": "2"})).structured == {"tags": []}
 
 
