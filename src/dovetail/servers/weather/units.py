@@ -26,7 +26,9 @@ _SPELLINGS: Final = {
     "F": "°F", "C": "°C", "K": "K", "degC": "°C", "degF": "°F", "km_h-1": "km/h", "m_s-1": "m/s", "knots": "kt",
     "kts": "kt", "unit:degC": "°C", "unit:km_h-1": "km/h",
 }  # fmt: skip
-_WIND: Final = re.compile(r"(\d{1,3})(?: to (\d{1,3}))? (mph|km/h|kt|kts|knots|m/s)")
+_WIND: Final = re.compile(r"([0-9]{1,3})(?: to ([0-9]{1,3}))? (mph|km/h|kt|kts|knots|m/s)")
+_MOST: Final = 1e9
+"""Nothing on Earth is more, in any unit."""
 _POINTS: Final = "N NNE NE ENE E ESE SE SSE S SSW SW WSW W WNW NW NNW".split()
 
 
@@ -60,7 +62,7 @@ def converted(value: float | None, unit: str, quantity: Quantity, system: System
         quantity: What it measures.
         system: What it shall be in.
     """
-    if value is None or not math.isfinite(value):
+    if value is None or not math.isfinite(value) or abs(value) > _MOST:
         return None
     goal = _UNITS[system][quantity]
     exact = Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
