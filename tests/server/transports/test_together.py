@@ -71,8 +71,9 @@ async def test_when_one_cannot_start_none_does_and_it_is_named() -> None:
         went.append("out")
 
     @asynccontextmanager
-    async def broken(_: Server) -> AsyncIterator[None]:
-        raise DefinitionError("no such folder")
+    async def broken(server: Server) -> AsyncIterator[None]:
+        if server.name == "b":
+            raise DefinitionError("no such folder")
         yield
 
     app = together({"a": Server("a", lifespan=fine), "b": Server("b", lifespan=broken)})
