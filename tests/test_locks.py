@@ -8,7 +8,7 @@ from importlib.metadata import distributions
 from tests.house import ROOT
 
 NPM_LOCKS = [ROOT / "tests" / "npm" / "package-lock.json", ROOT / "examples" / "data" / "package-lock.json"]
-LISTS = ("constraints.txt", "requirements-dev.txt", "requirements-peers.txt")
+LISTS = ("constraints.txt", "requirements-dev.txt", "requirements-peers.txt", "requirements-namesakes.txt")
 
 
 def entries(name: str) -> list[str]:
@@ -21,7 +21,7 @@ def canonical(name: str) -> str:
 
 
 def test_every_version_is_exact() -> None:
-    for name in ("constraints.txt", "requirements-peers.txt"):
+    for name in ("constraints.txt", "requirements-peers.txt", "requirements-namesakes.txt"):
         assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", entry) for entry in entries(name)), name
     for lock in NPM_LOCKS:
         wanted = json.loads((lock.parent / "package.json").read_text())["dependencies"]

@@ -82,7 +82,8 @@ def test_what_a_link_leads_to_is_not_watched(heard: Heard, house: Path) -> None:
 def test_only_so_many_directories_are_watched(house: Path) -> None:
     heard = Heard(house, most=2)
     assert heard.watch.partial
-    assert not heard.watch.complete
+    assert heard.watch.covers(str(house / "docs"))
+    assert not heard.watch.covers(str(house / "docs" / "deep"))
     (house / "docs" / "deep" / "b.txt").write_text("unheard")
     (house / "docs" / "a.txt").write_text("heard")
     assert uri_of(str(house / "docs" / "deep" / "b.txt")) not in heard.until(house / "docs" / "a.txt")
@@ -95,6 +96,28 @@ def test_other_roots_can_be_followed(heard: Heard, house: Path) -> None:
     assert heard.watch.standing.wait(20)
     (other / "a.txt").write_text("changed")
     heard.until(other / "a.txt")
+
+
+def test_a_root_that_goes_and_comes_back_is_watched_again(heard: Heard, house: Path) -> None:
+    house.rename(house.parent / "aside")
+    house.mkdir()
+    (house / "new.txt").write_text("new")
+    heard.watch.follow([Beneath(str(house.parent / "data-x"))])
+    heard.watch.follow([Beneath(str(house))])
+    assert heard.watch.standing.wait(20)
+    (house / "new.txt").write_text("newer")
+    heard.until(house / "new.txt")
+
+
+def test_directories_that_come_and_go_quickly_do_not_end_the_watch(heard: Heard, house: Path) -> None:
+    for number in range(30):
+        (house / f"d{number}").mkdir()
+        if number % 2:
+            (house / f"d{number}").rmdir()
+    heard.until(house / "d28")
+    assert heard.watch.standing.wait(20)
+    (house / "docs" / "a.txt").write_text("changed")
+    heard.until(house / "docs" / "a.txt")
 
 
 def test_nothing_is_watched_when_nothing_shall_be(house: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pygit2
 import pytest
@@ -64,8 +64,7 @@ class Maker:
     def tip(self) -> pygit2.Commit:
         """The commit checked out."""
         found = self.git[self.git.head.target]
-        assert isinstance(found, pygit2.Commit)
-        return found
+        return cast("pygit2.Commit", found)
 
     def raw(self, kind: Any, data: bytes) -> str:
         return str(self.git.odb.write(kind, data))
@@ -103,7 +102,9 @@ def opened() -> Open:
     async def open_it(path: Path, *, revision: str | None = None, **more: Any) -> AsyncIterator[Client]:
         options: dict[str, Any] = {name: more.pop(name) for name in ("on_elicit",) if name in more}
         settings = Settings(repository=str(path), **more)
-        async with Client(make(settings), revision=revision, **options) as client:
+        if revision is not None:
+            options["revision"] = revision
+        async with Client(make(settings), **options) as client:
             yield client
 
     return open_it

@@ -1,6 +1,7 @@
 """Each reading tool on a real repository, through the real framing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -205,7 +206,9 @@ async def test_branches_and_tags_are_listed(story: Maker, opened: Open) -> None:
         lacking = (await client.call_tool("git_branch", {"not_contains": head})).structured["branches"]
         assert [one["name"] for one in lacking] == ["feature/x"]
         tags = (await client.call_tool("git_tags")).structured["tags"]
-        assert [(one["name"], one["subject"], one["annotated"]) for one in tags] == [("v1.0", "The first release", True)]
+        assert [(one["name"], one["subject"], one["annotated"]) for one in tags] == [
+            ("v1.0", "The first release", True)
+        ]
         assert (await client.call_tool("git_tags", {"containing": "2"})).structured == {"tags": []}
 
 
@@ -221,14 +224,15 @@ async def test_files_of_a_revision_are_listed_and_read(story: Maker, opened: Ope
         assert [one["path"] for one in (*page["files"], *rest["files"])] == ["README.md", "src/main.py"]
         read = await client.call_tool("git_read_file", {"path": "README.md", "start_line": 3, "end_line": 4})
         assert read.text == "Zero.\nOne.\n"
-        for asked, said in [
+        refused: list[tuple[dict[str, Any], str]] = [
             ({"path": "src"}, "git_list_files lists what is in it"),
             ({"path": "nothing"}, "no such path"),
             ({"path": "../x"}, "no step up"),
             ({"path": "/etc/passwd"}, "relative to the root"),
             ({"path": ".git/config"}, "never leads into .git"),
             ({"path": "README.md", "start_line": 9}, "The file has 5 lines"),
-        ]:
+        ]
+        for asked, said in refused:
             failed = await client.call_tool("git_read_file", asked)
             assert failed.is_error
             assert said in failed.text

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import stat
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -139,6 +140,24 @@ async def test_one_process_waits_for_another_and_says_so_when_it_cannot(
         assert (await told(client, "delete_entities", entityNames=["Acme"]))["deleted"] == 1
 
 
+def test_who_begins_to_write_keeps_all_others_from_writing_until_the_end(tmp_path: Path) -> None:
+    """Otherwise what was read before the first change could be out of date by then, and the write fail."""
+    one, other = (Graph(tmp_path / "m.db", read_only=False, max_bytes=2**30) for _ in range(2))
+    entered = threading.Event()
+    waiting = threading.Thread(target=other.write, args=(lambda db: entered.set(), set()))
+
+    def work(db: sqlite3.Connection) -> None:
+        db.execute("SELECT count(*) FROM entities").fetchone()
+        waiting.start()
+        assert not entered.wait(0.2)
+
+    one.write(work, set())
+    assert entered.wait(5)
+    waiting.join()
+    one.close()
+    other.close()
+
+
 async def test_a_full_memory_says_so_and_goes_on_reading(tmp_path: Path) -> None:
     path = tmp_path / "m.db"
     async with memory(path, max_bytes=1_048_576, max_text=1_000_000) as client:
@@ -174,6 +193,7 @@ async def test_a_failure_inside_a_write_leaves_nothing_of_it(tmp_path: Path) -> 
         ]
         assert "more than 10 characters" in await refused(client, "create_entities", entities=entities)
         assert (await told(client, "read_graph"))["entities"] == []
+        assert (await told(client, "create_entities", entities=entities[:1]))["entities"] == entities[:1]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are a POSIX thing")

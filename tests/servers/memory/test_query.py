@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dovetail.servers.memory.query import MOST_TERMS, Hit, ranked, terms
+from dovetail.servers.memory.query import MOST_TERMS, Hit, quoted, ranked, terms
 
 NASTY = st.text(st.sampled_from("\"*^():+-{}NEARORANDT \x00\\%_'a字é") | st.characters(exclude_categories=["Cs"]))
 
@@ -39,6 +39,10 @@ def test_operators_are_words(index: sqlite3.Connection, query: str) -> None:
     assert [term.words for term in terms("or")] == ['"or"']
     assert [term.words for term in terms("near")] == ['"near"*']
     assert [term.words for term in terms('a"b')] == ['"a"', '"b"']
+
+
+def test_a_quote_inside_a_string_of_the_index_is_doubled() -> None:
+    assert quoted('a"b') == '"a""b"'
 
 
 def test_words_in_quotes_stand_together_and_each_is_looked_for_once() -> None:

@@ -1,5 +1,6 @@
 """The files server, put together: tools, resources, a prompt, and the watch that its lifespan keeps."""
 
+import asyncio
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -51,7 +52,7 @@ def make(settings: Settings) -> Server:
         try:
             yield telling
         finally:
-            telling.watch.close()
+            await asyncio.to_thread(telling.watch.close)
 
     server = Server(
         "files",

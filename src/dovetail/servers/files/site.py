@@ -98,10 +98,11 @@ class Site:
     async def tell(self, ctx: Context, *places: Place) -> None:
         """Tell subscribers of a change that we made, and of that in its directory, unless the watch will do so."""
         telling = ctx.lifespan
-        if isinstance(telling, Telling) and telling.watch.complete:
-            return
-        for uri in dict.fromkeys(uri for place in places for uri in (place.uri, place.above.uri)):
-            await ctx.notify.resource_updated(uri)
+        for place in places:
+            if isinstance(telling, Telling) and telling.watch.covers(place.above.path):
+                continue
+            await ctx.notify.resource_updated(place.uri)
+            await ctx.notify.resource_updated(place.above.uri)
 
 
 def _directory(path: str) -> str:

@@ -34,12 +34,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         result: As the operation returns it.
         refused: For the model.
         missing: True when what was asked for is not there.
+        invalid: True when it could not be: a string that is no revision, no path, no date.
         late: True when the time was over.
     """
 
     result: msgspec.Raw = msgspec.Raw(b"\xc0")
     refused: str = ""
     missing: bool = False
+    invalid: bool = False
     late: bool = False
 
 

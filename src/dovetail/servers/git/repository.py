@@ -32,6 +32,10 @@ class Refused(Exception):
     """What cannot be done; the text is for the model and says what to do next."""
 
 
+class Missing(Refused):
+    """What was asked for is not there."""
+
+
 class Late(Exception):
     """The time of the call is over."""
 
@@ -113,7 +117,7 @@ class Repository:
         try:
             found, size = self.git.odb.read_header(oid)
         except KeyError:
-            raise Refused(f"The repository lacks the object {ident[:12]} (a shallow or partial clone?).") from None
+            raise Missing(f"The repository lacks the object {ident[:12]} (a shallow or partial clone?).") from None
         if found != kind:
             raise Refused(f"The object {ident[:12]} is a {_kind(found)}, not a {_kind(kind)}.")
         if size > most:
@@ -139,7 +143,7 @@ class Repository:
             try:
                 kind, raw = self.git.odb.read(pygit2.Oid(hex=ident))
             except KeyError:
-                raise Refused(f"The repository lacks the commit {ident[:12]} (a shallow clone?).") from None
+                raise Missing(f"The repository lacks the commit {ident[:12]} (a shallow clone?).") from None
             if kind != ObjectType.COMMIT or len(raw) > COMMIT_BYTES:
                 raise Refused(f"The object {ident[:12]} is no commit, or larger than {COMMIT_BYTES >> 20} MiB.")
             found = parse_commit(ident, raw)
@@ -222,7 +226,7 @@ class Repository:
         if number == 0:
             return commit
         if number > len(commit.parents):
-            raise Refused(f"The commit {commit.id[:12]} has {len(commit.parents)} parents; the history ends there.")
+            raise Missing(f"The commit {commit.id[:12]} has {len(commit.parents)} parents; the history ends there.")
         return self.commit(commit.parents[number - 1])
 
     def resolved_parent(self, commit: Commit) -> Commit | None:
@@ -235,7 +239,7 @@ class Repository:
 
     def _named(self, revision: Revision) -> str:
         name = revision.name
-        if len(name) == 40 and revision.is_hex and pygit2.Oid(hex=name) in self.git:
+        if len(name) == 40 and revision.is_hex and pygit2.Oid(hex=name) in self.git.odb:
             return name.lower()
         found = self._reference(name)
         if found is not None:
@@ -244,14 +248,14 @@ class Repository:
         prefix = name if revision.is_hex else described[1] if described else ""
         if prefix:
             try:
-                return str(self.git[prefix.lower()].id)
+                return str(self.git.expand_id(prefix.lower()))
             except KeyError:
                 pass
             except ValueError:
                 raise Refused("More than one object begins with these digits; give more of them.") from None
         if name == "HEAD":
-            raise Refused("The repository has no commit yet: HEAD names a branch that is still empty.")
-        raise Refused("There is no such revision. git_branch and git_tags list names; git_log lists commits.")
+            raise Missing("The repository has no commit yet: HEAD names a branch that is still empty.")
+        raise Missing("There is no such revision. git_branch and git_tags list names; git_log lists commits.")
 
     def _reference(self, name: str) -> str | None:
         candidates = [name] if name in _SPECIAL or name.startswith("refs/") else []
@@ -276,7 +280,7 @@ class Repository:
             if kind != ObjectType.TAG or size > COMMIT_BYTES:
                 raise Refused(f"That names a {_kind(kind)}, not a commit.")
             ident = parse_tag(self.read(ident, ObjectType.TAG, COMMIT_BYTES))[0]
-        raise Refused("That tag names nothing that is here.")
+        raise Missing("That tag names nothing that is here.")
 
     # Paths.
 
@@ -290,7 +294,7 @@ class Repository:
         steps = read_path(path)
         found = self.find(commit.tree, steps)
         if found is None:
-            raise Refused(f"There is no such path in {commit.id[:12]}; git_list_files lists those that there are.")
+            raise Missing(f"There is no such path in {commit.id[:12]}; git_list_files lists those that there are.")
         return found, steps
 
     @property

@@ -6,8 +6,8 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from dovetail import Complete, Context, File, Server, get_context
-from dovetail.errors import ResourceNotFound
+from dovetail import Complete, Context, File, Server, ToolError, get_context
+from dovetail.errors import InvalidParams, ResourceNotFound
 from dovetail.servers.git.arguments import (
     BranchArgs,
     ContentsArgs,
@@ -85,7 +85,7 @@ async def file_at(
     except Refusal as error:
         if error.missing:
             raise ResourceNotFound(f"git://{revision}/{path}"[:200]) from None
-        raise
+        raise (InvalidParams(str(error)) if error.invalid else ToolError(str(error))) from None
     if found.folder:
         return found.data.decode()
     kind = mimetypes.guess_type(path, strict=False)[0]

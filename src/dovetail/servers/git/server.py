@@ -80,17 +80,14 @@ def _lifespan(settings: Settings, places: Places) -> Any:
 
 
 def _watched(handler: Any) -> Any:
-    """Begin to look for changes with the first call, and remember which files somebody subscribed to."""
+    """Begin to look for changes with the first call, and remember which files somebody read or subscribed to."""
 
     async def handle(call: Call, ctx: Context) -> Any:
         held = ctx.lifespan
         if isinstance(held, Held):
             held.watcher.begin(ctx.notify)
-            params = call.params
-            if call.method == "resources/subscribe":
-                held.watcher.subscribed([params.uri])
-            elif call.method == "subscriptions/listen":
-                held.watcher.subscribed(params.notifications.resource_subscriptions)
+            if call.method in ("resources/subscribe", "resources/read"):
+                held.watcher.remember(call.params.uri)
         return await handler(call, ctx)
 
     return handle

@@ -7,16 +7,18 @@ client that could hear of it.
 import asyncio
 import contextlib
 import os
+import re
 import stat
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from dovetail.servers.git.places import Places
 
 MOST: Final = 20_000
 """References and folders of references that are looked at; more are packed, as a rule, into one file."""
 _URIS: Final = 1_000
+_MOVES: Final = re.compile(r"git://(?![0-9a-f]{40}/)[^/]{1,512}/.{1,2048}")
 
 Seen = tuple[tuple[str, int, int, int], ...]
 
@@ -60,7 +62,7 @@ class Watcher:
     """Looks every so often while somebody might care.
 
     Attributes:
-        uris: Files at revisions that somebody subscribed to.
+        uris: Files at revisions that somebody read or subscribed to.
     """
 
     def __init__(self, places: Places, seconds: float) -> None:
@@ -76,14 +78,13 @@ class Watcher:
         if self._task is None and self._seconds:
             self._task = asyncio.ensure_future(self._run(look(self._places)))
 
-    def subscribed(self, uris: Any) -> None:
-        """Remember files at revisions that somebody wants to hear of: the last thousand."""
-        for uri in uris if isinstance(uris, list | tuple) else ():
-            if isinstance(uri, str) and uri.startswith("git://") and "/" in uri[6:]:
-                self.uris[uri] = None
-                self.uris.move_to_end(uri)
-                if len(self.uris) > _URIS:
-                    self.uris.popitem(last=False)
+    def remember(self, uri: str) -> None:
+        """Remember a file at a revision that may move, as somebody may want to hear of it: the last thousand."""
+        if _MOVES.match(uri):
+            self.uris[uri] = None
+            self.uris.move_to_end(uri)
+            if len(self.uris) > _URIS:
+                self.uris.popitem(last=False)
 
     async def _run(self, before: tuple[Seen, Seen]) -> None:
         while True:

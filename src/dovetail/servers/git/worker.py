@@ -23,7 +23,7 @@ from dovetail.servers.git.names import BadName
 from dovetail.servers.git.objects import BadObject
 from dovetail.servers.git.operations import OPERATIONS
 from dovetail.servers.git.places import Outside, Places, check_links, locate
-from dovetail.servers.git.repository import Late, Refused, Repository
+from dovetail.servers.git.repository import Late, Missing, Refused, Repository
 from dovetail.servers.git.revisions import BadRevision
 from dovetail.servers.git.text import cut, readable
 
@@ -47,11 +47,11 @@ class Worker:
         except Late:
             return Answer(late=True)
         except BadName as error:
-            return Answer(refused=f"That path cannot be one: {error}.")
-        except Refused as error:
-            return Answer(refused=str(error), missing=True)
-        except (BadRevision, BadDate, BadObject, Outside) as error:
-            return Answer(refused=str(error))
+            return Answer(refused=f"That path cannot be one: {error}.", invalid=True)
+        except (BadRevision, BadDate) as error:
+            return Answer(refused=str(error), invalid=True)
+        except (Refused, BadObject, Outside) as error:
+            return Answer(refused=str(error), missing=isinstance(error, Missing))
         except MemoryError:
             return Answer(refused="That needs more memory than a worker has; ask for less, or start with --memory.")
         except (pygit2.GitError, KeyError, ValueError, OSError, RecursionError) as error:
@@ -79,6 +79,11 @@ class Worker:
 
 def _said(error: Exception) -> str:
     """Return what libgit2 says, without a path of this machine."""
+    if "not owned by current user" in str(error):
+        return (
+            "it belongs to somebody else. If the user trusts it: `git config --global --add safe.directory FOLDER`, "
+            "with its whole path."
+        )
     said = error.args[0] if error.args and isinstance(error.args[0], str) else type(error).__name__
     return cut(_PATH.sub("(a path)", readable(said.encode("utf-8", "surrogateescape"))), 200)
 

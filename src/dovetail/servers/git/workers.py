@@ -28,11 +28,12 @@ _START: Final = 15.0
 
 
 class Refusal(Exception):
-    """What a worker says to the model; `missing` when what was asked for is not there."""
+    """What a worker says to the model; `missing` when it is not there, `invalid` when it could not be asked for."""
 
-    def __init__(self, text: str, *, missing: bool = False) -> None:
+    def __init__(self, text: str, *, missing: bool = False, invalid: bool = False) -> None:
         super().__init__(text)
         self.missing = missing
+        self.invalid = invalid
 
 
 class _Process:
@@ -93,7 +94,7 @@ class Workers:
         if answer.late:
             raise Refusal(_late(seconds))
         if answer.refused:
-            raise Refusal(answer.refused, missing=answer.missing)
+            raise Refusal(answer.refused, missing=answer.missing, invalid=answer.invalid)
         return msgspec.msgpack.decode(answer.result, type=returns)
 
     async def _answer(self, message: bytes, seconds: float) -> Answer:
