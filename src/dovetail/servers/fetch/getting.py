@@ -126,6 +126,8 @@ class Getter:
         rules = await self.rules(target, agent)
         if rules.allow(target.url):
             return
+        if rules.why:
+            raise ToolError(rules.why)  # the page would fail in the same way
         if rules.unreachable:
             raise ToolError(
                 f"{target.host} did not hand out its robots.txt, so that nothing may be fetched from it for now: try "
@@ -159,8 +161,10 @@ class Getter:
             rules = await asyncio.to_thread(robots.rules_of, entry.status, entry.body, token)
             said = freshness.lifetime(entry)
             seconds = min(seconds, max(said, robots.UNREACHABLE_SECONDS)) if said else seconds
-        except (ToolError, TimeoutError):
-            rules = robots.rules_of(None, b"", token)
+        except TimeoutError:
+            rules = robots.Rules(unreachable=True)
+        except ToolError as error:
+            rules = robots.Rules(unreachable=True, why=str(error))
         if rules.unreachable:
             seconds = robots.UNREACHABLE_SECONDS
         self._rules[target.origin, token] = (rules, self.clock() + seconds)
