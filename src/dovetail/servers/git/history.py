@@ -18,7 +18,7 @@ from dovetail.servers.git.types import CommitInfo, LogPage
 MOST: Final = 10_000
 MESSAGE: Final = 16_384
 """Characters of one message in a log."""
-_OVERHEAD: Final = 300
+_OVERHEAD: Final = 140
 """Bytes around a message, in JSON."""
 
 
@@ -53,7 +53,7 @@ def log(repository: Repository, asked: LogArgs) -> LogPage:
     )
     ends, hidden, skip = _where(repository, asked)
     found: list[CommitInfo] = []
-    passed, room = 0, repository.max_output // 2  # a result travels as JSON twice: structured, and as text
+    passed, room = 0, repository.max_output
     for commit in _history(repository, ends, hidden, wanted):
         if commit is None:
             note = f"The time was over after {passed} commits that fit; narrow it down, or go on with the cursor."
@@ -62,7 +62,7 @@ def log(repository: Repository, asked: LogArgs) -> LogPage:
         if passed <= skip:
             continue
         info = commit_info(commit, brief=asked.brief)
-        room -= len(info.message) + _OVERHEAD
+        room -= len(info.message) + len(info.author) + len(info.email) + _OVERHEAD
         if len(found) == asked.max_count or (room < 0 and found):
             full = None if room >= 0 else "The page is full before max_count was reached; go on with the cursor."
             return LogPage(commits=found, next=_cursor(ends, hidden, passed - 1), note=full)
