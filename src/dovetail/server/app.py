@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 import msgspec
 
-from dovetail.core import Call, Principal
+from dovetail.core import Call, Principal, resource_updated
 from dovetail.errors import DefinitionError
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.gates import Rate
@@ -93,6 +93,7 @@ class Server:
         )
         self.catalogue.declare(options.get("declares", ()))
         self._mounted: list[Server] = []
+        self._mounted_in: list[Server] = []
 
     def __repr__(self) -> str:
         return f"<Server {self.name}: {self.catalogue!r}>"
@@ -215,6 +216,7 @@ class Server:
             raise DefinitionError(f"{other.name}: {min(taken)} is served already")
         self.catalogue.mount(other.catalogue, prefix)
         self._mounted.append(other)
+        other._mounted_in.append(self)
         self.extensions = {**other.extensions, **self.extensions}
         for method, served in other.extension_methods.items():
             self.extension_methods[method] = served.mounted(other)
@@ -282,6 +284,27 @@ class Server:
             runtime.announce(url_completed(visit))
 
     # Serving. Each loads its transport when it is called.
+
+    def resource_updated(self, uri: str) -> None:
+        """Tell those who subscribed to a resource that its contents changed; from any thread, inside a call or not.
+
+        Every client of either era hears of it that sees the resource, over all workers that share a state directory.
+
+        Raises:
+            DefinitionError: The URI is no text.
+        """
+        if not isinstance(uri, str):
+            raise DefinitionError(f"resource_updated: uri: expected a string, not {type(uri).__name__}")
+        notice = resource_updated(uri)
+        for server in self._hosts():
+            for runtime in tuple(server.running):
+                runtime.announce(notice)
+
+    def _hosts(self) -> "Iterable[Server]":
+        """This server and all that it is mounted in."""
+        yield self
+        for server in self._mounted_in:
+            yield from server._hosts()
 
     def asgi(self, path: str = "/mcp", **options: Any) -> Any:
         """Return an ASGI app that serves both eras on one endpoint; it starts itself when mounted in another app.
