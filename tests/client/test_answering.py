@@ -1,6 +1,7 @@
 """What a server asks is answered by one set of handlers, checked before it leaves, and told nothing when they fail."""
 
 import asyncio
+import contextlib
 import json
 import threading
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from dovetail import Client, Context, Server
-from dovetail.errors import DefinitionError, InternalError, MethodNotFound, PeerError
+from dovetail.errors import DefinitionError, DovetailError, InternalError, MethodNotFound, PeerError
 from dovetail.wire import (
     CreateMessageRequestParams,
     CreateMessageResult,
@@ -435,3 +436,31 @@ async def test_the_level_outlives_a_connection_that_was_lost() -> None:
         await client.ping()
         levels = [message["params"]["level"] for message in server.of("logging/setLevel")]
         assert levels == ["info", "error", "error"]
+
+
+@both_eras
+async def test_a_handler_whose_own_wait_was_cancelled_has_failed_and_nobody_was_cancelled(version: str) -> None:
+    async def on_elicit(question: ElicitRequestParams) -> None:
+        waiting = asyncio.ensure_future(asyncio.Event().wait())
+        waiting.cancel()
+        await waiting
+
+    async with Client(asking(), revision=version, on_elicit=on_elicit) as client:
+        with contextlib.suppress(DovetailError):
+            assert (await client.call_tool("form", timeout=5)).is_error
+
+
+async def test_people_who_think_take_no_thread_away_from_anybody() -> None:
+    thinking, enough = threading.Semaphore(0), threading.Event()
+
+    def on_elicit(question: ElicitRequestParams) -> None:
+        thinking.release()
+        enough.wait(10)
+
+    async with Client(asking(), on_elicit=on_elicit) as client:
+        calls = [asyncio.create_task(client.call_tool("form")) for _ in range(64)]
+        for _ in calls:
+            assert await asyncio.to_thread(thinking.acquire, True, 10)
+        assert await asyncio.to_thread(lambda: "free") == "free"
+        enough.set()
+        assert {(await each).text for each in calls} == {"decline"}

@@ -5,7 +5,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,20 @@ from dovetail import Client
 from dovetail.client import Caching
 from dovetail.client.options import Retry
 from dovetail.core import Cached, Place, ResponseStore
-from dovetail.errors import AuthRequired, DefinitionError, Disconnected, PeerError, ProtocolViolation, StoreUnusable
+from dovetail.errors import (
+    AuthRequired,
+    DefinitionError,
+    Disconnected,
+    PeerError,
+    ProtocolViolation,
+    StoreUnusable,
+    Timeout,
+)
 from dovetail.store import MemoryCache, SqliteCache
 from dovetail.wire import Limits
 from tests.client.scripted import Json, Reply, Scripted, text
 from tests.client.serving import serving
+from tests.client.test_client import shop as real_shop
 
 NEW = "2026-07-28"
 ONCE = Retry(attempts=1)
@@ -773,3 +782,39 @@ def test_the_plain_client_has_the_cache_too() -> None:
     with Client.connect_sync(server, cache=True) as client:
         calls += [lambda: client.list_tools()[0].name] * 2
         assert [call() for call in calls] == ["tool-1", "tool-1"]
+
+
+class Stuck(MemoryCache):
+    """A store whose lock somebody else holds."""
+
+    async def load(self, keys: Sequence[str]) -> Cached | None:
+        await asyncio.Event().wait()
+        return None
+
+
+async def test_a_store_that_does_not_answer_holds_up_one_call_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dovetail.client.caching._PATIENCE", 0.05)
+    async with Client(shop(), cache=Caching(store=Stuck())) as client, asyncio.timeout(2):
+        for _ in range(20):
+            assert [tool.name for tool in await client.list_tools(timeout=1)]
+
+
+async def test_credentials_that_do_not_come_are_a_timeout_with_a_cache_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dovetail.client.caching._PATIENCE", 0.05)
+    stuck = asyncio.Event()
+
+    class Silent:
+        async def headers(self, method: str, url: str, body: bytes | None = None) -> Mapping[str, str]:
+            if stuck.is_set():
+                await asyncio.Event().wait()
+            return {}
+
+        async def challenged(self, method: str, url: str, status: int, headers: Mapping[str, str]) -> bool:
+            return False
+
+    async with serving(real_shop().asgi()) as url, Client(url, auth=Silent(), cache=True) as client, asyncio.timeout(5):
+        await client.list_tools()
+        stuck.set()
+        with pytest.raises(Timeout):
+            await client.read_resource("note://one", timeout=0.2)
+        stuck.clear()

@@ -385,3 +385,88 @@ async def test_arguments_that_are_no_json_are_refused_in_words() -> None:
     async with Client(Scripted(tools_call=done), revision="2025-11-25") as client:
         with pytest.raises(DefinitionError, match="call_tool x: the arguments are no JSON"):
             await client.call_tool("x", {"a": object()})
+
+
+async def test_a_code_of_the_server_s_own_is_no_reason_to_call_twice_where_there_are_no_mirrored_headers() -> None:
+    server = Scripted("2025-11-25", tools_call=lambda server, request: server.refuse(request, -32020, "paid"))
+    async with Client(server) as client:
+        with pytest.raises(PeerError, match="paid"):
+            await client.call_tool("pay")
+    assert len(server.of("tools/call")) == 1
+
+
+@BOTH
+@pytest.mark.parametrize("value", ["NaN", '"\\ud800"'])
+async def test_an_answer_that_is_no_json_ends_the_call_that_it_names_and_no_other(version: str, value: str) -> None:
+    def reply(server: Scripted, request: Json) -> None:
+        if request["params"]["name"] == "odd":
+            server.say(b'{"jsonrpc":"2.0","id":%d,"result":{"x":%b}}' % (request["id"], value.encode()))
+
+    server = Scripted(version, tools_call=reply)
+    async with Client(server) as client:
+        waiting = asyncio.create_task(client.call_tool("even", timeout=5))
+        await server.until("tools/call")
+        with pytest.raises(ProtocolViolation, match="cannot be read"):
+            await client.call_tool("odd", timeout=5)
+        assert not waiting.done()
+        server.answer(server.of("tools/call")[0], text("done", resultType="complete"))
+        assert (await waiting).text == "done"
+
+
+async def test_a_call_made_from_inside_a_progress_callback_ends_whatever_task_makes_it() -> None:
+    inner: list[str] = []
+
+    def reply(server: Scripted, request: Json) -> None:
+        token = request["params"].get("_meta", {}).get("progressToken")
+        server.say(
+            {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": 1}}
+        )
+        done(server, request)
+
+    async with Client(Scripted(tools_call=reply), on_progress=lambda progress: None) as client:
+
+        async def heard(progress: Any) -> None:
+            (result,) = await asyncio.gather(client.call_tool("inner", on_progress=listened))
+            inner.append(result.text)
+
+        async def listened(progress: Any) -> None:
+            inner.append("heard")
+
+        async with asyncio.timeout(5):
+            assert (await client.call_tool("outer", on_progress=heard)).text == "done"
+    assert inner[0] == "done"
+
+
+async def test_a_slow_callback_holds_up_its_own_call_for_a_second_and_no_other() -> None:
+    never = asyncio.Event()
+
+    def reply(server: Scripted, request: Json) -> None:
+        token = request["params"].get("_meta", {}).get("progressToken")
+        server.say(
+            {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": 1}}
+        )
+        done(server, request)
+
+    async def stuck(progress: Any) -> None:
+        await never.wait()
+
+    async with Client(Scripted(tools_call=reply)) as client, asyncio.timeout(5):
+        first = asyncio.create_task(client.call_tool("x", on_progress=stuck))
+        heard: list[float] = []
+        for _ in range(20):
+            await client.call_tool("y", on_progress=lambda progress: heard.append(progress.progress))
+        assert not first.done() and len(heard) == 20
+        assert (await first).text == "done"
+
+
+@BOTH
+async def test_a_list_that_does_not_come_keeps_no_result_back_and_is_asked_for_once(version: str) -> None:
+    def reply(server: Scripted, request: Json) -> None:
+        server.answer(request, {"content": [], "structuredContent": {"a": 1}, "resultType": "complete"})
+
+    server = Scripted(version, tools_call=reply, tools_list=lambda server, request: None)
+    async with Client(server) as client, asyncio.timeout(5):
+        results = await asyncio.gather(*(client.call_tool(f"t{n}", timeout=0.3) for n in range(20)))
+        assert [result.data for result in results] == [{"a": 1}] * 20
+        assert (await client.call_tool("another", timeout=0.3)).data == {"a": 1}
+    assert len(server.of("tools/list")) == 1

@@ -109,3 +109,15 @@ async def test_a_header_of_one_call_comes_before_the_client_s_in_whatever_spelli
         await client.call_tool("who", headers={"X-Team": "two"})
         await client.call_tool("who")
     assert heard[-2:] == [[b"two"], [b"one"]]
+
+
+async def test_more_principals_than_are_kept_are_all_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dovetail.client.links._PRINCIPALS", 3)
+    async with serving(desk().asgi()) as url, Client(url, revision="2025-11-25", auth="service") as client:
+
+        async def asked(name: str) -> str:
+            return (await client.call_tool("who", principal=name, auth=name)).text
+
+        names = [f"user{number}" for number in range(40)]
+        assert await asyncio.gather(*map(asked, names)) == names
+        assert await asyncio.gather(*map(asked, names)) == names

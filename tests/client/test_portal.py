@@ -1,6 +1,7 @@
 """The client without `async`."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -170,3 +171,17 @@ def test_a_call_under_way_ends_when_another_thread_closes_the_client() -> None:
     client.close()
     thread.join(5)
     assert len(outcome) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_after_a_fork_a_call_says_so_instead_of_waiting() -> None:
+    with Client.connect_sync(shop()) as client:
+        child = os.fork()
+        if child == 0:
+            try:
+                client.ping()
+            except Disconnected as error:
+                os._exit(7 if "another process" in str(error) else 1)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

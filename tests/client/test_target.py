@@ -1,5 +1,6 @@
 """What a client can be pointed at: every spelling, and a clear word for what is none."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,18 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("HTTP://x/mcp", Address("http://x/mcp")),
         ({"url": "Https://X/mcp"}, Address("https://X/mcp")),
         ({"type": "stdio", "command": "npx", "url": "https://x"}, Program(("npx",))),
+        ({"command": "npx", "args": ["--port", 8000]}, Program(("npx", "--port", "8000"))),
+        ({"command": "npx", "environment": {"A": "1"}}, Program(("npx",), {"A": "1"})),
+        ({"command": "npx", "description": "set ${NEVER_DEFINED}"}, Program(("npx",))),
+        ({"url": "https://x/mcp", "requestInit": {"headers": {"K": "v"}}}, Address("https://x/mcp", {"K": "v"})),
+        ({"url": "https://x/a", "transport": {"type": "sse"}}, Address("https://x/a", sse=True)),
+        ({"url": "https://x/a", "transportType": "sse"}, Address("https://x/a", sse=True)),
+        ({"url": "https://x/sse"}, Address("https://x/sse", sse=True)),
+        ({"url": "https://x/sse", "type": "http"}, Address("https://x/sse")),
+        (
+            {"servers": {"a": {"command": "x", "args": ["${input:n}"]}}, "inputs": [{"id": "n", "default": "7"}]},
+            Program(("x", "7")),
+        ),
     ],
 )
 def test_every_spelling_means_what_it_says(given: Any, target: Any) -> None:
@@ -87,7 +100,8 @@ def test_servers_and_channels_are_reached_in_memory() -> None:
         ({}, "A manifest entry needs `command` (with `args`), or `url`"),
         ({"command": 7}, "A manifest entry needs `command`"),
         ({"command": "x", "args": "y z"}, "A manifest entry needs `command`"),
-        ({"command": "x", "args": [1]}, "A manifest entry needs `command`"),
+        ({"command": "x", "args": [None]}, "A manifest entry needs `command`"),
+        ({"command": "x", "args": ["${input:key}"]}, "input:key: a manifest entry asks for this; give it as env="),
         ({"command": "x", "env": ["A"]}, "env: expected an object of texts"),
         ({"url": "https://x", "headers": {"K": None}}, "headers: expected an object of texts"),
         ({"url": "ftp://x"}, "ftp: is no scheme of MCP"),
@@ -133,3 +147,10 @@ def test_variables_of_a_manifest_entry_are_replaced(monkeypatch: pytest.MonkeyPa
 def test_an_option_that_there_is_not_is_refused() -> None:
     with pytest.raises(DefinitionError, match="Client: there is no option 'timout'; did you mean 'timeout'"):
         Client("https://example.com/mcp", timout=3)  # type: ignore[call-arg]
+
+
+def test_an_input_that_somebody_is_asked_for_can_be_given_and_stays_with_us() -> None:
+    folder = {"command": "x", "args": ["${workspaceFolder}"]}
+    assert target_of(folder) == Program(("x", os.getcwd()))
+    entry = {"command": "x", "args": ["${input:key}"]}
+    assert target_of(entry, {"input:key": "7", "A": "1"}) == Program(("x", "7"), {"A": "1"})

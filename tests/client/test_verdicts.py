@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dovetail import Client
-from dovetail.client.verdicts import SECONDS, VERDICTS, Verdicts
+from dovetail.client.verdicts import DOUBT_SECONDS, SECONDS, VERDICTS, Verdicts
 from dovetail.errors import Disconnected, DovetailError
 from tests.client.serving import serving
 from tests.client.test_client import VERSIONS, shop
@@ -31,6 +31,45 @@ def test_verdicts_are_bounded() -> None:
         verdicts.note(str(number), stateless=False)
     assert not verdicts.legacy("0")
     assert verdicts.legacy("1999")
+
+
+def test_an_endpoint_is_doubted_once_in_a_while() -> None:
+    now = [0.0]
+    verdicts = Verdicts(lambda: now[0])
+    assert verdicts.doubt("a")
+    assert verdicts.doubt("b")
+    assert not verdicts.doubt("a")
+    now[0] = DOUBT_SECONDS
+    assert verdicts.doubt("a")
+
+
+SLOW = """
+import json, sys
+asked = []
+while len(asked) < 2:
+    asked.append(json.loads(sys.stdin.readline()))
+info, tools = {"name": "slow", "version": "1"}, {"tools": {}}
+new = {"supportedVersions": ["2026-07-28"], "capabilities": tools, "resultType": "complete", "ttlMs": 0,
+       "cacheScope": "private"}
+old = {"protocolVersion": "2025-11-25", "capabilities": tools, "serverInfo": info}
+results = [{"jsonrpc": "2.0", "id": one["id"], "result": new if one["method"] == "server/discover" else old}
+           for one in asked]
+sys.stdout.write("".join(json.dumps(each) + "\\n" for each in results))
+sys.stdout.flush()
+for line in sys.stdin:
+    pass
+"""
+
+
+@pytest.mark.timeout(60)
+async def test_of_two_answers_that_come_at_once_the_newer_era_s_counts() -> None:
+    """A set has no order: with eight of them, one would be read the other way round."""
+
+    async def spoken(number: int) -> str:
+        async with Client([sys.executable, "-c", SLOW, str(number)], probe=0.3, opening=30) as client:
+            return client.server.revision.version
+
+    assert set(await asyncio.gather(*map(spoken, range(8)))) == {"2026-07-28"}
 
 
 SILENT = """

@@ -180,7 +180,7 @@ def told(error: DovetailError, doing: Visit) -> tuple[str, str]:
     """Return one line on an error with what to do, and what the server's program said last, for the lines before."""
     first, rest = parted(error)
     advice = advised(error, doing)
-    return first + (f"; {advice}" if advice else ""), "".join(f"{line}\n" for line in rest)
+    return first + (f"; {advice}" if advice and advice not in first else ""), "".join(f"{line}\n" for line in rest)
 
 
 def parted(error: DovetailError) -> tuple[str, list[str]]:

@@ -5,9 +5,12 @@ returns is checked against what was asked before it leaves; a handler that fails
 """
 
 import asyncio
+import contextlib
+import contextvars
 import inspect
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -116,14 +119,47 @@ class Answering:
 
 async def _run(handler: Callable[..., Any], question: Any) -> Any:
     """Call a user's handler: a plain function in a thread, since it may wait for somebody at a keyboard."""
+    task = asyncio.current_task()
     try:
         if inspect.iscoroutinefunction(handler):
             return await handler(question)
-        result = await asyncio.to_thread(handler, question)
+        result = await _in_thread(handler, question)
         return await result if inspect.isawaitable(result) else result
+    except asyncio.CancelledError as error:
+        if task is not None and task.cancelling():
+            raise
+        log.exception("A handler of the client failed")  # what it waited for was cancelled, and nobody cancelled it
+        raise InternalError("The client's handler failed") from error
     except Exception as error:
         log.exception("A handler of the client failed")
         raise InternalError("The client's handler failed") from error
+
+
+async def _in_thread(handler: Callable[..., Any], question: Any) -> Any:
+    """Call a plain function in a thread of its own: the loop's few are for names to be resolved, and are waited for."""
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[Any] = loop.create_future()
+
+    def settle(error: BaseException | None, result: Any) -> None:
+        if answered.done():
+            return
+        if error is None:
+            answered.set_result(result)
+        else:
+            answered.set_exception(error)
+
+    def work() -> None:
+        error, result = None, None
+        try:
+            result = context.run(handler, question)
+        except BaseException as failure:
+            error = failure if isinstance(failure, Exception) else RuntimeError(type(failure).__name__)
+        with contextlib.suppress(RuntimeError):  # nobody waits any more: the loop is closed
+            loop.call_soon_threadsafe(settle, error, result)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=work, name="dovetail: a handler of the client", daemon=True).start()
+    return await answered
 
 
 def _filled(question: ElicitRequestParams, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,10 @@ _KNOWN: Final = frozenset({"timeout", "on_progress", "meta", "fresh", "auth", "p
 """Options of a call with which it is known whose answer it gets. With any other one it passes the cache by."""
 _TRACING: Final = frozenset({"traceparent", "tracestate"})
 _FAREWELL: Final = 5.0
+_PATIENCE: Final = 1.0
+"""Seconds that a call waits for the store."""
+_REST_SECONDS: Final = 10.0
+"""How long a store that was too slow is left alone."""
 _DROPS: Final = 1000
 _encode = msgspec.json.encode
 
@@ -122,6 +126,7 @@ class ResponseCache:
         self._over_http = over_http
         self._drops: dict[str | None, float] = {}
         self._dropping: asyncio.Task[None] | None = None
+        self._resting = 0.0
 
     def __repr__(self) -> str:
         return f"<ResponseCache in {self._store!r}>"
@@ -225,6 +230,13 @@ class ResponseCache:
         """Return what tells whose result a call gets; None where that is not known for certain."""
         if options.keys() - _KNOWN:
             return None
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._whose(options)
+        except TimeoutError:
+            return None  # the request itself finds out, in its own time, what its credentials are waiting for
+
+    async def _whose(self, options: CallOptions) -> bytes | None:
         if "auth" in options:  # it goes out with this request, and with this one alone
             auth = options["auth"]
             if not self._over_http or not isinstance(auth, str):
@@ -262,20 +274,38 @@ class ResponseCache:
         kept = self._policy.worth(question, taken.pages, began, taken.received)
         if kept is not None:
             where = cache_place(self._server, PUBLIC, question) if kept.public else errand.own
-            try:
-                await self._store.save(where, kept.cached, kept.seconds)
-            except Disconnected as error:
-                log.warning("A result could not be kept: %s", error)
+            await self._save(where, kept.cached, kept.seconds)
         return taken
 
     async def _load(self, keys: list[str]) -> Cached | None:
+        if self._resting > asyncio.get_running_loop().time():
+            return None
         try:
-            return await self._store.load(keys)
+            async with asyncio.timeout(_PATIENCE):
+                return await self._store.load(keys)
         except StoreUnusable:
             raise
         except Disconnected as error:
             log.warning("The response cache is out of reach: %s", error)
-            return None
+        except TimeoutError:
+            self._rest(f"no answer within {_PATIENCE:g} s")
+        return None
+
+    async def _save(self, where: "Place", cached: Cached, seconds: float) -> None:
+        if self._resting > asyncio.get_running_loop().time():
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._store.save(where, cached, seconds)
+        except Disconnected as error:
+            log.warning("A result could not be kept: %s", error)
+        except TimeoutError:
+            self._rest(f"nothing was kept within {_PATIENCE:g} s")
+
+    def _rest(self, why: str) -> None:
+        """Do without a slow store for a while: it makes no call wait twice."""
+        self._resting = asyncio.get_running_loop().time() + _REST_SECONDS
+        log.warning("The response cache is out of reach: %s", why)
 
     def _drop(self, subject: tuple[str, str] | None, now: float) -> None:
         """Have stale results forgotten, also for the others who share the store; here they count no more already."""

@@ -5,6 +5,7 @@ a late, repeated or unknown one is dropped and counted. At the end of the channe
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -21,6 +22,7 @@ from dovetail.client.link import (
     progress_of,
     result_of,
     subscription_of,
+    unsent,
 )
 from dovetail.core import Endpoint, Oversize, ServerPeer
 from dovetail.errors import (
@@ -53,6 +55,7 @@ Waiter = asyncio.Future[Answer | Failure | Broken]
 Reason = Callable[[], Awaitable[DovetailError]]
 
 _SHOWN: Final = 120
+_ID: Final = re.compile(rb'"id"\s*:\s*(\d{1,15})')
 _TURN: Final = 64
 """Messages that are taken before others have their turn."""
 MOST_QUESTIONS: Final = 100
@@ -124,7 +127,7 @@ class ChannelLink:
     async def request(self, outgoing: Outgoing) -> bytes:
         """See `Link.request`."""
         if self.lost is not None:
-            raise self.lost
+            raise unsent(self.lost)
         if outgoing.authorizer is not None and outgoing.principal is None:
             raise DefinitionError("auth: this transport has no credentials of one call; name its principal, too")
         waiter: Waiter = asyncio.get_running_loop().create_future()
@@ -214,12 +217,22 @@ class ChannelLink:
             case Request():
                 self._serve(message)
             case Broken(_, refusal, question):
-                if question is None or not self._answer(question, message):
+                meant = self._meant(line) if question is None else [question]
+                answered = [self._answer(each, message) for each in meant]
+                if not any(answered):
                     # What a program printed for people, most often: its first words say which program it is.
                     self._receiver.stray(f"{refusal.message}: {line[:_SHOWN].decode('utf-8', 'replace')}")
             case Batch(items):
                 for item in items:
                     self._take(item)
+
+    def _meant(self, line: bytes) -> list[bytes]:
+        """Return the requests under way that a line names which is no JSON to us: NaN, half a character, two at once.
+
+        Python writes NaN unasked. Who waits for such an answer hears at once that it cannot be read.
+        """
+        found = _ID.findall(line) if b'"jsonrpc"' in line else []
+        return [each for each in dict.fromkeys(found) if each in self._listeners]
 
     def _answer(self, identifier: bytes | None, message: Answer | Failure | Broken) -> bool:
         waiter = self._endpoint.answered(identifier)

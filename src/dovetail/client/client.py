@@ -157,6 +157,7 @@ class Client:
             raise DefinitionError(f"call_tool {name}: the arguments are no JSON: {error}") from None
         conversation = self._conversation
         tools = conversation.tools
+        left = conversation.requests.time_left(options)
         revision = await conversation.requests.revision(options)
         params = said(CallToolRequestParams(name=name, arguments=raw), revision)
         for attempt in range(2):
@@ -167,10 +168,11 @@ class Client:
             except PeerError as error:
                 # "the client SHOULD refresh its tool list and retry" (2026-07-28, Streamable HTTP, Client Behavior):
                 # a call that was refused for its headers has not begun.
-                if error.code != HEADER_MISMATCH or attempt:
+                # Where there are no such headers, the code is the server's own, and says nothing of that kind.
+                if error.code != HEADER_MISMATCH or attempt or not revision.request_headers:
                     raise
                 await self.list_tools(**listing_options(options))
-        return await tools.result(name, result, lambda: self.list_tools(**listing_options(options)))
+        return await tools.result(name, result, lambda: self.list_tools(**listing_options(options)), left())
 
     # Resources.
 

@@ -75,6 +75,11 @@ class Connection:
         return self._users > 0
 
     @property
+    def opening(self) -> bool:
+        """Whether the link is being opened."""
+        return self._opening is not None and not self._opening.done()
+
+    @property
     def live(self) -> Link | None:
         """The link, if there is one that is not lost."""
         return self._link if self._link is not None and self._link.lost is None else None

@@ -76,7 +76,10 @@ class Conversation:
     async def release(self) -> None:
         """Give up one use of the connection; with the last one, also what the cache is about."""
         await self.connection.release()
-        if self.cache is not None and not self.connection.held:
+        if self.connection.held:
+            return
+        await self.tools.aclose()
+        if self.cache is not None:
             await self.cache.aclose()
 
     async def set_level(self, level: LoggingLevel, options: CallOptions) -> None:

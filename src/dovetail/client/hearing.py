@@ -9,6 +9,7 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from typing import Any, Final
 
 from dovetail.client.answering import Answering
@@ -28,6 +29,8 @@ log = logging.getLogger("dovetail.client")
 
 _WAITING: Final = 1000
 """Messages that wait for slow callbacks before the oldest is dropped."""
+_PATIENCE: Final = 1.0
+"""Seconds that a call which has its result waits for its slow `on_progress`."""
 _VISITS: Final = 100
 _NO_OPTIONS: Final = ClientOptions()
 
@@ -41,30 +44,47 @@ class Deliveries:
     def __init__(self) -> None:
         self._waiting: deque[tuple[Callable[[Any], Any], Any]] = deque(maxlen=_WAITING)
         self._task: asyncio.Task[None] | None = None
+        self._taken = 0
+        self._busy = False
+        self._flushing: set[tuple[int, asyncio.Future[None]]] = set()
 
-    def deliver(self, callback: Callable[[Any], Any], value: Any) -> None:
-        """Hand a value to a callback."""
+    def deliver(self, callback: Callable[[Any], Any], value: Any) -> int:
+        """Hand a value to a callback; return what `flushed` takes, 0 when it has been delivered."""
         if inspect.iscoroutinefunction(callback):
-            self._queue(callback, value)
-            return
+            return self._queue(callback, value)
         try:
             returned = callback(value)
         except Exception:
             log.exception("A callback of the client failed")
         else:
             if inspect.isawaitable(returned):
-                self._queue(_same, returned)
+                return self._queue(_same, returned)
+        return 0
 
-    def _queue(self, callback: Callable[[Any], Any], value: Any) -> None:
+    def _queue(self, callback: Callable[[Any], Any], value: Any) -> int:
         self._waiting.append((callback, value))
+        self._taken += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain())
+        return self._taken
 
-    async def flushed(self) -> None:
-        """Return once everything that waits has been delivered, unless a callback is itself who waits."""
-        task = self._task
-        if task is not None and not task.done() and task is not asyncio.current_task():
-            await asyncio.wait({task})
+    @property
+    def _delivered(self) -> int:
+        return self._taken - len(self._waiting) - self._busy  # what was dropped counts as delivered
+
+    async def flushed(self, mark: int) -> None:
+        """Return once a value has been delivered, or after a second: a slow callback holds up its call no longer.
+
+        Who asks from inside a callback, be it through a task that it has started, would wait for itself: it does not.
+        """
+        if mark <= self._delivered or _delivering.get() is self:
+            return
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._flushing.add((mark, reached))
+        try:
+            await asyncio.wait({reached}, timeout=_PATIENCE)
+        finally:
+            self._flushing.discard((mark, reached))
 
     def close(self) -> None:
         """Drop what waits."""
@@ -73,12 +93,23 @@ class Deliveries:
             self._task.cancel()
 
     async def _drain(self) -> None:
+        _delivering.set(self)
         while self._waiting:
             callback, value = self._waiting.popleft()
+            self._busy = True
             try:
                 await callback(value)
             except Exception:
                 log.exception("A callback of the client failed")
+            finally:
+                self._busy = False
+            for mark, reached in self._flushing:
+                if mark <= self._delivered and not reached.done():
+                    reached.set_result(None)
+
+
+_delivering: ContextVar[Deliveries | None] = ContextVar("delivering", default=None)
+"""Whose callback this is, in the task that runs it and in those that it starts."""
 
 
 def _same(awaitable: Any) -> Any:

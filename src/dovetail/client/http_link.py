@@ -25,7 +25,9 @@ from dovetail.client.link import (
     progress_of,
     result_of,
     subscription_of,
+    unsent,
 )
+from dovetail.client.verdicts import VERDICTS
 from dovetail.core import ServerPeer
 from dovetail.errors import (
     HEADER_MISMATCH,
@@ -89,6 +91,7 @@ class HttpLink:
         self._under_way = 0
         self._retirement: asyncio.Task[None] | None = None
         self._retiring = False
+        self._doubted = False
         self.session = ""
         self.lost: DovetailError | None = None
 
@@ -131,7 +134,7 @@ class HttpLink:
     async def request(self, outgoing: Outgoing) -> bytes:
         """See `Link.request`."""
         if self.lost is not None:
-            raise self.lost
+            raise unsent(self.lost)
         self._next += 1
         identifier = b"%d" % self._next
         frame = request_frame(identifier, outgoing.method, params_of(outgoing, self._identity, identifier))
@@ -180,7 +183,10 @@ class HttpLink:
             or status in (400, 404, 405)
             or code in (_OTHER_ERA if self._stateless else (HEADER_MISMATCH,))
         ):
-            self._lose(Disconnected(f"The server does not understand {self._peer.revision.version} any more: {error}"))
+            if VERDICTS.doubt(self._poster.url):
+                self._doubted = True
+                version = self._peer.revision.version
+                self._lose(Disconnected(f"The server does not understand {version} any more: {error}"))
 
     async def notify(self, method: str, params: bytes | None = None) -> None:
         """See `Link.notify`."""
@@ -214,8 +220,9 @@ class HttpLink:
 
     async def aclose(self) -> None:
         """See `Link.aclose`."""
-        if self.lost is None:
+        if self.lost is None or self._doubted:
             self._lose(Disconnected("The client was closed"))
+            self._doubted = False
             if self.session:
                 # "Clients that no longer need a particular session [...] SHOULD send an HTTP DELETE" (2025-11-25,
                 # Session Management); a server that lets no client do that answers 405.

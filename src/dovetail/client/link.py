@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from dovetail.errors import DovetailError, InvalidParams, PeerError, ProtocolViolation
+from dovetail.errors import (
+    Disconnected,
+    DovetailError,
+    InvalidParams,
+    PeerError,
+    ProtocolViolation,
+    SessionLost,
+    Unsent,
+)
 from dovetail.wire import (
     Answer,
     Broken,
@@ -241,6 +249,11 @@ def params_of(outgoing: Outgoing, identity: bytes, token: bytes) -> bytes:
         return outgoing.params
     rest = outgoing.params[1:]
     return b'{"_meta":{%b}%b%b' % (b",".join(members), b"" if rest == b"}" else b",", rest)
+
+
+def unsent(lost: DovetailError) -> DovetailError:
+    """Return what a request fails with that finds its link lost: nothing of it has been sent."""
+    return lost if isinstance(lost, Unsent | SessionLost) or not isinstance(lost, Disconnected) else Unsent(str(lost))
 
 
 def result_of(message: Answer | Failure | Broken) -> bytes:

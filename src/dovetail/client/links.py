@@ -4,6 +4,7 @@ A principal's link has the session and the credentials of that principal and of 
 the client's own.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,6 +90,7 @@ class Links:
         self._pool: HttpClient | None = None
         self._own: Authorizer | None = None
         self._others: dict[str, tuple[Connection, Latest]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
         self.main = Connection(
             str(target),
             lambda: open_link(self._way()),
@@ -110,7 +112,7 @@ class Links:
         """
         if principal is None or not isinstance(self._target, Address):
             return await self.main.link()
-        return await (await self._other(principal, authorizer)).link()
+        return await self._other(principal, authorizer).link()
 
     def live(self, principal: str | None = None) -> Link | None:
         """Return a link that is open, if it is."""
@@ -134,7 +136,7 @@ class Links:
 
         return authorizer_of(auth, self._target.url, self._timers)
 
-    async def _other(self, principal: str, authorizer: "Authorizer | None") -> Connection:
+    def _other(self, principal: str, authorizer: "Authorizer | None") -> Connection:
         known = self._others.pop(principal, None)
         if known is None:
             known = self._made()
@@ -145,8 +147,12 @@ class Links:
         if self.main.held and not connection.held:
             connection.hold()
         if len(self._others) > _PRINCIPALS:
-            oldest = next(iter(self._others))
-            await self._others.pop(oldest)[0].let_go()
+            # Who is waited for stays, so that for a while there may be more of them.
+            oldest = next((name for name, (each, _) in self._others.items() if not each.opening), principal)
+            if oldest != principal:
+                leaving = asyncio.create_task(self._others.pop(oldest)[0].let_go())
+                self._leaving.add(leaving)
+                leaving.add_done_callback(self._leaving.discard)
         return connection
 
     def _made(self) -> tuple[Connection, Latest]:
@@ -176,8 +182,8 @@ class Links:
         others, self._others = self._others, {}
         pool, self._pool = self._pool, None
         own, self._own = self._own, None
-        for connection, _ in others.values():
-            await connection.release()
+        ending = [connection.release() for connection, _ in others.values()]
+        await asyncio.gather(*ending, *self._leaving, return_exceptions=True)
         if pool is not None:
             await pool.aclose()
         closing: Any = getattr(own, "aclose", None)

@@ -157,7 +157,7 @@ class ChannelOpening:
         failure: DovetailError | None = None
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            for task in sorted(done, key=lambda one: one is not probe):  # both are here: the newer era is spoken
                 try:
                     if task is not probe:
                         note_initialize(negotiation, task.result())

@@ -8,6 +8,7 @@ itself, and is refused; one that is under way while another thread closes the cl
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
@@ -51,6 +52,7 @@ class SyncClient:
         """Open a client; see `Client.connect`."""
         self._lock = threading.Lock()
         self._stopped = False
+        self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="dovetail: client", daemon=True)
         self._thread.start()
@@ -182,6 +184,8 @@ class SyncClient:
         """
         try:
             self._check_thread()
+            if os.getpid() != self._process:
+                raise Disconnected("The client belongs to another process: after a fork, open one here")
             with self._lock:
                 if self._stopped:
                     raise Disconnected("The client was closed")

@@ -10,7 +10,7 @@ from dovetail.client.hearing import Hearing
 from dovetail.client.link import NOTHING, Outgoing
 from dovetail.client.links import Links
 from dovetail.client.listings import Kind, Listing, complete_list, readable
-from dovetail.client.options import CALL_OPTIONS, CallOptions, ClientOptions, OnProgress, check_options
+from dovetail.client.options import CALL_OPTIONS, CallOptions, ClientOptions, check_options
 from dovetail.errors import InvalidParams, PeerError, ProtocolViolation
 from dovetail.revisions import Revision
 from dovetail.wire import METHODS
@@ -103,6 +103,13 @@ class Requests:
             async with self._caller.within(method, self._bounds({})[1]):
                 await link.notify(method)
 
+    def time_left(self, options: CallOptions) -> Callable[[], float]:
+        """Return what says how long a call that begins now may still take, or be silent, whichever is less."""
+        seconds, most = self._bounds(options)
+        now = asyncio.get_running_loop().time
+        until = now() + most
+        return lambda: min(until - now(), most if seconds is None else seconds)
+
     def _authorizer(self, options: CallOptions) -> "Authorizer | None":
         return self._links.authorizer(options["auth"]) if "auth" in options else None
 
@@ -130,7 +137,8 @@ class Requests:
             taken.take(raw)
 
         try:
-            return await cache.result(method, params, options, name or "", ask)
+            async with self._caller.within(asked(method, name), self._bounds(options)[1]):
+                return await cache.result(method, params, options, name or "", ask)
         except PeerError as error:
             cache.failed(method, error)
             raise
@@ -150,13 +158,20 @@ class Requests:
         if not options.keys() <= CALL_OPTIONS:
             check_options(method, CALL_OPTIONS, options)
         listener = options.get("on_progress", self._options.get("on_progress"))
+        deliveries, last = self._hearing.deliveries, 0
+
+        def heard(progress: Any) -> None:
+            nonlocal last
+            assert listener is not None
+            last = deliveries.deliver(listener, progress) or last
+
         outgoing = Outgoing(
             method=method,
             params=params,
             meta=options.get("meta", NOTHING),
             name=name,
             headers={**_lowered(options["headers"]), **headers} if "headers" in options else headers,
-            on_progress=None if listener is None else self._progress(listener),
+            on_progress=None if listener is None else heard,
             principal=options.get("principal"),
             authorizer=self._authorizer(options),
         )
@@ -170,8 +185,8 @@ class Requests:
             on_asked=on_asked,
         )
         result = await self._caller.call(call)
-        if listener is not None:
-            await self._hearing.deliveries.flushed()
+        if last:
+            await deliveries.flushed(last)
         return result
 
     def _decoded(self, method: str, name: str | None, raw: bytes, kind: type[T]) -> T:
@@ -180,9 +195,6 @@ class Requests:
         except InvalidParams as error:
             unreadable = ProtocolViolation(f"the server's result cannot be read: {error.message}")
             raise named(unreadable, self._caller.server, asked(method, name)) from None
-
-    def _progress(self, listener: OnProgress) -> Callable[[Any], None]:
-        return lambda progress: self._hearing.deliveries.deliver(listener, progress)
 
 
 async def several(names: Iterable[str], one: Callable[[str], Awaitable[T]]) -> dict[str, T]:

@@ -24,8 +24,14 @@ from dovetail.net import Channel
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
 _USER: Final = re.compile(r"//[^/@]*@")
 _ADDRESS_KEYS: Final = ("url", "serverUrl", "httpUrl", "endpoint")
+_KNOWN: Final = frozenset(
+    {"command", "args", "env", "environment", "cwd", "workingDirectory", "headers", "requestInit", "type", "transport"}
+    | {"transportType", *_ADDRESS_KEYS}
+)
+"""What is read of an entry; all else is somebody else's, and nothing in it is looked up."""
 _HOST: Final = re.compile(r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?P<port>:\d{1,5})?(?:/\S*)?")
 _VARIABLE: Final = re.compile(r"\$\{(?P<name>[^}:]+(?::(?!-)[^}:]*)?)(?::-(?P<default>[^}]*))?\}")
+_WRAPPERS: Final = ("mcpServers", "servers")
 _INTERPRETERS: Final = {".py": (sys.executable,), ".js": ("node",), ".mjs": ("node",), ".cjs": ("node",)}
 
 
@@ -131,21 +137,49 @@ def _entry(manifest: Mapping[str, Any], env: Mapping[str, str]) -> Target:
 
     Variables that the client was given besides (`env`) come before those of the entry.
     """
-    entry = expanded(_only_entry(manifest), {**os.environ, **env})
+    known = {key: value for key, value in _only_entry(manifest).items() if key in _KNOWN}
+    defaults = {"workspaceFolder": os.getcwd(), **_inputs(manifest)}
+    entry = expanded(known, {**defaults, **os.environ, **env})
     url = next((entry[key] for key in _ADDRESS_KEYS if key in entry), None)
-    kind = str(entry.get("type", entry.get("transport", ""))).lower()
+    kind = _kind(entry)
     if isinstance(url, str) and kind != "stdio":
-        return Address(_address(url), _texts(entry, "headers"), sse=kind == "sse")
+        # "a URL ending in /sse" is the older transport's, by a convention of those who write such entries.
+        sse = kind == "sse" or (not kind and url.partition("?")[0].endswith("/sse"))
+        return Address(_address(url), {**_requested(entry), **_texts(entry, "headers")}, sse=sse)
     command = entry.get("command")
     words = [command] if isinstance(command, str) else command
     args = entry.get("args") or []
+    if isinstance(args, list):
+        args = [str(word) if isinstance(word, int | float) and not isinstance(word, bool) else word for word in args]
     words = [*words, *args] if isinstance(words, list) and isinstance(args, list) else []
     if not words or not all(isinstance(word, str) for word in words):
         if isinstance(url, str):
             raise DefinitionError("A manifest entry of type `stdio` needs `command`; for its URL leave the type out")
         raise DefinitionError("A manifest entry needs `command` (with `args`), or `url`")
     cwd = entry.get("cwd", entry.get("workingDirectory"))
-    return Program(tuple(words), {**_texts(entry, "env"), **env}, cwd)
+    own = {name: value for name, value in env.items() if not name.startswith("input:")}
+    return Program(tuple(words), {**_texts(entry, "environment"), **_texts(entry, "env"), **own}, cwd)
+
+
+def _kind(entry: Mapping[str, Any]) -> str:
+    """Return the transport that an entry names, in lower case, under whichever key; empty for none."""
+    given = entry.get("type", entry.get("transport", entry.get("transportType", "")))
+    if isinstance(given, Mapping):
+        given = given.get("type", "")
+    return str(given).lower()
+
+
+def _requested(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return the header fields that stand where the TypeScript SDK and the Inspector have them."""
+    given = entry.get("requestInit")
+    return _texts(given, "headers") if isinstance(given, Mapping) else {}
+
+
+def _inputs(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return what VS Code would offer when it asks for an input: what has no default must be given by `env`."""
+    given = manifest.get("inputs")
+    asked = [each for each in given if isinstance(each, Mapping)] if isinstance(given, list) else []
+    return {f"input:{each.get('id')}": str(each["default"]) for each in asked if each.get("default") is not None}
 
 
 def _only_entry(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -155,7 +189,7 @@ def _only_entry(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
         DefinitionError: There are several, or none.
     """
     where, inner = "", manifest
-    for wrapper in ("mcpServers", "servers"):
+    for wrapper in _WRAPPERS:
         if isinstance(found := manifest.get(wrapper), Mapping):
             where, inner = f"{wrapper}: ", found
             break
@@ -193,6 +227,8 @@ def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:
     if default is not None and not value:
         return default
     if value is None:
+        if name.startswith("input:"):
+            raise DefinitionError(f"{name}: a manifest entry asks for this; give it as env={{{name!r}: ...}}")
         raise DefinitionError(
             f"{name}: a manifest entry uses this variable, and it is neither defined nor has a default"
         )

@@ -17,6 +17,8 @@ log = logging.getLogger("dovetail.client")
 
 _LARGE: Final = 4096
 """Bytes of a schema that is compiled in a thread: a hostile one takes half a second (C-13)."""
+_REST_SECONDS: Final = 60.0
+"""How long the tools are not listed again for a result, once that has failed."""
 
 
 class _Output:
@@ -41,7 +43,8 @@ class ToolBook:
         self._known: dict[str, Known] = {}
         self._outputs: dict[bytes, _Output] = {}
         self._sought: set[str] = set()
-        self._seeking = asyncio.Lock()
+        self._seeking: asyncio.Task[None] | None = None
+        self._resting = 0.0
 
     def __repr__(self) -> str:
         return f"<ToolBook of {len(self._known)} tools>"
@@ -68,7 +71,9 @@ class ToolBook:
         known = self._known.get(name)
         return known is not None and known.idempotent
 
-    async def result(self, name: str, result: CallToolResult, listed: Callable[[], Awaitable[object]]) -> ToolResult:
+    async def result(
+        self, name: str, result: CallToolResult, listed: Callable[[], Awaitable[object]], seconds: float
+    ) -> ToolResult:
         """Return a tool's result with its data.
 
         What that is does not depend on whether somebody has listed the tools before: they are listed for it, once.
@@ -79,6 +84,7 @@ class ToolBook:
             name: The tool.
             result: What it returned.
             listed: Lists the tools, and has them learnt.
+            seconds: What is left of the call's time: the result is here, and is not kept back for longer.
 
         Raises:
             ProtocolViolation: It does not fit; the text names the place and never the value.
@@ -86,7 +92,7 @@ class ToolBook:
         if result.is_error or (name in self._known and not self._known[name].output):
             return ToolResult(result)
         if name not in self._known and not isinstance(result.structured_content, msgspec.UnsetType):
-            await self._seek(name, listed)
+            await self._seek(name, listed, seconds)
         known = self._known.get(name)
         if known is None or not known.output:
             return ToolResult(result)
@@ -102,16 +108,38 @@ class ToolBook:
                 raise named(error, self._server, asked("tools/call", name)) from None
         return ToolResult(result, output.read)
 
-    async def _seek(self, name: str, listed: Callable[[], Awaitable[Any]]) -> None:
-        """List the tools for one that is not known; not again for one that is in no list."""
-        async with self._seeking:
-            if name in self._known or name in self._sought:
-                return
-            try:
-                await listed()
-            except DovetailError as error:  # the tool was called, so its result is not lost for this
-                log.warning("tools/call %s: the output schema is not known: %s", quote(name, 64), error)
-            self._sought.add(name)
+    async def _seek(self, name: str, listed: Callable[[], Awaitable[Any]], seconds: float) -> None:
+        """List the tools for one that is not known: once for all who wait, and not again for one that is in no list.
+
+        Where that fails, or takes too long, it is not tried again for a while: each call would wait for it.
+        """
+        if name in self._sought or self._resting > asyncio.get_running_loop().time():
+            return
+        if self._seeking is None:
+            self._seeking = asyncio.create_task(self._listed(listed), name="dovetail: listing for a result")
+        done, _ = await asyncio.wait({self._seeking}, timeout=max(0.0, seconds))
+        if not done:
+            self._rest(name, "it takes too long to list the tools")
+        self._sought.add(name)
+
+    async def _listed(self, listed: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            await listed()
+        except DovetailError as error:  # the tool was called, so its result is not lost for this
+            self._rest("", str(error))
+        finally:
+            self._seeking = None
+
+    def _rest(self, name: str, why: str) -> None:
+        self._resting = asyncio.get_running_loop().time() + _REST_SECONDS
+        log.warning("tools/call %s: the output schema is not known: %s", quote(name, 64), why)
+
+    async def aclose(self) -> None:
+        """Give up a listing that nobody waits for any more."""
+        seeking, self._seeking = self._seeking, None
+        if seeking is not None:
+            seeking.cancel()
+            await asyncio.gather(seeking, return_exceptions=True)
 
     def _check(self, name: str, result: CallToolResult, validator: Validator) -> None:
         what = "the structured content"

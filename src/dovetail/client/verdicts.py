@@ -12,6 +12,8 @@ from typing import Final
 
 SECONDS: Final = 600.0
 """How long a verdict holds: a server that was brought up to date is found out after that."""
+DOUBT_SECONDS: Final = 10.0
+"""For how long an endpoint that has been asked anew is believed, whatever it answers."""
 _MOST: Final = 1000
 
 
@@ -21,6 +23,7 @@ class Verdicts:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._legacy: dict[str, float] = {}
+        self._doubted: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"<Verdicts on {len(self._legacy)} endpoints>"
@@ -42,6 +45,20 @@ class Verdicts:
             if len(self._legacy) >= _MOST:
                 del self._legacy[next(iter(self._legacy))]
             self._legacy[url] = self._clock() + SECONDS
+
+    def doubt(self, url: str) -> bool:
+        """Tell whether an endpoint that answers strangely may be asked anew for its era: not each time.
+
+        An error that only looks so comes again and again; each new opening would cost the server a session.
+        """
+        now = self._clock()
+        if self._doubted.get(url, 0.0) > now:
+            return False
+        self._doubted.pop(url, None)
+        if len(self._doubted) >= _MOST:
+            del self._doubted[next(iter(self._doubted))]
+        self._doubted[url] = now + DOUBT_SECONDS
+        return True
 
     def forget(self, url: str) -> None:
         """Forget a verdict that proved wrong."""

@@ -5,15 +5,19 @@ travel over the bus, so that a change in one reaches the clients of all.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from dovetail.core import Notice
+from dovetail.errors import Disconnected
 
 if TYPE_CHECKING:
     from dovetail.core import Bus
+
+log = logging.getLogger("dovetail.server")
 
 TOPIC = "notices"
 _encode = msgspec.msgpack.Encoder().encode
@@ -92,7 +96,12 @@ class Hub:
 
     async def _send(self, notices: list[Notice]) -> None:
         for notice in notices:
-            await self._bus.publish(TOPIC, _encode(notice))
+            message = _encode(notice)
+            try:
+                await self._bus.publish(TOPIC, message)
+            except Disconnected as error:
+                log.error("A notice reaches the clients of this process alone: %s", error)
+                self._receive(message)
 
     def _receive(self, message: bytes) -> None:
         notice = _decode(message)

@@ -95,6 +95,9 @@ class Runtime:
         self.draining = False
         self._exit = AsyncExitStack()
         self._background: set[asyncio.Task[Any]] = set()
+        self._effects: set[asyncio.Task[Any]] = set()
+        self.unrecorded: set[tuple[str, str]] = set()
+        """Effects, by call and name, whose outcome the store did not take: who asks again is not to wait for it."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self.methods = Methods(self)
         self.watchers = watchers_of(server.middleware)
@@ -166,6 +169,11 @@ class Runtime:
         tasks = [turn.task for context in self.in_flight if (turn := context.turn) and turn.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
+        if self._effects:
+            _, cut = await asyncio.wait(self._effects, timeout=1.0)
+            for task in cut:
+                task.cancel()
+            await asyncio.gather(*cut, return_exceptions=True)  # each says in the ledger that it was cut off
         for task in list(self._background):
             task.cancel()
         await self._close()
@@ -175,6 +183,22 @@ class Runtime:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._reap)
+
+    def release(self, call: str, names: Sequence[str]) -> None:
+        """Forget the effects of a call that ended without a state: nobody can come back and ask for them."""
+        self.spawn(self.stores.ledger.drop(call, names))
+
+    def effect(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Run a side effect beside the call that wants it; it goes on when the call is over."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._effects.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._effects.discard(task)
+        if not task.cancelled():
+            task.exception()  # the call hears of it, if it still waits; the ledger keeps what a later one is told
 
     def _reap(self, task: "asyncio.Task[Any]") -> None:
         self._background.discard(task)

@@ -30,6 +30,7 @@ def test_a_rate_is_read(text: str, rate: Rate) -> None:
     "text",
     [
         *"|10|/s|10/|10/d|x/s|0/s|-1/s|inf/s|nan/s|1e400/s".split("|"),
+        *("10/month", "1/hello", "5/sausages"),
         *(f"10/s burst{n}" for n in ("", " x", " 0", " -1")),
     ],
 )

@@ -1,6 +1,7 @@
 """At most once: every way in which a claim can be found, and every way in which an effect can end."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from dovetail.core import Stores
 from dovetail.errors import DefinitionError, Disconnected, OnceUnknown
 from dovetail.server.transports.run import shared_runtime
 from dovetail.store import MemoryStores, SqliteStores
-from tests.server.peers import Conversation, accept, text_of
+from tests.server.peers import Conversation, accept, meta, text_of
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -231,7 +232,10 @@ async def test_two_calls_are_two_effects(stores: Stores) -> None:
 
 
 @pytest.mark.timeout(20)
-async def test_an_effect_whose_call_is_cancelled_is_settled_as_unknown_and_nobody_waits_for_it(stores: Stores) -> None:
+async def test_a_call_that_was_cancelled_does_not_wait_for_its_effect(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dovetail.server.calls.turn.GRACE_SECONDS", 0.05)
     app = Server("once", stores=stores)
     began, felt = asyncio.Event(), asyncio.Queue[str]()
 
@@ -339,4 +343,97 @@ async def test_a_claim_whose_holder_died_is_unknown() -> None:
     result = await client.call("tools/call", name="twice", arguments={"kind": "fine"})
     assert result["result"]["structuredContent"]["value"] == ["OnceUnknown"] * 2
     assert effects.count == 0
+    await client.close()
+
+
+@pytest.mark.parametrize("kind", ["async", "plain"])
+@pytest.mark.parametrize("how", ["cancelled", "timeout", "asks"])
+@pytest.mark.timeout(20)
+async def test_an_effect_that_has_begun_goes_on_when_its_call_ends_and_the_retry_has_its_result(
+    stores: Stores, kind: str, how: str
+) -> None:
+    began, go_on, ended = asyncio.Event(), threading.Event(), asyncio.Event()
+    loop, count = asyncio.get_running_loop(), [0]
+
+    def plain() -> int:
+        loop.call_soon_threadsafe(began.set)
+        assert go_on.wait(10)
+        count[0] += 1
+        loop.call_soon_threadsafe(ended.set)
+        return count[0]
+
+    async def effect() -> int:
+        return await asyncio.to_thread(plain)
+
+    app = Server("once", stores=stores)
+
+    @app.tool(timeout=0.2 if how == "timeout" else None)
+    async def work(ctx: Context) -> str:
+        await ctx.elicit("Go on?", int)
+        once = asyncio.ensure_future(ctx.once("effect", effect if kind == "async" else plain))
+        if how == "asks":
+            await began.wait()
+            await ctx.elicit("And?", int)
+        return f"result {await once}"
+
+    client = Conversation(app)
+    given: dict[str, Any] = {"name": "work", "arguments": {}, "_meta": meta()}
+    asked = (await client.call("tools/call", **given))["result"]
+    retry = given | answered(asked)
+    held = client.begin("tools/call", retry)
+    await asyncio.wait_for(began.wait(), 5)
+    if how == "cancelled":
+        client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": held}})
+        go_on.set()
+    else:
+        outcome = (await client.outcome(held))["result"]
+        go_on.set()
+        if how == "asks":
+            retry = given | answered(outcome)
+    await asyncio.wait_for(ended.wait(), 5)
+    assert text_of(await client.call("tools/call", **retry)) == "result 1"
+    assert count == [1]
+    await client.close()
+
+
+def answered(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return what a client adds to its call when it answers each question with 1."""
+    answer = {"action": "accept", "content": {"value": 1}}
+    return {"requestState": asked["requestState"], "inputResponses": dict.fromkeys(asked["inputRequests"], answer)}
+
+
+async def test_what_nobody_can_come_back_to_is_not_kept() -> None:
+    stores, effects = MemoryStores(), Effects()
+    client = Conversation(server(stores, effects))
+    await client.open()
+    for _ in range(50):
+        await client.call("tools/call", name="twice", arguments={"kind": "fine"})
+    await client.call("ping")
+    claims: Any = stores.ledger
+    assert len(claims._claims) == 0
+    await client.close()
+
+
+async def test_a_result_that_cannot_be_recorded_at_once_is_recorded_later(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dovetail.server.calls.once.RESTS", (0.0, 0.0))
+    settle, refused = stores.ledger.settle, [0]
+
+    async def busy(call: str, name: str, value: bytes) -> None:
+        refused[0] += 1
+        if refused[0] < 3:
+            raise Disconnected("The database is busy")
+        await settle(call, name, value)
+
+    monkeypatch.setattr(stores.ledger, "settle", busy)
+    effects = Effects()
+    client = Conversation(server(stores, effects))
+    await client.open()
+    said = await client.call("tools/call", name="twice", arguments={"kind": "fine"})
+    assert "OnceUnknown" not in text_of(said)
+    assert effects.count == 1
+    refused[0] = -10
+    said = await client.call("tools/call", name="twice", arguments={"kind": "fine"})
+    assert "OnceUnknown" in text_of(said)
     await client.close()

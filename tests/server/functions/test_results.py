@@ -609,3 +609,11 @@ def test_times_that_are_sent_have_the_formats_of_the_schema(annotation: Any, val
     assert made.output_schema is not None
     validator = jsonschema_rs.Draft202012Validator(json.loads(made.output_schema), validate_formats=True)
     assert validator.is_valid(content)
+
+
+def test_a_result_made_by_hand_whose_content_is_none_is_an_error_that_names_the_place() -> None:
+    def tool() -> CallToolResult:
+        return CallToolResult(content=["hi"])  # type: ignore[list-item]
+
+    with pytest.raises(InvalidOutput, match=r"content\[0\]: a content block, not str"):
+        Returns.of(tool).convert(tool())

@@ -11,7 +11,11 @@ import msgspec
 
 from dovetail.errors import Busy, DefinitionError
 
-_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS: Final = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+}
 _BUCKETS: Final = 10_000
 
 
@@ -35,9 +39,9 @@ class Rate(msgspec.Struct, frozen=True):
         try:
             count = float(amount)
             allowed = int(burst) if burst else max(1, round(count))
-            if count <= 0 or allowed < 1 or not unit.strip().isalpha():
+            if count <= 0 or allowed < 1:
                 raise ValueError
-            return cls(count / _UNITS[unit.strip()[:1]], allowed)
+            return cls(count / _UNITS[unit.strip()], allowed)
         except (KeyError, ValueError, OverflowError):
             raise DefinitionError(f"{text!r} is not a rate: expected one like '10/s' or '100/m burst 20'") from None
 

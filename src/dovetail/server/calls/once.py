@@ -2,27 +2,39 @@
 
 The claim on (call, name) is taken in the shared ledger before the effect runs, and its result is recorded after. A
 claim that is taken waits for, or returns, that result. A ledger out of reach, or a claim whose holder died, is a typed
-error: the effect is never run a second time on a guess. Nor is one begun whose result could not be given back.
+error: the effect is never run a second time on a guess. Nor is one begun whose result could not be given back. One that
+has begun goes on to its end, though its call is cancelled, runs out of time or ends with a question.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from dovetail.core import Fresh, Lost, Running, Settled
 from dovetail.errors import Disconnected, OnceUnknown, ToolError
+from dovetail.server.calls import turn as turns
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.turn import turn_of
 from dovetail.server.functions.kept import Read, reader_of, written
 
+log = logging.getLogger("dovetail.server")
+
 EFFECT: ContextVar[str | None] = ContextVar("dovetail_effect", default=None)
 """The effect that runs here. It cannot ask: where questions end the turn, it would be stopped in the middle."""
 
-CLAIM_SECONDS = 24 * 3600.0
-"""How long a claim is kept: longer than any state of a call is valid."""
+CLAIM_SECONDS = 2 * 3600.0
+"""How long a claim is kept after it was last asked for: longer than any state of a call is valid. A turn that issues a
+new state has gone over the effects before it, and asked for each again."""
+
+RESTS: Final = (0.05, 0.2, 1.0, 5.0, 5.0, 5.0, 10.0, 10.0)
+"""Seconds between attempts to record what came of an effect, while the ledger is out of reach."""
+
+LONGEST_SECONDS = 600.0
+"""How long an effect may go on: as long as the state of a call is valid, with which somebody may ask for its result."""
 
 
 class _Outcome(msgspec.Struct, omit_defaults=True):
@@ -40,14 +52,24 @@ async def once(context: Context, name: str, function: Callable[..., Any], args: 
     ledger = context.runtime.stores.ledger
     read = reader_of(function)
     call = _call_id(context, name)
+    if (call, name) in context.runtime.unrecorded:
+        raise OnceUnknown(f"{name}: it ran, and what came of it could not be recorded")
     try:
         claim = await ledger.claim(call, name, CLAIM_SECONDS)
         if isinstance(claim, Running):
-            claim = await ledger.wait(call, name)
+            if turn_of(context).stop is not None:
+                raise OnceUnknown(f"{name}: it runs, and this call has ended")
+            async with asyncio.timeout(LONGEST_SECONDS):
+                claim = await ledger.wait(call, name)
     except Disconnected:
         raise OnceUnknown(f"{name}: the ledger is out of reach; nothing was run") from None
+    except TimeoutError:
+        raise OnceUnknown(f"{name}: nobody says what came of it; it was not run again") from None
     match claim:
         case Fresh():
+            turn = turn_of(context)
+            if turn.ledger is not None and turn.ledger.round == 0:
+                turn.claims = (*turn.claims, name)
             return await _run(context, call, name, function, args)
         case Settled(value):
             return _recorded(name, value, read)
@@ -67,23 +89,60 @@ def _call_id(context: Context, name: str) -> str:
 
 
 async def _run(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    ledger = context.runtime.stores.ledger
-    outer = EFFECT.set(name)
+    """Run the effect in a task of its own: a call that is cancelled, or asks beside it, does not cut it in two.
+
+    What it uses of the call is kept for it a while, as it is for a thread; who calls again with the same state waits
+    for its result.
+    """
+    effect = context.runtime.effect(_effect(context, call, name, function, args))
     try:
-        value = await context.runtime.pool.call(context, function, args)
+        return await asyncio.shield(effect)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if effect.cancelled() and (task is None or not task.cancelling()):
+            raise OnceUnknown(f"{name}: it was cut off, and is not run again") from None
+        if turn_of(context).stop is not None:
+            await asyncio.wait({effect}, timeout=turns.GRACE_SECONDS)
+        raise
+
+
+async def _effect(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    EFFECT.set(name)
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS):
+            value = await context.runtime.pool.call(context, function, args)
         record = _Outcome(value=msgspec.Raw(written(value)))
     except ToolError as error:
-        await ledger.settle(call, name, _encode(_Outcome(error=str(error), told=True)))
+        await _settle(context, call, name, _Outcome(error=str(error), told=True))
         raise
     except BaseException as error:
-        # It may have happened in part: what is recorded is that it must not run again. A cancelled call, too, settles
-        # its claim: whoever waits for it would wait for as long as this process lives.
-        await asyncio.shield(ledger.settle(call, name, _encode(_Outcome(error=type(error).__name__))))
+        # It may have happened in part: what is recorded is that it must not run again. One that is cut off settles its
+        # claim, too: whoever waits for it would wait for as long as this process lives.
+        rests = RESTS if isinstance(error, Exception) else ()  # who cuts it off waits for nobody's store
+        await asyncio.shield(_settle(context, call, name, _Outcome(error=type(error).__name__), rests))
         raise
-    finally:
-        EFFECT.reset(outer)
-    await ledger.settle(call, name, _encode(record))
+    await _settle(context, call, name, record)
     return value
+
+
+async def _settle(
+    context: Context, call: str, name: str, record: _Outcome, rests: tuple[float, ...] | None = None
+) -> None:
+    """Record what came of an effect; again while the ledger is out of reach, or a retry would wait for ever.
+
+    Raises:
+        OnceUnknown: It could not be recorded.
+    """
+    for rest in (*(RESTS if rests is None else rests), None):
+        try:
+            await context.runtime.stores.ledger.settle(call, name, _encode(record))
+            return
+        except Disconnected as error:
+            if rest is None:
+                context.runtime.unrecorded.add((call, name))
+                log.error("What came of an effect could not be recorded: %s", error)
+                raise OnceUnknown(f"{name}: it ran, and what came of it could not be recorded") from None
+            await asyncio.sleep(rest)
 
 
 def _recorded(name: str, raw: bytes, read: Read) -> Any:

@@ -140,7 +140,7 @@ def convert_any(value: Any) -> CallToolResult:
     if type(value) is str:
         return CallToolResult(content=[text_block(value)])
     if isinstance(value, CallToolResult):
-        return value
+        return _by_hand(value)
     if is_block(value):
         return CallToolResult(content=[block_of(value)])
     if isinstance(value, list | tuple) and any(is_block(item) for item in value):
@@ -290,6 +290,18 @@ def _exactly_float(otherwise: Convert) -> Convert:
     return convert
 
 
+def _by_hand(result: CallToolResult) -> CallToolResult:
+    """Return a result that somebody made, if its content is content.
+
+    Raises:
+        InvalidOutput: It is not.
+    """
+    for index, block in enumerate(result.content):
+        if not isinstance(block, BLOCKS):
+            raise InvalidOutput(f"$.content[{index}]", f"a content block, not {type(block).__name__}")
+    return result
+
+
 def _checked(check: Check) -> Convert:
     def convert(value: Any) -> CallToolResult:
         if isinstance(value, CallToolResult):
@@ -303,7 +315,7 @@ def _checked(check: Check) -> Convert:
 
 def _whole(result: CallToolResult, check: Check) -> CallToolResult:
     """Check a result that the handler made itself; one that reports an error promises nothing."""
-    if result.is_error:
+    if _by_hand(result).is_error:
         return result
     if isinstance(result.structured_content, UnsetType):
         raise InvalidOutput("$", "structured content, which the output schema promises")
