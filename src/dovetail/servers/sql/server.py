@@ -60,7 +60,9 @@ def _creator(where: Address, denied: list[Parts], settings: Settings) -> Callabl
     )
     if isinstance(where, Sqlite):
         from dovetail.servers.sql.sqlite_database import SqliteDatabase
+        from dovetail.servers.sql.sqlite_running import look
 
+        look(where.path, denied)
         return lambda: SqliteDatabase(where.path, denied, limits, settings.connections, settings.memory)
     import psycopg
     import psycopg_pool
