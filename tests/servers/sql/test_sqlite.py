@@ -82,7 +82,9 @@ async def test_a_cursor_of_another_statement_is_refused(shop: Path) -> None:
 async def test_long_values_are_cut_and_the_answer_says_so(shop: Path) -> None:
     async with client(shop, cell_size=16) as session:
         page = (
-            await session.call_tool("query", {"sql": "SELECT printf('%.100c', 'x') AS t, randomblob(50) AS b, 'ok' AS o"})
+            await session.call_tool(
+                "query", {"sql": "SELECT printf('%.100c', 'x') AS t, randomblob(50) AS b, 'ok' AS o"}
+            )
         ).structured
     text, blob, plain = page["rows"][0]
     assert text == "x" * 16 + "…"

@@ -140,7 +140,7 @@ WRITES = [
 READS = [
     "SELECT * FROM customers",
     "SELECT card FROM customers",
-    "SELECT \"card\" FROM customers",
+    'SELECT "card" FROM customers',
     "SELECT [card] FROM customers",
     "SELECT `card` FROM customers",
     "SELECT CARD FROM CUSTOMERS",
@@ -202,7 +202,7 @@ READS = [
     "SELECT count(*) FROM secrets",
     "SELECT 1 FROM secrets",
     "SELECT 1 FROM main.secrets",
-    "SELECT 1 FROM \"secrets\"",
+    'SELECT 1 FROM "secrets"',
     "SELECT 1 FROM 'secrets'",
     "SELECT rowid FROM secrets",
     "SELECT 1 FROM Secrets AS s",
@@ -283,7 +283,9 @@ async def test_no_statement_reads_what_is_denied(shop: Path) -> None:
                 result = await session.call_tool(tool, {"sql": sql})
                 if not result.is_error:
                     passed.append((tool, sql, result.text))
-                assert CANARY.encode().hex() not in result.text.lower() and f"{CANARY}-" not in result.text.replace(sql, "")
+                assert CANARY.encode().hex() not in result.text.lower() and f"{CANARY}-" not in result.text.replace(
+                    sql, ""
+                )
     assert passed == []
 
 

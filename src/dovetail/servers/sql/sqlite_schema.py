@@ -14,7 +14,8 @@ def names(reader: Reader) -> list[TableName]:
     """Return the tables and views that may be read, sorted."""
     sizes = _sizes(reader)
     found = [
-        TableName(name=one.name, kind=one.kind, rows=sizes.get(one.name)) for one in visible(_schema(reader), reader.hidden)
+        TableName(name=one.name, kind=one.kind, rows=sizes.get(one.name))
+        for one in visible(_schema(reader), reader.hidden)
     ]
     return sorted(found, key=lambda table: table.name)
 
