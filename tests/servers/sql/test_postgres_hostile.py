@@ -1,5 +1,7 @@
 """PostgreSQL, as a superuser: nothing writes, waits, locks, looks beyond the tables, or reads what is denied."""
 
+# ruff: noqa: E501  statements stand on one line
+
 from pathlib import Path
 from typing import Any
 

@@ -8,6 +8,7 @@ import pytest
 
 from dovetail import Client
 from dovetail.servers.sql import Settings, make
+from dovetail.servers.sql.sqlite_reader import opened
 
 ERAS = pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
 
@@ -202,10 +203,9 @@ async def test_a_trigger_may_not_change_the_schema_or_call_what_is_forbidden(sho
 
 async def test_a_file_that_cannot_be_written_to_is_told(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The tests may run as root, whom no permission stops: the file is opened read-only instead.
-    from dovetail.servers.sql import sqlite_writer
-
-    opened = sqlite_writer.opened
-    monkeypatch.setattr(sqlite_writer, "opened", lambda path, mode, *rest: opened(path, "ro", *rest))
+    monkeypatch.setattr(
+        "dovetail.servers.sql.sqlite_writer.opened", lambda path, mode, *rest: opened(path, "ro", *rest)
+    )
     async with client(shop, User()) as session:
         result = await session.call_tool("delete", {"table": "orders", "where": {"id": 1}})
     assert result.text == "Nothing was changed: the file cannot be written to."
