@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import dovetail
-from dovetail import Server
+from dovetail import Server, __version__
 from dovetail.servers.sql.address import Address, Sqlite, address
 from dovetail.servers.sql.database import Database, Limits
 from dovetail.servers.sql.live import Live, opened
@@ -34,7 +33,7 @@ def make(settings: Settings) -> Server:
 
     app = Server(
         "sql",
-        version=dovetail.__version__,
+        version=__version__,
         title=f"Database {where.label}",
         description="Ask an SQLite or PostgreSQL database.",
         instructions=_instructions(sqlite, settings),
