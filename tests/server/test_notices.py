@@ -56,7 +56,7 @@ async def test_an_update_is_told_outside_of_any_call_and_from_any_thread(version
         client.listen(resources=["shop://hours"]) as changes,
         asyncio.timeout(5),
     ):
-        await asyncio.to_thread(app.resource_updated, "shop://hours")
+        await asyncio.to_thread(app.notify.resource_updated, "shop://hours")
         assert (await anext(changes)).uri == "shop://hours"
     with pytest.raises(DefinitionError, match="uri: expected a string"):
-        app.resource_updated(7)  # type: ignore[arg-type]
+        app.notify.resource_updated(7)  # type: ignore[arg-type]

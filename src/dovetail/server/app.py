@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 import msgspec
 
-from dovetail.core import Call, Principal, resource_updated
+from dovetail.core import Call, Principal
 from dovetail.errors import DefinitionError
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.gates import Rate
@@ -22,6 +22,7 @@ from dovetail.wire import DEFAULT_LIMITS, Implementation, Limits, ServerCapabili
 if TYPE_CHECKING:
     from dovetail.core import Stores
     from dovetail.net import Channel
+    from dovetail.server.announcing import Announcer
     from dovetail.server.runtime import Runtime
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -285,26 +286,19 @@ class Server:
 
     # Serving. Each loads its transport when it is called.
 
-    def resource_updated(self, uri: str) -> None:
-        """Tell those who subscribed to a resource that its contents changed; from any thread, inside a call or not.
+    @property
+    def notify(self) -> "Announcer":
+        """Tells of what changed outside of any call; inside one, `Context.notify` does the same."""
+        from dovetail.server.announcing import Announcer
 
-        Every client of either era hears of it that sees the resource, over all workers that share a state directory.
+        return Announcer(self)
 
-        Raises:
-            DefinitionError: The URI is no text.
-        """
-        if not isinstance(uri, str):
-            raise DefinitionError(f"resource_updated: uri: expected a string, not {type(uri).__name__}")
-        notice = resource_updated(uri)
-        for server in self._hosts():
-            for runtime in tuple(server.running):
-                runtime.announce(notice)
-
-    def _hosts(self) -> "Iterable[Server]":
+    @property
+    def hosts(self) -> "Iterable[Server]":
         """This server and all that it is mounted in."""
         yield self
         for server in self._mounted_in:
-            yield from server._hosts()
+            yield from server.hosts
 
     def asgi(self, path: str = "/mcp", **options: Any) -> Any:
         """Return an ASGI app that serves both eras on one endpoint; it starts itself when mounted in another app.

@@ -60,7 +60,7 @@ def make(settings: Settings) -> Server:
             while pending:
                 await asyncio.to_thread(import_once, graph, settings, pending[0])
                 del pending[0]
-            async with announcing(graph, server.resource_updated, settings.watch):
+            async with announcing(graph, server.notify.resource_updated, settings.watch):
                 yield Desk(graph, settings)
         finally:
             await asyncio.to_thread(graph.close)

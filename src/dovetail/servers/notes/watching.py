@@ -63,7 +63,7 @@ class Herald:
                 self._offer()
             changed = [name for name in before.keys() | now.keys() if before.get(name) != now.get(name)]
             for name in sorted(changed):
-                self._server.resource_updated(uri_of(name))
+                self._server.notify.resource_updated(uri_of(name))
 
     async def watch(self) -> None:
         """Hear from the system of what happens in the folder, until cancelled."""
