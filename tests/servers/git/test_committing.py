@@ -68,6 +68,21 @@ async def test_a_commit_is_asked_for_and_holds_what_was_named(story: Maker, open
     assert sorted(entry.name or "" for entry in tip.tree) == ["README.md", "new.txt", "staged.txt"]
 
 
+@pytest.mark.parametrize("staged", [True, False])
+async def test_a_file_that_was_renamed_is_committed_by_both_of_its_names(
+    story: Maker, opened: Open, staged: bool
+) -> None:
+    (story.path / "src/main.py").rename(story.path / "src/start.py")
+    if staged:
+        story.stage("src/main.py", "src/start.py")
+    async with opened(story.path, allow_commit=True) as client:
+        result = await client.call_tool("git_commit", {"message": "Rename", "paths": ["src/main.py", "src/start.py"]})
+        assert not result.is_error, result.text
+        assert result.structured["files"] == [
+            {"path": "src/start.py", "state": "renamed", "old_path": "src/main.py"},
+        ]
+
+
 async def test_a_user_who_does_not_agree_is_obeyed(story: Maker, opened: Open) -> None:
     story.write("new.txt", "new\n")
     async with opened(story.path, allow_commit=True, on_elicit=User(agrees=False)) as client:

@@ -30,7 +30,8 @@ def preview(repository: Repository, asked: CommitArgs) -> Preview:
     named = [b"/".join(steps) for steps, _ in _paths(repository, asked)]
     changed = {change.path: change for change in staged(repository)}
     changed |= {one.path: one for one in below(unstaged(repository, untracked=True, all_files=True), asked.paths)}
-    missing = [name for name in named if name not in changed]
+    known = {*changed, *(change.old_path for change in changed.values())}
+    missing = [name for name in named if name not in known]
     if missing:
         raise Refused(f"{quote_name(missing[0])} is not changed, or ignored; git_status shows what is.")
     if not changed:
@@ -50,15 +51,15 @@ def commit(repository: Repository, asked: CommitArgs) -> Committed:
     _check(repository, asked)
     index = repository.git.index
     index.read(True)
+    head = repository.head
     for steps, there in _paths(repository, asked):
         path = os.fsdecode(b"/".join(steps))
         if there:
             index.add(path)
         elif path in index:
             index.remove(path)
-        else:
+        elif head is None or repository.find(head.tree, steps) is None:  # else it is staged as deleted already
             raise Refused(f"There is no file {quote_name(os.fsencode(path))}; git_status shows what is changed.")
-    head = repository.head
     tree = index.write_tree()
     if (head is None and not len(index)) or (head is not None and str(tree) == head.tree):
         raise Refused("There is nothing to commit: name changed files in `paths`; git_status shows them.")

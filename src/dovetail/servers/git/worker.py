@@ -97,7 +97,7 @@ def _said(error: Exception) -> str:
 
 def _lock(places: Places, *, writes: bool) -> None:
     """Let the kernel hold this process to the repository, the user's own configuration of Git, and Python."""
-    home, config = Path.home(), os.environ.get("XDG_CONFIG_HOME")
+    home, config = Path(os.path.expanduser("~")), os.environ.get("XDG_CONFIG_HOME")
     readable_too = [
         home / ".gitconfig",
         Path(config) / "git" if config else home / ".config" / "git",
