@@ -132,13 +132,10 @@ async def test_what_beats_ends_with_the_server() -> None:
     async with State(0.001) as state:
         beaten = asyncio.Event()
 
-        async def step() -> None:
-            beaten.set()
-
-        assert state.toggle("x", step)
+        assert state.toggle("x", beaten.set)
         await asyncio.wait_for(beaten.wait(), 5)
-        assert state.toggle("x", step) is False
-        assert state.toggle("y", step)
+        assert state.toggle("x", beaten.set) is False
+        assert state.toggle("y", beaten.set)
     assert len(asyncio.all_tasks()) == 1
 
 
