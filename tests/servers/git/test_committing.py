@@ -163,6 +163,28 @@ async def test_a_merge_under_way_and_a_missing_author_are_for_the_user(
         assert "git config user.name" in (await client.call_tool("git_commit", asked)).text
 
 
+async def test_the_users_own_configuration_holds_with_all_that_it_includes(
+    story: Maker, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = story.path.parent / "home"
+    (home / "more").mkdir(parents=True)
+    (home / ".gitconfig").write_text("[include]\n\tpath = ~/.local\n[core]\n\texcludesfile = ~/.ignored\n")
+    (home / ".local").write_text('[include]\n\tpath = more/names\n[includeIf "gitdir:/"]\n\tpath = more/names\n')
+    (home / "more" / "names").write_text("[user]\n\tname = From Home\n\temail = home@example.com\n")
+    (home / ".ignored").write_text("*.tmp\n")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    del story.git.config["user.name"]
+    del story.git.config["user.email"]
+    story.write("new", "x")
+    story.write("x.tmp", "x")
+    async with opened(story.path, allow_commit=True, confirm="never") as client:
+        assert (await client.call_tool("git_status")).structured["untracked"] == ["new"]
+        result = await client.call_tool("git_commit", {"message": "x", "paths": ["new"]})
+        assert not result.is_error, result.text
+    assert story.tip.author.name == "From Home"
+
+
 async def test_a_branch_that_moved_meanwhile_is_not_overwritten(story: Maker, opened: Open) -> None:
     """The question is answered by somebody who commits first: what is committed then stands on that."""
     story.write("new", "x")
