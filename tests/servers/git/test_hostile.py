@@ -231,8 +231,13 @@ async def test_programs_that_a_repository_names_are_never_run(story: Maker, open
             ("git_blame", {"path": "README.md"}),
         ]:
             assert not (await client.call_tool(tool, asked)).is_error, tool
-        made = await client.call_tool("git_commit", {"message": "Five", "paths": ["src/main.py"]})
-        assert made.is_error or "hooks that were not run: pre-commit" in made.structured["note"]
+        five: dict[str, Any] = {"message": "Five", "paths": ["src/main.py"]}
+        refused = await client.call_tool("git_commit", five)
+        assert "has the attribute filter=evil, which is not carried out here" in refused.text
+        story.commit("Fewer attributes", {".gitattributes": "* diff=evil merge=evil text\n"})
+        made = await client.call_tool("git_commit", five)
+        assert not made.is_error, made.text
+        assert "hooks that were not run: pre-commit" in made.structured["note"]
     assert not proof.exists()
 
 

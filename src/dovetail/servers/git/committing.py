@@ -130,5 +130,17 @@ def _paths(repository: Repository, asked: CommitArgs) -> list[tuple[tuple[bytes,
             raise Refused(f"{cut(quote_name(steps[-1]), 256)} is no regular file.")
         if seen.st_size > repository.max_file:
             raise Refused(f"{cut(quote_name(steps[-1]), 256)} is larger than {repository.max_file} bytes.")
+        _check_filters(repository, steps)
         found.append((steps, True))
     return found
+
+
+def _check_filters(repository: Repository, steps: tuple[bytes, ...]) -> None:
+    """Refuse what a program would change on its way in: without it, something else would be committed than is meant."""
+    for attribute in ("filter", "working-tree-encoding"):
+        value = repository.git.get_attr(os.fsdecode(b"/".join(steps)), attribute)
+        if isinstance(value, str):
+            raise Refused(
+                f"{cut(quote_name(steps[-1]), 256)} has the attribute {attribute}={cut(plain(value), 64)}, which is "
+                "not carried out here: the user commits it with Git."
+            )
