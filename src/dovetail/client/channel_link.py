@@ -135,7 +135,10 @@ class ChannelLink:
         frame = frame[:-1] + b',"params":%b}' % params_of(outgoing, self._identity, identifier)
         self._listeners[identifier] = outgoing
         try:
-            self._channel.send(frame)
+            try:
+                self._channel.send(frame)
+            except Disconnected as error:
+                raise unsent(error) from None
             await self._channel.drain()
             return result_of(await waiter)
         except asyncio.CancelledError:
