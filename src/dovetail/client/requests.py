@@ -10,7 +10,7 @@ from dovetail.client.hearing import Hearing
 from dovetail.client.link import NOTHING, Outgoing
 from dovetail.client.links import Links
 from dovetail.client.listings import Kind, Listing, complete_list, readable
-from dovetail.client.options import CALL_OPTIONS, CallOptions, ClientOptions, check_options
+from dovetail.client.options import CALL_OPTIONS, DEFAULT_LIMITS, CallOptions, ClientOptions, check_options
 from dovetail.errors import InvalidParams, PeerError, ProtocolViolation
 from dovetail.revisions import Revision
 from dovetail.wire import METHODS
@@ -63,9 +63,10 @@ class Requests:
 
         async with self._caller.within(kind.method, self._bounds(options)[1]):
             try:
+                limits = self._options.get("limits", DEFAULT_LIMITS)
                 if self._cache is not None:
-                    return await self._cache.listing(kind, page, options)
-                return await complete_list(kind, page)
+                    return await self._cache.listing(kind, page, options, limits)
+                return await complete_list(kind, page, limits)
             except InvalidParams as error:
                 raise ProtocolViolation(f"the server's list cannot be read: {error.message}") from None
 
