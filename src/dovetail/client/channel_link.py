@@ -5,6 +5,7 @@ a late, repeated or unknown one is dropped and counted. At the end of the channe
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -29,12 +30,13 @@ from dovetail.errors import (
     DefinitionError,
     Disconnected,
     DovetailError,
+    HttpFailure,
     InternalError,
     LimitExceeded,
     MethodNotFound,
     Refusal,
 )
-from dovetail.net import Channel
+from dovetail.net import Channel, Returning
 from dovetail.revisions import NEWEST_STATEFUL, Revision
 from dovetail.wire import (
     Answer,
@@ -51,6 +53,8 @@ from dovetail.wire import (
     result_frame,
 )
 
+log = logging.getLogger("dovetail.client")
+
 Waiter = asyncio.Future[Answer | Failure | Broken]
 Reason = Callable[[], Awaitable[DovetailError]]
 
@@ -60,8 +64,18 @@ _TURN: Final = 64
 """Messages that are taken before others have their turn."""
 MOST_QUESTIONS: Final = 100
 """Requests of a server that are answered at a time; more are refused."""
+_UNKNOWN: Final = 404
+"""What servers of the 2024-11-05 transport say to a message of a connection that they do not know."""
 _UNCANCELLED: Final = frozenset({"initialize"})
 """\"The initialize request MUST NOT be cancelled by clients" (2025-11-25, Cancellation)."""
+
+
+class _Said(msgspec.Struct):
+    id: msgspec.Raw = msgspec.Raw()
+    method: str = ""
+
+
+_said: Final = msgspec.json.Decoder(_Said).decode
 
 
 async def _gone() -> DovetailError:
@@ -94,6 +108,8 @@ class ChannelLink:
         self._taken = 0
         self._serving_now = 0
         self.lost: DovetailError | None = None
+        if isinstance(channel, Returning):
+            channel.returned = self._returned
 
     def __repr__(self) -> str:
         return f"<ChannelLink {self._channel!r}, {self._endpoint!r}>"
@@ -243,6 +259,22 @@ class ChannelLink:
             return False
         waiter.set_result(message)
         return True
+
+    def _returned(self, message: bytes, error: DovetailError) -> bool:
+        """Take back what the server did not take: the request that it was fails, and no other one does.
+
+        Nothing says that it was not carried out all the same, so that only what changes nothing is sent again.
+        """
+        gone = self._peer is not None and isinstance(error, HttpFailure) and error.status == _UNKNOWN
+        if gone:
+            error = Disconnected("The server does not know the connection any more (HTTP status 404)")
+        said = _said(message)
+        waiter = self._endpoint.answered(bytes(said.id)) if said.method else None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+        elif not said.method:
+            log.warning("An answer did not reach the server: %s", error)
+        return not gone
 
     def _too_large(self) -> None:
         """Which request it would have answered cannot be known: all hear of it, so that none waits for ever."""
