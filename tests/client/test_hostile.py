@@ -354,6 +354,19 @@ async def test_a_server_that_is_silent_when_probed_is_asked_to_initialize() -> N
         assert client.server.revision.version == "2025-11-25"
 
 
+async def test_an_error_that_names_no_request_answers_the_probe_and_no_call() -> None:
+    def unread(server: Scripted, request: Json) -> None:
+        server.say({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "What is this?"}})
+
+    def reply(server: Scripted, request: Json) -> None:
+        unread(server, request)
+        done(server, request)
+
+    async with Client(Scripted(server_discover=unread, tools_call=reply), probe=1000, opening=2000) as client:
+        assert client.server.revision.version == "2025-11-25"
+        assert (await client.call_tool("x")).text == "done"
+
+
 async def test_a_late_but_valid_answer_to_the_probe_counts() -> None:
     def late(server: Scripted, request: Json) -> None:
         server.refuse(request, -32601)

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from dovetail.client.http_refusals import error_of
 from dovetail.client.link import (
     CHANGES,
     Heard,
@@ -47,6 +48,7 @@ from dovetail.wire import (
     Message,
     Notification,
     Request,
+    RpcError,
     error_frame,
     notification_frame,
     parse,
@@ -229,6 +231,8 @@ class ChannelLink:
 
     def _take(self, message: Message, line: bytes = b"") -> None:
         match message:
+            case Failure(None) | Broken(_, _, None) if self._is_about_opening(line):
+                pass
             case Answer(identifier) | Failure(identifier):
                 self._answer(identifier, message)
             case Notification():
@@ -244,6 +248,18 @@ class ChannelLink:
             case Batch(items):
                 for item in items:
                     self._take(item)
+
+    def _is_about_opening(self, line: bytes) -> bool:
+        """Take an error that names no request as the answer to the one that a link is opened with, if it is alone.
+
+        "If there was an error in detecting the id in the Request object [...], it MUST be Null" (JSON-RPC 2.0, section
+        5): who cannot read the probe says so at once, and is not silent.
+        """
+        alone = self._peer is None and len(self._listeners) == 1
+        error = error_of(line) if alone else None
+        if error is None:
+            return False
+        return self._answer(next(iter(self._listeners)), Failure(None, RpcError(error.code, error.message, error.data)))
 
     def _meant(self, line: bytes) -> list[bytes]:
         """Return the requests under way that a line names which is no JSON to us: NaN, half a character, two at once.
