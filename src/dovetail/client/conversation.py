@@ -97,7 +97,7 @@ class Conversation:
         """Return what hears of changes."""
         connection = self.connection
         held, server = lambda: connection.held, str(self._target)
-        return Changes(want, connection.link, self._hearing, self._retry, self._seconds, held, server)
+        return Changes(want, connection.link, self._hearing, self._retry, self.requests.patience, held, server)
 
     def _repeatable(self, method: str, name: str | None) -> bool:
         """Tell what changes nothing, or says that it may be called twice and is believed (C-11)."""

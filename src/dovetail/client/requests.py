@@ -111,6 +111,12 @@ class Requests:
         until = now() + most
         return lambda: min(until - now(), most if seconds is None else seconds)
 
+    @property
+    def patience(self) -> float:
+        """How long the server may be silent when a call says nothing else."""
+        seconds, most = self._bounds({})
+        return most if seconds is None else min(seconds, most)
+
     def _authorizer(self, options: CallOptions) -> "Authorizer | None":
         return self._links.authorizer(options["auth"]) if "auth" in options else None
 
