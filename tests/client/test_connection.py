@@ -107,3 +107,15 @@ async def test_a_call_that_finds_the_channel_closed_was_never_sent_and_is_made_o
     async with Client(server, revision="2025-11-25", retry=Retry(first=0.0)) as client:
         await server.channels[-1].aclose()
         assert (await client.call_tool("x")).text == "done"
+
+
+async def test_nothing_is_tried_again_for_a_client_that_is_not_open() -> None:
+    patient = Retry(attempts=9, first=1000.0, longest=1000.0)
+    client = Client(Scripted(tools_call=done), revision="2025-11-25", retry=patient)
+    for _ in range(2):
+        with pytest.raises(Disconnected, match="the client is not open"):
+            await client.list_tools()
+        with pytest.raises(Disconnected, match="the client is not open"):
+            await client.call_tool("x")
+        await client.connect()
+        await client.aclose()

@@ -66,6 +66,7 @@ class Conversation:
             visited=self._hearing.visited,
             visit_seconds=options.get("visit", 60.0),
             server=str(target),
+            held=lambda: self.connection.held,
         )
         self.tools = ToolBook(str(target))
         if options.get("cache"):
