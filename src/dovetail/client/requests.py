@@ -10,7 +10,14 @@ from dovetail.client.hearing import Hearing
 from dovetail.client.link import NOTHING, Outgoing
 from dovetail.client.links import Links
 from dovetail.client.listings import Kind, Listing, complete_list, readable
-from dovetail.client.options import CALL_OPTIONS, DEFAULT_LIMITS, CallOptions, ClientOptions, check_options
+from dovetail.client.options import (
+    CALL_OPTIONS,
+    DEFAULT_LIMITS,
+    CallOptions,
+    ClientOptions,
+    check_bounds,
+    check_options,
+)
 from dovetail.errors import InvalidParams, PeerError, ProtocolViolation
 from dovetail.revisions import Revision
 from dovetail.wire import METHODS
@@ -122,6 +129,8 @@ class Requests:
 
     def _bounds(self, options: CallOptions) -> tuple[float | None, float]:
         """Return how long the server may be silent, and how long a call may take in all."""
+        if "timeout" in options:
+            check_bounds("A call", options)
         seconds = options["timeout"] if "timeout" in options else self._options.get("timeout", _SECONDS)
         return seconds, self._options.get("longest", _LONGEST)
 
