@@ -26,6 +26,7 @@ from dovetail.client.link import (
     subscription_of,
     unsent,
 )
+from dovetail.client.questions import NOBODY_WAITS, Questions
 from dovetail.core import Endpoint, Oversize, ServerPeer
 from dovetail.errors import (
     DefinitionError,
@@ -102,6 +103,7 @@ class ChannelLink:
         self._reason = reason
         self._endpoint: Endpoint[asyncio.Task[None], Waiter] = Endpoint()
         self._listeners: dict[bytes, Outgoing] = {}
+        self._questions = Questions()
         self._reader: asyncio.Task[None] | None = None
         self._identity = b""
         self._revision = NEWEST_STATEFUL
@@ -163,6 +165,7 @@ class ChannelLink:
             self._cancel(identifier, outgoing.method)
             raise
         finally:
+            self._questions.ended(identifier)
             self._endpoint.withdraw(identifier)
             self._listeners.pop(identifier, None)
 
@@ -202,6 +205,9 @@ class ChannelLink:
             return
         try:
             self._channel.send(notification_frame("notifications/cancelled", b'{"requestId":%b}' % identifier))
+            for question in self._questions.given_up(identifier):
+                if self._endpoint.finish(question) is not None:
+                    self._channel.send(error_frame(question, InternalError(NOBODY_WAITS)))
         except Disconnected:
             pass  # who is gone has stopped already
 
@@ -344,6 +350,7 @@ class ChannelLink:
         task = asyncio.create_task(self._serving(request))
         try:
             self._endpoint.begin(request.id, task)
+            self._questions.note(request.id, task, self._listeners)
         except Refusal:
             task.cancel()  # the first one with this id goes on
         self._serving_now += 1
