@@ -178,6 +178,17 @@ async def test_a_client_that_is_closed_takes_its_listeners_along_and_has_none_un
     await client.aclose()
 
 
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_over_http_too_a_listener_hears_that_its_client_was_closed(version: str) -> None:
+    async with serving(shop().asgi()) as url:
+        client = Client(url, revision=version)
+        await client.connect()
+        async with client.listen(tools=True) as changes:
+            await client.aclose()
+            with pytest.raises(Disconnected, match=r"listen: The client was closed$"):
+                await soon(changes)
+
+
 async def test_a_refusal_after_a_break_ends_the_listening_with_its_error() -> None:
     server = listening_server("2026-07-28")
     async with Client(server, revision="2026-07-28", retry=SOON) as client:

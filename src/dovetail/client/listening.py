@@ -241,7 +241,8 @@ class Changes:
             except DovetailError as error:
                 refused = refused + 1 if isinstance(error, PeerError) and self._since is None else 0
                 if self._ends(error, refused):
-                    self._fail(error)
+                    opened = self._ready is not None and self._ready.done()
+                    self._fail(Disconnected("The client was closed") if opened and not self._held() else error)
                     return
             # A stream that lived longer than the pause that comes next was of use; one that did not is no success.
             lived = 0.0 if self._since is None else loop.time() - self._since
