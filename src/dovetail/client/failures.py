@@ -51,7 +51,7 @@ _STATUSES: Final = {
 }
 _KINDS: Final[dict[type[DovetailError], str]] = {
     AuthRequired: "see `auth` of the client",
-    NoCommonRevision: "one of the two needs an update, if it is not `revision` or `minimum` of the client that forbids it",
+    NoCommonRevision: "one of the two needs an update, unless `revision` or `minimum` of the client forbids it",
     LimitExceeded: "`limits` of the client allows more",
     RoundsExceeded: "`rounds` of the client allows more",
     ProtocolViolation: _IS_IT,
