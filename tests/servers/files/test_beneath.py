@@ -152,6 +152,16 @@ def test_a_root_that_is_a_link_or_was_made_anew_is_its_authors_choice(house: Pat
     assert read(root, "new.txt") == b"new"
 
 
+def test_a_root_is_let_go_with_the_last_who_uses_it(house: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    root = Beneath(str(house))
+    with root.directory(("docs",)):
+        assert len(os.listdir("/proc/self/fd")) == before + 2
+        del root
+        assert len(os.listdir("/proc/self/fd")) <= before + 2
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_writing_keeps_the_mode_and_other_names_of_the_file(house: Path) -> None:
     root, file = Beneath(str(house)), house / "docs" / "a.txt"
     file.chmod(0o640)
@@ -326,6 +336,7 @@ def attempts(action: Callable[[int], object]) -> dict[str, int]:
 @pytest.mark.parametrize("swapped", ["docs", "docs/a.txt"])
 def test_reading_while_links_are_swapped_in_never_leads_out(house: Path, swapped: str) -> None:
     root = Beneath(str(house))
+    assert read(root, "docs/a.txt") == b"fine"  # it holds its root from now on
     descriptors = len(os.listdir("/proc/self/fd"))
 
     def action(number: int) -> None:
@@ -342,6 +353,7 @@ def test_changing_while_links_are_swapped_in_never_leads_out(house: Path, monkey
     monkeypatch.setattr(os, "fsync", lambda file: None)
     before = everything_outside(house)
     root = Beneath(str(house))
+    assert read(root, "docs/a.txt") == b"fine"  # it holds its root from now on
     descriptors = len(os.listdir("/proc/self/fd"))
     changes: list[Callable[[int], object]] = [
         lambda number: root.write(("docs", "a.txt"), b"fine"),
