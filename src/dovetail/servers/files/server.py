@@ -1,6 +1,5 @@
 """The files server, put together: tools, resources, a prompt, and the watch that its lifespan keeps."""
 
-import asyncio
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -28,6 +27,8 @@ _WRITING: Final = (
     " Change parts of a file with edit_file (dry_run only shows the diff); write whole ones with write_file."
 )
 
+_SUBSCRIBE: Final = "resources/subscribe"
+
 Method = Callable[[Any, Context], Coroutine[Any, Any, Any]]
 
 
@@ -48,11 +49,11 @@ def make(settings: Settings) -> Server:
     async def lifespan(server: Server) -> AsyncIterator[Telling]:
         telling = Telling(settings.watch)
         if site.given is not None:
-            telling.watch.follow(site.given.items)
+            telling.aim(site.given.items)
         try:
             yield telling
         finally:
-            await asyncio.to_thread(telling.watch.close)
+            await telling.close()
 
     server = Server(
         "files",
@@ -75,12 +76,22 @@ def make(settings: Settings) -> Server:
 
 
 def _hearing(handler: Method) -> Method:
-    """Keep a way to send change notices from outside of calls."""
+    """Begin to watch when somebody may hear of it, and keep a way to tell.
+
+    A client of a stateful revision on a pipe says when it subscribes, and is answered when changes are heard of. One of
+    the stateless revision opens a stream that nobody tells us of; so does a session that comes back after a restart.
+    """
 
     async def serve(call: Any, ctx: Context) -> Any:
+        telling = ctx.lifespan
+        if not isinstance(telling, Telling) or (telling.notify and telling.begun and call.method != _SUBSCRIBE):
+            return await handler(call, ctx)
+        if not telling.begun and (ctx.revision.stateless or ctx.network or call.method == _SUBSCRIBE):
+            telling.begin()
+        if call.method == _SUBSCRIBE:
+            await telling.stands()
         result = await handler(call, ctx)
-        if isinstance(ctx.lifespan, Telling):
-            ctx.lifespan.heard(ctx.notify)
+        telling.notify = telling.notify or ctx.notify
         return result
 
     return serve
