@@ -47,7 +47,7 @@ def make(settings: Settings) -> Server:
     site = Site(settings)
 
     async def lifespan(server: Server) -> AsyncIterator[Telling]:
-        telling = Telling(settings.watch)
+        telling = Telling(settings.watch, server.notify.resource_updated)
         if site.given is not None:
             telling.aim(site.given.items)
         try:
@@ -76,7 +76,7 @@ def make(settings: Settings) -> Server:
 
 
 def _hearing(handler: Method) -> Method:
-    """Begin to watch when somebody may hear of it, and keep a way to tell.
+    """Begin to watch when somebody may hear of it.
 
     A client of a stateful revision on a pipe says when it subscribes, and is answered when changes are heard of. One of
     the stateless revision opens a stream that nobody tells us of; so does a session that comes back after a restart.
@@ -84,15 +84,12 @@ def _hearing(handler: Method) -> Method:
 
     async def serve(call: Any, ctx: Context) -> Any:
         telling = ctx.lifespan
-        if not isinstance(telling, Telling) or (telling.notify and telling.begun and call.method != _SUBSCRIBE):
-            return await handler(call, ctx)
-        if not telling.begun and (ctx.revision.stateless or ctx.network or call.method == _SUBSCRIBE):
-            telling.begin()
-        if call.method == _SUBSCRIBE:
-            await telling.stands()
-        result = await handler(call, ctx)
-        telling.notify = telling.notify or ctx.notify
-        return result
+        if isinstance(telling, Telling):
+            if not telling.begun and (ctx.revision.stateless or ctx.network or call.method == _SUBSCRIBE):
+                telling.begin()
+            if call.method == _SUBSCRIBE:
+                await telling.stands()
+        return await handler(call, ctx)
 
     return serve
 

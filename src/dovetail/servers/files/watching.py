@@ -29,7 +29,6 @@ _GONE: Final = 5.0
 _STANDING: Final = 30.0
 _ENDING: Final = 5.0
 _BEGINNING: Final = 5.0
-_BREATH: Final = 200
 UNWATCHED: Final = frozenset({".git", "node_modules", "__pycache__"})
 """Directories in which much changes that nobody subscribes to."""
 _log = logging.getLogger(__name__)
@@ -232,19 +231,20 @@ def contents(paths: Iterable[str], directories: Directories) -> list[str]:
 
 
 class Telling:
-    """Hands what the watch hears to the clients, on the event loop.
+    """When one running server watches what, and how its clients hear of it."""
 
-    Change notices are sent through the context of a call: the first one that came is kept for that.
-    """
+    def __init__(self, most: int, updated: Callable[[str], None]) -> None:
+        """Nothing is watched before `begin`.
 
-    def __init__(self, most: int) -> None:
+        Args:
+            most: Directories to watch; 0 for none.
+            updated: Tells that the resource of a URI changed, from any thread.
+        """
         self.watch = Watch(most, self._publish)
         self.begun = False
-        self.notify: Any = None
+        self._updated = updated
         self._possible = most > 0
         self._roots: Sequence[Beneath] = ()
-        self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def state(self) -> Literal["yes", "partly", "not yet", "no"]:
@@ -275,16 +275,5 @@ class Telling:
 
     def _publish(self, uris: Iterable[str]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-            self._loop.call_soon_threadsafe(self._send, list(uris))
-
-    def _send(self, uris: list[str]) -> None:
-        if self.notify is not None and uris:
-            task = self._loop.create_task(self._tell(uris))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _tell(self, uris: list[str]) -> None:
-        for number, uri in enumerate(uris):
-            await self.notify.resource_updated(uri)
-            if number % _BREATH == _BREATH - 1:
-                await asyncio.sleep(0)  # others have their turn, however much has changed
+            for uri in uris:
+                self._updated(uri)
