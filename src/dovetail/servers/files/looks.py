@@ -150,6 +150,8 @@ class Looks:
     ) -> str:
         """Show the names below a directory as an indented text; directories end in a slash, links in @.
 
+        Directories such as .git and node_modules are named, and not gone into: ask for them by their path.
+
         Args:
             path: Of the directory: absolute, or relative to the first allowed directory, which is ".".
             depth: How many levels; "..." stands where there may be more.
