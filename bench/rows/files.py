@@ -51,7 +51,6 @@ def reading(plan: Plan) -> Row:
             name: partial(_read_all, command, paths, used[name]) for name, command in sides.items()
         }
         interleave(row, runs, min(3, plan.rounds))
-    _note(row, "npm", "npm server-filesystem")
     times = ", ".join(f"{name} {number(statistics.median(found))} µs" for name, found in used.items())
     row.notes.append(f"processor time of the server for each call: {times}")
     return row
@@ -84,14 +83,7 @@ def searching(plan: Plan) -> Row:
         for run in runs.values():
             run()
         interleave(row, runs, plan.rounds)
-    _note(row, "rg", "bare ripgrep")
-    _note(row, "own", "without ripgrep, by our own searcher")
     return row
-
-
-def _note(row: Row, side: str, title: str) -> None:
-    if (found := row.median(side)) is not None:
-        row.notes.append(f"{title}: {number(found)} {row.unit}")
 
 
 def _ours(folder: str, *options: str) -> list[str]:

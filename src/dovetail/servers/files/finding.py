@@ -20,7 +20,7 @@ import msgspec
 
 from dovetail import ToolError
 from dovetail.errors import UnsafePath, quote
-from dovetail.servers.files.globs import as_regex
+from dovetail.servers.files.globs import Glob
 from dovetail.servers.files.hits import Hit, Splitter
 from dovetail.servers.files.names import steps_of
 from dovetail.servers.files.places import Place
@@ -81,7 +81,7 @@ def ripgrep_command(program: str, wish: Wish, *, one_file: bool) -> list[str]:
     command += [] if wish.regex else ["--fixed-strings"]
     command += ["--hidden", "--no-ignore", "--glob=!.git"] if wish.all_files else []
     for glob in (*wish.globs, *wish.exclude):
-        as_regex(glob)  # the same bounds for both programs
+        Glob(glob)  # the same bounds for both programs
         if glob.startswith("!"):
             raise ToolError("A glob does not begin with `!`: name what to leave out in exclude")
     # For ripgrep, a glob that fits brings hidden files back; the last one that fits counts.
@@ -96,8 +96,8 @@ def own_command(program: str, wish: Wish, directory: int | None) -> list[str]:
         "pattern": wish.pattern,
         "regex": wish.regex,
         "ignore_case": wish.ignore_case,
-        "globs": [as_regex(glob) for glob in wish.globs],
-        "excluded": [as_regex(glob) + "|" + as_regex(glob + "/**") for glob in wish.exclude],
+        "globs": [Glob(glob).steps for glob in wish.globs],
+        "excluded": [Glob(glob).steps for glob in wish.exclude],
         "all_files": wish.all_files,
         "most": wish.most + 1,
         "directory": directory,
@@ -178,7 +178,12 @@ class Search:
             await _read_all(process.stdout)
             said = await errors
             await process.wait()
-        if process.returncode not in (0, 1) and said and not splitter.hits and not self.note:
+        if (
+            process.returncode not in ((0, 1) if self.ripgrep else (0,))
+            and said
+            and not splitter.hits
+            and not self.note
+        ):
             raise ToolError(f"The pattern is not understood: {quote(_reason(said), 250)}")
         if splitter.left_out and not self.note:
             self.note = "Matches in lines of more than about 1 MB were left out."
