@@ -152,6 +152,20 @@ def test_a_root_that_is_a_link_or_was_made_anew_is_its_authors_choice(house: Pat
     assert read(root, "new.txt") == b"new"
 
 
+@pytest.mark.req("S-19")
+def test_a_root_below_another_is_not_led_elsewhere_by_what_is_moved_there(house: Path) -> None:
+    (house.parent / "deep").mkdir()
+    (house.parent / "deep" / "b.txt").write_text(SECRET)
+    (house / "out").symlink_to("..")
+    roots = Roots([Beneath(str(house)), Beneath(str(house / "docs" / "deep"))])
+    outer = roots.items[0]
+    outer.move(("docs",), outer, ("aside",))
+    outer.move(("out",), outer, ("docs",))  # the path of the inner root leads out now
+    place = roots.place(f"{house}/docs/deep/b.txt")
+    assert (house / "docs" / "deep" / "b.txt").read_text() == SECRET
+    assert read(place.root, "/".join(place.steps)) == b"fine"
+
+
 def test_a_root_is_let_go_with_the_last_who_uses_it(house: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     root = Beneath(str(house))

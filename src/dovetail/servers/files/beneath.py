@@ -81,9 +81,19 @@ class Beneath:
         self.path = path
         self.read_only = read_only
         self._held: _Held | None = None
+        self._pinned = False
 
     def __repr__(self) -> str:
         return f"<Beneath {self.path}{', read-only' if self.read_only else ''}>"
+
+    def pin(self) -> None:
+        """Stay with the directory that has the path now, whatever has it later.
+
+        For a root that lies below another one: who may write there could lay a link on the way to this one.
+        """
+        with contextlib.suppress(OSError):
+            self._held = _Held(self.path)
+        self._pinned = True
 
     # Looking.
 
@@ -209,7 +219,12 @@ class Beneath:
 
     def _root(self) -> _Held:
         """Return the root, opened anew if its path leads to another directory by now."""
-        held, found = self._held, os.stat(self.path)
+        held = self._held
+        if self._pinned:
+            if held is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            return held
+        found = os.stat(self.path)
         if held is None or held.identity != (found.st_dev, found.st_ino):
             held = self._held = _Held(self.path)
         return held
