@@ -22,7 +22,6 @@ from tests.servers.everything.test_features import FEATURES, seen
 
 V = [revision.version for revision in REVISIONS]
 OLDEST, NEWEST = V[0], V[-1]
-OVER_HTTP = [version for version in V if version != OLDEST]
 
 
 @pytest.mark.timeout(60)
@@ -35,7 +34,7 @@ async def test_every_feature_over_stdio_as_a_client_starts_it(version: str) -> N
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("version", OVER_HTTP)
+@pytest.mark.parametrize("version", V)
 async def test_every_feature_over_http(version: str) -> None:
     once = Retry(attempts=1)  # who is busy is asked again otherwise, some seconds long
     async with serving(make(Settings(beat=0.01)).asgi()) as url, seen(version, url, retry=once) as s:
@@ -102,7 +101,7 @@ async def test_a_user_may_decline_every_question(version: str) -> None:
         assert (await client.call_tool("confirm-first")).is_error
 
 
-@pytest.mark.parametrize("version", OVER_HTTP)
+@pytest.mark.parametrize("version", V)
 async def test_secret_headers_and_the_environment_are_never_shown(
     version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,13 +132,10 @@ async def test_what_beats_ends_with_the_server() -> None:
     async with State(0.001) as state:
         beaten = asyncio.Event()
 
-        async def step() -> None:
-            beaten.set()
-
-        assert state.toggle("x", step)
+        assert state.toggle("x", beaten.set)
         await asyncio.wait_for(beaten.wait(), 5)
-        assert state.toggle("x", step) is False
-        assert state.toggle("y", step)
+        assert state.toggle("x", beaten.set) is False
+        assert state.toggle("y", beaten.set)
     assert len(asyncio.all_tasks()) == 1
 
 
