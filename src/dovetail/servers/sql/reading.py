@@ -9,7 +9,7 @@ from dovetail.servers.sql.answers import Cell, Page, Table, TableList
 
 Value = Cell | list[Cell]
 Bound = list[Value] | dict[str, Value] | None
-Statement = Annotated[str, Meta(min_length=1, max_length=50_000)]
+Statement = Annotated[str, Meta(min_length=1, max_length=20_000)]
 LISTED = 1_000
 """Tables in one answer."""
 
