@@ -6,7 +6,6 @@ from dovetail.servers.sql.address import address
 from dovetail.servers.sql.policy import parse
 from dovetail.servers.sql.postgres_words import bare, called, numbered, words
 
-
 SEEDS = [
     b"SELECT a, count(*) FROM t JOIN u USING (a) WHERE b = :a AND c IN (1, 'x', ?) GROUP BY 1 ORDER BY 2 DESC LIMIT 5",
     b'WITH x AS (SELECT E\'a\\\'b\', $$c$$, $t$d$t$, "e""f" FROM s.t) SELECT * FROM x /* /* */ */ -- y\n',

@@ -243,7 +243,7 @@ class Getter:
             failure = f"{target.host} answered with more than {size} bytes: the user may raise --max-bytes"
         except ProtocolViolation:
             failure = (
-                f"{target.host} compresses its answers although it was asked not to: it cannot be fetched from here"
+                f"{target.host} answers in a coding that was not asked for and is not read here: it cannot be fetched"
             )
         except DefinitionError:
             failure = "The URL cannot be asked for as it is: check its spelling"
@@ -285,7 +285,9 @@ async def _body(response: Response, size: int, cut: bool) -> bytes:
         length = response.headers.get("content-length", "")
         if length.isdigit() and int(length) > size:
             raise LimitExceeded("The answer says that it is too large", limit="body")
-        return await response.read(size)
+        return await response.read(size, inflate=True)
+    if response.headers.get("content-encoding"):
+        return await response.read(size, inflate=True)
     pieces, total = [], 0
     while total < size and (piece := await response.chunk()):
         pieces.append(piece)
