@@ -23,7 +23,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     deny: Annotated[
         tuple[str, ...],
         Meta(
-            description="A table, or a column of one, that nobody may read or write. Can be repeated.",
+            description="A table, or a column of one, that nobody may read or write.",
             extra={"metavar": "TABLE[.COLUMN]"},
         ),
     ] = ()
