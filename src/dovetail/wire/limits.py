@@ -81,6 +81,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Sessions of one principal: 429."""
     session_seconds: float = 3600.0
     """How long a session may be idle."""
+    list_items: int = 20_000
+    """Items of one list that a client takes, over all its pages."""
+    list_bytes: int = 64 * MIB
+    """Bytes of all pages of one list that a client takes."""
     cache_entries: int = 1_000
     """Results that a client's cache keeps."""
     cache_bytes: int = 64 * MIB
