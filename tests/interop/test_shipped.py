@@ -84,6 +84,21 @@ CASES = {
         prompt="recall",
         values={"subject": "Ann"},
     ),
+    "notes": Case(
+        start=folder,
+        tool="read_note",
+        arguments={"name": "tea"},
+        says="70 degrees",
+        uri="note://tea",
+    ),
+    "everything": Case(
+        start=lambda home: [],
+        tool="get-sum",
+        arguments={"a": 2, "b": 3},
+        says="5",
+        uri="demo://counter",
+        prompt="simple-prompt",
+    ),
     "calculator": Case(start=lambda home: [], tool="calculate", arguments={"expression": "1/3 + 1/6"}, says="1/2"),
 }
 each = pytest.mark.parametrize("name", CASES)
