@@ -7,15 +7,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from tests.conformance.run import node
 from tests.house import ROOT
 from tests.interop.test_inspector import INSPECTOR
+from tests.servers.weather import recorded
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -57,8 +60,17 @@ class Case:
 
     def __init__(self, *, start: Callable[[Path], list[str]], tool: str, says: str, **more: Any) -> None:
         self.start, self.tool, self.says = start, tool, says
-        self.arguments: Json = more.pop("arguments", {})
-        self.wanted: Json = {"tool": tool, "arguments": self.arguments, "values": {}, **more}
+        self._arguments: Json = more.pop("arguments", {})
+        self._more = more
+
+    @property
+    def arguments(self) -> Json:
+        text = json.dumps(self._arguments).replace("{origin}", Pages.origin)
+        return dict(json.loads(text))
+
+    @property
+    def wanted(self) -> Json:
+        return {"tool": self.tool, "arguments": self.arguments, "values": {}, **self._more}
 
 
 CASES = {
@@ -99,9 +111,56 @@ CASES = {
         uri="demo://counter",
         prompt="simple-prompt",
     ),
+    "fetch": Case(
+        start=lambda home: ["--allow-loopback", "--allow-http", "--allow-port", "1024-65535"],
+        tool="fetch",
+        arguments={"url": "{origin}/tea.html"},
+        says="70 degrees",
+    ),
+    "weather": Case(
+        start=lambda home: ["--nws-url", Pages.origin, "--no-keyring"],
+        tool="get_forecast",
+        arguments={"latitude": 38.8894, "longitude": -77.0352},
+        says="Chance Rain",
+    ),
     "calculator": Case(start=lambda home: [], tool="calculate", arguments={"expression": "1/3 + 1/6"}, says="1/2"),
 }
 each = pytest.mark.parametrize("name", CASES)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def web() -> Iterator[None]:
+    """A web site on this machine, for those servers that ask others; what it says of the weather is recorded."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        Pages.origin = f"http://127.0.0.1:{server.server_port}"
+        yield
+        server.shutdown()
+        thread.join()
+
+
+class Pages(BaseHTTPRequestHandler):
+    """Answers by the path."""
+
+    origin = ""
+    said: ClassVar = {
+        "/tea.html": ("text/html", "<html><body><article><h1>Tea</h1><p>Green tea at 70 degrees.</p></article></body>"),
+        "/points/38.8894,-77.0352": ("application/geo+json", recorded.POINT),
+        "/gridpoints/LWX/97,71/forecast": ("application/geo+json", recorded.SI),
+    }
+
+    def do_GET(self) -> None:
+        kind, text = self.said.get(self.path.partition("?")[0], ("text/plain", ""))
+        body = text.encode()
+        self.send_response(200 if body else 404)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
 
 
 @pytest.fixture
