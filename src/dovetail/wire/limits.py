@@ -80,7 +80,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     principal_sessions: int = 1_000
     """Sessions of one principal: 429."""
     session_seconds: float = 3600.0
-    """How long a session may be idle."""
+    """How long a session may be idle: nobody connected, nothing sent, no call with a time limit at work."""
     cache_entries: int = 1_000
     """Results that a client's cache keeps."""
     cache_bytes: int = 64 * MIB

@@ -81,6 +81,16 @@ class Turn:
         """True while the handler goes over ground that an earlier turn covered."""
         return self.ledger is not None and self.ledger.replaying
 
+    @property
+    def timed(self) -> bool:
+        """True while the clock of the call runs: it ends by itself."""
+        return self._timer is not None
+
+    @property
+    def waits(self) -> bool:
+        """True while the peer's answer is awaited, and nothing has ended the turn."""
+        return self._paused > 0 and self.stop is None
+
     # Time. The clock of a call stands still while the peer's answer is awaited.
 
     def limit_time(self, seconds: float) -> None:

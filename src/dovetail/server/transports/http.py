@@ -120,7 +120,7 @@ class Endpoint:
         try:
             call = self.opening.stateless(request, principal, fields)
             if self.load.full(principal.bucket):
-                raise Busy("Too many requests at a time")
+                self._make_room(principal)
         except Refusal as error:
             self.runtime.refused(request, principal, error)
             await refuse(reply, status_of(error), error, request.id)
@@ -129,6 +129,15 @@ class Endpoint:
             await self._listen(call, reply)
             return
         await self._serve(Context(call, self.runtime, StatelessExchange(reply, self.load)), reply)
+
+    def _make_room(self, principal: Principal) -> None:
+        """Let a principal make one more call than it may have under way, in the place of one that was left behind.
+
+        Raises:
+            Busy: There is none that waits for a client that is gone.
+        """
+        if not self.sessions.make_room(principal.bucket):
+            raise Busy("Too many requests at a time")
 
     async def _listen(self, call: Any, reply: Reply) -> None:
         await self._stream(reply, call.principal, lambda: serve_listen(self.runtime, call, reply), call.id)
@@ -158,7 +167,7 @@ class Endpoint:
             if session.endpoint.under_way(request.id):
                 raise InvalidRequest("id: a request with this id is still in progress")
             if self.load.full(principal.bucket):
-                raise Busy("Too many requests at a time")
+                self._make_room(principal)
         except Refusal as error:
             self.runtime.refused(request, principal, error)
             await refuse(reply, 429 if isinstance(error, Busy) else 200, error, request.id)
@@ -256,7 +265,7 @@ class Endpoint:
 
             def admit(request: Request) -> Call:
                 if self.load.full(principal.bucket):
-                    raise Busy("Too many requests at a time")
+                    self._make_room(principal)
                 return self.opening.stateful(request, session, fields, principal)
 
             runner = BatchRunner(self.runtime, session, self.sessions, admit)

@@ -56,9 +56,7 @@ class SessionListener:
         self._runtime.spawn(self._sessions.streams.append(session, NOTICES, notice.frame()))
 
     def beat(self) -> None:
-        """Followers beat by themselves; here is looked after sessions whose client never came back."""
-        if not self.connected:
-            self._runtime.spawn(self._sessions.expire(self._session))
+        """Followers beat by themselves, and `Sessions` looks after a session whose client never came back."""
 
     def close(self) -> None:
         """Stop listening: another worker has the session's connection now, or the session is over."""
@@ -90,6 +88,7 @@ class Follower:
         wake = self._sessions.streams.follow(self._session, self._stream)
         reply = self._reply
         watcher = reply.watch(lambda: self._left(wake))
+        self._session.connected += 1
         if self._stream == NOTICES:
             # A server that leaves ends what would last for ever. A call's stream has its end: that of the call.
             self._runtime.streams[self] = wake.set
@@ -106,6 +105,8 @@ class Follower:
             await reply.close()
         finally:
             self._runtime.streams.pop(self, None)
+            self._session.connected -= 1
+            self._sessions.used(self._session)
             reply.unwatch()
             self._sessions.streams.unfollow(self._session, self._stream, wake)
             if watcher is not None:
@@ -120,7 +121,6 @@ class Follower:
             await asyncio.wait_for(wake.wait(), BEAT_SECONDS)
         except TimeoutError:
             await self._reply.write(KEEP_ALIVE)
-            await self._sessions.keep(self._session)
         wake.clear()
 
     async def _catch_up(self, wake: asyncio.Event) -> bool:
