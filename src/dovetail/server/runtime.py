@@ -43,7 +43,7 @@ from dovetail.server.calls.context import Context, Failed, Stop
 from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.outcomes import masked, sayable, unwrapped
 from dovetail.server.calls.pool import Pool
-from dovetail.server.calls.turn import Turn, refuse, turn_of
+from dovetail.server.calls.turn import GRACE_SECONDS, Turn, refuse, turn_of
 from dovetail.server.methods import Method, Methods, wrapped
 from dovetail.server.notices import Hub
 from dovetail.wire import (
@@ -171,7 +171,8 @@ class Runtime:
             _, cut = await asyncio.wait(self._effects, timeout=1.0)
             for task in cut:
                 task.cancel()
-            await asyncio.gather(*cut, return_exceptions=True)  # each says in the ledger that it was cut off
+            if cut:
+                await asyncio.wait(cut, timeout=GRACE_SECONDS)  # each says in the ledger that it was cut off
         for task in list(self._background):
             task.cancel()
         await self._close()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -166,6 +167,16 @@ def hang() -> str:
     threading.Event().wait()
 
 
+@app.tool
+async def stay() -> str:
+    said("staying")
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+
+
 app.run()
 """
 
@@ -182,7 +193,8 @@ def leaving(tmp_path: Path, tool: str) -> Iterator["subprocess.Popen[bytes]"]:
             assert process.stdin is not None and process.stderr is not None
             process.stdin.write(json.dumps(call).encode() + b"\n")
             process.stdin.flush()
-            assert process.stderr.readline() == {"wait": b"waiting\n", "hang": b"hanging\n"}[tool]
+            begun = {"wait": b"waiting\n", "hang": b"hanging\n", "stay": b"staying\n"}
+            assert process.stderr.readline() == begun[tool]
             yield process
         finally:
             process.kill()
@@ -206,6 +218,24 @@ def test_a_plain_function_that_hangs_does_not_keep_a_server_alive_that_has_left(
             process.terminate()
         _, errors = process.communicate(timeout=20)
         assert b"released" in errors
+        assert process.returncode == 0
+
+
+@pytest.mark.req("R-05")
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("how", ["eof", "terminate", "interrupt"])
+def test_a_handler_that_swallows_its_cancellation_does_not_keep_a_server_alive_that_has_left(
+    tmp_path: Path, how: str
+) -> None:
+    with leaving(tmp_path, "stay") as process:
+        if how != "eof":
+            process.send_signal(signal.SIGTERM if how == "terminate" else signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+        assert errors.splitlines() == [
+            b"released",
+            b"A handler of tools/call has not finished 5 s after its turn ended",
+            b"Tasks that have not ended 5 s after they were cancelled, and are left behind: 1",
+        ]
         assert process.returncode == 0
 
 

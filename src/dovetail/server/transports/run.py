@@ -64,13 +64,13 @@ def run(server: "Server", transport: str, options: dict[str, Any]) -> None:
     _refuse_running_loop()
     match transport:
         case "stdio":
-            from dovetail.net import check_streams
+            from dovetail.net import check_streams, run_to_end
 
             _refuse_http_options(options)
             options = checked('run("stdio")', StdioOptions, options)
             check_streams()
-            with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(serve_stdio(server, **options))
+            with contextlib.suppress(KeyboardInterrupt):
+                run_to_end(serve_stdio(server, **options), _loop_factory())
         case "http":
             try:
                 from dovetail.server.transports.run_http import run_http
@@ -99,12 +99,12 @@ def _refuse_http_options(options: Mapping[str, Any]) -> None:
             raise DefinitionError(f'stdio has no {name}: write app.run("http", {name}=...)')
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     """Return uvloop's, where it is installed: a round trip over pipes takes a third of the time (bench, stdio)."""
     try:
         import uvloop
     except ImportError:
-        return None
+        return asyncio.new_event_loop
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
 
