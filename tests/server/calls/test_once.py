@@ -400,3 +400,40 @@ def answered(asked: dict[str, Any]) -> dict[str, Any]:
     """Return what a client adds to its call when it answers each question with 1."""
     answer = {"action": "accept", "content": {"value": 1}}
     return {"requestState": asked["requestState"], "inputResponses": dict.fromkeys(asked["inputRequests"], answer)}
+
+
+async def test_what_nobody_can_come_back_to_is_not_kept() -> None:
+    stores, effects = MemoryStores(), Effects()
+    client = Conversation(server(stores, effects))
+    await client.open()
+    for _ in range(50):
+        await client.call("tools/call", name="twice", arguments={"kind": "fine"})
+    await client.call("ping")
+    claims: Any = stores.ledger
+    assert len(claims._claims) == 0
+    await client.close()
+
+
+async def test_a_result_that_cannot_be_recorded_at_once_is_recorded_later(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dovetail.server.calls.once.RESTS", (0.0, 0.0))
+    settle, refused = stores.ledger.settle, [0]
+
+    async def busy(call: str, name: str, value: bytes) -> None:
+        refused[0] += 1
+        if refused[0] < 3:
+            raise Disconnected("The database is busy")
+        await settle(call, name, value)
+
+    monkeypatch.setattr(stores.ledger, "settle", busy)
+    effects = Effects()
+    client = Conversation(server(stores, effects))
+    await client.open()
+    said = await client.call("tools/call", name="twice", arguments={"kind": "fine"})
+    assert "OnceUnknown" not in text_of(said)
+    assert effects.count == 1
+    refused[0] = -10
+    said = await client.call("tools/call", name="twice", arguments={"kind": "fine"})
+    assert "OnceUnknown" in text_of(said)
+    await client.close()

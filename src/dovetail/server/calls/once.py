@@ -7,9 +7,10 @@ has begun goes on to its end, though its call is cancelled, runs out of time or 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -20,11 +21,17 @@ from dovetail.server.calls.context import Context
 from dovetail.server.calls.turn import turn_of
 from dovetail.server.functions.kept import Read, reader_of, written
 
+log = logging.getLogger("dovetail.server")
+
 EFFECT: ContextVar[str | None] = ContextVar("dovetail_effect", default=None)
 """The effect that runs here. It cannot ask: where questions end the turn, it would be stopped in the middle."""
 
-CLAIM_SECONDS = 24 * 3600.0
-"""How long a claim is kept: longer than any state of a call is valid."""
+CLAIM_SECONDS = 2 * 3600.0
+"""How long a claim is kept after it was last asked for: longer than any state of a call is valid. A turn that issues a
+new state has gone over the effects before it, and asked for each again."""
+
+RESTS: Final = (0.05, 0.2, 1.0, 5.0, 5.0, 5.0, 10.0, 10.0)
+"""Seconds between attempts to record what came of an effect, while the ledger is out of reach."""
 
 LONGEST_SECONDS = 600.0
 """How long an effect may go on: as long as the state of a call is valid, with which somebody may ask for its result."""
@@ -45,16 +52,24 @@ async def once(context: Context, name: str, function: Callable[..., Any], args: 
     ledger = context.runtime.stores.ledger
     read = reader_of(function)
     call = _call_id(context, name)
+    if (call, name) in context.runtime.unrecorded:
+        raise OnceUnknown(f"{name}: it ran, and what came of it could not be recorded")
     try:
         claim = await ledger.claim(call, name, CLAIM_SECONDS)
         if isinstance(claim, Running):
             if turn_of(context).stop is not None:
                 raise OnceUnknown(f"{name}: it runs, and this call has ended")
-            claim = await ledger.wait(call, name)
+            async with asyncio.timeout(LONGEST_SECONDS):
+                claim = await ledger.wait(call, name)
     except Disconnected:
         raise OnceUnknown(f"{name}: the ledger is out of reach; nothing was run") from None
+    except TimeoutError:
+        raise OnceUnknown(f"{name}: nobody says what came of it; it was not run again") from None
     match claim:
         case Fresh():
+            turn = turn_of(context)
+            if turn.ledger is not None and turn.ledger.round == 0:
+                turn.claims = (*turn.claims, name)
             return await _run(context, call, name, function, args)
         case Settled(value):
             return _recorded(name, value, read)
@@ -92,22 +107,42 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
 
 
 async def _effect(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    ledger = context.runtime.stores.ledger
     EFFECT.set(name)
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
             value = await context.runtime.pool.call(context, function, args)
         record = _Outcome(value=msgspec.Raw(written(value)))
     except ToolError as error:
-        await ledger.settle(call, name, _encode(_Outcome(error=str(error), told=True)))
+        await _settle(context, call, name, _Outcome(error=str(error), told=True))
         raise
     except BaseException as error:
         # It may have happened in part: what is recorded is that it must not run again. One that is cut off settles its
         # claim, too: whoever waits for it would wait for as long as this process lives.
-        await asyncio.shield(ledger.settle(call, name, _encode(_Outcome(error=type(error).__name__))))
+        rests = RESTS if isinstance(error, Exception) else ()  # who cuts it off waits for nobody's store
+        await asyncio.shield(_settle(context, call, name, _Outcome(error=type(error).__name__), rests))
         raise
-    await ledger.settle(call, name, _encode(record))
+    await _settle(context, call, name, record)
     return value
+
+
+async def _settle(
+    context: Context, call: str, name: str, record: _Outcome, rests: tuple[float, ...] | None = None
+) -> None:
+    """Record what came of an effect; again while the ledger is out of reach, or a retry would wait for ever.
+
+    Raises:
+        OnceUnknown: It could not be recorded.
+    """
+    for rest in (*(RESTS if rests is None else rests), None):
+        try:
+            await context.runtime.stores.ledger.settle(call, name, _encode(record))
+            return
+        except Disconnected as error:
+            if rest is None:
+                context.runtime.unrecorded.add((call, name))
+                log.error("What came of an effect could not be recorded: %s", error)
+                raise OnceUnknown(f"{name}: it ran, and what came of it could not be recorded") from None
+            await asyncio.sleep(rest)
 
 
 def _recorded(name: str, raw: bytes, read: Read) -> Any:

@@ -60,6 +60,8 @@ class Turn:
     waiters: "tuple[asyncio.Future[bytes], ...]" = ()
     finishing: "asyncio.Task[None] | None" = None
     rounds = 0
+    claims: tuple[str, ...] = ()
+    """Effects that were claimed under a call id that no client has been given yet."""
     _timer: asyncio.TimerHandle | None = None
     _grace: asyncio.TimerHandle | None = None
     _limit: float | None = None
@@ -176,6 +178,8 @@ class Turn:
     def close(self) -> None:
         """Release timers; the handler is done."""
         self.over = True
+        if self.claims and self.stop is not Stop.SUSPENDED and self.ledger is not None:
+            self.context.runtime.release(self.ledger.call, self.claims)
         if self._timer is not None:
             self._timer.cancel()
         if self._grace is not None:

@@ -1,0 +1,234 @@
+"""What a computing process can be asked to do: one function a job, from trees to an answer."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import sympy  # type: ignore[import-untyped]
+
+from dovetail.servers.calculator.answers import Answer, Job, Matrix, Reply, Solution, Solutions
+from dovetail.servers.calculator.failures import CalculatorError
+from dovetail.servers.calculator.symbolic import Builder, Expr, answer_of, numeric, written
+from dovetail.servers.calculator.zeros import real_zeros
+
+_TIDY: Final = 200
+"""Operations up to which a result is simplified on its own."""
+
+
+def calculate(job: Job) -> Reply:
+    """The value of an expression without variables."""
+    value = Builder(symbols=False, digits=job.digits).build(job.trees[0])
+    return Reply(answer=answer_of(_shorter(value), job.digits))
+
+
+def simplify(job: Job) -> Reply:
+    """An expression in another form; `names` holds the form."""
+    value = Builder(symbols=True).build(job.trees[0])
+    return Reply(answer=answer_of(_FORMS[job.names[0]](value), job.digits))
+
+
+def differentiate(job: Job) -> Reply:
+    """A derivative; `names` holds the variable and the order, the second tree where it is wanted."""
+    builder = Builder(symbols=True)
+    variable = sympy.Symbol(job.names[0])
+    derivative = sympy.diff(builder.build(job.trees[0]), variable, int(job.names[1]))
+    if len(job.trees) > 1:
+        derivative = derivative.subs(variable, builder.build(job.trees[1]))
+    return Reply(answer=answer_of(_tidy(derivative), job.digits))
+
+
+def integrate(job: Job) -> Reply:
+    """An integral; `names` holds the variable, the other two trees the bounds."""
+    inside, variable, bounds = _integral(job)
+    if bounds is None:
+        found = sympy.integrate(inside, variable)
+        if found.has(sympy.Integral):
+            raise CalculatorError(
+                "No antiderivative in known functions was found; give lower and upper for a definite integral, "
+                "which can be computed as a number"
+            )
+        return Reply(answer=answer_of(_tidy(found), job.digits, "plus any constant"))
+    found = sympy.integrate(inside, (variable, *bounds))
+    if found.has(sympy.nan, sympy.zoo):
+        raise CalculatorError("This integral diverges between these bounds; leave out where the integrand is infinite")
+    return quadrature(job) if found.has(sympy.Integral) else Reply(answer=answer_of(_tidy(found), job.digits))
+
+
+def quadrature(job: Job) -> Reply:
+    """A definite integral as a number."""
+    inside, variable, bounds = _integral(job)
+    if bounds is None or (inside.free_symbols - {variable}):
+        raise CalculatorError("Only a definite integral without other variables can be computed as a number")
+    real, imaginary = numeric(sympy.Integral(inside, (variable, *bounds)), min(job.digits, 30))
+    if real is None or imaginary is not None:
+        raise CalculatorError("This integral has no value that could be found; it may diverge. Try other bounds")
+    return Reply(answer=Answer(kind="real", decimal=real, note="computed as a number; no exact form was found"))
+
+
+def _integral(job: Job) -> tuple[Expr, Expr, tuple[Expr, Expr] | None]:
+    builder = Builder(symbols=True)
+    inside, *bounds = [builder.build(tree) for tree in job.trees]
+    return inside, sympy.Symbol(job.names[0]), (bounds[0], bounds[1]) if bounds else None
+
+
+def limit(job: Job) -> Reply:
+    """A limit; `names` holds the variable and the side, the second tree what it goes to."""
+    builder = Builder(symbols=True)
+    inside, goal = builder.build(job.trees[0]), builder.build(job.trees[1])
+    try:
+        found = sympy.limit(inside, sympy.Symbol(job.names[0]), goal, job.names[1])
+    except ValueError:
+        raise CalculatorError(
+            "The limits from the left and from the right differ, so there is none; ask for one side"
+        ) from None
+    if found is sympy.zoo:
+        raise CalculatorError("There is no limit: it grows without bound, with other signs from the left and the right")
+    if isinstance(found, sympy.AccumBounds) or found.has(sympy.Limit):
+        raise CalculatorError("There is no limit that could be found; the expression may oscillate")
+    return Reply(answer=answer_of(found, job.digits))
+
+
+def solve(job: Job) -> Reply:
+    """The solutions of equations for the unknowns in `names`, or for all names in them."""
+    builder = Builder(symbols=True)
+    built = [builder.build(tree) for tree in job.trees]
+    if any(one is sympy.false for one in built):
+        return Reply(solutions=Solutions(solutions=[], note="an equation is false whatever the unknowns are"))
+    equations = [one for one in built if one is not sympy.true]
+    if not equations:
+        return Reply(solutions=Solutions(solutions=[], note="the equations hold whatever the unknowns are"))
+    free = sorted({symbol for one in equations for symbol in one.free_symbols}, key=lambda symbol: str(symbol.name))
+    unknowns = [sympy.Symbol(name) for name in job.names] or free
+    if not unknowns:
+        raise CalculatorError("There is no unknown to solve for; an equation has one, such as x^2 = 2")
+    if any(one.is_Relational and not isinstance(one, sympy.Eq) for one in equations):
+        return Reply(solutions=_inequality(equations, unknowns))
+    return Reply(solutions=_equations(equations, unknowns, job.digits))
+
+
+def _inequality(relations: list[Expr], unknowns: list[Expr]) -> Solutions:
+    if len(unknowns) != 1 or any(relation.free_symbols != set(unknowns) for relation in relations):
+        raise CalculatorError("Inequalities are solved for one unknown, without other variables")
+    found = sympy.reduce_inequalities(relations, unknowns[0])
+    if found in (sympy.true, sympy.false):
+        return Solutions(note="true for all real numbers" if found is sympy.true else "true for no real number")
+    return Solutions(conditions=written(found))
+
+
+def _equations(equations: list[Expr], unknowns: list[Expr], digits: int) -> Solutions:
+    try:
+        found = sympy.solve(equations[0] if len(equations) == 1 else equations, unknowns, dict=True)
+    except RuntimeError:  # sympy says so where it has no way, by a kind of it
+        found = None
+    if not found and len(equations) == len(unknowns) == 1 and equations[0].free_symbols == set(unknowns):
+        searched = real_zeros(_difference(equations[0]), unknowns[0], digits)
+        if searched:
+            note = "found by a search for real solutions between -1,000 and 1,000; there may be others"
+            name = str(unknowns[0].name)
+            return Solutions(solutions=[_solution({name: one}) for one in searched], complete=False, note=note)
+        if found is None:
+            raise CalculatorError(
+                "No way to solve this is known, and no real solution between -1,000 and 1,000 was found"
+            )
+    if found is None:
+        raise CalculatorError("No way to solve this is known; try fewer unknowns, or give numbers for some of them")
+    solutions = [
+        _solution({str(unknown.name): answer_of(value, digits) for unknown, value in one.items()})
+        for one in found[:100]
+    ]
+    periodic = any(one.has(sympy.sin, sympy.cos, sympy.tan) for one in equations)
+    more = "within one period; add multiples of the period for the others" if periodic and solutions else None
+    return Solutions(solutions=solutions, complete=not periodic and len(found) <= 100, note=more)
+
+
+def _difference(equation: Expr) -> Expr:
+    return equation.lhs - equation.rhs if isinstance(equation, sympy.Eq) else equation
+
+
+def _solution(values: dict[str, Answer]) -> Solution:
+    return Solution(values=values)
+
+
+def matrix(job: Job) -> Reply:
+    """An operation on a matrix; `names` holds the operation and the shape of each, the trees their cells."""
+    builder = Builder(symbols=True)
+    cells = [builder.build(tree) for tree in job.trees]
+    made = []
+    for shape in job.names[1:]:
+        height, width = (int(part) for part in shape.split("x"))
+        made.append(sympy.Matrix(height, width, cells[: height * width]))
+        del cells[: height * width]
+    try:
+        found = _MATRIX[job.names[0]](*made)
+    except (sympy.matrices.exceptions.NonSquareMatrixError, sympy.matrices.exceptions.ShapeError):
+        raise CalculatorError("The shapes do not fit this operation; check the numbers of rows and columns") from None
+    except ValueError:  # NonInvertibleMatrixError
+        raise CalculatorError("This matrix has no inverse: its determinant is 0") from None
+    if isinstance(found, sympy.MatrixBase):
+        rows = [[answer_of(_tidy(cell), job.digits) for cell in row] for row in found.tolist()]
+        return Reply(matrix=Matrix(rows=rows))
+    if isinstance(found, list):
+        return Reply(matrix=Matrix(values=[answer_of(_tidy(value), job.digits) for value in found]))
+    return Reply(matrix=Matrix(value=answer_of(_tidy(found), job.digits)))
+
+
+def _solved(left: Any, right: Any) -> Any:
+    return left.LUsolve(right)
+
+
+def _eigenvalues(square: Any) -> list[Any]:
+    return [value for value, times in square.eigenvals().items() for _ in range(times)]
+
+
+def _factored(value: Expr) -> Expr:
+    if value.is_Rational:
+        top = sympy.factorint(value, visual=True)
+        return top if not value.is_Integer or abs(value) > 1 else value
+    return sympy.factor(value)
+
+
+def _shorter(value: Expr) -> Expr:
+    """Multiply out what is a number, where that is no longer: (1 + sqrt(2))*(1 - sqrt(2)) is -1."""
+    if value.is_Rational or not value.is_number or sympy.count_ops(value) > _TIDY:
+        return value
+    expanded = sympy.radsimp(sympy.expand(value))
+    return expanded if sympy.count_ops(expanded) <= sympy.count_ops(value) else value
+
+
+def _tidy(value: Expr) -> Expr:
+    if not hasattr(value, "free_symbols") or value.is_Rational or sympy.count_ops(value) > _TIDY:
+        return value
+    simpler = sympy.simplify(value)
+    return simpler if sympy.count_ops(simpler) <= sympy.count_ops(value) else value
+
+
+_FORMS: Final[dict[str, Callable[[Expr], Expr]]] = {
+    "simplify": sympy.simplify,
+    "expand": sympy.expand,
+    "factor": _factored,
+    "together": sympy.together,
+    "apart": sympy.apart,
+    "cancel": sympy.cancel,
+    "trigonometric": sympy.trigsimp,
+}
+_MATRIX: Final[dict[str, Callable[..., Any]]] = {
+    "determinant": lambda one: one.det(),
+    "inverse": lambda one: one.inv(),
+    "transpose": lambda one: one.T,
+    "rank": lambda one: sympy.Integer(one.rank()),
+    "trace": lambda one: one.trace(),
+    "rref": lambda one: one.rref()[0],
+    "eigenvalues": _eigenvalues,
+    "multiply": lambda left, right: left * right,
+    "add": lambda left, right: left + right,
+    "solve": _solved,
+}
+JOBS: Final[dict[str, Callable[[Job], Reply]]] = {
+    "calculate": calculate,
+    "simplify": simplify,
+    "differentiate": differentiate,
+    "integrate": integrate,
+    "quadrature": quadrature,
+    "limit": limit,
+    "solve": solve,
+    "matrix": matrix,
+}

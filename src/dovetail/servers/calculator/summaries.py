@@ -1,0 +1,89 @@
+"""A summary of numbers, from fractions."""
+
+from collections import Counter
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from fractions import Fraction
+
+import msgspec
+
+from dovetail.servers.calculator.rendering import decimal_text, plain
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """A summary of numbers; all but the counts are decimals, as text.
+
+    Attributes:
+        count: How many.
+        sum: Their sum.
+        mean: Their arithmetic mean.
+        median: The middle one, or the mean of the two in the middle.
+        modes: The most frequent ones, at most 20; empty if each stands once.
+        minimum: The least.
+        maximum: The greatest.
+        lower_quartile: A quarter is below it (between two values, in proportion).
+        upper_quartile: A quarter is above it.
+        variance: Of a sample (n - 1); null for one number.
+        stdev: Standard deviation of a sample; null for one number.
+        population_variance: Of a population (n).
+        population_stdev: Standard deviation of a population.
+    """
+
+    count: int
+    sum: str
+    mean: str
+    median: str
+    modes: list[str]
+    minimum: str
+    maximum: str
+    lower_quartile: str
+    upper_quartile: str
+    variance: str | None
+    stdev: str | None
+    population_variance: str
+    population_stdev: str
+
+
+def summary(values: list[Fraction], digits: int) -> Summary:
+    """Summarise one number or more."""
+    ordered, count = sorted(values), len(values)
+    total = sum(ordered, Fraction(0))
+    mean = total / count
+    squares = sum(((value - mean) ** 2 for value in ordered), Fraction(0))
+    sample = squares / (count - 1) if count > 1 else None
+    often = Counter(ordered).most_common(20)
+    modes = sorted(value for value, times in often if times == often[0][1] and times > 1)
+
+    def text(value: Fraction) -> str:
+        return decimal_text(value, digits)
+
+    return Summary(
+        count=count,
+        sum=text(total),
+        mean=text(mean),
+        median=text(quantile(ordered, Fraction(1, 2))),
+        modes=[text(value) for value in modes],
+        minimum=text(ordered[0]),
+        maximum=text(ordered[-1]),
+        lower_quartile=text(quantile(ordered, Fraction(1, 4))),
+        upper_quartile=text(quantile(ordered, Fraction(3, 4))),
+        variance=None if sample is None else text(sample),
+        stdev=None if sample is None else root_text(sample, digits),
+        population_variance=text(squares / count),
+        population_stdev=root_text(squares / count, digits),
+    )
+
+
+def quantile(ordered: list[Fraction], share: Fraction) -> Fraction:
+    """Return the value below which a share of the values lies, between two of them in proportion."""
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    if below + 1 >= len(ordered):
+        return ordered[below]
+    return ordered[below] + (ordered[below + 1] - ordered[below]) * (place - below)
+
+
+def root_text(value: Fraction, digits: int) -> str:
+    """Return a square root as a decimal."""
+    context = Context(prec=digits + 10, Emax=MAX_EMAX, Emin=MIN_EMIN)
+    root = context.sqrt(context.divide(Decimal(value.numerator), Decimal(value.denominator)))
+    return plain(Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN).create_decimal(root), digits)

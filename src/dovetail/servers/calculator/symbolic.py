@@ -1,0 +1,314 @@
+"""From our trees to sympy's expressions, and from those to answers. Loaded only in a computing process.
+
+Sympy gets objects that are made here, one by one, from tables. It never gets a text: `sympify` and `parse_expr` read
+texts with `eval`, and `lambdify` (with it `nsolve`) makes code; none of them stands in this folder.
+"""
+
+from collections.abc import Callable
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from fractions import Fraction
+from typing import Any, Final
+
+import sympy  # type: ignore[import-untyped]
+from sympy.printing.str import StrPrinter  # type: ignore[import-untyped]
+
+from dovetail.servers.calculator.answers import CUT, Answer, rational
+from dovetail.servers.calculator.exact import LARGE, Arithmetic, bits_of_power, magnitude, spread
+from dovetail.servers.calculator.failures import CalculatorError, Irrational
+from dovetail.servers.calculator.functions import call, check_count
+from dovetail.servers.calculator.rendering import SHOWN, plain
+from dovetail.servers.calculator.tree import Tree
+
+Expr = Any
+CONSTANTS: Final[dict[str, Expr]] = {
+    "pi": sympy.pi,
+    "tau": 2 * sympy.pi,
+    "e": sympy.E,
+    "i": sympy.I,
+    "inf": sympy.oo,
+    "phi": sympy.GoldenRatio,
+    "euler_gamma": sympy.EulerGamma,
+    "catalan": sympy.Catalan,
+}
+UNDEFINED: Final = "This is not defined: a division by zero, or infinities against each other. Check the divisors"
+
+
+class Builder:
+    """Makes an expression of a tree."""
+
+    def __init__(self, symbols: bool, digits: int = 15) -> None:
+        """Make a builder.
+
+        Args:
+            symbols: Whether names that are no constants are variables; otherwise they are errors.
+            digits: To which what has to be rounded, because it is too long as a fraction, is right.
+        """
+        self._digits = digits
+        self.arithmetic = Arithmetic(LARGE)
+        self._symbols = symbols
+
+    def build(self, tree: Tree) -> Expr:
+        """Return the expression.
+
+        Raises:
+            CalculatorError: It has an unknown name, no value, or would be too large.
+        """
+        if tree.kind == "number":
+            return _rational(Fraction(tree.text))
+        if tree.kind == "name":
+            return self._name(tree.text)
+        if tree.kind == "list":
+            raise CalculatorError("A list stands only as an argument of a function, such as mean([1, 2, 3])")
+        parts = [self.build(part) for part in spread(tree.parts)]
+        match tree.kind:
+            case "call":
+                return self._call(tree.text, parts)
+            case "compare":
+                return relation(tree.text, parts[0], parts[1])
+            case "invert":
+                return self._invert(parts[0])
+            case "power":
+                return self.power(parts[0], parts[1])
+        return self._operation(tree.kind, parts)
+
+    def _name(self, text: str) -> Expr:
+        if text in CONSTANTS:
+            return CONSTANTS[text]
+        if not self._symbols:
+            raise CalculatorError("A name in this expression is no constant and no unit")
+        return sympy.Symbol(text)
+
+    def _invert(self, value: Expr) -> Expr:
+        if value.is_zero:
+            raise CalculatorError("Division by zero; check the divisor")
+        return 1 / value
+
+    def _operation(self, kind: str, parts: list[Expr]) -> Expr:
+        if kind in ("modulo", "factorial"):
+            return self._call("mod" if kind == "modulo" else kind, parts)
+        return _ARITHMETIC[kind](*parts)
+
+    def power(self, base: Expr, exponent: Expr) -> Expr:
+        """Raise to a power, if that is of a size to be written."""
+        if base.is_Rational and exponent.is_Rational:
+            whole = abs(exponent.p) // exponent.q
+            if base not in (0, 1, -1):
+                bits = bits_of_power(_fraction(base), _fraction(exponent))
+                if bits > LARGE.bits and magnitude(_fraction(base), _fraction(exponent)) <= LARGE.bits:
+                    return sympy.Float(base, self._digits + 20 + len(str(whole))) ** exponent
+                self.arithmetic.spend(bits)
+            elif base == 0 and exponent < 0:
+                raise CalculatorError("Division by zero: 0 to a negative power")
+        elif exponent.is_Rational and base.is_number and abs(exponent) > LARGE.bits:
+            raise CalculatorError("This power is too large to be computed; use its logarithm: log(a^b) is b*log(a)")
+        return sympy.Pow(base, exponent)
+
+    def _call(self, name: str, parts: list[Expr]) -> Expr:
+        check_count(name, len(parts))
+        if all(part.is_Rational for part in parts):
+            try:
+                return _rational(call(self.arithmetic, name, [_fraction(part) for part in parts]))
+            except Irrational:
+                pass
+        if name in ("gamma", "zeta") and parts[0].is_Integer and parts[0] > 0:
+            self.arithmetic.spend(abs(int(parts[0])))
+        function = _SYMBOLIC.get(name)
+        if function is None:
+            raise CalculatorError(f"{name} takes rational numbers only, such as 12, 1.5 or 2/3")
+        return function(*parts)
+
+
+def relation(sign: str, left: Expr, right: Expr) -> Expr:
+    """Return a comparison, true or false where it can be told."""
+    made = {"=": sympy.Eq, "!=": sympy.Ne, "<": sympy.Lt, "<=": sympy.Le, ">": sympy.Gt, ">=": sympy.Ge}[sign]
+    try:
+        return made(left, right)
+    except TypeError:
+        raise CalculatorError("Only real numbers have an order; compare abs(...) or re(...)") from None
+
+
+def answer_of(expression: Expr, digits: int, note: str | None = None) -> Answer:
+    """Return the answer that an expression is.
+
+    Raises:
+        CalculatorError: It is not defined.
+    """
+    if expression in (sympy.true, sympy.false):
+        return Answer(kind="boolean", exact=str(bool(expression)).lower(), note=note)
+    if expression.has(sympy.nan, sympy.zoo):
+        raise CalculatorError(UNDEFINED)
+    if expression.is_Rational:
+        return rational(_fraction(expression), digits, note)
+    rounded = expression.has(sympy.Float)
+    text = None if rounded else written(expression)
+    if rounded:
+        note = "rounded on the way: as a fraction it would be too long"
+    elif text is None:
+        note = f"{note}; {CUT}" if note else CUT
+    if expression.free_symbols or not expression.is_number:
+        return Answer(kind="symbolic", exact=text, note=note)
+    real, imaginary = numeric(expression, digits)
+    if imaginary is None:
+        return Answer(kind="real", exact=text, decimal=real, note=note)
+    return Answer(kind="complex", exact=text, decimal=_complex_text(real, imaginary), note=note)
+
+
+def numeric(expression: Expr, digits: int) -> tuple[str | None, str | None]:
+    """Return the decimal parts of a number, the imaginary one only where there is one."""
+    value = expression.evalf(digits + 5, maxn=2 * digits + 200)
+    real, imaginary = value.as_real_imag()
+    if not (real.is_Float or real.is_Rational) or not (imaginary.is_Float or imaginary.is_Rational):
+        return None, None
+    small = sympy.Float(10) ** -(digits + 2)
+    if abs(imaginary) <= small * abs(real):
+        return _float_text(real, digits), None
+    if abs(real) <= small * abs(imaginary):
+        return None, _float_text(imaginary, digits)
+    return _float_text(real, digits), _float_text(imaginary, digits)
+
+
+def _complex_text(real: str | None, imaginary: str) -> str:
+    if real is None:
+        return f"{imaginary}*i"
+    return f"{real} - {imaginary[1:]}*i" if imaginary.startswith("-") else f"{real} + {imaginary}*i"
+
+
+def _float_text(value: Expr, digits: int) -> str:
+    context = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
+    return plain(context.create_decimal(Decimal(str(value))), digits)
+
+
+class _Printer(StrPrinter):  # type: ignore[misc]  # sympy is not typed
+    """Writes what our own parser reads."""
+
+    def _print_Exp1(self, expression: Expr) -> str:
+        return "e"
+
+    def _print_ImaginaryUnit(self, expression: Expr) -> str:
+        return "i"
+
+    def _print_Infinity(self, expression: Expr) -> str:
+        return "inf"
+
+    def _print_NegativeInfinity(self, expression: Expr) -> str:
+        return "-inf"
+
+    def _print_GoldenRatio(self, expression: Expr) -> str:
+        return "phi"
+
+    def _print_EulerGamma(self, expression: Expr) -> str:
+        return "euler_gamma"
+
+    def _print_Catalan(self, expression: Expr) -> str:
+        return "catalan"
+
+    def _print_Abs(self, expression: Expr) -> str:
+        return f"abs({self._print(expression.args[0])})"
+
+    def _print_conjugate(self, expression: Expr) -> str:
+        return f"conj({self._print(expression.args[0])})"
+
+
+def written(expression: Expr) -> str | None:
+    """Return an expression as text; None if that is too long to be shown."""
+    text: str = _Printer({"order": None}).doprint(expression)
+    return text if len(text) <= SHOWN else None
+
+
+def _fraction(value: Expr) -> Fraction:
+    return Fraction(int(value.p), int(value.q))
+
+
+def _rational(value: Fraction) -> Expr:
+    return sympy.Rational(value.numerator, value.denominator)
+
+
+def _log(value: Expr, base: Expr = None) -> Expr:
+    if value.is_zero or (base is not None and (base.is_zero or base == 1)):
+        raise CalculatorError(
+            "log is not defined there: it needs a number that is not 0, and a base that is not 0 or 1"
+        )
+    return sympy.log(value) if base is None else sympy.log(value, base)
+
+
+def _round(value: Expr, places: Expr = sympy.S.Zero) -> Expr:
+    shift = sympy.Integer(10) ** places
+    return sympy.floor(value * shift + sympy.Rational(1, 2)) / shift
+
+
+def _prime(value: Expr) -> Expr:
+    return sympy.Integer(int(sympy.isprime(_whole(value))))
+
+
+def _next_prime(value: Expr) -> Expr:
+    return sympy.Integer(sympy.nextprime(_whole(value)))
+
+
+def _whole(value: Expr) -> int:
+    if not value.is_Integer:
+        raise CalculatorError("Only whole numbers are prime, or not")
+    return int(value)
+
+
+def _mean(*values: Expr) -> Expr:
+    return sympy.Add(*values) / len(values)
+
+
+def _median(*values: Expr) -> Expr:
+    if any(not value.is_real or value.free_symbols for value in values):
+        raise CalculatorError("median takes real numbers only")
+    ordered = sorted(values, key=lambda value: value.evalf(30))
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _spread(divisor: int, root: bool) -> Callable[..., Expr]:
+    def spread(*values: Expr) -> Expr:
+        mean = _mean(*values)
+        variance = sympy.Add(*[(value - mean) ** 2 for value in values]) / (len(values) - divisor)
+        return sympy.sqrt(variance) if root else variance
+
+    return spread
+
+
+_ARITHMETIC: Final[dict[str, Callable[..., Expr]]] = {
+    "add": lambda *terms: sympy.Add(*terms),
+    "multiply": lambda *factors: sympy.Mul(*factors),
+    "negative": lambda value: -value,
+    "percent": lambda value: value / 100,
+}
+_SYMBOLIC: Final[dict[str, Callable[..., Expr]]] = {
+    **{name: getattr(sympy, name) for name in ("sqrt", "cbrt", "root", "exp", "re", "im", "arg", "sign", "floor")},
+    **{
+        name: getattr(sympy, name)
+        for name in ("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "atan2")
+    },
+    **{name: getattr(sympy, name) for name in ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")},
+    **{name: getattr(sympy, name) for name in ("gamma", "erf", "zeta", "factorial")},
+    "abs": sympy.Abs,
+    "ceil": sympy.ceiling,
+    "trunc": lambda value: sympy.sign(value) * sympy.floor(sympy.Abs(value)),
+    "round": _round,
+    "log": _log,
+    "log2": lambda value: _log(value, sympy.Integer(2)),
+    "log10": lambda value: _log(value, sympy.Integer(10)),
+    "conj": sympy.conjugate,
+    "isprime": _prime,
+    "nextprime": _next_prime,
+    "comb": sympy.binomial,
+    "perm": lambda total, chosen: sympy.ff(total, chosen),
+    "fib": sympy.fibonacci,
+    "mod": sympy.Mod,
+    "quotient": lambda left, right: sympy.floor(left / right),
+    "min": sympy.Min,
+    "max": sympy.Max,
+    "sum": lambda *values: sympy.Add(*values),
+    "product": lambda *values: sympy.Mul(*values),
+    "count": lambda *values: sympy.Integer(len(values)),
+    "mean": _mean,
+    "median": _median,
+    "variance": _spread(1, False),
+    "pvariance": _spread(0, False),
+    "stdev": _spread(1, True),
+    "pstdev": _spread(0, True),
+}

@@ -1,0 +1,250 @@
+"""Searching in contents: a program looks, and we show nothing but what we find in the same place ourselves.
+
+The program is ripgrep, or `grep.py` where there is none. It starts in the directory that is searched, by the descriptor
+that we hold; still, ripgrep opens what it finds by names, and somebody may swap a directory for a link at that moment.
+So what it says is a hint: each line is read again through `beneath`, at the offset that it named, and dropped when
+other bytes stand there. Nothing that the program read elsewhere gets out.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from dovetail import ToolError
+from dovetail.errors import UnsafePath, quote
+from dovetail.servers.files.globs import as_regex
+from dovetail.servers.files.hits import Hit, Splitter
+from dovetail.servers.files.names import steps_of
+from dovetail.servers.files.places import Place
+from dovetail.servers.files.reading import read_bytes
+
+LONGEST_FILE: Final = 16
+"""MiB of a file that is searched."""
+_WINDOW: Final = 16 << 10
+_SHOWN: Final = 500
+_STDERR: Final = 4096
+_CHUNK: Final = 1 << 16
+_GREP: Final = str(Path(__file__).with_name("grep.py"))
+_ENV: Final = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+HELD_BY_NUMBER: Final = os.path.isdir("/proc/self/fd")
+"""A program can be started in a directory that is held open."""
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What to search for, and where not."""
+
+    pattern: str
+    regex: bool = False
+    ignore_case: bool = False
+    globs: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    all_files: bool = False
+    most: int = 100
+    context: int = 0
+
+
+@dataclass
+class Match:
+    """A line that fits.
+
+    Attributes:
+        path: Of the file, ready to be used in another call.
+        line: Its number, from 1.
+        text: The line; of a long one, what is around the match.
+        before: Lines before it.
+        after: Lines after it.
+    """
+
+    path: str
+    line: int
+    text: str
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+
+
+def ripgrep_command(program: str, wish: Wish, *, one_file: bool) -> list[str]:
+    """Return the argument vector; nothing of the wish can become another option."""
+    command = [
+        program, "--no-config", "--json", "--no-follow", "--no-messages", "--no-ignore-parent", "--no-ignore-global",
+        "--no-require-git", "--encoding=none", f"--max-filesize={LONGEST_FILE}M", f"--max-count={wish.most + 1}",
+        "--ignore-case" if wish.ignore_case else "--case-sensitive",
+    ]  # fmt: skip
+    command += [] if wish.regex else ["--fixed-strings"]
+    command += ["--hidden", "--no-ignore", "--glob=!.git"] if wish.all_files else []
+    for glob in (*wish.globs, *wish.exclude):
+        as_regex(glob)  # the same bounds for both programs
+        if glob.startswith("!"):
+            raise ToolError("A glob does not begin with `!`: name what to leave out in exclude")
+    # For ripgrep, a glob that fits brings hidden files back; the last one that fits counts.
+    hidden = ("--glob=!.*",) if wish.globs and not wish.all_files else ()
+    command += [*(f"--glob={glob}" for glob in wish.globs), *hidden, *(f"--glob=!{glob}" for glob in wish.exclude)]
+    return [*command, "--", wish.pattern, "-" if one_file else "./"]
+
+
+def own_command(program: str, wish: Wish, directory: int | None) -> list[str]:
+    """Return the argument vector of our own searcher: an interpreter that sees no environment and no packages."""
+    task = {
+        "pattern": wish.pattern,
+        "regex": wish.regex,
+        "ignore_case": wish.ignore_case,
+        "globs": [as_regex(glob) for glob in wish.globs],
+        "excluded": [as_regex(glob) + "|" + as_regex(glob + "/**") for glob in wish.exclude],
+        "all_files": wish.all_files,
+        "most": wish.most + 1,
+        "directory": directory,
+    }
+    return [program, "-I", "-S", _GREP, msgspec.json.encode(task).decode()]
+
+
+class Search:
+    """One search in one place."""
+
+    def __init__(self, place: Place, wish: Wish, ripgrep: str | None, python: str, seconds: float) -> None:
+        """Nothing is started yet.
+
+        Args:
+            place: A directory, or one file.
+            wish: What to search for.
+            ripgrep: The program; None for our own searcher.
+            python: The interpreter that runs our own.
+            seconds: How long it may take.
+        """
+        self.place = place
+        self.wish = wish
+        self.note = ""
+        self.ripgrep = ripgrep if HELD_BY_NUMBER else None
+        self._python = python
+        self._seconds = seconds
+
+    async def run(self) -> list[Match]:
+        """Search; `note` says whether more could be found.
+
+        Raises:
+            ToolError: The pattern is none that the program understands.
+        """
+        if not self.wish.pattern or "\0" in self.wish.pattern or len(self.wish.pattern) > 1024:
+            raise ToolError("pattern: expected 1 to 1024 characters, NUL not among them")
+        found = await asyncio.to_thread(self.place.root.stat, self.place.steps)
+        if stat.S_ISDIR(found.st_mode):
+            with self.place.root.directory(self.place.steps) as held:
+                hits = await self._ask(held, None)
+        else:
+            file, _ = self.place.root.open(self.place.steps)
+            try:
+                hits = await self._ask(None, file)
+            finally:
+                os.close(file)
+        return await asyncio.to_thread(self._confirmed, hits)
+
+    async def _ask(self, directory: int | None, file: int | None) -> list[Hit]:
+        if self.ripgrep is not None:
+            command = ripgrep_command(self.ripgrep, self.wish, one_file=file is not None)
+        else:
+            command = own_command(self._python, self.wish, directory)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL if file is None else file,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd="/" if directory is None or self.ripgrep is None else f"/proc/self/fd/{directory}",
+            env=_ENV,
+            pass_fds=() if directory is None else (directory,),
+        )
+        splitter = Splitter(self.wish.most)
+        errors = asyncio.ensure_future(_read_all(process.stderr))
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._listen(process, splitter)
+        except TimeoutError:
+            self.note = f"The search was stopped after {self._seconds:g} s. Search a directory below, or say a glob."
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await _read_all(process.stdout)
+            said = await errors
+            await process.wait()
+        if process.returncode not in (0, 1) and said and not splitter.hits and not self.note:
+            raise ToolError(f"The pattern is not understood: {quote(_reason(said), 250)}")
+        return splitter.hits
+
+    async def _listen(self, process: asyncio.subprocess.Process, splitter: Splitter) -> None:
+        assert process.stdout is not None, "it was asked for"
+        while data := await process.stdout.read(_CHUNK):
+            splitter.feed(data)
+            if splitter.full:
+                self.note = f"Cut at {self.wish.most} lines: say a narrower pattern, a glob, or a directory below."
+                return
+        await process.wait()
+
+    def _confirmed(self, hits: Sequence[Hit]) -> list[Match]:
+        """Return what stands where the program says, read by ourselves, in the order of the paths."""
+        matches: list[Match] = []
+        path, file = b"", None
+        try:
+            for hit in sorted(hits, key=lambda hit: (hit.path, hit.offset)):
+                if hit.path != path or file is None:
+                    if file is not None:
+                        os.close(file)
+                    path, file = hit.path, self._open(hit.path)
+                if file is not None and read_bytes(file, hit.offset, len(hit.line)) == hit.line:
+                    matches.append(self._match(hit, file))
+        finally:
+            if file is not None:
+                os.close(file)
+        return matches
+
+    def _place(self, path: bytes) -> Place:
+        if path == b"<stdin>":
+            return self.place
+        return self.place.under(*steps_of(path.decode().removeprefix("./")))
+
+    def _open(self, path: bytes) -> int | None:
+        try:
+            place = self._place(path)
+            return place.root.open(place.steps)[0]
+        except (OSError, UnsafePath, UnicodeDecodeError):
+            return None
+
+    def _match(self, hit: Hit, file: int) -> Match:
+        before: list[str] = []
+        after: list[str] = []
+        if self.wish.context:
+            start = max(0, hit.offset - _WINDOW)
+            before = _lines(read_bytes(file, start, hit.offset - start))[-self.wish.context :]
+            after = _lines(read_bytes(file, hit.offset + len(hit.line), _WINDOW))[: self.wish.context]
+        return Match(self._place(hit.path).shown, hit.number, _shown(hit.line, hit.at), before, after)
+
+
+def _lines(data: bytes) -> list[str]:
+    lines = data.split(b"\n")
+    return [_shown(line, 0) for line in (lines if lines[-1] else lines[:-1])]
+
+
+def _shown(line: bytes, at: int) -> str:
+    """Return a line as text; of one that is long, the part around a place."""
+    start = 0 if len(line) <= _SHOWN else max(0, at - _SHOWN // 2)
+    text = line[start : start + _SHOWN].decode("utf-8", "replace").rstrip("\r\n")
+    return ("..." if start else "") + text + ("..." if start + _SHOWN < len(line) else "")
+
+
+async def _read_all(stream: asyncio.StreamReader | None) -> bytes:
+    """Read a stream to its end and keep its beginning: a program that says much must not wait for us."""
+    kept = b""
+    while stream is not None and (data := await stream.read(_CHUNK)):
+        kept = (kept + data)[:_STDERR] if len(kept) < _STDERR else kept
+    return kept
+
+
+def _reason(said: bytes) -> str:
+    """Return what a program complains about, without how it is called."""
+    lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("error:", "regex parse error: "))]
+    return re.sub(r"^(rg: )+", "", telling[-1] if telling else lines[-1] if lines else "")

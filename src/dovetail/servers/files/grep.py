@@ -1,0 +1,110 @@
+"""A small ripgrep, where there is no ripgrep: run as a program of its own, with the standard library alone.
+
+It gets its task as JSON on the command line and a held directory, or a file as its standard input; it says what it
+finds as ripgrep does with `--json`, one line each, and is stopped like it when it takes too long: a regular expression
+that goes on for ever ends with its process. No link is followed; each directory is opened relative to the one before.
+"""
+
+import base64
+import json
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+LONGEST = 16 << 20
+LINE = 16 << 10
+SKIPPED = {"node_modules", "__pycache__", "venv", "build", "dist", "target"}
+_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def main(task: dict[str, Any]) -> int:
+    """Search, and say what was found."""
+    source = task["pattern"].encode()
+    flags = re.MULTILINE | (re.IGNORECASE if task["ignore_case"] else 0)
+    try:
+        pattern = re.compile(source if task["regex"] else re.escape(source), flags)
+    except re.error as error:
+        sys.stderr.write(f"regex parse error: {error}\n")
+        return 2
+    if task["directory"] is None:
+        search(pattern, 0, "<stdin>", task["most"])
+        return 0
+    wanted = [re.compile(glob) for glob in task["globs"]]
+    unwanted = [re.compile(glob) for glob in task["excluded"]]
+    for path, file in files(task["directory"], "", bool(task["all_files"])):
+        try:
+            fits = not wanted or any(one.match(path) for one in wanted)
+            if fits and not any(one.match(path) for one in unwanted):
+                search(pattern, file, path, task["most"])
+        finally:
+            os.close(file)
+    return 0
+
+
+def files(directory: int, above: str, every: bool) -> Iterator[tuple[str, int]]:
+    """Yield the path and a descriptor of each regular file; the caller closes it."""
+    with os.scandir(directory) as entries:
+        names = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+    for name, is_directory in names:
+        if name == ".git" or (not every and (name.startswith(".") or (is_directory and name in SKIPPED))):
+            continue
+        try:
+            held = os.open(name, _DIR if is_directory else _FILE, dir_fd=directory)
+        except OSError:
+            continue
+        if is_directory:
+            try:
+                yield from files(held, f"{above}{name}/", every)
+            finally:
+                os.close(held)
+        elif stat.S_ISREG(os.fstat(held).st_mode):
+            yield above + name, held
+        else:
+            os.close(held)
+
+
+def search(pattern: "re.Pattern[bytes]", file: int, path: str, most: int) -> None:
+    """Say which lines of one file fit; binary files and very large ones are left out."""
+    size = os.fstat(file).st_size
+    if size > LONGEST:
+        return
+    data = b""
+    while len(data) <= size:
+        more = os.read(file, size + 1 - len(data))
+        if not more:
+            break
+        data += more
+    if b"\0" in data[:8192]:
+        return
+    line, counted, after = 1, 0, -1
+    for found in pattern.finditer(data):
+        if found.start() < after or (found.start() == len(data) and data.endswith(b"\n")):
+            continue
+        start = data.rfind(b"\n", 0, found.start()) + 1
+        after = data.find(b"\n", found.start()) + 1 or len(data) + 1
+        line += data.count(b"\n", counted, start)
+        counted = start
+        say(path, data[start : min(after, start + LINE)], line, start, found.start() - start)
+        most -= 1
+        if not most:
+            return
+
+
+def say(path: str, text: bytes, number: int, offset: int, at: int) -> None:
+    """Write one match, as ripgrep does."""
+    data = {
+        "path": {"bytes": base64.b64encode(os.fsencode(path)).decode()},
+        "lines": {"bytes": base64.b64encode(text).decode()},
+        "line_number": number,
+        "absolute_offset": offset,
+        "submatches": [{"start": at}],
+    }
+    sys.stdout.write(json.dumps({"type": "match", "data": data}, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))

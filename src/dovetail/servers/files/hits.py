@@ -1,0 +1,101 @@
+"""What a searching program says with `--json`, cut into hits. Sans-I/O, bounded: what it says is a stranger's."""
+
+import base64
+import binascii
+from typing import Final
+
+import msgspec
+
+LONGEST_LINE: Final = 1 << 20
+"""Bytes of one message of the program; the match of a longer one is left out."""
+MOST_BYTES: Final = 16 << 20
+"""Bytes of all lines that are kept."""
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """A line that is said to fit.
+
+    Attributes:
+        path: Below the directory that is searched.
+        line: Its bytes, or the beginning of them.
+        number: Of the line, from 1.
+        offset: Where the line begins in the file.
+        at: Where in the line the match begins.
+    """
+
+    path: bytes
+    line: bytes
+    number: int
+    offset: int
+    at: int
+
+
+class _Some(msgspec.Struct):
+    """Text, or what is no UTF-8 in base64."""
+
+    text: str | None = None
+    encoded: str | None = msgspec.field(default=None, name="bytes")
+
+    def value(self) -> bytes:
+        """Return the bytes."""
+        return self.text.encode() if self.text is not None else base64.b64decode(self.encoded or "", validate=True)
+
+
+class _Part(msgspec.Struct):
+    start: int
+
+
+class _Data(msgspec.Struct):
+    path: _Some
+    lines: _Some
+    absolute_offset: int
+    line_number: int | None = None
+    submatches: list[_Part] = []
+
+
+class _Message(msgspec.Struct):
+    data: _Data
+
+
+_decode = msgspec.json.Decoder(_Message).decode
+_MATCH: Final = b'{"type":"match"'
+
+
+class Splitter:
+    """Takes the program's output in pieces, however they are cut."""
+
+    def __init__(self, most: int) -> None:
+        """Keep at most so many hits."""
+        self.hits: list[Hit] = []
+        self.full = False
+        self._most = most
+        self._bytes = 0
+        self._rest = bytearray()
+        self._skipping = False
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece; nothing is kept once it is full."""
+        self._rest += data
+        *lines, rest = self._rest.split(b"\n")
+        self._rest = rest
+        for line in lines:
+            if self._skipping:
+                self._skipping = False
+            elif line.startswith(_MATCH) and len(line) <= LONGEST_LINE:
+                self._take(bytes(line))
+        if len(self._rest) > LONGEST_LINE:
+            self._rest.clear()
+            self._skipping = True
+
+    def _take(self, line: bytes) -> None:
+        try:
+            data = _decode(line).data
+            path, text = data.path.value(), data.lines.value()
+        except (msgspec.DecodeError, binascii.Error, UnicodeEncodeError):
+            return
+        self._bytes += len(text)
+        if len(self.hits) >= self._most or self._bytes > MOST_BYTES:
+            self.full = True
+            return
+        at = data.submatches[0].start if data.submatches else 0
+        self.hits.append(Hit(path, text, data.line_number or 0, data.absolute_offset, at))

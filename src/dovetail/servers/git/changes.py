@@ -1,0 +1,138 @@
+"""Which files differ: between revisions, in the index, in the working tree. Runs in a worker; no contents are compared
+here but by libgit2 for renames, and no attribute, filter, driver or program of the repository has a say in it."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+import pygit2
+from pygit2.enums import DeltaStatus, DiffFind, DiffOption
+
+from dovetail.servers.git.names import quote_name, read_path
+from dovetail.servers.git.objects import Commit
+from dovetail.servers.git.repository import Refused, Repository
+from dovetail.servers.git.text import cut
+from dovetail.servers.git.types import FileState
+
+_RENAMES: Final = 200
+_NONE: Final = "0" * 40
+STATES: Final = {
+    DeltaStatus.ADDED: "added",
+    DeltaStatus.UNTRACKED: "untracked",
+    DeltaStatus.DELETED: "deleted",
+    DeltaStatus.MODIFIED: "modified",
+    DeltaStatus.RENAMED: "renamed",
+    DeltaStatus.COPIED: "copied",
+    DeltaStatus.TYPECHANGE: "type changed",
+    DeltaStatus.UNREADABLE: "unreadable",
+    DeltaStatus.CONFLICTED: "conflicted",
+}
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One file that differs; an id is empty where there is no such blob."""
+
+    state: str
+    old_path: bytes
+    path: bytes
+    old_mode: int
+    mode: int
+    old_id: str
+    id: str
+
+    @property
+    def shown(self) -> FileState:
+        """What a reader sees of it."""
+        old = cut(quote_name(self.old_path), 8_192) if self.old_path != self.path else None
+        return FileState(path=cut(quote_name(self.path), 8_192), state=self.state, old_path=old)  # type: ignore[arg-type]
+
+
+def between(repository: Repository, old: Commit | None, new: Commit) -> list[Change]:
+    """Return what changed from one revision to another; from nothing, when `old` is None."""
+    after = _tree(repository, new)
+    if old is None:
+        diff = after.diff_to_tree(swap=True, flags=_FLAGS)
+    else:
+        diff = _tree(repository, old).diff_to_tree(after, flags=_FLAGS)
+    return _listed(diff, renames=True)
+
+
+_FLAGS: Final = DiffOption.SKIP_BINARY_CHECK | DiffOption.INCLUDE_TYPECHANGE | DiffOption.DISABLE_PATHSPEC_MATCH
+
+
+def staged(repository: Repository) -> list[Change]:
+    """Return what the index has and HEAD has not."""
+    head = repository.head
+    index = _index(repository)
+    if head is None:  # before the first commit: all of it
+        return [
+            Change("added", path, path, 0, int(one.mode), "", str(one.id))
+            for one in index
+            if (path := one.path.encode("utf-8", "surrogateescape"))
+        ]
+    return _listed(_tree(repository, head).diff_to_index(index, flags=_FLAGS), renames=True)
+
+
+def since(repository: Repository, old: Commit) -> list[Change]:
+    """Return what the working tree has and a revision has not, of the files that Git knows."""
+    if repository.places.work is None:
+        raise Refused("The repository is bare: it has no working tree. Compare two revisions: A..B.")
+    index = _index(repository)
+    diff = _tree(repository, old).diff_to_index(index, flags=_FLAGS)
+    diff.merge(index.diff_to_workdir(flags=_FLAGS | DiffOption.INCLUDE_UNREADABLE))
+    return _listed(diff, renames=False)
+
+
+def _tree(repository: Repository, commit: Commit) -> pygit2.Tree:
+    tree = repository.git[commit.tree]
+    if not isinstance(tree, pygit2.Tree):
+        raise Refused("The commit names no tree: it is damaged.")
+    return tree
+
+
+def unstaged(repository: Repository, *, untracked: bool = False, all_files: bool = False) -> list[Change]:
+    """Return what the working tree has and the index has not."""
+    if repository.places.work is None:
+        raise Refused("The repository is bare: it has no working tree. Compare revisions instead.")
+    flags = _FLAGS | DiffOption.INCLUDE_UNREADABLE
+    if untracked:
+        flags |= DiffOption.INCLUDE_UNTRACKED
+    if all_files:
+        flags |= DiffOption.RECURSE_UNTRACKED_DIRS
+    return _listed(_index(repository).diff_to_workdir(flags=flags), renames=False)
+
+
+def _index(repository: Repository) -> pygit2.Index:
+    index: pygit2.Index = repository.git.index
+    index.read(False)
+    return index
+
+
+def _listed(diff: pygit2.Diff, *, renames: bool) -> list[Change]:
+    if renames:
+        diff.find_similar(flags=DiffFind.FIND_RENAMES, rename_threshold=50, rename_limit=_RENAMES)
+    found = []
+    for delta in diff.deltas:
+        old, new = delta.old_file, delta.new_file
+        state = STATES.get(delta.status)
+        if state is not None:
+            ids = [str(side.id) for side in (old, new)]
+            old_id, new_id = ("" if ident == _NONE else ident for ident in ids)
+            found.append(Change(state, old.raw_path, new.raw_path, int(old.mode), int(new.mode), old_id, new_id))
+    return found
+
+
+def read_wanted(paths: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Return paths that limit what is looked at, read; none is no limit."""
+    return tuple(b"/".join(read_path(path)) for path in paths)
+
+
+def below_path(path: bytes, wanted: tuple[bytes, ...]) -> bool:
+    """Tell whether a path is one of some, or lies below one."""
+    return not wanted or any(not one or path == one or path.startswith(one + b"/") for one in wanted)
+
+
+def below(changes: Iterable[Change], paths: tuple[str, ...]) -> list[Change]:
+    """Return those that lie at one of some paths, or below it; all, when there are none."""
+    wanted = read_wanted(paths)
+    return [one for one in changes if below_path(one.path, wanted) or below_path(one.old_path, wanted)]

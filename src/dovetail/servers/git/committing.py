@@ -1,0 +1,133 @@
+"""A commit: named files are staged, then the index is committed. The only thing that writes. Runs in a worker.
+
+libgit2 runs no hook, no filter program and no signing program; what a hook would have checked is not checked.
+"""
+
+import os
+import stat
+from typing import Final
+
+import pygit2
+
+from dovetail.servers.git.arguments import CommitArgs
+from dovetail.servers.git.changes import Change, below, staged, unstaged
+from dovetail.servers.git.names import quote_name, read_path
+from dovetail.servers.git.repository import Refused, Repository
+from dovetail.servers.git.status import doing
+from dovetail.servers.git.text import cut, plain
+from dovetail.servers.git.types import Committed, Preview
+from dovetail.servers.git.worktree import Absent, look
+
+PATHS: Final = 1_000
+MESSAGE: Final = 65_536
+_FILES: Final = 1_000
+
+
+def preview(repository: Repository, asked: CommitArgs) -> Preview:
+    """Return what a commit would hold; nothing is written."""
+    author = _author(repository)
+    _check(repository, asked)
+    named = [b"/".join(steps) for steps, _ in _paths(repository, asked)]
+    changed = {change.path: change for change in staged(repository)}
+    changed |= {one.path: one for one in below(unstaged(repository, untracked=True, all_files=True), asked.paths)}
+    missing = [name for name in named if name not in changed]
+    if missing:
+        raise Refused(f"{quote_name(missing[0])} is not changed, or ignored; git_status shows what is.")
+    if not changed:
+        raise Refused("There is nothing to commit: name changed files in `paths`; git_status shows them.")
+    files = [_said(change) for _, change in sorted(changed.items())]
+    return Preview(branch=repository.branch, author=f"{author.name} <{author.email}>", files=files[:_FILES])
+
+
+def _said(change: Change) -> str:
+    shown = change.shown
+    return f"{'added' if change.state == 'untracked' else change.state}: {shown.path}"
+
+
+def commit(repository: Repository, asked: CommitArgs) -> Committed:
+    """Stage and commit."""
+    author = _author(repository)
+    _check(repository, asked)
+    index = repository.git.index
+    index.read(True)
+    for steps, there in _paths(repository, asked):
+        path = os.fsdecode(b"/".join(steps))
+        if there:
+            index.add(path)
+        elif path in index:
+            index.remove(path)
+        else:
+            raise Refused(f"There is no file {quote_name(os.fsencode(path))}; git_status shows what is changed.")
+    head = repository.head
+    tree = index.write_tree()
+    if (head is None and not len(index)) or (head is not None and str(tree) == head.tree):
+        raise Refused("There is nothing to commit: name changed files in `paths`; git_status shows them.")
+    message = asked.message if asked.message.endswith("\n") else asked.message + "\n"
+    parents = [] if head is None else [pygit2.Oid(hex=head.id)]
+    made = repository.git.create_commit("HEAD", author, author, message, tree, parents)
+    index.write()
+    from dovetail.servers.git.changes import between
+
+    files = between(repository, head, repository.commit(str(made)))
+    return Committed(
+        commit=str(made),
+        branch=repository.branch,
+        files=[change.shown for change in files[:_FILES]],
+        note=_note(repository),
+    )
+
+
+def _note(repository: Repository) -> str | None:
+    hooks = repository.places.common / "hooks"
+    names = ("pre-commit", "commit-msg", "prepare-commit-msg", "post-commit")
+    there = [name for name in names if os.access(hooks / name, os.X_OK)]
+    return f"The repository has hooks that were not run: {', '.join(there)}." if there else None
+
+
+def _author(repository: Repository) -> pygit2.Signature:
+    try:
+        return repository.git.default_signature
+    except (KeyError, pygit2.GitError):
+        raise Refused(
+            "Nobody is named as the author: ask the user to run `git config user.name NAME` and "
+            "`git config user.email ADDRESS` in the repository."
+        ) from None
+
+
+def _check(repository: Repository, asked: CommitArgs) -> None:
+    if repository.places.work is None:
+        raise Refused("The repository is bare: there is nothing to commit from.")
+    if not asked.message.strip() or len(asked.message) > MESSAGE or "\0" in asked.message:
+        raise Refused(f"A message has 1 to {MESSAGE} characters, and no NUL.")
+    if plain(asked.message) != asked.message.replace("\r\n", "\n"):
+        raise Refused("The message holds characters that cannot be seen; write it without them.")
+    under_way = doing(repository)
+    if under_way:
+        raise Refused(f"A {under_way} is under way; the user finishes or aborts it with Git first.")
+    if repository.git.index.conflicts is not None:
+        raise Refused("There are conflicts in the index; the user settles them first.")
+
+
+def _paths(repository: Repository, asked: CommitArgs) -> list[tuple[tuple[bytes, ...], bool]]:
+    """Return the files named, each with whether it is there; every one of them may be committed."""
+    if len(asked.paths) > PATHS:
+        raise Refused(f"At most {PATHS} paths at a time.")
+    work = repository.places.work
+    found = []
+    for path in asked.paths:
+        steps = read_path(path)
+        try:
+            if not steps or work is None:
+                raise Refused("Name each file: the whole folder is not committed at once.")
+            seen = look(work, steps)
+        except Absent:
+            found.append((steps, False))
+            continue
+        if stat.S_ISDIR(seen.st_mode):
+            raise Refused(f"{cut(quote_name(steps[-1]), 256)} is a folder: name each file; git_status lists them.")
+        if not (stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)):
+            raise Refused(f"{cut(quote_name(steps[-1]), 256)} is no regular file.")
+        if seen.st_size > repository.max_file:
+            raise Refused(f"{cut(quote_name(steps[-1]), 256)} is larger than {repository.max_file} bytes.")
+        found.append((steps, True))
+    return found

@@ -1,0 +1,160 @@
+"""A worker process: `python -P -m dovetail.servers.git.worker`. Reads a `Setup`, then answers one `Asked` at a time.
+
+What libgit2 does cannot be interrupted, and much of it holds Python's lock; what a repository holds is hostile. So each
+call has an alarm that ends the process, whatever it is in; its memory is bounded; it opens nothing outside the
+repository (`places` looks, the kernel holds it: `landlock`). It ends when its standard input does.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import msgspec
+import pygit2
+
+from dovetail.servers.git.dates import BadDate
+from dovetail.servers.git.landlock import restrict
+from dovetail.servers.git.messages import HEAD, Answer, Asked, Setup, framed, length
+from dovetail.servers.git.names import BadName
+from dovetail.servers.git.objects import BadObject
+from dovetail.servers.git.operations import OPERATIONS
+from dovetail.servers.git.places import Outside, Places, check_links, locate
+from dovetail.servers.git.repository import Late, Missing, Refused, Repository
+from dovetail.servers.git.revisions import BadRevision
+from dovetail.servers.git.text import cut, readable
+
+GRACE: Final = 1.0
+"""Seconds between the time of a call, after which it says what it has, and the alarm."""
+_PATH: Final = re.compile(r"(?<![\w.])/[^\s'\"]+")
+_MAPPED: Final = 536_870_912
+
+
+class Worker:
+    """One repository and what may be done with it; opened at the first call, as what is wrong with it is an answer."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self._repository: Repository | None = None
+
+    def answer(self, asked: Asked) -> Answer:
+        """Carry out a call; whatever fails is an answer."""
+        try:
+            return Answer(result=msgspec.Raw(msgspec.msgpack.encode(self._run(asked))))
+        except Late:
+            return Answer(late=True)
+        except BadName as error:
+            return Answer(refused=f"That path cannot be one: {error}.", invalid=True)
+        except (BadRevision, BadDate) as error:
+            return Answer(refused=str(error), invalid=True)
+        except (Refused, BadObject, Outside) as error:
+            return Answer(refused=str(error), missing=isinstance(error, Missing))
+        except MemoryError:
+            return Answer(refused="That needs more memory than a worker has; ask for less, or start with --memory.")
+        except (pygit2.GitError, KeyError, ValueError, OSError, RecursionError) as error:
+            return Answer(refused=f"The repository could not be read: {_said(error)}")
+
+    def _run(self, asked: Asked) -> Any:
+        operation = OPERATIONS.get(asked.operation)
+        if operation is None or (operation.writes and not self.setup.writes):
+            raise Refused("Nothing is written here: the server was started without --allow-commit.")
+        arguments = msgspec.msgpack.decode(asked.arguments, type=operation.takes)
+        if self._repository is None:
+            self._repository = self._open()
+        else:
+            self._repository.again()
+        self._repository.start(asked.seconds)
+        return operation.run(self._repository, arguments)
+
+    def _open(self) -> Repository:
+        setup = self.setup
+        places = locate(setup.repository, setup.also)
+        check_links(places)
+        _lock(places, writes=setup.writes)
+        return Repository(places, setup.max_file, setup.max_output)
+
+
+def _said(error: Exception) -> str:
+    """Return what libgit2 says, without a path of this machine."""
+    if "not owned by current user" in str(error):
+        return (
+            "it belongs to somebody else. If the user trusts it: `git config --global --add safe.directory FOLDER`, "
+            "with its whole path."
+        )
+    said = error.args[0] if error.args and isinstance(error.args[0], str) else type(error).__name__
+    return cut(_PATH.sub("(a path)", readable(said.encode("utf-8", "surrogateescape"))), 200)
+
+
+def _lock(places: Places, *, writes: bool) -> None:
+    """Let the kernel hold this process to the repository, the user's own configuration of Git, and Python."""
+    home, config = Path.home(), os.environ.get("XDG_CONFIG_HOME")
+    readable_too = [
+        home / ".gitconfig",
+        Path(config) / "git" if config else home / ".config" / "git",
+        Path("/etc/gitconfig"),
+    ]
+    python = [path for path in (*sys.path, sys.prefix, sys.base_prefix) if path and os.path.isabs(path)]
+    system = ["/dev/null", "/dev/urandom", "/etc/localtime", "/usr/share/zoneinfo", *_excludes()]
+    written = [places.git, places.common] if writes else []
+    restrict(map(str, (*places.roots, places.git, places.common, *readable_too, *python, *system)), map(str, written))
+
+
+def _excludes() -> list[str]:
+    """Return the files that the user's own configuration of Git names."""
+    found = []
+    for get in (pygit2.Config.get_global_config, pygit2.Config.get_xdg_config, pygit2.Config.get_system_config):
+        with contextlib.suppress(OSError, KeyError, ValueError, pygit2.GitError):
+            config = get()
+            found += [str(config[key]) for key in ("core.excludesfile", "core.attributesfile") if key in config]
+    return [os.path.expanduser(path) for path in found]
+
+
+def _bound(memory: int) -> None:
+    """Bound what the process may hold, and what libgit2 maps of pack files."""
+    pygit2.settings.mwindow_mapped_limit = _MAPPED
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if sys.platform == "linux":
+            resource.setrlimit(resource.RLIMIT_DATA, (memory << 20, memory << 20))
+
+
+def _alarm(seconds: float) -> None:
+    """End this process after so many seconds, in whatever it is; 0 for no longer."""
+    if sys.platform != "win32":
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _receive(source: BinaryIO) -> bytes | None:
+    head = source.read(HEAD)
+    return source.read(length(head)) if len(head) == HEAD else None
+
+
+def main() -> int:
+    """Serve until the standard input ends."""
+    source, out = sys.stdin.buffer, sys.stdout.buffer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal that the server has; the server ends its workers
+    if sys.platform != "win32":
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    first = _receive(source)
+    if first is None:
+        return 0
+    setup = msgspec.msgpack.decode(first, type=Setup)
+    _bound(setup.memory)
+    worker = Worker(setup)
+    while (message := _receive(source)) is not None:
+        asked = msgspec.msgpack.decode(message, type=Asked)
+        _alarm(asked.seconds + GRACE)
+        answer = worker.answer(asked)
+        _alarm(0)
+        out.write(framed(answer))
+        out.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""The graph of one process: its connections to the file, and that many may use them at once.
+
+Invariants: one writer at a time, in this process by a lock, among processes by SQLite's own (BEGIN IMMEDIATE, with a
+wait); each write is one transaction, so that a process killed at any moment leaves all of it or nothing. Readers never
+wait for writers (WAL). Whatever fails is a `ToolError` that says what to do. Opened for reading only, no connection
+could write.
+"""
+
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+from dovetail.errors import ToolError
+from dovetail.servers.memory.places import BUSY_SECONDS, prepare, reader
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+READ_SECONDS: Final = 10.0
+"""How long one reading call may take."""
+_STEPS: Final = 10_000
+"""Steps of SQLite's machine between two looks at the clock."""
+_KEPT_CHANGES: Final = 10_000
+"""Changes that are remembered for those who watch."""
+MOST_TOLD: Final = 1_000
+"""Entities that one write announces one by one; of more, only that the graph changed."""
+
+
+class Graph:
+    """A graph in a file.
+
+    Args:
+        path: The file.
+        read_only: Never write.
+        max_bytes: What the file may grow to.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool, max_bytes: int) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.changed: Callable[[], None] = _nothing
+        """Called in the writer's thread after a write that changed something."""
+        self._writing = threading.Lock()
+        self._writer = None if read_only else prepare(path, max_bytes)
+        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._closed = False
+        try:
+            self._readers.put(self._opened())
+        except BaseException:
+            self.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.path.name}{' read only' if self.read_only else ''}{' closed' if self._closed else ''}>"
+
+    def close(self) -> None:
+        """Close the file; what a thread is still at ends with an error. Idempotent."""
+        self._closed = True
+        with self._writing:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+        while True:
+            try:
+                self._readers.get_nowait().close()
+            except queue.Empty:
+                return
+
+    def read(self, work: Work[T], seconds: float = READ_SECONDS) -> T:
+        """Read, in one snapshot of the file; from any thread.
+
+        Raises:
+            ToolError: The file cannot be read, or it takes too long.
+        """
+        connection = self._taken()
+        deadline = time.monotonic() + seconds
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+        try:
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise _told(error) from error
+        finally:
+            connection.set_progress_handler(None, 0)
+            self._given_back(connection)
+
+    def write(self, work: Work[T], touched: set[str]) -> T:
+        """Write, all of it or nothing; from any thread.
+
+        Args:
+            work: Does it. It puts the names of the entities that it changed, or related, into `touched`.
+            touched: Empty.
+
+        Raises:
+            ToolError: Nothing was written: the file is read-only, full, busy, or out of reach.
+        """
+        if self.read_only:
+            raise ToolError("This memory is read-only; nothing was written.")
+        if not self._writing.acquire(timeout=BUSY_SECONDS):
+            raise ToolError("The memory is busy with another write; nothing was written. Try again.")
+        try:
+            if self._writer is None:
+                raise ToolError("The memory is closing; nothing was written.")
+            result = _transaction(self._writer, work, touched)
+        except sqlite3.Error as error:
+            raise _told(error) from error
+        finally:
+            self._writing.release()
+        if touched:
+            self.changed()
+        return result
+
+    @contextmanager
+    def watching(self) -> Iterator[sqlite3.Connection]:
+        """A connection of one's own, to ask again and again whether the file changed."""
+        connection = reader(self.path)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        return reader(self.path)
+
+    def _taken(self) -> sqlite3.Connection:
+        if self._closed:
+            raise ToolError("The memory is closing.")
+        try:
+            return self._readers.get_nowait()
+        except queue.Empty:
+            return self._opened()
+
+    def _given_back(self, connection: sqlite3.Connection) -> None:
+        self._readers.put(connection)
+        if self._closed:  # whoever closed may have looked before
+            self.close()
+
+
+def _nothing() -> None:
+    """Hear of nothing."""
+
+
+def _transaction(connection: sqlite3.Connection, work: Work[T], touched: set[str]) -> T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+        if touched:
+            _note(connection, touched)
+        connection.execute("COMMIT")
+        return result
+    except BaseException:
+        if connection.in_transaction:  # some failures (a full disk) have rolled back already
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _note(connection: sqlite3.Connection, touched: set[str]) -> None:
+    names: list[str | None] = [None] if len(touched) > MOST_TOLD else [*sorted(touched)]
+    connection.executemany("INSERT INTO changes (name) VALUES (?)", [(name,) for name in names])
+    connection.execute("DELETE FROM changes WHERE id <= (SELECT max(id) FROM changes) - ?", (_KEPT_CHANGES,))
+
+
+def last_change(connection: sqlite3.Connection) -> int:
+    """Return the number of the last change."""
+    found: int = connection.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()[0]
+    return found
+
+
+def changes_after(connection: sqlite3.Connection, number: int) -> tuple[int, list[str]]:
+    """Return the number of the last change, and the names of what changed after another, at most `MOST_TOLD`."""
+    rows = connection.execute("SELECT id, name FROM changes WHERE id > ? ORDER BY id", (number,)).fetchall()
+    names = dict.fromkeys(name for _, name in rows if name is not None)
+    return (rows[-1][0] if rows else number), list(names)[:MOST_TOLD]
+
+
+def _told(error: sqlite3.Error) -> ToolError:
+    """Put a failure of SQLite into words; its own text may hold what was stored."""
+    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return ToolError("Another process is writing to the memory; nothing was written. Try again.")
+    if name == "SQLITE_FULL":
+        return ToolError("The memory is full; nothing was written. Delete something, or raise --max-bytes.")
+    if name == "SQLITE_INTERRUPT":
+        return ToolError("That took too long and was stopped. Ask for less: fewer words, or a smaller limit.")
+    if name == "SQLITE_READONLY" or name.startswith("SQLITE_READONLY_"):
+        return ToolError("The memory file cannot be written; nothing was. Ask its owner to check its permissions.")
+    return ToolError(f"The memory file is out of reach ({name}); its owner needs to look at it.")

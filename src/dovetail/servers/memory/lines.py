@@ -1,0 +1,131 @@
+"""The reference server's file: one JSON object a line, entities and relations. Sans I/O.
+
+Invariants: what `write` makes is what the reference server itself would write, byte for byte, and `read` takes all of
+that; fields that it does not know are kept and written again behind the others. Nothing is guessed: a line that is no
+entity and no relation is refused, with its number.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+_ENTITY: Final = ("name", "entityType", "observations")
+_RELATION: Final = ("from", "to", "relationType")
+_encode = msgspec.json.encode
+_KEPT_CHARS: Final = 100_000
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line.
+
+    Attributes:
+        number: Which, from 1.
+        extra: The JSON of an object with the fields that nobody here knows; empty for none.
+    """
+
+    number: int
+    extra: str = ""
+
+
+class EntityLine(Line, frozen=True, kw_only=True):
+    """An entity."""
+
+    name: str
+    type: str
+    observations: tuple[str, ...] = ()
+
+
+class RelationLine(Line, frozen=True, kw_only=True):
+    """A relation."""
+
+    source: str
+    target: str
+    type: str
+
+
+class Unreadable(ValueError):
+    """A line that is none of the format; the text names its number and what was expected."""
+
+
+def read(text: str) -> Iterator[EntityLine | RelationLine]:
+    """Read lines; empty ones count, and are nothing.
+
+    Raises:
+        Unreadable: A line is no JSON object, or neither an entity nor a relation with the fields that those have.
+    """
+    # "\n" alone ends a line: other separators that str.splitlines knows may stand in a text as they are.
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+        if line.strip():
+            yield _line(number, line)
+
+
+def _line(number: int, line: str) -> EntityLine | RelationLine:
+    try:
+        item = json.loads(line)
+    except (ValueError, RecursionError):
+        raise Unreadable(f"Line {number} is no JSON") from None
+    match item:
+        case {"type": "entity", "name": str(name), "entityType": str(kind), "observations": list(found)}:
+            if not all(isinstance(one, str) for one in found):
+                raise Unreadable(f"Line {number}: observations: expected strings")
+            return EntityLine(
+                number=number,
+                name=whole(name),
+                type=whole(kind),
+                observations=tuple(map(whole, found)),
+                extra=_extra(number, item, _ENTITY),
+            )
+        case {"type": "relation", "from": str(source), "to": str(target), "relationType": str(kind)}:
+            return RelationLine(
+                number=number,
+                source=whole(source),
+                target=whole(target),
+                type=whole(kind),
+                extra=_extra(number, item, _RELATION),
+            )
+    raise Unreadable(
+        f'Line {number}: expected {{"type":"entity","name":...,"entityType":...,"observations":[...]}} '
+        'or {"type":"relation","from":...,"to":...,"relationType":...}'
+    )
+
+
+def _extra(number: int, item: dict[str, Any], known: tuple[str, ...]) -> str:
+    left = {key: value for key, value in item.items() if key != "type" and key not in known}
+    if not left:
+        return ""
+    try:
+        text = whole(json.dumps(left, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+    except (ValueError, RecursionError):
+        raise Unreadable(f"Line {number}: a number that JSON does not have") from None
+    if len(text) > _KEPT_CHARS:
+        raise Unreadable(f"Line {number}: more than {_KEPT_CHARS:,} characters in fields that are not known")
+    return text
+
+
+def whole(text: str) -> str:
+    """Return text without halves of surrogate pairs, which no file and no database can hold: U+FFFD stands for one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def entity_line(name: str, kind: str, observations: Iterable[str], extra: str = "") -> str:
+    """Write an entity, without the end of the line."""
+    return _written(
+        {"type": "entity", "name": name, "entityType": kind, "observations": list(observations)},
+        extra,
+    )
+
+
+def relation_line(source: str, target: str, kind: str, extra: str = "") -> str:
+    """Write a relation, without the end of the line."""
+    return _written({"type": "relation", "from": source, "to": target, "relationType": kind}, extra)
+
+
+def _written(item: dict[str, Any], extra: str) -> str:
+    text = _encode(item).decode()
+    return f"{text[:-1]},{extra[1:]}" if extra else text

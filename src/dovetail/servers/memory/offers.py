@@ -1,0 +1,52 @@
+"""What the handlers work with: the graph, the settings, and room for an answer."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from dovetail import Context
+from dovetail.servers.memory.graph import Graph, Work
+from dovetail.servers.memory.reading import Room
+from dovetail.servers.memory.settings import Settings
+from dovetail.servers.memory.writing import Writer
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from dovetail.servers.memory.watching import Herald
+
+T = TypeVar("T")
+
+
+class Desk:
+    """What the server's lifespan opens.
+
+    Attributes:
+        graph: The graph.
+        settings: The settings.
+        herald: Who announces changes.
+    """
+
+    def __init__(self, graph: Graph, settings: Settings, herald: "Herald") -> None:
+        self.graph = graph
+        self.settings = settings
+        self.herald = herald
+
+    def room(self) -> Room:
+        """Return room for one answer."""
+        return Room(self.settings.answer_chars)
+
+    def read(self, work: Work[T]) -> T:
+        """Read, in one snapshot."""
+        return self.graph.read(work)
+
+    def write(self, work: "Callable[[Writer, sqlite3.Connection], T]") -> T:
+        """Write, all of it or nothing."""
+        touched: set[str] = set()
+        writer = Writer(self.settings, touched)
+        return self.graph.write(lambda db: work(writer, db), touched)
+
+
+def desk(ctx: Context) -> Desk:
+    """Return what the call works with."""
+    found: Desk = ctx.lifespan
+    return found

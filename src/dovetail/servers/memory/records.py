@@ -1,0 +1,209 @@
+"""What the tools take and return: the shapes of the reference server, with room for what is left out of an answer."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+NAME_CHARS = 1_000
+"""Characters of a name, or of a type."""
+MOST = 1_000
+"""Entities, relations or names in one call."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS)]
+
+
+class Entity(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """A person, a thing, a subject.
+
+    Attributes:
+        name: Its name, which nothing else has.
+        entity_type: What it is, such as person, project, place.
+        observations: What is known about it, one fact each, oldest first.
+        omitted: How many observations are not shown here; open_nodes with `observationsFrom` shows them.
+    """
+
+    name: str
+    entity_type: str
+    observations: list[str]
+    omitted: int = 0
+
+
+class NewEntity(msgspec.Struct, rename="camel"):
+    """An entity to create.
+
+    Attributes:
+        name: Its name, which nothing else has. People find it by this.
+        entity_type: What it is, such as person, project, place.
+        observations: What is known about it, one fact each.
+    """
+
+    name: Name
+    entity_type: Name
+    observations: Annotated[list[str], Meta(max_length=10_000)] = []
+
+
+class Relation(msgspec.Struct, omit_defaults=True, rename="camel", frozen=True):
+    """What one entity has to do with another, in the active voice: Ann works_at Acme.
+
+    Attributes:
+        source: The entity where it starts.
+        target: The entity where it ends.
+        relation_type: What the first does, or is, to the second, such as works_at, knows, part_of.
+    """
+
+    source: Name = msgspec.field(name="from")
+    target: Name = msgspec.field(name="to")
+    relation_type: Name
+
+
+class Nodes(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """Entities and relations.
+
+    Attributes:
+        entities: The entities.
+        relations: The relations.
+        next_cursor: There is more: call again with this as `cursor`.
+        note: What was left out, and how to get it.
+    """
+
+    entities: list[Entity]
+    relations: list[Relation]
+    next_cursor: str | None = None
+    note: str | None = None
+
+
+class Created(msgspec.Struct, omit_defaults=True):
+    """What was created.
+
+    Attributes:
+        entities: Those that are new.
+        existing: Names that were there already, and were left as they are: use add_observations for these.
+    """
+
+    entities: list[Entity]
+    existing: list[str] = []
+
+
+class Related(msgspec.Struct, omit_defaults=True):
+    """What was related.
+
+    Attributes:
+        relations: Those that are new.
+        missing: Names that relations speak of, and that are no entity yet: create them with create_entities.
+    """
+
+    relations: list[Relation]
+    missing: list[str] = []
+
+
+class Facts(msgspec.Struct, rename="camel"):
+    """Observations to add.
+
+    Attributes:
+        entity_name: The entity that they are about.
+        contents: The observations, one fact each. What is known already is not added again.
+    """
+
+    entity_name: Name
+    contents: Annotated[list[str], Meta(max_length=10_000)]
+
+
+class Added(msgspec.Struct, rename="camel"):
+    """Observations that were added.
+
+    Attributes:
+        entity_name: The entity.
+        added_observations: Those that it did not have.
+    """
+
+    entity_name: str
+    added_observations: list[str]
+
+
+class AddedAll(msgspec.Struct):
+    """What was added.
+
+    Attributes:
+        results: For each entity, in the order of the call.
+    """
+
+    results: list[Added]
+
+
+class Deletion(msgspec.Struct, rename="camel"):
+    """Observations to delete.
+
+    Attributes:
+        entity_name: The entity that has them.
+        observations: Their whole text, as it is.
+    """
+
+    entity_name: Name
+    observations: Annotated[list[str], Meta(max_length=10_000)]
+
+
+class Done(msgspec.Struct):
+    """What was deleted.
+
+    Attributes:
+        success: True: whatever was named is not there any more.
+        message: In words.
+        deleted: How many there were.
+    """
+
+    success: bool
+    message: str
+    deleted: int
+
+
+class Imported(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """What an import brought.
+
+    Attributes:
+        entities: Entities that are new.
+        relations: Relations that are new.
+        observations: Observations that are new.
+        merged: Entities that were there already: what they did not know was added.
+        notes: What did not come over as it was written, line by line.
+    """
+
+    entities: int
+    relations: int
+    observations: int
+    merged: int = 0
+    notes: list[str] = []
+
+
+class Count(msgspec.Struct, rename="camel"):
+    """How many there are of a type.
+
+    Attributes:
+        type: The type.
+        count: How many.
+    """
+
+    type: str
+    count: int
+
+
+class Statistics(msgspec.Struct, rename="camel"):
+    """How large the graph is.
+
+    Attributes:
+        entities: How many entities there are.
+        relations: How many relations.
+        observations: How many observations.
+        characters: Characters of all names, types and observations.
+        file_bytes: Size of the file.
+        entity_types: The most frequent types of entities.
+        relation_types: The most frequent types of relations.
+    """
+
+    entities: int
+    relations: int
+    observations: int
+    characters: int
+    file_bytes: int
+    entity_types: list[Count]
+    relation_types: list[Count]

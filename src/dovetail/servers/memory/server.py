@@ -1,0 +1,135 @@
+"""The memory server: what it offers, put together."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from dovetail import Server, __version__
+from dovetail.errors import DefinitionError, ToolError
+from dovetail.servers.memory.graph import Graph
+from dovetail.servers.memory.lines import EntityLine, RelationLine, Unreadable, read
+from dovetail.servers.memory.offers import Desk
+from dovetail.servers.memory.places import check, data_file
+from dovetail.servers.memory.prompts import offer_prompts
+from dovetail.servers.memory.settings import Settings
+from dovetail.servers.memory.tools_reading import offer_reading
+from dovetail.servers.memory.tools_writing import offer_writing
+from dovetail.servers.memory.watching import announcing, meeting
+from dovetail.servers.memory.writing import Writer
+
+IMPORT_BYTES: Final = 256 * 1024 * 1024
+"""Size of a file that is taken in at the start."""
+
+_INSTRUCTIONS = """\
+A memory that outlives the conversation: a graph of entities (people, projects, places), of observations about them and
+of relations between them. Before you answer, search_nodes for what the user speaks of; do not read the whole graph.
+Several words find the entities that fit most of them best. When the user tells something worth keeping,
+add_observations to the entity that it is about, one fact each; create_entities first where there is none, and look with
+search_nodes whether there is, so that nothing stands there under two names. Relations are in the active voice
+(Ann works_at Acme). Correct what is out of date: delete_observations, then add_observations. Never keep secrets."""
+_READ_ONLY = " This memory is read-only: there are no tools that write."
+
+
+def make(settings: Settings) -> Server:
+    """Make the server.
+
+    Raises:
+        DefinitionError: A file that cannot be the graph's, or one to import that is not there.
+    """
+    path = data_file() if settings.file is None else Path(settings.file)
+    if settings.file is not None and not settings.file.strip():
+        raise DefinitionError("file: expected the name of a file")
+    if settings.read_only and settings.import_file:
+        raise DefinitionError("import_file: nothing can be imported with read_only; leave one of them out")
+    check(path, read_only=settings.read_only)
+    pending = [to_import(Path(name)) for name in settings.import_file]
+
+    @asynccontextmanager
+    async def lifespan(server: Server) -> AsyncIterator[Desk]:
+        """Open the file, take in what is to be imported, and close it in the end."""
+        graph = await asyncio.to_thread(
+            Graph, path.absolute(), read_only=settings.read_only, max_bytes=settings.max_bytes
+        )
+        try:
+            while pending:
+                await asyncio.to_thread(import_once, graph, settings, pending[0])
+                del pending[0]
+            async with announcing(graph, settings.watch) as herald:
+                yield Desk(graph, settings, herald)
+        finally:
+            await asyncio.to_thread(graph.close)
+
+    server = Server(
+        "memory",
+        version=__version__,
+        title="Memory",
+        description="A knowledge graph in one file, with full-text search.",
+        instructions=_INSTRUCTIONS + (_READ_ONLY if settings.read_only else ""),
+        lifespan=lifespan,
+    )
+    server.use(meeting)
+    offer_reading(server, settings)
+    if not settings.read_only:
+        offer_writing(server)
+    offer_prompts(server, settings)
+    return server
+
+
+class Import(msgspec.Struct, frozen=True):
+    """A file to take in.
+
+    Attributes:
+        digest: Of its content.
+        lines: What it holds.
+    """
+
+    digest: str
+    lines: list[EntityLine | RelationLine]
+
+
+def to_import(path: Path) -> Import:
+    """Read a file of the reference server.
+
+    Raises:
+        DefinitionError: It cannot be read, is too large, no UTF-8, or not of the format.
+    """
+    try:
+        if path.stat().st_size > IMPORT_BYTES:
+            raise DefinitionError(f"import_file: larger than {IMPORT_BYTES:,} bytes")
+        data = path.read_bytes()
+        return Import(sha256(data).hexdigest(), list(read(data.decode())))
+    except UnicodeDecodeError:
+        raise DefinitionError("import_file: expected UTF-8") from None
+    except Unreadable as error:
+        raise DefinitionError(f"import_file: {error}") from None
+    except FileNotFoundError:
+        raise DefinitionError("import_file: there is no such file") from None
+    except OSError as error:
+        raise DefinitionError(f"import_file: cannot be read: {error.strerror}") from None
+
+
+def import_once(graph: Graph, settings: Settings, found: Import) -> None:
+    """Take in what a file holds, unless one with the same content was.
+
+    What was deleted since does not come back when the server starts again.
+
+    Raises:
+        DefinitionError: It does not fit the limits; nothing of it was taken in.
+    """
+    touched: set[str] = set()
+    writer = Writer(settings, touched)
+
+    def work(db: sqlite3.Connection) -> None:
+        if db.execute("INSERT INTO imports VALUES (?) ON CONFLICT DO NOTHING", (found.digest,)).rowcount:
+            writer.take_in(db, found.lines)
+
+    try:
+        graph.write(work, touched)
+    except ToolError as error:
+        raise DefinitionError(f"import_file: {error}") from None

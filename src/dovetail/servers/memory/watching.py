@@ -1,0 +1,125 @@
+"""Who hears of changes: after each write of this process, and when another process wrote to the same file.
+
+Invariant: every change that was committed is announced, or, of more than `graph.MOST_TOLD` at a time, that the graph
+changed. Nothing is looked for as long as no client has said a word.
+"""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+from urllib.parse import quote
+
+from dovetail import Context
+from dovetail.errors import StoreUnusable
+from dovetail.servers.memory.graph import Graph, changes_after, last_change
+
+GRAPH_URI: Final = "memory://graph"
+EXPORT_URI: Final = "memory://export"
+log = logging.getLogger("dovetail.servers.memory")
+
+
+def entity_uri(name: str) -> str:
+    """Return the URI of an entity."""
+    return f"memory://entity/{quote(name, safe='')}"
+
+
+def uris(names: Iterable[str]) -> list[str]:
+    """Return the URIs of what changed with some entities."""
+    return [GRAPH_URI, EXPORT_URI, *map(entity_uri, names)]
+
+
+class Herald:
+    """Announces what changed, on the event loop.
+
+    Args:
+        graph: What to watch.
+        seconds: Between two looks for what other processes wrote; 0 for never.
+    """
+
+    def __init__(self, graph: Graph, seconds: float) -> None:
+        self._graph = graph
+        self._seconds = seconds
+        self._context: Context | None = None
+        self._due = asyncio.Event()
+        self._met = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def changed() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is gone, and so is everybody who listens
+                loop.call_soon_threadsafe(self._due.set)
+
+        graph.changed = changed
+
+    def meet(self, context: Context) -> None:
+        """Remember how notices are sent: through the context of a call, which goes on to work after the call."""
+        if self._context is None:
+            self._context = context
+            self._met.set()
+
+    async def run(self) -> None:
+        """Announce until cancelled."""
+        with self._graph.watching() as db:
+            # The version is looked at before the changes: what is committed in between is another version later.
+            version, seen = _version(db), last_change(db)
+            await self._met.wait()
+            while True:
+                await self._wait(db, version)
+                version = _version(db)
+                try:
+                    last, names = changes_after(db, seen)
+                except sqlite3.Error as error:
+                    log.warning("The memory file cannot be watched (%s)", type(error).__name__)
+                    continue
+                if last != seen:
+                    seen = last
+                    await self._tell(names)
+
+    async def _wait(self, db: sqlite3.Connection, version: int) -> None:
+        """Wait until this process, or another one, has written."""
+        while not self._due.is_set() and _version(db) == version:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds or None):
+                    await self._due.wait()
+        self._due.clear()
+
+    async def _tell(self, names: list[str]) -> None:
+        assert self._context is not None, "met before"
+        for uri in uris(names):
+            await self._context.notify.resource_updated(uri)
+
+
+def _version(db: sqlite3.Connection) -> int:
+    """Return a number that is another one after a commit by any other connection."""
+    try:
+        found: int = db.execute("PRAGMA data_version").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+    return found
+
+
+def meeting(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Middleware: the herald meets whoever calls."""
+
+    def handle(call: Any, context: Context) -> Any:
+        herald = getattr(context.lifespan, "herald", None)
+        if herald is not None:
+            herald.meet(context)
+        return handler(call, context)
+
+    return handle
+
+
+@contextlib.asynccontextmanager
+async def announcing(graph: Graph, seconds: float) -> Any:
+    """Announce changes for as long as the block lasts."""
+    herald = Herald(graph, seconds)
+    task = asyncio.create_task(herald.run())
+    try:
+        yield herald
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, StoreUnusable):
+            await task

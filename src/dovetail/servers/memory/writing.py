@@ -1,0 +1,225 @@
+"""What changes the graph: each function is the work of one transaction.
+
+Invariants: what is there already is not there twice; the names of all that changed are put into `touched`. Sizes are
+checked before anything is written, and the error names what to do.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from dovetail.errors import ToolError, quote
+from dovetail.servers.memory.lines import EntityLine, RelationLine
+from dovetail.servers.memory.records import (
+    NAME_CHARS,
+    Added,
+    Deletion,
+    Entity,
+    Facts,
+    Imported,
+    NewEntity,
+    Relation,
+)
+from dovetail.servers.memory.settings import Settings
+
+NAME: Final = 0
+TYPE: Final = 1
+OBSERVATION: Final = 2
+_NOTES: Final = 50
+"""Notes that one import tells."""
+
+
+class Writer:
+    """Writes with one set of limits, within one transaction.
+
+    Attributes:
+        touched: Names of what was changed so far.
+    """
+
+    def __init__(self, settings: Settings, touched: set[str]) -> None:
+        self._settings = settings
+        self.touched = touched
+
+    def create(self, db: sqlite3.Connection, entities: Sequence[NewEntity]) -> tuple[list[Entity], list[str]]:
+        """Create entities; return those that are new, and the names of those that were there."""
+        new: list[Entity] = []
+        existing: list[str] = []
+        for given in entities:
+            observations = list(dict.fromkeys(given.observations))
+            self._check(given.name, observations, 0)
+            number = self._entity(db, given.name, given.entity_type)
+            if number is None:
+                existing.append(given.name)
+                continue
+            _put(db, number, OBSERVATION, observations)
+            new.append(Entity(given.name, given.entity_type, observations))
+        return new, existing
+
+    def relate(self, db: sqlite3.Connection, relations: Sequence[Relation]) -> tuple[list[Relation], list[str]]:
+        """Relate entities; return the relations that are new, and the names that are no entity."""
+        new = [relation for relation in relations if self._relation(db, relation)]
+        names = dict.fromkeys(name for relation in relations for name in (relation.source, relation.target))
+        return new, [name for name in names if find(db, name) is None]
+
+    def add(self, db: sqlite3.Connection, facts: Sequence[Facts]) -> list[Added]:
+        """Add observations; all or, where an entity is missing, none."""
+        missing = [fact.entity_name for fact in facts if find(db, fact.entity_name) is None]
+        if missing:
+            raise ToolError(
+                f"There is no entity named {quote(missing[0], 120)}; nothing was added. "
+                "Create it with create_entities, or look for its name with search_nodes."
+            )
+        return [Added(fact.entity_name, self._add(db, fact.entity_name, fact.contents)) for fact in facts]
+
+    def _add(self, db: sqlite3.Connection, name: str, contents: Iterable[str]) -> list[str]:
+        number = find(db, name)
+        assert number is not None, "looked for before"
+        known = {text for _, text in db.execute(_OBSERVATIONS, (number,))}
+        new = [text for text in dict.fromkeys(contents) if text not in known]
+        self._check(name, new, len(known))
+        if new:
+            _put(db, number, OBSERVATION, new)
+            self.touched.add(name)
+        return new
+
+    def delete_entities(self, db: sqlite3.Connection, names: Sequence[str]) -> int:
+        """Delete entities, what is known about them and their relations; return how many there were."""
+        deleted = 0
+        for name in dict.fromkeys(names):
+            ends = db.execute(
+                "SELECT source, target FROM relations WHERE source = ?1 OR target = ?1", (name,)
+            ).fetchall()
+            db.execute("DELETE FROM relations WHERE source = ?1 OR target = ?1", (name,))
+            self.touched.update(end for pair in ends for end in pair)
+            number = find(db, name)
+            if number is not None:
+                _remove(db, db.execute("SELECT id, content FROM texts WHERE entity = ?", (number,)).fetchall())
+                db.execute("DELETE FROM entities WHERE id = ?", (number,))
+                self.touched.add(name)
+                deleted += 1
+        return deleted
+
+    def delete_observations(self, db: sqlite3.Connection, deletions: Sequence[Deletion]) -> int:
+        """Delete observations by their whole text; return how many there were."""
+        deleted = 0
+        for deletion in deletions:
+            number = find(db, deletion.entity_name)
+            if number is None:
+                continue
+            wanted = set(deletion.observations)
+            rows = db.execute(_OBSERVATIONS, (number,)).fetchall()
+            gone = [(row, content) for row, content in rows if content in wanted]
+            _remove(db, gone)
+            if gone:
+                self.touched.add(deletion.entity_name)
+                deleted += len(gone)
+        return deleted
+
+    def delete_relations(self, db: sqlite3.Connection, relations: Sequence[Relation]) -> int:
+        """Delete relations; return how many there were."""
+        deleted = 0
+        for relation in relations:
+            key = (relation.source, relation.target, relation.relation_type)
+            if db.execute("DELETE FROM relations WHERE source = ? AND target = ? AND type = ?", key).rowcount:
+                self.touched.update((relation.source, relation.target))
+                deleted += 1
+        return deleted
+
+    def take_in(self, db: sqlite3.Connection, lines: Iterable[EntityLine | RelationLine]) -> Imported:
+        """Import lines, in their order; what is there already is completed, and never changed."""
+        done = Imported(0, 0, 0)
+        for line in lines:
+            if isinstance(line, RelationLine):
+                self._take_relation(db, line, done)
+            else:
+                self._take_entity(db, line, done)
+        if len(done.notes) > _NOTES:
+            done.notes[_NOTES:] = [f"And {len(done.notes) - _NOTES} more such notes."]
+        return done
+
+    def _take_relation(self, db: sqlite3.Connection, line: RelationLine, done: Imported) -> None:
+        self._check_names(f"Line {line.number}", line.source, line.target, line.type)
+        if self._relation(db, Relation(line.source, line.target, line.type), line.extra):
+            done.relations += 1
+        else:
+            done.notes.append(f"Line {line.number}: this relation was there already.")
+
+    def _take_entity(self, db: sqlite3.Connection, line: EntityLine, done: Imported) -> None:
+        self._check_names(f"Line {line.number}", line.name, line.type)
+        number = self._entity(db, line.name, line.type, line.extra)
+        if number is not None:
+            self._check(line.name, line.observations, 0)
+            _put(db, number, OBSERVATION, line.observations)  # as they stand, those that stand there twice, too
+            done.entities += 1
+            done.observations += len(line.observations)
+            return
+        done.merged += 1
+        done.observations += len(self._add(db, line.name, line.observations))
+        kind = db.execute("SELECT type FROM entities WHERE name = ?", (line.name,)).fetchone()[0]
+        other = f" Its type stays {quote(kind, 60)}." if kind != line.type else ""
+        done.notes.append(f"Line {line.number}: an entity of this name was there already.{other}")
+
+    def _entity(self, db: sqlite3.Connection, name: str, kind: str, extra: str = "") -> int | None:
+        """Make an entity without observations; None where there is one of that name."""
+        made = db.execute(
+            "INSERT INTO entities (name, type, extra) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (name, kind, extra)
+        )
+        if not made.rowcount:
+            return None
+        number = made.lastrowid
+        assert number is not None
+        _put(db, number, NAME, [name])
+        _put(db, number, TYPE, [kind])
+        self.touched.add(name)
+        return number
+
+    def _relation(self, db: sqlite3.Connection, relation: Relation, extra: str = "") -> bool:
+        made = db.execute(
+            "INSERT INTO relations (source, target, type, extra) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (relation.source, relation.target, relation.relation_type, extra),
+        )
+        if made.rowcount:
+            self.touched.update((relation.source, relation.target))
+        return bool(made.rowcount)
+
+    def _check_names(self, where: str, *names: str) -> None:
+        if any(len(name) > NAME_CHARS for name in names):
+            raise ToolError(f"{where}: a name or a type has more than {NAME_CHARS} characters; nothing was written.")
+
+    def _check(self, name: str, new: Sequence[str], known: int) -> None:
+        most, longest = self._settings.max_observations, self._settings.max_text
+        if known + len(new) > most:
+            raise ToolError(
+                f"{quote(name, 120)} would have more than {most:,} observations; nothing was written. "
+                "Delete what is out of date, or make entities of its parts."
+            )
+        if any(len(text) > longest for text in new):
+            raise ToolError(
+                f"An observation of {quote(name, 120)} has more than {longest:,} characters; nothing was written. "
+                "Write several short observations, one fact each."
+            )
+
+
+def _put(db: sqlite3.Connection, number: int, field: int, texts: Iterable[str]) -> None:
+    """Write texts, and into both indexes: SQLite lets no trigger do that where the schema is not trusted."""
+    for text in texts:
+        made = db.execute("INSERT INTO texts (entity, field, content) VALUES (?, ?, ?)", (number, field, text))
+        db.execute("INSERT INTO words (rowid, content) VALUES (?, ?)", (made.lastrowid, text))
+        db.execute("INSERT INTO parts (rowid, content) VALUES (?, ?)", (made.lastrowid, text))
+
+
+def _remove(db: sqlite3.Connection, texts: Sequence[tuple[int, str]]) -> None:
+    """Delete texts, and what both indexes hold of them; an index has to be told what that was."""
+    db.executemany("INSERT INTO words (words, rowid, content) VALUES ('delete', ?, ?)", texts)
+    db.executemany("INSERT INTO parts (parts, rowid, content) VALUES ('delete', ?, ?)", texts)
+    db.executemany("DELETE FROM texts WHERE id = ?", [(number,) for number, _ in texts])
+
+
+_OBSERVATIONS: Final = "SELECT id, content FROM texts WHERE entity = ? AND field = 2 ORDER BY id"
+_ENDS: Final = "SELECT source, target FROM relations WHERE source = ?1 OR target = ?1"
+
+
+def find(db: sqlite3.Connection, name: str) -> int | None:
+    """Return the number of an entity; None where there is none of that name."""
+    row = db.execute("SELECT id FROM entities WHERE name = ?", (name,)).fetchone()
+    return None if row is None else row[0]

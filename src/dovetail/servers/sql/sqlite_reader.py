@@ -1,0 +1,192 @@
+"""One connection to an SQLite file that can only read, and what is done on it. Blocking; one caller at a time.
+
+Four walls, each by itself enough: the file is opened with `mode=ro`, the connection is `query_only`, the authorizer
+refuses all but reading, and a statement has been parsed before it comes here. `execute` takes a single statement.
+"""
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from dovetail.servers.sql.cells import Rows
+from dovetail.servers.sql.names import quoted
+from dovetail.servers.sql.policy import Parts
+from dovetail.servers.sql.sqlite_rules import Authorizer, Known, hidden
+
+Params = Sequence[Any] | dict[str, Any]
+STEPS = 200
+"""Steps of SQLite's machine between looks at the clock. A step takes the longer, the longer values may be."""
+LIMITS = {
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 100_000,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 500,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 100,
+    sqlite3.SQLITE_LIMIT_VDBE_OP: 250_000,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1_000,
+    sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 1_000,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 50,
+    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
+
+
+def opened(path: Path, mode: str, busy: float, longest: int) -> sqlite3.Connection:
+    """Open a file that is there; `longest` is the most bytes that one value may have."""
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=busy,
+        cached_statements=256,
+    )
+    try:
+        # What is no UTF-8 is shown, not refused.
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+        for limit, value in LIMITS.items():
+            connection.setlimit(limit, value)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
+        for pragma in ("trusted_schema=0", "mmap_size=0", "temp_store=MEMORY", "cell_size_check=1"):
+            connection.execute(f"PRAGMA {pragma}").close()
+        if sys.version_info >= (3, 12):
+            connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Reader:
+    """A connection that can only read."""
+
+    def __init__(self, path: Path, denied: Sequence[Parts], *, busy: float, longest: int) -> None:
+        """Open the file.
+
+        Args:
+            path: Of the file.
+            denied: What may not be read.
+            busy: Seconds to wait for somebody else's lock.
+            longest: Bytes of a value.
+        """
+        self._denied = denied
+        self._authorizer = Authorizer()
+        self._deadline = 0.0
+        self._stopped = False
+        self._ending = False
+        self._version: int | None = None
+        self.expired = False
+        """The last statement ran out of time."""
+        self.connection = opened(path, "ro", busy, longest)
+        self.connection.execute("PRAGMA query_only=1").close()
+        self.connection.set_authorizer(self._authorizer)
+        self.connection.set_progress_handler(self._late, STEPS)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+    def stop(self) -> None:
+        """End what runs, from any thread."""
+        self._stopped = True
+        self.connection.interrupt()
+
+    def _late(self) -> bool:
+        if self._ending:
+            return False  # what ends a transaction is never stopped
+        if self._stopped or monotonic() > self._deadline:
+            self.expired = True
+        return self.expired
+
+    def within(self, seconds: float) -> None:
+        """Give what comes next that much time."""
+        self._deadline = monotonic() + seconds
+        self.expired = False
+        self._stopped = False
+
+    @property
+    def refused(self) -> str:
+        """What the authorizer denied last."""
+        return self._authorizer.refused
+
+    @property
+    def hides(self) -> Callable[[str, str], bool]:
+        """Tell whether a table, or its column, is denied."""
+        return self._authorizer.hidden.hides
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """See one state of the database, with rules that fit it."""
+        self._authorizer.trusted = True
+        self.connection.execute("BEGIN").close()
+        try:
+            version = self.connection.execute("PRAGMA schema_version").fetchone()[0]
+            if version != self._version:
+                self._learn()
+                self._version = version
+            self._authorizer.refused = ""
+            self._authorizer.trusted = False
+            yield
+        finally:
+            self._authorizer.trusted = self._ending = True
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK").close()
+            self._ending = False
+
+    def _learn(self) -> None:
+        schema = self.schema()
+        self._authorizer.hidden = hidden(self._denied, schema)
+        for one in schema:
+            if one.kind == "virtual":
+                # Some prepare writing when they are first used: that is done here, while nobody's statement runs.
+                try:
+                    self.connection.execute(f"SELECT 1 FROM {quoted(one.name)} LIMIT 0").close()  # noqa: S608  a quoted name
+                except sqlite3.Error:
+                    continue  # its module is not there: who reads from it hears of that
+
+    def schema(self) -> list[Known]:
+        """All tables and views, those that are denied among them."""
+        found = self.connection.execute(
+            "SELECT l.name, l.type, coalesce(m.sql, '') FROM pragma_table_list AS l "
+            "LEFT JOIN sqlite_schema AS m ON m.name = l.name AND m.type IN ('table', 'view') "
+            "WHERE l.schema = 'main' AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        ).fetchall()
+        return [Known(name, kind, sql, self._columns(name)) for name, kind, sql in found]
+
+    def _columns(self, table: str) -> tuple[tuple[str, bool], ...]:
+        try:
+            rows = self.connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (table,)).fetchall()
+        except sqlite3.Error:
+            return ()  # a view of something that is gone
+        return tuple((name, hidden_ in (2, 3)) for name, hidden_ in rows)
+
+    def asked(self, sql: str, params: Any = ()) -> list[tuple[Any, ...]]:
+        """Ask for something on the server's own behalf, such as the schema."""
+        with self._snapshot():
+            self._authorizer.trusted = True
+            return self.connection.execute(sql, params).fetchall()
+
+    def page(self, sql: str, params: Params, skipped: int, rows: Rows) -> None:
+        """Fill a page with what a statement returns."""
+        with self._snapshot(), closing(self.connection.execute(sql, params)) as cursor:
+            rows.columns = [column[0] for column in cursor.description or ()]
+            if skipped:
+                next(islice(cursor, skipped - 1, skipped), None)
+            for row in cursor:
+                if not rows.add(row):
+                    break
+
+    def plan(self, sql: str, params: Params) -> list[tuple[Any, ...]]:
+        """Return the steps of a statement: id, parent, unused, text."""
+        with self._snapshot(), closing(self.connection.execute(f"EXPLAIN QUERY PLAN {sql}", params)) as cursor:
+            return cursor.fetchall()
+
+    def version(self) -> tuple[int, int]:
+        """What changes when others change the file: a number for the data, and one for the schema."""
+        self._authorizer.trusted = True
+        data = self.connection.execute("PRAGMA data_version").fetchone()[0]
+        return data, self.connection.execute("PRAGMA schema_version").fetchone()[0]

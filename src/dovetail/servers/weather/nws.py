@@ -1,0 +1,298 @@
+"""The National Weather Service (api.weather.gov): what it is asked, and what its GeoJSON means.
+
+It answers for the United States, its territories and waters. No URL out of an answer is followed: a point's answer
+names an office and a cell of its grid, which are checked, and the next URL is made of them.
+"""
+
+import re
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from dovetail.errors import ToolError
+from dovetail.servers.weather.places import Point
+from dovetail.servers.weather.reports import Alert, Conditions, Forecast, Period, Source, cut
+from dovetail.servers.weather.service import Refused, Service, Unavailable
+from dovetail.servers.weather.units import Quantity, System, compass, converted, spelled, units_of, wind
+
+T = TypeVar("T")
+
+ACCEPT: Final = "application/geo+json"
+SOURCE: Final[Source] = "National Weather Service"
+_OFFICE: Final = re.compile(r"[A-Z]{3,4}")
+_STATION: Final = re.compile(r"[A-Z0-9]{3,10}")
+_SYSTEMS: Final[dict[System, str]] = {"metric": "si", "imperial": "us"}
+_RANKS: Final = {"Extreme": 0, "Severe": 1, "Moderate": 2, "Minor": 3}
+_SOON: Final = {"Immediate": 0, "Expected": 1, "Future": 2}
+_UNKNOWN: Final = frozenset({400, 404})
+
+
+class Outside(Exception):
+    """The service does not answer for a place."""
+
+
+class _Quantity(msgspec.Struct, rename="camel"):
+    unit_code: str = ""
+    value: float | None = None
+    min_value: float | None = None
+    max_value: float | None = None
+
+
+class _Cell(msgspec.Struct, rename="camel"):
+    grid_id: str
+    grid_x: int
+    grid_y: int
+    relative_location: "_Near | None" = None
+
+
+class _Town(msgspec.Struct):
+    city: str = ""
+    state: str = ""
+
+
+class _Near(msgspec.Struct):
+    properties: _Town
+
+
+class _PointAnswer(msgspec.Struct):
+    properties: _Cell
+
+
+class _Hours(msgspec.Struct, rename="camel"):
+    start_time: str
+    end_time: str
+    name: str = ""
+    is_daytime: bool | None = None
+    temperature: _Quantity | float | None = None
+    temperature_unit: str | None = None
+    probability_of_precipitation: _Quantity | None = None
+    wind_speed: _Quantity | str | None = None
+    wind_direction: str | None = None
+    short_forecast: str = ""
+    detailed_forecast: str = ""
+
+
+class _Forecast(msgspec.Struct, rename="camel"):
+    periods: Annotated[list[_Hours], Meta(min_length=1)]
+    update_time: str = ""
+    generated_at: str = ""
+
+
+class _ForecastAnswer(msgspec.Struct):
+    properties: _Forecast
+
+
+class _Station(msgspec.Struct, rename="camel"):
+    station_identifier: str
+    name: str = ""
+
+
+class _StationFeature(msgspec.Struct):
+    properties: _Station
+
+
+class _StationsAnswer(msgspec.Struct):
+    features: list[_StationFeature]
+
+
+class _Observation(msgspec.Struct, rename="camel"):
+    timestamp: str
+    text_description: str | None = None
+    temperature: _Quantity | None = None
+    heat_index: _Quantity | None = None
+    wind_chill: _Quantity | None = None
+    relative_humidity: _Quantity | None = None
+    barometric_pressure: _Quantity | None = None
+    wind_speed: _Quantity | None = None
+    wind_gust: _Quantity | None = None
+    wind_direction: _Quantity | None = None
+    visibility: _Quantity | None = None
+    precipitation_last_hour: _Quantity | None = None
+
+
+class _ObservationAnswer(msgspec.Struct):
+    properties: _Observation
+
+
+class _Alert(msgspec.Struct, rename="camel"):
+    event: str
+    status: str = "Actual"
+    severity: str = "Unknown"
+    urgency: str = "Unknown"
+    certainty: str = "Unknown"
+    area_desc: str = ""
+    sender_name: str = ""
+    effective: str | None = None
+    onset: str | None = None
+    expires: str | None = None
+    ends: str | None = None
+    headline: str | None = None
+    description: str | None = None
+    instruction: str | None = None
+
+
+class _AlertFeature(msgspec.Struct):
+    properties: _Alert
+
+
+class _AlertsAnswer(msgspec.Struct):
+    features: list[_AlertFeature]
+
+
+async def forecast(service: Service, point: Point, system: System, *, hourly: bool) -> Forecast:
+    """Ask for a forecast: of days and nights, or of hours.
+
+    Raises:
+        Outside: It makes none for that place.
+        Unavailable: It does not answer, or not as it should.
+    """
+    cell = await _cell(service, point)
+    path = f"{_path(cell)}/forecast{'/hourly' if hourly else ''}"
+    found = (await _ask(service, _ForecastAnswer, path, {"units": _SYSTEMS[system]})).properties
+    return Forecast(
+        source=SOURCE,
+        place=_place(cell),
+        latitude=float(point.latitude),
+        longitude=float(point.longitude),
+        units=units_of(system),
+        updated=found.update_time or found.generated_at,
+        periods=[_period(hours, system) for hours in found.periods],
+    )
+
+
+async def conditions(service: Service, point: Point, system: System) -> Conditions:
+    """Ask for what the nearest station has measured last.
+
+    Raises:
+        Outside: There is no station for that place.
+        Unavailable: It does not answer, or not as it should.
+    """
+    cell = await _cell(service, point)
+    stations = (await _ask(service, _StationsAnswer, f"{_path(cell)}/stations", {"limit": "1"})).features
+    if not stations or not _STATION.fullmatch(stations[0].properties.station_identifier):
+        raise Outside
+    station = stations[0].properties
+    path = f"/stations/{station.station_identifier}/observations/latest"
+    seen = (await _ask(service, _ObservationAnswer, path, {})).properties
+    feels = seen.heat_index if seen.heat_index is not None and seen.heat_index.value is not None else seen.wind_chill
+    humidity = _number(seen.relative_humidity)
+    return Conditions(
+        source=SOURCE,
+        place=cut(station.name, 100) or station.station_identifier,
+        units=units_of(system),
+        observed=seen.timestamp,
+        summary=cut(seen.text_description, 200),
+        temperature=_value(seen.temperature, "temperature", system),
+        feels_like=_value(feels, "temperature", system),
+        humidity=None if humidity is None else round(humidity, 1),
+        pressure=_value(seen.barometric_pressure, "pressure", system),
+        wind_speed=_value(seen.wind_speed, "speed", system),
+        wind_gust=_value(seen.wind_gust, "speed", system),
+        wind_direction=compass(_number(seen.wind_direction)),
+        visibility=_value(seen.visibility, "distance", system),
+        precipitation=_value(seen.precipitation_last_hour, "depth", system),
+    )
+
+
+async def alerts(service: Service, where: dict[str, str]) -> list[Alert]:
+    """Ask for the alerts that are in force, the worst first.
+
+    Args:
+        service: The service.
+        where: `area` with a code, or `point` with a point's path.
+
+    Raises:
+        Outside: It has none for such a place.
+        Unavailable: It does not answer, or not as it should.
+    """
+    found = await _ask(service, _AlertsAnswer, "/alerts/active", where)
+    actual = [feature.properties for feature in found.features if feature.properties.status == "Actual"]
+    actual.sort(key=lambda alert: (_RANKS.get(alert.severity, 4), _SOON.get(alert.urgency, 3), alert.event))
+    return [_alert(alert) for alert in actual]
+
+
+async def _cell(service: Service, point: Point) -> _Cell:
+    cell = (await _ask(service, _PointAnswer, f"/points/{point.path}", {})).properties
+    if not _OFFICE.fullmatch(cell.grid_id) or not (0 <= cell.grid_x < 10_000 and 0 <= cell.grid_y < 10_000):
+        raise Unavailable(f"{service.name} answered without what was asked for: try again later")
+    return cell
+
+
+async def _ask(service: Service, kind: type[T], path: str, query: dict[str, str]) -> T:
+    try:
+        return await service.ask(kind, path, query)
+    except Refused as refused:
+        if refused.status in _UNKNOWN:
+            raise Outside from None
+        status = refused.status
+    raise ToolError(f"{service.name} refuses to answer, with status {status}: tell the user")
+
+
+def _path(cell: _Cell) -> str:
+    return f"/gridpoints/{cell.grid_id}/{cell.grid_x},{cell.grid_y}"
+
+
+def _place(cell: _Cell) -> str:
+    near = cell.relative_location
+    return "" if near is None else cut(", ".join(filter(None, (near.properties.city, near.properties.state))), 100)
+
+
+def _period(hours: _Hours, system: System) -> Period:
+    low, high = _wind(hours.wind_speed, system)
+    chance = _number(hours.probability_of_precipitation)
+    return Period(
+        name=cut(hours.name, 50),
+        start=hours.start_time,
+        end=hours.end_time,
+        daytime=hours.is_daytime,
+        temperature=_temperature(hours, system),
+        precipitation_chance=None if chance is None else round(chance),
+        wind_speed=low,
+        wind_speed_to=None if high == low else high,
+        wind_direction=cut(hours.wind_direction, 10),
+        summary=cut(hours.short_forecast, 200),
+        detail=cut(hours.detailed_forecast, 1_000),
+    )
+
+
+def _temperature(hours: _Hours, system: System) -> float | None:
+    given = hours.temperature
+    if isinstance(given, _Quantity):
+        return _value(given, "temperature", system)
+    return converted(given, spelled(hours.temperature_unit or ""), "temperature", system)
+
+
+def _wind(given: _Quantity | str | None, system: System) -> tuple[float | None, float | None]:
+    if isinstance(given, str):
+        return wind(given, system)
+    if given is None:
+        return None, None
+    unit = spelled(given.unit_code)
+    low = given.value if given.min_value is None else given.min_value
+    high = given.value if given.max_value is None else given.max_value
+    return converted(low, unit, "speed", system), converted(high, unit, "speed", system)
+
+
+def _value(given: _Quantity | None, quantity: Quantity, system: System) -> float | None:
+    return None if given is None else converted(given.value, spelled(given.unit_code), quantity, system)
+
+
+def _number(given: _Quantity | None) -> float | None:
+    return None if given is None else given.value
+
+
+def _alert(alert: _Alert) -> Alert:
+    return Alert(
+        event=cut(alert.event, 100),
+        severity=cut(alert.severity, 20),
+        urgency=cut(alert.urgency, 20),
+        certainty=cut(alert.certainty, 20),
+        areas=cut(alert.area_desc, 1_000),
+        onset=alert.onset or alert.effective or "",
+        ends=alert.ends or alert.expires or "",
+        headline=cut(alert.headline, 300),
+        description=cut(alert.description, 3_000),
+        instruction=cut(alert.instruction, 1_500),
+        sender=cut(alert.sender_name, 100),
+    )

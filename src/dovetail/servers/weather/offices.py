@@ -1,0 +1,112 @@
+"""Whom to ask for which place: the National Weather Service where it answers, else OpenWeather, if there is a key."""
+
+import asyncio
+from typing import Literal
+
+from dovetail.errors import ToolError
+from dovetail.servers.weather import nws, openweather
+from dovetail.servers.weather.key import HOW, Key
+from dovetail.servers.weather.places import Point, area
+from dovetail.servers.weather.reports import Alerts, Conditions, Forecast
+from dovetail.servers.weather.service import Means, Service, base_of
+from dovetail.servers.weather.settings import Settings
+from dovetail.servers.weather.units import System
+
+Choice = Literal["auto", "nws", "openweather"]
+
+
+class Offices:
+    """The services, and the key."""
+
+    def __init__(self, settings: Settings, means: Means) -> None:
+        """Put together; nothing is opened.
+
+        Raises:
+            DefinitionError: A setting that cannot be.
+        """
+        nws_url = base_of(settings.nws_url, "nws_url")
+        other_url = base_of(settings.openweather_url, "openweather_url")
+        self._nws = Service("The National Weather Service", nws_url, nws.ACCEPT, settings, means)
+        self._other = Service("OpenWeather", other_url, openweather.ACCEPT, settings, means)
+        self._key = Key(keyring=not settings.no_keyring)
+        self._alerts: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<Offices {self._nws!r}, {self._other!r}>"
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await asyncio.gather(self._nws.aclose(), self._other.aclose())
+
+    async def forecast(self, point: Point, system: System, choice: Choice, *, hourly: bool) -> Forecast:
+        """Return a forecast.
+
+        Raises:
+            ToolError: Nobody makes one; the text says what would help.
+        """
+        if choice != "openweather":
+            try:
+                return await nws.forecast(self._nws, point, system, hourly=hourly)
+            except nws.Outside:
+                outside = True
+        else:
+            outside = False
+        key = await self._wanted(choice, outside)
+        return await openweather.forecast(self._other, key, point, system, hourly=hourly)
+
+    async def conditions(self, point: Point, system: System, choice: Choice) -> Conditions:
+        """Return the weather now.
+
+        Raises:
+            ToolError: Nobody knows; the text says what would help.
+        """
+        if choice != "openweather":
+            try:
+                return await nws.conditions(self._nws, point, system)
+            except nws.Outside:
+                outside = True
+        else:
+            outside = False
+        key = await self._wanted(choice, outside)
+        return await openweather.conditions(self._other, key, point, system)
+
+    async def alerts(self, state: str | None, point: Point | None, start: int, most: int) -> Alerts:
+        """Return the alerts of a state, or at a point.
+
+        Raises:
+            ToolError: There are none for such a place, or nobody answers.
+        """
+        if (state is None) == (point is None):
+            raise ToolError("Give either a state, or a latitude and a longitude")
+        code = None if state is None else area(state)
+        where = {"area": code} if code is not None else {"point": "" if point is None else point.path}
+        try:
+            found = await nws.alerts(self._nws, where)
+        except nws.Outside:
+            raise ToolError("There are alerts for the United States, its territories and waters only") from None
+        end = min(len(found), start + most)
+        return Alerts(
+            where=next(iter(where.values())),
+            total=len(found),
+            alerts=found[start:end],
+            next_index=end if end < len(found) else None,
+        )
+
+    def changed(self, found: Alerts) -> bool:
+        """Tell whether a state's alerts are others than when they were last read."""
+        now = hash((found.total, tuple(found.alerts)))
+        before = self._alerts.get(found.where)
+        self._alerts[found.where] = now
+        return before is not None and before != now
+
+    async def _wanted(self, choice: Choice, outside: bool) -> str:
+        """Return the key, which is needed now."""
+        if choice == "nws":
+            raise ToolError("The National Weather Service has no forecasts for that place: it is for the United States")
+        key = await self._key.find()
+        if key is not None:
+            return key
+        what = "The National Weather Service has no forecasts for that place, and " if outside else ""
+        raise ToolError(
+            f"{what}OpenWeather needs a key, which the user sets by {HOW}. Keys are free at openweathermap.org"
+        )

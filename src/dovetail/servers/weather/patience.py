@@ -1,0 +1,83 @@
+"""When to try again, and when not to ask at all: decisions without a clock, which is passed in."""
+
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that may be gone in a moment."""
+_LONGEST_PAUSE: Final = 10.0
+_LONGEST_WAIT: Final = 86_400.0
+
+
+def pause(attempt: int, first: float, random: Callable[[], float]) -> float:
+    """Return how long to wait after an attempt (1 for the first): anything up to a time that doubles: full jitter."""
+    return random() * min(_LONGEST_PAUSE, first * 2.0 ** min(attempt - 1, 16))
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3); None when there is none that can be read."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit() and len(text) <= 10:
+        return min(float(text), _LONGEST_WAIT)
+    if not text or len(text) > 64:
+        return None
+    try:
+        return min(max(0.0, parsedate_to_datetime(text).timestamp() - now), _LONGEST_WAIT)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+class Breaker:
+    """Spares a service that fails: after some failures in a row nobody asks it for a while; then one does, as a test.
+
+    *Closed*: everybody asks. *Open*: nobody does until `seconds` have passed. *Half open*: one asks; if that works, it
+    is closed; if not, it is open for twice as long, up to eight times.
+    """
+
+    def __init__(self, failures: int = 5, seconds: float = 30.0) -> None:
+        """Begin closed.
+
+        Args:
+            failures: In a row, after which it opens.
+            seconds: For which it is open at first.
+        """
+        self._most = failures
+        self._first = seconds
+        self._seconds = seconds
+        self._failures = 0
+        self._until: float | None = None
+        self._trying = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._until is None else "half open" if self._trying else f"open until {self._until:g}"
+        return f"<Breaker {state}, {self._failures} failures>"
+
+    def wait(self, now: float) -> float | None:
+        """Return None when the service may be asked now, which the caller then does; else the seconds to wait."""
+        if self._until is None:
+            return None
+        if self._trying or now < self._until:
+            return max(1.0, self._until - now)
+        self._trying = True
+        return None
+
+    def worked(self) -> None:
+        """It answered, whatever it said."""
+        self._failures = 0
+        self._seconds = self._first
+        self._until = None
+        self._trying = False
+
+    def failed(self, now: float) -> None:
+        """It did not answer, or said that it cannot."""
+        self._failures += 1
+        if self._trying:
+            self._seconds = min(self._seconds * 2, self._first * 8)
+        if self._trying or self._failures >= self._most:
+            self._until = now + self._seconds
+        self._trying = False
+
+    def left(self) -> None:
+        """Whoever asked went away before there was an answer: the next one may be the test."""
+        self._trying = False

@@ -1,0 +1,307 @@
+"""The calculator as its clients see it: every tool, resource and prompt, what is refused, and how it is cut off."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dovetail import Client
+from dovetail.errors import PeerError
+from dovetail.servers.calculator import Settings, make
+from dovetail.servers.calculator.answers import Job
+from dovetail.servers.calculator.failures import CalculatorError
+from dovetail.servers.calculator.parsing import parse
+from dovetail.servers.calculator.workers import Expired, Workers
+from dovetail.wire import PromptReference, ResourceTemplateReference
+from tests.house import ROOT
+
+NEWEST, STATEFUL = "2026-07-28", "2025-11-25"
+pytestmark = pytest.mark.timeout(60)
+
+
+@asynccontextmanager
+async def opened(given: Settings | None = None, **options: Any) -> AsyncIterator[Client]:
+    """A client of a calculator in memory; afterwards, the calculator's end is awaited, too."""
+    app = make(given or Settings())
+    async with Client(app, **options) as client:
+        yield client
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:  # a client in memory does not wait for the server's lifespan to end
+        await asyncio.wait(others, timeout=10)
+
+
+async def asked(tool: str, revision: str = NEWEST, seconds: float = 10, **arguments: Any) -> Any:
+    """What a tool answers, or the text of its error."""
+    async with opened(Settings(seconds=seconds), revision=revision) as client:
+        result = await client.call_tool(tool, arguments)
+        return result.text if result.is_error else result.structured
+
+
+@pytest.mark.parametrize("revision", [STATEFUL, NEWEST])
+@pytest.mark.parametrize(
+    ("expression", "exact", "decimal", "kind"),
+    [
+        ("1/3 + 1/6", "1/2", "0.5", "rational"),
+        ("2^10 > 1000", "true", None, "boolean"),
+        ("sqrt(2)", "sqrt(2)", "1.4142135623731", "real"),
+        ("sin(30 deg)", "1/2", "0.5", "rational"),
+        ("(1 + sqrt(2)) * (1 - sqrt(2))", "-1", "-1", "integer"),
+        ("e^(i*pi)", "-1", "-1", "integer"),
+        ("360 deg to turn", "1", "1", "integer"),
+        ("sqrt(-4)", "2*i", "2*i", "complex"),
+        ("stdev(1, 2, 4)", "sqrt(21)/3", "1.52752523165195", "real"),
+        ("isprime(2^61 - 1)", "1", "1", "integer"),
+        ("1.0001^36500", None, "38.4676455311505", "real"),
+        ("round(pi, 3)", "1571/500", "3.142", "rational"),
+    ],
+)
+async def test_calculate(revision: str, expression: str, exact: str, decimal: str, kind: str) -> None:
+    found = await asked("calculate", revision, expression=expression)
+    assert (found["exact"], found["decimal"], found["kind"]) == (exact, decimal, kind)
+
+
+async def test_calculate_with_units_and_digits() -> None:
+    found = await asked("calculate", expression="1 mile / 7 to km", digits=30)
+    assert found["unit"] == "km"
+    assert found["decimal"] == "0.229906285714285714285714285714"
+    assert (await asked("calculate", expression="1 rpm to rad/s"))["exact"] == "pi/30"
+
+
+async def test_convert() -> None:
+    assert (await asked("convert", value=98.6, from_unit="degF", to_unit="degC"))["exact"] == "37"
+    assert (await asked("convert", value="5/8", from_unit="inch", to_unit="mm"))["decimal"] == "15.875"
+    assert "cannot be given in" in await asked("convert", value=1, from_unit="kg", to_unit="m")
+
+
+async def test_solve() -> None:
+    def values(found: Any, name: str = "x") -> list[str]:
+        return [one["values"][name]["exact"] for one in found["solutions"]]
+
+    assert values(await asked("solve", equations=["x^2 - 5x + 6 = 0"])) == ["2", "3"]
+    assert values(await asked("solve", equations=["x + y = 3", "x - y = 1"]), "y") == ["1"]
+    assert values(await asked("solve", equations=["a*x = b"], unknowns=["x"])) == ["b/a"]
+    assert (await asked("solve", equations=["x^2 < 4"]))["conditions"] == "(-2 < x) & (x < 2)"
+    assert values(await asked("solve", equations=["1 = 2"])) == []
+    searched = await asked("solve", equations=["cos(x) = x"])
+    assert searched["solutions"][0]["values"]["x"]["decimal"] == "0.739085133215161"
+    assert searched["complete"] is False
+
+
+async def test_the_forms_of_simplify() -> None:
+    assert (await asked("simplify", expression="(x^2 - 1)/(x - 1)"))["exact"] == "x + 1"
+    assert (await asked("simplify", expression="(x + 1)^2", form="expand"))["exact"] == "x**2 + 2*x + 1"
+    assert (await asked("simplify", expression="360", form="factor"))["exact"] == "2**3*3**2*5**1"
+
+
+async def test_calculus() -> None:
+    assert (await asked("differentiate", expression="x^3", order=2))["exact"] == "6*x"
+    assert (await asked("differentiate", expression="x^3 * sin(x)", at="pi"))["exact"] == "-pi**3"
+    assert (await asked("integrate", expression="2x"))["exact"] == "x**2"
+    gauss = await asked("integrate", expression="exp(-x^2)", lower="-inf", upper="inf")
+    assert gauss["exact"] == "sqrt(pi)"
+    assert (await asked("limit", expression="(1 + 1/n)^n", variable="n", to="inf"))["exact"] == "e"
+    assert (await asked("limit", expression="1/x", to="0", side="right"))["exact"] == "inf"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "told"),
+    [
+        ("integrate", {"expression": "x^x"}, "give lower and upper"),
+        ("integrate", {"expression": "x", "lower": "0"}, "both bounds"),
+        ("integrate", {"expression": "1/x", "lower": "-1", "upper": "1"}, "diverges"),
+        ("limit", {"expression": "1/x", "to": "0"}, "no limit"),
+        ("solve", {"equations": ["2 + 2"]}, "no unknown to solve for"),
+        ("matrix", {"operation": "inverse", "rows": [[1, 2], [2, 4]]}, "determinant is 0"),
+        ("matrix", {"operation": "add", "rows": [[1]]}, "give other"),
+        ("matrix", {"operation": "multiply", "rows": [[1, 2]], "other": [[1, 2]]}, "shapes do not fit"),
+        ("matrix", {"operation": "trace", "rows": [[1, 2], [3]]}, "same length"),
+        ("statistics", {"values": ["pi"]}, "is not rational"),
+        ("simplify", {"expression": "x to km"}, "Units are for calculate"),
+        ("calculate", {"expression": "x + 1"}, "no constant, function or unit"),
+        ("calculate", {"expression": "tan(pi/2)"}, "not defined"),
+        ("calculate", {"expression": "exp(exp(exp(exp(10))))"}, "beyond all that can be computed"),
+    ],
+)
+async def test_errors_say_what_to_do(tool: str, arguments: dict[str, Any], told: str) -> None:
+    found = await asked(tool, **arguments)
+    assert told in (found if isinstance(found, str) else json.dumps(found))
+
+
+async def test_a_definite_integral_without_a_form_is_a_number() -> None:
+    found = await asked("integrate", expression="sin(sin(x))", lower="0", upper="1")
+    assert (found["exact"], found["decimal"]) == (None, "0.430606103120691")
+    assert "computed as a number" in found["note"]
+
+
+async def test_matrices() -> None:
+    inverse = await asked("matrix", operation="inverse", rows=[[1, 2], [3, 4]])
+    assert [[cell["exact"] for cell in row] for row in inverse["rows"]] == [["-2", "1"], ["3/2", "-1/2"]]
+    assert (await asked("matrix", operation="determinant", rows=[["a", "b"], ["c", "d"]]))["value"][
+        "exact"
+    ] == "a*d - b*c"
+    eigen = await asked("matrix", operation="eigenvalues", rows=[[2, 0], [0, 2]])
+    assert [value["exact"] for value in eigen["values"]] == ["2", "2"]
+
+
+async def test_statistics() -> None:
+    found = await asked("statistics", values=[1, 2, 2, 0.1, "7/3"])
+    assert (found["count"], found["median"], found["modes"], found["minimum"]) == (5, "2", ["2"], "0.1")
+    assert found["stdev"] == "0.922436387448419"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["9**9**9**9", "factorial(10**9)", "comb(10**9, 10**8)", "((2**1000)**1000)**1000", "1e999999999", "(" * 9_999],
+)
+async def test_what_would_run_for_ever_is_refused_before_it_starts(expression: str) -> None:
+    """No computing process is started: `seconds` is less than one takes to start."""
+    found = await asked("calculate", seconds=0.1, expression=expression)
+    assert any(word in found for word in ("digits", "exponent", "deeper"))
+
+
+async def test_input_of_a_megabyte_is_refused_by_the_schema() -> None:
+    assert "at most 10000 characters" in await asked("calculate", expression="1+" * 500_000)
+
+
+def job(text: str, seconds: float, do: str = "calculate", names: list[str] | None = None) -> Job:
+    return Job(do=do, trees=[parse(text).tree], names=names or [], digits=15, seconds=seconds)
+
+
+ENDLESS = "sqrt(tan(x))/(x^5+exp(x)+1)*log(sin(x))"
+
+
+async def test_an_integral_that_never_ends_is_stopped_and_the_next_calculation_works() -> None:
+    async with Workers(1, 512, 1) as workers:
+        with pytest.raises(Expired, match=r"Stopped after 0\.5 s"):
+            await workers.run(job(ENDLESS, 0.5, "integrate", ["x"]))
+        reply = await workers.run(job("sqrt(2)", 10))
+        assert reply.answer is not None and reply.answer.exact == "sqrt(2)"
+
+
+async def test_what_needs_too_much_memory_is_stopped() -> None:
+    async with Workers(1, 320, 20) as workers:
+        with pytest.raises(CalculatorError, match="memory"):
+            await workers.run(job("(x + 1)^100000", 20, "simplify", ["expand"]))
+        assert (await workers.run(job("sqrt(3)", 10))).answer is not None
+
+
+async def test_a_cancelled_calculation_ends_its_process() -> None:
+    async with Workers(1, 512, 60) as workers:
+        await workers.run(job("sqrt(2)", 60))
+        worker = workers._idle[0]
+        task = asyncio.create_task(workers.run(job(ENDLESS, 60, "integrate", ["x"])))
+        while workers._idle:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await asyncio.wait_for(worker.process.wait(), 10) < 0
+
+
+async def test_a_warm_process_is_used_again_and_all_end_with_the_server() -> None:
+    async with Workers(2, 512, 10) as workers:
+        await workers.run(job("sqrt(2)", 10))
+        first = workers._idle[0]
+        await workers.run(job("sqrt(3)", 10))
+        assert workers._idle == [first]
+    assert first.process.returncode is not None
+
+
+async def test_a_computing_process_sees_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BANK_SECRET", "hunter2")
+    async with Workers(1, 512, 10) as workers:
+        await workers.run(job("sqrt(2)", 10))
+        if sys.platform == "linux":
+            with open(f"/proc/{workers._idle[0].process.pid}/environ") as file:  # noqa: ASYNC230
+                assert "hunter2" not in file.read()
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.sampled_from([*"+-*/^()x1290.,!%", "sin(", "log(", "pi", "e", "i", "inf", "sqrt(", "mod", "="]), max_size=25
+    )
+)
+def test_symbols_answer_any_expression_or_say_why_not(parts: list[str]) -> None:
+    from dovetail.servers.calculator.computing import answered
+    from dovetail.servers.calculator.symbolic import Builder, answer_of
+
+    def built(asked: Job) -> Any:
+        from dovetail.servers.calculator.answers import Reply
+
+        return Reply(answer=answer_of(Builder(symbols=True).build(asked.trees[0]), 15))
+
+    try:
+        tree = parse("".join(parts)).tree
+    except CalculatorError:
+        return
+    line = msgspec.json.encode(Job(do="built", trees=[tree], digits=15, seconds=1_000_000))
+    reply = answered(line, {"built": built})
+    assert (reply.answer is None) != (reply.error is None)
+
+
+@pytest.mark.parametrize("revision", [STATEFUL, NEWEST])
+async def test_resources_templates_and_completion(revision: str) -> None:
+    async with opened(revision=revision) as client:
+
+        async def read(uri: str) -> Any:
+            contents = (await client.read_resource(uri)).contents[0]
+            assert contents.text is not None
+            return json.loads(contents.text)
+
+        assert {"pi", "speed_of_light"} <= {each["name"] for each in await read("calculator://constants")}
+        assert (await read("calculator://constants/speed_of_light"))["value"] == "299792458"
+        assert "meter" in (await read("calculator://units"))["meter"]
+        assert (await read("calculator://units/km"))["size"] == "1000 meter"
+        assert "comb" in await read("calculator://functions")
+        for uri in ("calculator://units/nonsense", "calculator://constants/nonsense"):
+            with pytest.raises(PeerError, match="not found"):
+                await client.read_resource(uri)
+        template = ResourceTemplateReference(uri="calculator://units/{name}")
+        assert "kilometer_per_hour" in (await client.complete(template, "name", "kilometer")).values
+        constant = ResourceTemplateReference(uri="calculator://constants/{name}")
+        assert (await client.complete(constant, "name", "speed")).values == ["speed_of_light"]
+
+
+async def test_prompts() -> None:
+    async with opened() as client:
+        assert [prompt.name for prompt in await client.list_prompts()] == ["word_problem", "check_numbers"]
+        found = await client.get_prompt("word_problem", {"problem": "Two trains meet."})
+        assert "Two trains meet." in str(found.messages[0].content)
+        assert (await client.complete(PromptReference(name="word_problem"), "problem", "T")).values == []
+
+
+async def test_every_tool_says_that_it_only_computes() -> None:
+    async with opened() as client:
+        for tool in await client.list_tools():
+            assert tool.annotations is not None
+            assert (tool.annotations.read_only_hint, tool.annotations.open_world_hint) == (True, False)
+            assert tool.output_schema is not None
+
+
+@pytest.mark.parametrize("revision", [STATEFUL, NEWEST])
+async def test_over_stdio_as_a_client_starts_it(revision: str) -> None:
+    command = [sys.executable, "-m", "dovetail", "serve", "calculator", "--seconds", "5"]
+    async with Client(command, revision=revision, env={"PYTHONPATH": str(ROOT / "src")}) as client:
+        assert (await client.call_tool("calculate", {"expression": "3 km + 200 m to ft"})).data.unit == "ft"
+        assert (await client.call_tool("solve", {"equations": ["x^2 = 2"]})).structured["complete"] is True
+
+
+def test_nothing_here_hands_sympy_or_pint_a_text() -> None:
+    from pathlib import Path
+
+    import dovetail.servers.calculator.server as module
+
+    folder = Path(module.__file__).parent
+    banned = ("sympify(", "parse_expr(", "lambdify(", "nsolve(", "parse_expression", "parse_units", ".Quantity(", 'S("')
+    for path in folder.glob("*.py"):
+        code = "\n".join(line.partition("#")[0] for line in path.read_text().splitlines())
+        for word in banned:
+            assert word not in code, f"{path.name}: {word}"

@@ -1,0 +1,120 @@
+"""Units: names come from a table, arithmetic with them is ours, and temperatures are readings."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dovetail.servers.calculator.exact import SMALL, Arithmetic, evaluate
+from dovetail.servers.calculator.failures import CalculatorError
+from dovetail.servers.calculator.functions import call
+from dovetail.servers.calculator.parsing import parse
+from dovetail.servers.calculator.quantities import as_written, in_unit, quantity, wanted
+from dovetail.servers.calculator.units import units
+
+
+def measured(text: str) -> tuple[Fraction, str | None]:
+    read = parse(text)
+    value = quantity(read.tree, units().find)
+    if read.unit is None:
+        tree, unit = as_written(value)
+    else:
+        tree, unit = in_unit(value, wanted(read.unit, units().find), "that"), None
+    return evaluate(tree, Arithmetic(SMALL), call), unit
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "unit"),
+    [
+        ("3 km + 200 m", "16/5", "km"),
+        ("10 km / 2 h", "5", "km/h"),
+        ("5 kg * 2 m / (2 s)^2", "5/2", "kg*m/s^2"),
+        ("sqrt(16 m^2)", "4", "m"),
+        ("sum([1 m, 2 ft])", "1006/625", "m"),
+        ("abs(-3 s)", "3", "s"),
+        ("20 degC - 15 degC", "5", "delta_degC"),
+        ("-5 degC + 3 delta_degC", "-2", "degC"),
+        ("50% of 30 kg", "15", "kg"),
+        ("6 m / 2 m", "3", None),
+        ("150 kg + 10%", "165", "kg"),
+    ],
+)
+def test_a_result_is_in_the_units_that_it_was_written_in(text: str, number: str, unit: str | None) -> None:
+    assert measured(text) == (Fraction(number), unit)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1 mile to km", "1.609344"),
+        ("60 mph in km/h", "96.56064"),
+        ("12 in to cm", "30.48"),
+        ("1/3 cup to ml", "78.8627455"),
+        ("25 degC to degF", "77"),
+        ("-40 °F to °C", "-40"),
+        ("300 K to degC", "26.85"),
+        ("1 GiB to byte", "1073741824"),
+        ("100 kWh to MJ", "360"),
+        ("9.81 m/s² * 70 kg to N", "686.7"),
+        ("1 atm to Pa", "101325"),
+        ("speed_of_light to m/s", "299792458"),
+        ("5 µm to mm", "0.005"),
+        ("2 liters to m^3", "0.002"),
+    ],
+)
+def test_conversions_are_exact(text: str, number: str) -> None:
+    assert measured(text)[0] == Fraction(number)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("5 kg to m", "gram cannot be given in"),
+        ("1 kg + 1 m", "cannot be added"),
+        ("1 kg + 1", "plain number"),
+        ("5 m to 3 m", "without numbers"),
+        ("2 degC * 3", "is a reading"),
+        ("20 degC + 5 degC", "cannot be added"),
+        ("25 degC - 10 degC to degF", "delta_"),
+        ("-(20 degC) to K", "is a reading"),
+        ("2^(1 m)", "plain numbers"),
+        ("sin(1 m)", "plain numbers"),
+        ("(1 m)^1000", "between -100 and 100"),
+        ("(1 m)^pi", "whole or rational"),
+        ("1 metre_per_fortnigth", "no constant, function or unit"),
+        ("1 kilometr", "Did you mean"),
+        ("3 m > 2 s", "cannot be added or compared"),
+        ("5!m % 3 m", "plain numbers"),
+    ],
+)
+def test_what_does_not_fit_is_said_so(text: str, told: str) -> None:
+    with pytest.raises(CalculatorError, match=told):
+        measured(text)
+
+
+@given(st.text(max_size=30))
+def test_any_name_is_a_unit_or_none(name: str) -> None:
+    unit = units().find(name)
+    assert unit is None or (isinstance(unit.factor, Fraction) and unit.factor > 0)
+
+
+@given(st.data())
+def test_a_conversion_and_its_way_back_lose_nothing(data: st.DataObject) -> None:
+    table = units()
+    here = table.find(data.draw(st.sampled_from(table.names())))
+    assert here is not None
+    there = data.draw(st.sampled_from(table.like(here.dimensions)))
+    number = data.draw(st.fractions(-1000, 1000, max_denominator=100))
+    other = table.find(there)
+    assert other is not None
+    if here.turns or other.turns or here.offset is not None or other.offset is not None:
+        return
+    found, _ = measured(f"{number.numerator}/{number.denominator} {here.name} to {there}")
+    assert found * other.factor == number * here.factor
+
+
+def test_pi_stands_in_angles_as_itself() -> None:
+    degree = units().find("degree")
+    assert degree is not None
+    assert (degree.factor, degree.turns, degree.dimensions) == (Fraction(1, 180), 1, ())

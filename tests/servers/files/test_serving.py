@@ -1,0 +1,62 @@
+"""The files server as a process over stdio and over HTTP, as a host starts it."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from dovetail import Client
+from dovetail.servers.files import Settings, make
+from tests.client.serving import serving
+
+pytestmark = pytest.mark.timeout(60)
+SERVE = [sys.executable, "-m", "dovetail", "serve", "files"]
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+async def test_a_host_starts_it_over_stdio(house: Path, revision: str) -> None:
+    command = [*SERVE, str(house), "--read-only", "--max-read", "2048"]
+    async with Client(command, revision=revision, env=dict(os.environ)) as client:
+        assert (await client.call_tool("read_text_file", {"path": "docs/a.txt"})).text == "fine"
+        assert "write_file" not in {tool.name for tool in await client.list_tools()}
+        found = (await client.call_tool("search_text", {"pattern": "fine"})).structured
+        assert [match["path"] for match in found["matches"]] == ["docs/a.txt", "docs/deep/b.txt"]
+        uri = (house / "docs" / "a.txt").as_uri()
+        while (await client.call_tool("list_allowed_directories")).structured["watched"] != "yes":
+            pass
+        async with client.listen(resources=[uri]) as changes:
+            await asyncio.to_thread((house / "docs" / "a.txt").write_text, "changed")
+            assert (await asyncio.wait_for(anext(changes), 20)).uri == uri
+
+
+async def test_roots_of_the_client_over_stdio(house: Path) -> None:
+    async with Client(SERVE, roots=[house], env=dict(os.environ)) as client:
+        assert (await client.call_tool("read_text_file", {"path": "docs/a.txt"})).text == "fine"
+
+
+@pytest.mark.req("S-19")
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+async def test_over_a_network_no_roots_are_taken_from_a_client(house: Path, revision: str) -> None:
+    async with (
+        serving(make(Settings(watch=0)).asgi()) as url,
+        Client(url, revision=revision, roots=[house]) as client,
+    ):
+        result = await client.call_tool("read_text_file", {"path": "docs/a.txt"})
+        assert result.is_error
+        assert "takes none from a client over a network" in result.text
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+async def test_over_http_changes_are_heard_of_too(house: Path, revision: str) -> None:
+    async with (
+        serving(make(Settings(directories=(str(house),))).asgi()) as url,
+        Client(url, revision=revision) as client,
+    ):
+        uri = (house / "docs" / "a.txt").as_uri()
+        while (await client.call_tool("list_allowed_directories")).structured["watched"] != "yes":
+            pass
+        async with client.listen(resources=[uri]) as changes:
+            await asyncio.to_thread((house / "docs" / "a.txt").write_text, "changed")
+            assert (await asyncio.wait_for(anext(changes), 20)).uri == uri

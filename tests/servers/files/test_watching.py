@@ -1,0 +1,157 @@
+"""Changes from outside reach who subscribed, on either era; directories that come are watched, links are not."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dovetail import Client
+from dovetail.servers.files import Settings, make
+from dovetail.servers.files.beneath import Beneath
+from dovetail.servers.files.names import uri_of
+from dovetail.servers.files.watching import Watch
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Heard:
+    """A watch, and what it said."""
+
+    def __init__(self, house: Path, most: int = 100) -> None:
+        self.said: queue.Queue[str] = queue.Queue()
+        self.watch = Watch(most, self.take)
+        self.watch.follow([Beneath(str(house))])
+        assert self.watch.standing.wait(20)
+
+    def take(self, uris: Iterable[str]) -> None:
+        for uri in uris:
+            self.said.put(uri)
+
+    def until(self, *paths: Path) -> set[str]:
+        """Wait until all of these were heard of; return all that was."""
+        heard: set[str] = set()
+        while not {uri_of(str(path)) for path in paths} <= heard:
+            heard.add(self.said.get(timeout=20))
+        return heard
+
+
+@pytest.fixture
+def heard(house: Path) -> Iterator[Heard]:
+    (house / "out").symlink_to(house.parent / "data-x")
+    found = Heard(house)
+    yield found
+    found.watch.close()
+    assert not found.watch.standing.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name == "dovetail-files-watch"]
+
+
+def test_a_change_is_heard_of_the_file_and_of_its_directory(heard: Heard, house: Path) -> None:
+    (house / "docs" / "a.txt").write_text("changed")
+    heard.until(house / "docs" / "a.txt")
+    (house / "docs" / "a.txt").unlink()
+    heard.until(house / "docs" / "a.txt", house / "docs")
+    temporary = house / "docs" / "deep" / ".b.tmp"
+    temporary.write_text("new")
+    temporary.rename(house / "docs" / "deep" / "b.txt")
+    heard.until(house / "docs" / "deep" / "b.txt")
+
+
+def test_a_directory_that_comes_is_watched_with_what_is_in_it(heard: Heard, house: Path) -> None:
+    (house / "new" / "deep").mkdir(parents=True)
+    (house / "new" / "deep" / "x.txt").write_text("1")
+    heard.until(house / "new" / "deep" / "x.txt")
+    assert heard.watch.standing.wait(20)
+    (house / "new" / "deep" / "x.txt").write_text("2")
+    heard.until(house / "new" / "deep" / "x.txt")
+
+
+@pytest.mark.req("S-19")
+def test_what_a_link_leads_to_is_not_watched(heard: Heard, house: Path) -> None:
+    (house.parent / "data-x" / "a.txt").write_text("changed")
+    (house / "later").symlink_to(house.parent / "data-x")
+    heard.until(house / "later")
+    (house.parent / "data-x" / "b.txt").write_text("changed")
+    (house / "docs" / "a.txt").write_text("changed")
+    said = heard.until(house / "docs" / "a.txt")
+    assert not [uri for uri in said if "data-x" in uri or "out/" in uri or "later/" in uri]
+
+
+def test_only_so_many_directories_are_watched(house: Path) -> None:
+    heard = Heard(house, most=2)
+    assert heard.watch.partial
+    assert heard.watch.covers(str(house / "docs"))
+    assert not heard.watch.covers(str(house / "docs" / "deep"))
+    (house / "docs" / "deep" / "b.txt").write_text("unheard")
+    (house / "docs" / "a.txt").write_text("heard")
+    assert uri_of(str(house / "docs" / "deep" / "b.txt")) not in heard.until(house / "docs" / "a.txt")
+    heard.watch.close()
+
+
+def test_other_roots_can_be_followed(heard: Heard, house: Path) -> None:
+    other = house.parent / "data-x"
+    heard.watch.follow([Beneath(str(other))])
+    assert heard.watch.standing.wait(20)
+    (other / "a.txt").write_text("changed")
+    heard.until(other / "a.txt")
+
+
+def test_a_root_that_goes_and_comes_back_is_watched_again(heard: Heard, house: Path) -> None:
+    house.rename(house.parent / "aside")
+    house.mkdir()
+    (house / "new.txt").write_text("new")
+    heard.watch.follow([Beneath(str(house.parent / "data-x"))])
+    heard.watch.follow([Beneath(str(house))])
+    assert heard.watch.standing.wait(20)
+    (house / "new.txt").write_text("newer")
+    heard.until(house / "new.txt")
+
+
+def test_directories_that_come_and_go_quickly_do_not_end_the_watch(heard: Heard, house: Path) -> None:
+    for number in range(30):
+        (house / f"d{number}").mkdir()
+        if number % 2:
+            (house / f"d{number}").rmdir()
+    heard.until(house / "d28")
+    assert heard.watch.standing.wait(20)
+    (house / "docs" / "a.txt").write_text("changed")
+    heard.until(house / "docs" / "a.txt")
+
+
+def test_nothing_is_watched_when_nothing_shall_be(house: Path) -> None:
+    watch = Watch(0, lambda uris: None)
+    watch.follow([Beneath(str(house))])
+    assert not watch.standing.is_set()
+    watch.close()
+
+
+async def standing(client: Client, expected: str = "yes") -> None:
+    while (await client.call_tool("list_allowed_directories")).structured["watched"] != expected:
+        pass
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+async def test_who_subscribed_hears_of_changes_from_outside(house: Path, revision: str) -> None:
+    file = house / "docs" / "a.txt"
+    async with Client(make(Settings(directories=(str(house),))), revision=revision) as client:
+        await standing(client)
+        async with client.listen(resources=[file.as_uri()]) as changes:
+            (house / "docs" / "deep" / "b.txt").write_text("nobody asked")
+            await asyncio.to_thread(file.write_text, "from outside")
+            change = await asyncio.wait_for(anext(changes), 20)
+            assert (change.kind, change.uri) == ("resource", file.as_uri())
+            contents = (await client.read_resource(change.uri)).contents
+            assert contents[0].text == "from outside"
+
+
+@pytest.mark.parametrize("watch", [0, 1000])
+async def test_who_subscribed_hears_of_our_own_changes_too(house: Path, watch: int) -> None:
+    file = house / "docs" / "a.txt"
+    async with Client(make(Settings(directories=(str(house),), watch=watch))) as client:
+        await standing(client, "yes" if watch else "no")
+        async with client.listen(resources=[file.as_uri(), file.parent.as_uri()]) as changes:
+            await client.call_tool("write_file", {"path": "docs/a.txt", "content": "ours"})
+            heard = {(await asyncio.wait_for(anext(changes), 20)).uri for _ in range(2)}
+            assert heard == {file.as_uri(), file.parent.as_uri()}

@@ -1,0 +1,163 @@
+"""git_commit: offered only when allowed, asks first, and commits what was named."""
+
+from typing import Any, cast
+
+import pygit2
+import pytest
+
+from dovetail.servers.git import Settings
+from dovetail.servers.git.arguments import CommitArgs
+from dovetail.servers.git.types import Committed
+from dovetail.servers.git.workers import Refusal, Workers
+from dovetail.wire import ElicitRequestParams
+from tests.servers.git.conftest import ERAS, Maker, Open
+
+
+class User:
+    """Answers what is asked, and remembers it."""
+
+    def __init__(self, *, agrees: bool) -> None:
+        self.agrees = agrees
+        self.asked: list[str] = []
+
+    async def __call__(self, question: ElicitRequestParams) -> dict[str, Any] | None:
+        self.asked.append(question.message)
+        return {} if self.agrees else None
+
+
+async def test_without_leave_there_is_no_such_tool_and_a_worker_refuses(story: Maker, opened: Open) -> None:
+    story.write("a", "a")
+    async with opened(story.path) as client:
+        assert "git_commit" not in [tool.name for tool in await client.list_tools()]
+    workers = Workers(Settings(repository=str(story.path)))
+    with pytest.raises(Refusal, match="started without --allow-commit"):
+        await workers.call("commit", CommitArgs(message="No", paths=("a",)), Committed)
+    await workers.aclose()
+    assert story.tip.message == "Say zero"
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_commit_is_asked_for_and_holds_what_was_named(story: Maker, opened: Open, era: str) -> None:
+    user = User(agrees=True)
+    story.write("new.txt", "new\n")
+    story.write("other.txt", "other\n")
+    story.write("staged.txt", "staged\n")
+    story.stage("staged.txt")
+    (story.path / "src/main.py").unlink()
+    before = str(story.tip.id)
+    async with opened(story.path, revision=era, allow_commit=True, on_elicit=user) as client:
+        tool = next(tool for tool in await client.list_tools() if tool.name == "git_commit")
+        assert tool.annotations is not None
+        assert tool.annotations.read_only_hint is False
+        result = await client.call_tool("git_commit", {"message": "Two files", "paths": ["new.txt", "src/main.py"]})
+        assert not result.is_error, result.text
+        made = result.structured
+        assert made["files"] == [
+            {"path": "new.txt", "state": "added"},
+            {"path": "src/main.py", "state": "deleted"},
+            {"path": "staged.txt", "state": "added"},
+        ]
+        status = (await client.call_tool("git_status")).structured
+        assert status["untracked"] == ["other.txt"]
+        assert "staged" not in status
+    assert len(set(user.asked)) == 1
+    assert user.asked[0].startswith("Commit on main as Ann Author <ann@example.com>?\n\nTwo files\n\nadded: new.txt\n")
+    tip = story.tip
+    assert (str(tip.id), tip.message, tip.author.name) == (made["commit"], "Two files\n", "Ann Author")
+    assert [str(parent) for parent in tip.parent_ids] == [before]
+    assert sorted(entry.name or "" for entry in tip.tree) == ["README.md", "new.txt", "staged.txt"]
+
+
+async def test_a_user_who_does_not_agree_is_obeyed(story: Maker, opened: Open) -> None:
+    story.write("new.txt", "new\n")
+    async with opened(story.path, allow_commit=True, on_elicit=User(agrees=False)) as client:
+        result = await client.call_tool("git_commit", {"message": "No", "paths": ["new.txt"]})
+        assert result.is_error
+        assert "nothing was committed" in result.text
+        assert (await client.call_tool("git_status")).structured["untracked"] == ["new.txt"]
+
+
+@pytest.mark.parametrize(("confirm", "commits"), [("ask", True), ("never", True), ("always", False)])
+async def test_a_client_that_cannot_ask_commits_unless_consent_is_demanded(
+    story: Maker, opened: Open, confirm: str, commits: bool
+) -> None:
+    story.write("new.txt", "new\n")
+    async with opened(story.path, allow_commit=True, confirm=confirm) as client:
+        result = await client.call_tool("git_commit", {"message": "New", "paths": ["new.txt"]})
+        assert result.is_error is not commits
+    assert (story.tip.message == "New\n") is commits
+
+
+async def test_the_first_commit_of_a_repository_can_be_made(maker: Maker, opened: Open) -> None:
+    maker.write("a", "a")
+    async with opened(maker.path, allow_commit=True) as client:
+        made = (await client.call_tool("git_commit", {"message": "First", "paths": ["a"]})).structured
+        assert made["branch"] == "main"
+    assert maker.tip.parent_ids == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"message": "x"}, "nothing to commit"),
+        ({"message": " \n"}, "A message has 1 to"),
+        ({"message": "a\u202eb", "paths": ["new"]}, "cannot be seen"),
+        ({"message": "x", "paths": ["README.md"]}, "is not changed"),
+        ({"message": "x", "paths": ["nothing"]}, "is not changed"),
+        ({"message": "x", "paths": ["folder"]}, "is a folder: name each file"),
+        ({"message": "x", "paths": ["."]}, "Name each file"),
+        ({"message": "x", "paths": ["../outside"]}, "no step up"),
+        ({"message": "x", "paths": ["/etc/passwd"]}, "relative to the root"),
+        ({"message": "x", "paths": [".git/config"]}, "never leads into .git"),
+        ({"message": "x", "paths": ["out/secret"]}, "is not changed"),
+        ({"message": "x", "paths": ["ignored"]}, "is not changed, or ignored"),
+        ({"message": "x", "paths": ["large"]}, "is larger than"),
+    ],
+)
+async def test_what_cannot_be_committed_says_why(story: Maker, opened: Open, asked: dict[str, Any], said: str) -> None:
+    outside = story.path.parent / "elsewhere"
+    outside.mkdir()
+    (outside / "secret").write_text("x")
+    story.commit("Ignore", {".gitignore": "ignored\nout\nlarge\nfolder\n"})
+    (story.path / "out").symlink_to(outside)
+    (story.path / "folder").mkdir()
+    story.write("ignored", "x")
+    story.write("large", "x" * 5_000)
+    before = story.tip.id
+    async with opened(story.path, allow_commit=True, confirm="never", max_file=4_096) as client:
+        result = await client.call_tool("git_commit", asked)
+        assert result.is_error
+        assert said in result.text
+    assert story.tip.id == before
+
+
+async def test_a_merge_under_way_and_a_missing_author_are_for_the_user(
+    story: Maker, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.write("new", "x")
+    head = story.path / ".git" / "MERGE_HEAD"
+    head.write_text(f"{story.tip.id}\n")
+    async with opened(story.path, allow_commit=True, confirm="never") as client:
+        asked = {"message": "x", "paths": ["new"]}
+        assert "A merge is under way" in (await client.call_tool("git_commit", asked)).text
+    head.unlink()
+    monkeypatch.setenv("HOME", str(story.path.parent))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(story.path.parent))
+    del story.git.config["user.name"]
+    async with opened(story.path, allow_commit=True, confirm="never") as client:
+        assert "git config user.name" in (await client.call_tool("git_commit", asked)).text
+
+
+async def test_a_branch_that_moved_meanwhile_is_not_overwritten(story: Maker, opened: Open) -> None:
+    """The question is answered by somebody who commits first: what is committed then stands on that."""
+    story.write("new", "x")
+
+    async def on_elicit(question: ElicitRequestParams) -> dict[str, Any]:
+        if story.tip.message == "Say zero":
+            story.record("Meanwhile", story.tip.tree.id)
+        return {}
+
+    async with opened(story.path, allow_commit=True, on_elicit=on_elicit) as client:
+        result = await client.call_tool("git_commit", {"message": "Mine", "paths": ["new"]})
+        assert not result.is_error, result.text
+    assert cast("pygit2.Commit", story.git[story.tip.parent_ids[0]]).message == "Meanwhile"

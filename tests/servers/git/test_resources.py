@@ -1,0 +1,146 @@
+"""Resources, suggestions, prompts, and news of what others change."""
+
+from pathlib import Path
+from typing import Any
+
+import pygit2
+import pytest
+
+from dovetail.errors import PeerError
+from dovetail.servers.git.places import locate
+from dovetail.servers.git.watching import look
+from dovetail.wire import PromptReference, ResourceTemplateReference, TextContent
+from tests.servers.git.conftest import ERAS, Maker, Open
+
+TEMPLATE = ResourceTemplateReference(uri="git://{revision}/{+path}")
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_file_at_a_revision_is_a_resource_with_its_exact_bytes(story: Maker, opened: Open, era: str) -> None:
+    story.commit("Bytes", {"image.png": b"\x89PNG\r\n\0\x1b", "text.txt": "a\x1b\r\n"})
+    async with opened(story.path, revision=era) as client:
+        text = (await client.read_resource("git://feature%2Fx/src/main.py")).contents[0]
+        assert text.text == "print(1)\n"
+        assert (await client.read_resource("git://HEAD/text.txt")).contents[0].text == "a\x1b\r\n"
+        image = (await client.read_resource("git://HEAD/image.png")).contents[0]
+        assert image.mime_type == "image/png"
+        assert image.blob == "iVBORw0KABs="
+        folder = (await client.read_resource("git://v1.0/src")).contents[0]
+        assert folder.text == "main.py"
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "git://HEAD/nothing",
+        "git://nothing/README.md",
+        "git://HEAD/../config",
+        "git://--all/x",
+        "git://HEAD/.git/config",
+    ],
+)
+async def test_what_is_not_there_is_not_found(story: Maker, opened: Open, era: str, uri: str) -> None:
+    async with opened(story.path, revision=era) as client:
+        with pytest.raises(PeerError) as found:
+            await client.read_resource(uri)
+        assert found.value.code in (-32002, -32602)
+        assert str(story.path) not in str(found.value)
+
+
+async def test_the_state_of_the_repository_is_resources(story: Maker, opened: Open) -> None:
+    async with opened(story.path) as client:
+        assert {one.uri for one in await client.list_resources()} == {
+            "git://HEAD",
+            "git://log",
+            "git://branches",
+            "git://status",
+        }
+        for uri, holds in [
+            ("git://HEAD", "Say zero"),
+            ("git://log", "Begin"),
+            ("git://branches", "feature/x"),
+            ("git://status", '"clean":true'),
+        ]:
+            assert holds in ((await client.read_resource(uri)).contents[0].text or "")
+
+
+async def test_revisions_and_paths_are_suggested(story: Maker, opened: Open) -> None:
+    async with opened(story.path) as client:
+
+        async def suggested(argument: str, value: str, **settled: str) -> list[str]:
+            return list((await client.complete(TEMPLATE, argument, value, settled)).values)
+
+        assert await suggested("revision", "") == ["HEAD", "feature/x", "main", "v1.0"]
+        assert await suggested("revision", "FEA") == ["feature/x"]
+        assert await suggested("path", "") == ["README.md", "src/"]
+        assert await suggested("path", "src/m", revision="v1.0") == ["src/main.py"]
+        assert await suggested("path", "", revision="--all") == []
+        assert await suggested("path", "../") == []
+        prompt = PromptReference(name="review_changes")
+        assert list((await client.complete(prompt, "target", "m")).values) == ["main"]
+
+
+async def test_prompts_bring_what_they_are_about(story: Maker, opened: Open) -> None:
+    story.write("README.md", "# Other\n")
+    story.stage("README.md")
+    async with opened(story.path) as client:
+        assert {one.name for one in await client.list_prompts()} == {
+            "write_commit_message",
+            "review_changes",
+            "explain_file",
+        }
+
+        async def text(name: str, **given: str) -> str:
+            content = (await client.get_prompt(name, given)).messages[0].content
+            assert isinstance(content, TextContent)
+            return content.text
+
+        assert "+# Other" in await text("write_commit_message", language="German")
+        assert "+print(2)" in await text("review_changes", target="main", base="v1.0")
+        assert "Print two" in await text("explain_file", path="src/main.py")
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_who_subscribed_hears_of_a_commit_that_somebody_else_made(story: Maker, opened: Open, era: str) -> None:
+    file = "git://HEAD/README.md"
+    async with opened(story.path, revision=era, poll=0.05) as client:
+        async with client.listen(resources=["git://HEAD", file]) as changes:
+            await client.read_resource(file)
+            story.commit("From outside", {"README.md": "new"})
+            heard = {(await anext(changes)).uri, (await anext(changes)).uri}
+            assert heard == {"git://HEAD", file}
+
+
+async def test_who_subscribed_hears_when_something_is_staged(story: Maker, opened: Open) -> None:
+    async with opened(story.path, poll=0.05) as client:
+        async with client.listen(resources=["git://status", "git://HEAD"]) as changes:
+            await client.call_tool("git_log", {"max_count": 1})
+            story.write("staged", "x")
+            story.stage("staged")
+            assert (await anext(changes)).uri == "git://status"
+
+
+def test_a_look_sees_every_way_in_which_a_branch_moves(story: Maker) -> None:
+    places = locate(str(story.path))
+    looks: list[Any] = [look(places)[0]]
+    head = pygit2.Oid(hex=str(story.tip.id))
+
+    def seen() -> bool:
+        looks.append(look(places)[0])
+        return bool(looks[-1] != looks[-2])
+
+    assert not seen()
+    story.git.references.create("refs/heads/new/deep", head)
+    assert seen()
+    story.git.references.create("refs/heads/new/deep", story.tip.parent_ids[0], force=True)
+    assert seen()
+    story.git.set_head("refs/heads/new/deep")
+    assert seen()
+    story.git.references["refs/heads/feature/x"].delete()
+    assert seen()
+    story.git.compress_references()
+    assert seen()
+    assert not seen()
+    (Path(places.git) / "refs" / "heads" / "loop").symlink_to(places.git)
+    assert seen()

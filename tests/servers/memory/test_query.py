@@ -1,0 +1,62 @@
+"""What people look for, and that nothing of it is understood as anything but words."""
+
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dovetail.servers.memory.query import MOST_TERMS, Hit, quoted, ranked, terms
+
+NASTY = st.text(st.sampled_from("\"*^():+-{}NEARORANDT \x00\\%_'a字é") | st.characters(exclude_categories=["Cs"]))
+
+
+@pytest.fixture(scope="module")
+def index() -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:")
+    for name, tokenizer in (("words", "unicode61 remove_diacritics 2"), ("parts", "trigram")):
+        db.execute(f"CREATE VIRTUAL TABLE {name} USING fts5 (content, tokenize='{tokenizer}')")
+        db.execute(f"INSERT INTO {name} VALUES ('secret')")
+    return db
+
+
+@given(query=NASTY)
+def test_no_query_is_an_error_of_the_index(index: sqlite3.Connection, query: str) -> None:
+    for term in terms(query):
+        index.execute("SELECT rowid FROM words WHERE words MATCH ?", (term.words,)).fetchall()
+        if term.part:
+            index.execute("SELECT rowid FROM parts WHERE parts MATCH ?", (term.part,)).fetchall()
+        index.execute("SELECT 1 WHERE 'x' LIKE ? ESCAPE '\\'", (term.like,)).fetchall()
+
+
+@pytest.mark.parametrize("query", ["* OR secret", "content:secret NOT x", '" OR secret "', "NEAR(secret secret)"])
+def test_operators_are_words(index: sqlite3.Connection, query: str) -> None:
+    """Each word for itself may find something; the operator between them does nothing."""
+    texts = [term.text for term in terms(query)]
+    assert all(
+        text not in ("*", '"') or not index.execute("SELECT 1 WHERE 'secret' = ?", (text,)).fetchall() for text in texts
+    )
+    assert [term.words for term in terms("or")] == ['"or"']
+    assert [term.words for term in terms("near")] == ['"near"*']
+    assert [term.words for term in terms('a"b')] == ['"a"', '"b"']
+
+
+def test_a_quote_inside_a_string_of_the_index_is_doubled() -> None:
+    assert quoted('a"b') == '"a""b"'
+
+
+def test_words_in_quotes_stand_together_and_each_is_looked_for_once() -> None:
+    assert [term.text for term in terms('"New York" coffee COFFEE "" " "')] == ["new york", "coffee"]
+    assert len(terms(" ".join(f"w{n}" for n in range(50)))) == MOST_TERMS
+    assert terms(" \t\x00 ") == []
+
+
+def test_who_has_more_of_the_words_and_rarer_ones_comes_first() -> None:
+    hits = {
+        "coffee": [Hit(entity, 2, 100 + entity) for entity in range(1, 50)],
+        "ann": [Hit(7, 0, 7), Hit(8, 2, 8)],
+    }
+    order = [entity for entity, _ in ranked(hits, 10_000, None)]
+    assert order[:2] == [7, 8], "a name counts more than an observation"
+    assert ranked(hits, 10_000, 33)[0] == (33, {133}), "the entity of that very name comes first"
+    assert ranked({}, 0, None) == []
