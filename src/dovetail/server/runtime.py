@@ -337,8 +337,9 @@ class Runtime:
         assert ledger is not None
         state = ledger.next_state(self.limits.rounds)
         seconds = URL_STATE_SECONDS if _wants_visit(ledger) else STATE_SECONDS
+        owner = context.principal.bucket if context.network else ""  # who is alone with the server has all of it
         for given in ledger.oversize():
-            await self.stores.ledger.keep(f"{state.call}:{given.key}", given.value, seconds)
+            await self.stores.ledger.keep(f"{state.call}:{given.key}", given.value, seconds, owner)
         sealed = seal_state(
             write_state(without_values(state)),
             self.binding(context),

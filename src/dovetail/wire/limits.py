@@ -81,6 +81,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Sessions of one principal: 429."""
     session_seconds: float = 3600.0
     """How long a session may be idle: nobody connected, nothing sent, no call with a time limit at work."""
+    memory_bytes: int = 64 * MIB
+    """Kept in memory of each: sessions, claims, answers over 8 KiB, messages to resume; of the last two a quarter for
+    one caller."""
+    state_bytes: int = 1024 * MIB
+    """What `state.db` may grow to; a quarter for answers over 8 KiB, a quarter for messages to resume; of either, a
+    quarter for one caller."""
     cache_entries: int = 1_000
     """Results that a client's cache keeps."""
     cache_bytes: int = 64 * MIB

@@ -177,7 +177,8 @@ class App:
             if self._endpoint is None:
                 from dovetail.store import MemoryStores
 
-                runtime = Runtime(self.server, self._stores or MemoryStores(), worker=self._worker)
+                stores = self._stores or MemoryStores(max_bytes=self.server.limits.memory_bytes)
+                runtime = Runtime(self.server, stores, worker=self._worker)
                 await runtime.start()
                 endpoint = Endpoint(runtime)
                 await endpoint.sessions.adopt()

@@ -19,20 +19,21 @@ if TYPE_CHECKING:
     from dovetail.core import Stores
     from dovetail.net import Channel
     from dovetail.server.app import Server
+    from dovetail.wire import Limits
 
 LOCAL = Principal(key="", bucket="local")
 """Who speaks on stdio or in memory: whoever started the process."""
 
 
-def stores_at(state: str | os.PathLike[str] | None) -> "Stores":
-    """Return stores in a state directory, or in memory without one."""
+def stores_at(state: str | os.PathLike[str] | None, limits: "Limits") -> "Stores":
+    """Return stores in a state directory, or in memory without one, of a server with such limits."""
     if state is None:
         from dovetail.store import MemoryStores
 
-        return MemoryStores()
+        return MemoryStores(max_bytes=limits.memory_bytes)
     from dovetail.store import SqliteStores
 
-    return SqliteStores(state)
+    return SqliteStores(state, max_bytes=limits.state_bytes)
 
 
 LEAVING_SECONDS = 1.0
@@ -46,7 +47,7 @@ def stores_for(server: "Server", state: str | os.PathLike[str] | None) -> "Store
         DefinitionError: There are both.
     """
     if server.stores is None:
-        return stores_at(state)
+        return stores_at(state, server.limits)
     if state is not None:
         raise DefinitionError("state: this server has its own stores, Server(stores=...): name one place, not both")
     return server.stores
@@ -186,7 +187,7 @@ async def shared_runtime(server: "Server") -> Runtime:
         for runtime in server.running:
             if runtime.loop is loop:
                 return runtime
-        runtime = Runtime(server, server.stores or stores_at(None))
+        runtime = Runtime(server, server.stores or stores_at(None, server.limits))
         await runtime.start()
         return runtime
 
