@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dovetail.core import LISTS, Endpoint, Handshake, Lifecycle, Peer, Principal
-from dovetail.errors import Disconnected, PeerError
+from dovetail.errors import Disconnected, QuestionRefused
 from dovetail.revisions import revision_for
 from dovetail.server.calls.context import Context
 from dovetail.wire import Answer, Broken, ClientCapabilities, Failure, Implementation
@@ -183,10 +183,12 @@ class Session:
             if isinstance(message, Answer):
                 waiter.set_result(message.result)
             elif isinstance(message, Failure):
-                waiter.set_exception(PeerError(message.error.code, message.error.message))
+                waiter.set_exception(QuestionRefused(message.error.code, message.error.message))
             else:
                 error = message.error
-                waiter.set_exception(PeerError(error.code, f"The client's answer cannot be read: {error.message}"))
+                waiter.set_exception(
+                    QuestionRefused(error.code, f"The client's answer cannot be read: {error.message}")
+                )
         return True
 
     def close(self) -> list[Context]:
