@@ -111,14 +111,22 @@ class Sessions:
         return session
 
     async def begin(self, session: Session) -> None:
-        """Store a session that its client has opened: from now on its id leads to it."""
+        """Store a session that its client has opened: from now on its id leads to it.
+
+        Raises:
+            Disconnected: The store is out of reach, and there is no session.
+        """
         now = self._runtime.clock()
         self._cache[session.id] = (session, now, now)
         self._runtime.hub.join(self)
         self._census.add(session.id, session.bucket, used=False)
         if len(self._cache) % 256 == 0:
             self._sweep()
-        await self.save(session)
+        try:
+            await self.save(session)
+        except BaseException:
+            self._drop(session)  # its client never learns of it
+            raise
 
     async def find(self, identifier: bytes, principal: Principal) -> Session | None:
         """Return a session by its id; None when there is none, or it is somebody else's (S-16: no telling which)."""
@@ -151,9 +159,8 @@ class Sessions:
         if now - touched > TOUCH_SECONDS or self._census.is_unused(key):
             self._census.use(key)
             touched = now
-            await runtime.stores.sessions.touch(key, runtime.limits.session_seconds)
-            if session.closed:
-                return None
+            # Nobody waits for it, nor is refused because the store is out of reach: it says only that it is in use.
+            runtime.spawn(runtime.stores.sessions.touch(key, runtime.limits.session_seconds))
         self._cache[key] = (session, now, touched)
         return session
 
