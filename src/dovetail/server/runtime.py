@@ -160,12 +160,16 @@ class Runtime:
         for connection in list(self.connections):
             connection.end_streams()
 
+    def end_calls(self) -> None:
+        """Tell whoever waits for a call that it is cut off, and cancel it (idempotent)."""
+        for context in list(self.in_flight):
+            refuse(context, InternalError("The server is shutting down"), Stop.SHUT_DOWN)
+
     async def stop(self) -> None:
         """End what is under way and release everything; idempotent."""
         self.server.running.discard(self)
         self.drain()
-        for context in list(self.in_flight):
-            refuse(context, InternalError("The server is shutting down"), Stop.SHUT_DOWN)
+        self.end_calls()
         tasks = [turn.task for context in self.in_flight if (turn := context.turn) and turn.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)

@@ -190,6 +190,11 @@ class App:
         if self._endpoint is not None:
             self._endpoint.runtime.drain()
 
+    def end_calls(self) -> None:
+        """Cut off the calls under way; each is answered with an error that says so."""
+        if self._endpoint is not None:
+            self._endpoint.runtime.end_calls()
+
     async def stop(self) -> None:
         """End what is under way and release everything."""
         endpoint, self._endpoint = self._endpoint, None
