@@ -150,6 +150,18 @@ async def follow_notices(runtime: "Runtime", sessions: "Sessions", session: Sess
     await follow(runtime, sessions, session, reply, NOTICES, await sessions.streams.marked(session, NOTICES))
 
 
+async def _ended(sessions: "Sessions", session: Session, place: tuple[str, int]) -> str | None:
+    """Return why nobody can go on from a place in a stream that nothing more is said on; None if there is something."""
+    stream, sequence = place
+    stored = await sessions.streams.after(session, stream, sequence - 1)
+    if not stored:
+        return "there is no such stream to go on with"
+    number, _, final = stored[-1]
+    if final or number > sequence:
+        return None  # all of it, or the end, which a client that has it already may ask for again
+    return "nothing more comes on this stream: its call was cancelled, or the server ended in the middle of it"
+
+
 async def follow(
     runtime: "Runtime", sessions: "Sessions", session: Session, reply: Reply, stream: str, sequence: int
 ) -> None:
@@ -158,12 +170,15 @@ async def follow(
     "replay messages that would have been sent after the last event ID, on the stream that was disconnected".
     """
     if stream != NOTICES:
-        streams = sessions.streams
-        if not streams.may_continue(session, stream) and not await streams.after(session, stream, sequence - 1):
+        ended = (
+            None
+            if sessions.streams.may_continue(session, stream)
+            else await _ended(sessions, session, (stream, sequence))
+        )
+        if ended is not None:
             # Not 404, which would say that the session is over: "it MUST start a new session" (2025-11-25, Sessions).
             status, headers = refusal_head(400)
-            error = InvalidRequest("Last-Event-ID: there is no such stream to go on with")
-            await reply.whole(status, headers, error_frame(None, error))
+            await reply.whole(status, headers, error_frame(None, InvalidRequest(f"Last-Event-ID: {ended}")))
             return
         await Follower(runtime, sessions, session, reply, stream, sequence).run()
         return
