@@ -7,7 +7,21 @@ import time
 from datetime import UTC, datetime
 
 from bench.machine import describe
-from bench.rows import Measure, Plan, client, http, listing, start, stdio, streams, transports
+from bench.rows import (
+    Measure,
+    Plan,
+    client,
+    files,
+    git,
+    http,
+    listing,
+    memory,
+    sql,
+    start,
+    stdio,
+    streams,
+    transports,
+)
 from bench.sides import ROOT, SIDES, TITLES
 from bench.table import Row, markdown, plain, to_json
 
@@ -27,6 +41,20 @@ ROWS: dict[str, Measure] = {
     "client-stdio": client.sequential_stdio,
     "client-catalogue": client.catalogue,
     "client-import": client.imports,
+}
+SERVERS: dict[str, Measure] = {
+    "files-read": files.reading,
+    "files-search": files.searching,
+    "sql-query": sql.queries,
+    "git-log": git.first_log,
+    "memory-search": memory.search,
+}
+BESIDE = {
+    "dovetail": "Dovetail",
+    "namesake": "PyPI namesake",
+    "npm": "npm namesake",
+    "rg": "ripgrep",
+    "own": "without ripgrep",
 }
 TRANSPORTS = "transports"
 OURS = {"dovetail": "Dovetail"}
@@ -49,13 +77,19 @@ def main() -> int:
     head = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC. {describe()}. {rounds} rounds, interleaved; medians."
     _say(head)
     rows = _measured({key: ROWS[key] for key in options.rows if key in ROWS}, plan)
+    servers = _measured({key: SERVERS[key] for key in options.rows if key in SERVERS}, plan)
     ours = _measured({TRANSPORTS: transports.compared} if TRANSPORTS in options.rows else {}, plan)
     if options.json:
-        print(json.dumps({"machine": head, "rows": to_json(rows), "transports": to_json(ours)}))
+        print(
+            json.dumps(
+                {"machine": head, "rows": to_json(rows), "servers": to_json(servers), "transports": to_json(ours)}
+            )
+        )
     else:
-        print(plain(rows, TITLES) if rows else "", plain(ours, OURS) if ours else "", sep="\n")
+        tables = [(rows, TITLES), (servers, BESIDE), (ours, OURS)]
+        print(*(plain(found, titles) for found, titles in tables if found), sep="\n")
     if options.write:
-        RESULTS.write_text(_document(head, rows, ours))
+        RESULTS.write_text(_document(head, rows, servers, ours))
         _say(f"written to {RESULTS.relative_to(ROOT)}")
     return 0
 
@@ -73,7 +107,7 @@ def _measured(wanted: dict[str, Measure], plan: Plan) -> list[Row]:
     return rows
 
 
-def _document(head: str, rows: list[Row], ours: list[Row]) -> str:
+def _document(head: str, rows: list[Row], servers: list[Row], ours: list[Row]) -> str:
     return "\n".join(
         [
             "# Results",
@@ -83,6 +117,11 @@ def _document(head: str, rows: list[Row], ours: list[Row]) -> str:
             _MODES,
             "",
             markdown(rows, TITLES),
+            "## The servers that we ship",
+            "",
+            "Each beside its namesake among the reference servers, started in the same round, over raw pipes.",
+            "",
+            markdown(servers, BESIDE),
             "## Our transports",
             "",
             "A hundred calls one after another, by a client that does the least it can.",
@@ -97,7 +136,7 @@ def _say(text: str) -> None:
 
 
 def _options() -> argparse.Namespace:
-    keys = [*ROWS, TRANSPORTS]
+    keys = [*ROWS, *SERVERS, TRANSPORTS]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rows", nargs="+", choices=keys, metavar="ROW", help=", ".join(keys))
     parser.add_argument("--sides", nargs="+", choices=SIDES, metavar="SIDE", help=", ".join(SIDES))

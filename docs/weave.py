@@ -16,6 +16,7 @@ import inspect
 import json
 import os
 import re
+import sqlite3
 import sys
 import tempfile
 import textwrap
@@ -287,14 +288,14 @@ def serve(name: str) -> str:
     return rows(["option", "default", "meaning"], map(cells, settings_of(name)))
 
 
-def offered(*words: str) -> str:
-    """What a server that we ship offers when it is started so: its tools, resources and prompts."""
+def offered(name: str, *words: str) -> str:
+    """What a server that we ship offers with these options: its tools, resources and prompts."""
     from dovetail import Client
     from dovetail.cli.serve import ordered
     from dovetail.servers import make_server
 
-    async def asked() -> Iterator[list[str]]:
-        order = ordered(list(words))
+    async def asked(place: str) -> Iterator[list[str]]:
+        order = ordered([name, *_arguments(name, place), *(word for word in words if word.startswith("--"))])
         async with Client(make_server(order.name, order.settings)) as client:
             tools = await client.list_tools()
             found = [[f"tool `{one.name}`", _first(one.description)] for one in tools]
@@ -308,9 +309,21 @@ def offered(*words: str) -> str:
         before = os.environ.get("XDG_DATA_HOME")
         os.environ["XDG_DATA_HOME"] = home  # what a server keeps of itself is not to be kept for a page
         try:
-            return rows(["offered", "for what"], asyncio.run(asked()))
+            return rows(["offered", "for what"], asyncio.run(asked(home)))
         finally:
             os.environ.pop("XDG_DATA_HOME") if before is None else os.environ.update(XDG_DATA_HOME=before)
+
+
+def _arguments(name: str, place: str) -> list[str]:
+    """Return what a server needs to be started with, made in an empty folder."""
+    if name == "git":
+        import pygit2
+
+        pygit2.init_repository(place)
+    if name == "sql":
+        place = f"{place}/empty.db"
+        sqlite3.connect(place).close()
+    return [place] if name in ("files", "git", "notes", "sql") else []
 
 
 def _first(text: str | None) -> str:

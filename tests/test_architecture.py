@@ -125,7 +125,7 @@ def test_across_rooms_the_room_is_imported_and_inside_a_room_the_module() -> Non
                     wrong.append(f"{module.where(found.line)}: import the module, not its own room")
             elif inner or not found.name:
                 wrong.append(f"{module.where(found.line)}: import `{found.name or target}` from the room {room!r}")
-            elif found.name not in public.get(room, {}):
+            elif found.name not in public.get(room, {}) and (room, found.name) != ("", "__version__"):
                 wrong.append(f"{module.where(found.line)}: {found.name!r} is not exported by the room {room!r}")
     assert not wrong, "\n".join(wrong)
 

@@ -408,6 +408,25 @@ async def test_a_compressed_answer_is_refused_unread(client: HttpClient, encodin
             await response.read(LIMIT)
 
 
+@pytest.mark.parametrize("encoding", [b"gzip", b"GZIP", b"x-gzip"])
+async def test_a_compressed_answer_is_taken_by_who_wants_it_so_and_never_beyond_its_limit(
+    client: HttpClient, encoding: bytes
+) -> None:
+    bodies = [gzip.compress(b"page " * 1000), gzip.compress(b"0" * 50_000_000), b"plain", gzip.compress(b"x" * 99)[:-9]]
+
+    async def script(visit: Visit) -> None:
+        await visit.request()
+        await visit.answer(bodies.pop(0), b"Content-Encoding: " + encoding)
+        await visit.gone()
+
+    async with raw_server(script) as server:
+        assert await (await post(client, server.url)).read(LIMIT, inflate=True) == b"page " * 1000
+    for failure in (LimitExceeded, ProtocolViolation, ProtocolViolation):
+        async with raw_server(script) as server:
+            with pytest.raises(failure):
+                await (await post(client, server.url)).read(LIMIT, inflate=True)
+
+
 async def test_an_answer_that_says_it_is_not_compressed_is_read(client: HttpClient) -> None:
     async with raw_server(
         says(b"HTTP/1.1 200 OK\r\ncontent-encoding: identity\r\ncontent-length: 2\r\n\r\n{}")

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from dovetail import Context, Server
 from dovetail.core import RESOURCES_CHANGED, Principal, resource_updated
 from dovetail.errors import DefinitionError, InvalidName
-from dovetail.server.transports.run import shared_runtime
 from tests.server.peers import Conversation, Http, Json, meta, text_of
 
 ANYBODY = Principal()
@@ -491,7 +490,6 @@ async def test_lifespans_are_entered_once_for_each_server_and_handlers_see_their
         assert text_of(await client.call("tools/call", name=name, arguments={})) == owner
     assert events == ["+root", "+other"]
     await client.close()
-    await (await shared_runtime(root)).stop()
     assert events == ["+root", "+other", "-other", "-root"]
 
 

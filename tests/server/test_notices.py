@@ -5,7 +5,9 @@ import logging
 
 import pytest
 
+from dovetail import Client, Server
 from dovetail.core import Notice
+from dovetail.errors import DefinitionError
 from dovetail.server.notices import Hub
 from dovetail.store import SqliteStores
 
@@ -37,3 +39,24 @@ async def test_a_notice_that_the_store_does_not_take_reaches_who_listens_here(
         assert await asyncio.wait_for(hearer.heard.get(), 5) == Notice("notifications/tools/list_changed")
     assert "this process alone" in caplog.text
     hub.close()
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_an_update_is_told_outside_of_any_call_and_from_any_thread(version: str) -> None:
+    app, outer = Server("inner"), Server("outer")
+
+    @app.resource("shop://hours")
+    def hours() -> str:
+        """When the shop is open."""
+        return "9 to 17"
+
+    outer.mount(app)
+    async with (
+        Client(outer, revision=version) as client,
+        client.listen(resources=["shop://hours"]) as changes,
+        asyncio.timeout(5),
+    ):
+        await asyncio.to_thread(app.notify.resource_updated, "shop://hours")
+        assert (await anext(changes)).uri == "shop://hours"
+    with pytest.raises(DefinitionError, match="uri: expected a string"):
+        app.notify.resource_updated(7)  # type: ignore[arg-type]

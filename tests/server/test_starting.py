@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from dovetail import Server
+from dovetail import Client, Server
 from dovetail.core import Principal
 from dovetail.errors import AuthRequired, DefinitionError
 from dovetail.server.runtime import Runtime
@@ -316,3 +317,20 @@ def test_what_a_server_is_written_with_is_at_the_top() -> None:
 
     for name in ("Rate", "Principal", "CapabilityMissing", "AuthRequired", "ToolError", "Context"):
         assert getattr(dovetail, name).__name__ == name
+
+
+async def test_a_client_in_memory_that_leaves_last_waits_for_the_lifespan_to_end() -> None:
+    went: list[str] = []
+
+    @asynccontextmanager
+    async def life(_: Server) -> AsyncIterator[None]:
+        yield
+        await asyncio.sleep(0)
+        await asyncio.to_thread(went.append, "closed")
+
+    app = Server("x", lifespan=life)
+    async with Client(app):
+        async with Client(app):
+            pass
+        assert went == []
+    assert went == ["closed"]

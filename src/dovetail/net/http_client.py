@@ -7,8 +7,8 @@ environment (only when asked for), certificates that do not verify.
 
 What every answer is bounded by: the number and size of its header fields (`Limits.header_count`, `header_value`,
 `header_block`); the `limit` of `Response.read`; half a mebibyte that is read ahead of `Response.chunk`. None is to be
-compressed (`Accept-Encoding: identity`), and one that is all the same is refused when it is read: there is no bomb to
-defuse.
+compressed (`Accept-Encoding: identity`), and one that is all the same is refused when it is read, unless its reader
+takes it (`Response.read(inflate=True)`): then never more of it is inflated than may be read.
 
 When a failure is `Unsent`. Nothing of the request had been handed to the operating system: no connection could be made
 (name, TCP, TLS, proxy), or the client is closed. A kept connection is looked at in the moment before it is used; one
@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from dovetail.errors import DefinitionError, LimitExceeded, ProtocolViolation, Unsent
+from dovetail.net.http_inflate import Broken, inflater_of
 from dovetail.net.http_request import check_method, check_url, checked_headers
 from dovetail.wire import DEFAULT_LIMITS, Limits
 
@@ -176,25 +177,41 @@ class Response:
         if not self._answer.ended and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._answer.close)
 
-    async def read(self, limit: int) -> bytes:
+    async def read(self, limit: int, *, inflate: bool = False) -> bytes:
         """Return what is left of the body.
 
         Args:
-            limit: The most bytes that it may be.
+            limit: The most bytes that it may be; of one that is compressed, before and after.
+            inflate: Take what comes compressed all the same, with gzip or deflate: some servers of the Web know no
+                better, or keep their files so.
 
         Raises:
             LimitExceeded: There are more; what is left of them is not read.
             Disconnected: The connection broke before the end that the head announced.
-            ProtocolViolation: The body is compressed, which was not asked for.
+            ProtocolViolation: The body is compressed, which was not asked for; or broken.
         """
+        inflater = None
+        if inflate and not self._plain and (made := inflater_of(self.headers["content-encoding"])) is not None:
+            inflater, self._plain = made, True
         pieces = []
-        size = 0
-        while piece := await self.chunk():
-            size += len(piece)
-            if size > limit:
-                self._answer.close()
-                raise LimitExceeded(f"{self._origin}: the answer is larger than {limit} bytes", limit="body")
-            pieces.append(piece)
+        came = size = 0
+        try:
+            while piece := await self.chunk():
+                came += len(piece)
+                if inflater is not None:
+                    piece = inflater.feed(piece, limit - size + 1)
+                size += len(piece)
+                if size > limit or came > limit:
+                    raise LimitExceeded(f"{self._origin}: the answer is larger than {limit} bytes", limit="body")
+                pieces.append(piece)
+            if inflater is not None and not inflater.complete:
+                raise ProtocolViolation(f"{self._origin}: the answer is compressed, and ends in the middle")
+        except (LimitExceeded, ProtocolViolation):
+            self._answer.close()
+            raise
+        except Broken:
+            self._answer.close()
+            raise ProtocolViolation(f"{self._origin}: the answer is compressed, and what it holds is not") from None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def chunk(self) -> bytes:

@@ -6,18 +6,18 @@ direction holds about 1 MiB before `drain` makes its sender wait.
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from dovetail.core import LineSplitter, Oversize
 from dovetail.errors import Disconnected
-from dovetail.net.channel import Channel
 from dovetail.wire import DEFAULT_LIMITS, Limits
 
 _HIGH: Final = 1024 * 1024
 _LOW: Final = _HIGH // 4
 
 
-def memory_pair(limits: Limits = DEFAULT_LIMITS) -> tuple[Channel, Channel]:
+def memory_pair(limits: Limits = DEFAULT_LIMITS) -> "tuple[MemoryChannel, MemoryChannel]":
     """Return two connected channels: what one sends, the other receives. Use both on one event loop.
 
     Args:
@@ -74,6 +74,8 @@ class MemoryChannel:
     def __init__(self, outgoing: _Pipe, incoming: _Pipe) -> None:
         self._outgoing = outgoing
         self._incoming = incoming
+        self.parting: Callable[[], Awaitable[object]] | None = None
+        """What `aclose` waits for besides: who serves the other end in this process, and is to be done, too."""
 
     def __repr__(self) -> str:
         state = "closed" if self._outgoing.closed else "ended" if self._incoming.closed else "open"
@@ -109,6 +111,9 @@ class MemoryChannel:
         self._incoming.lines.clear()
         self._incoming.size = 0
         self._incoming.close()
+        parting, self.parting = self.parting, None
+        if parting is not None:
+            await parting()
 
     def _check(self) -> None:
         if self._outgoing.closed:

@@ -22,6 +22,7 @@ from dovetail.wire import DEFAULT_LIMITS, Implementation, Limits, ServerCapabili
 if TYPE_CHECKING:
     from dovetail.core import Stores
     from dovetail.net import Channel
+    from dovetail.server.announcing import Announcer
     from dovetail.server.runtime import Runtime
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -93,6 +94,7 @@ class Server:
         )
         self.catalogue.declare(options.get("declares", ()))
         self._mounted: list[Server] = []
+        self._mounted_in: list[Server] = []
 
     def __repr__(self) -> str:
         return f"<Server {self.name}: {self.catalogue!r}>"
@@ -215,6 +217,7 @@ class Server:
             raise DefinitionError(f"{other.name}: {min(taken)} is served already")
         self.catalogue.mount(other.catalogue, prefix)
         self._mounted.append(other)
+        other._mounted_in.append(self)
         self.extensions = {**other.extensions, **self.extensions}
         for method, served in other.extension_methods.items():
             self.extension_methods[method] = served.mounted(other)
@@ -282,6 +285,20 @@ class Server:
             runtime.announce(url_completed(visit))
 
     # Serving. Each loads its transport when it is called.
+
+    @property
+    def notify(self) -> "Announcer":
+        """Tells of what changed outside of any call; inside one, `Context.notify` does the same."""
+        from dovetail.server.announcing import Announcer
+
+        return Announcer(self)
+
+    @property
+    def hosts(self) -> "Iterable[Server]":
+        """This server and all that it is mounted in."""
+        yield self
+        for server in self._mounted_in:
+            yield from server.hosts
 
     def asgi(self, path: str = "/mcp", **options: Any) -> Any:
         """Return an ASGI app that serves both eras on one endpoint; it starts itself when mounted in another app.

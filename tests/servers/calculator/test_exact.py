@@ -51,6 +51,12 @@ def test_much_small_work_ends_too() -> None:
         value("+".join(["2^16000"] * 400))
 
 
+@pytest.mark.parametrize("term", ["powmod(7^1200, 7^1200, 7^1200 + 1)", "comb(16000, 8000)"])
+def test_what_takes_longer_than_its_length_suggests_is_not_done_in_place(term: str) -> None:
+    with pytest.raises(TooMuch):
+        value("+".join([term] * 20))
+
+
 def test_a_power_of_an_ordinary_size_is_left_to_decimals() -> None:
     with pytest.raises(Irrational):
         value("1.0001^36500")

@@ -67,6 +67,10 @@ def test_conversions_are_exact(text: str, number: str) -> None:
     assert measured(text)[0] == Fraction(number)
 
 
+def test_a_long_sum_is_no_deep_one() -> None:
+    assert measured("+".join(["1 km"] * 1_000)) == (Fraction(1_000), "km")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

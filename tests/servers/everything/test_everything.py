@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dovetail import Client
+from dovetail.client import Retry
 from dovetail.errors import DefinitionError, NotOffered, PeerError
 from dovetail.revisions import REVISIONS
 from dovetail.servers import make_server
@@ -21,7 +22,6 @@ from tests.servers.everything.test_features import FEATURES, seen
 
 V = [revision.version for revision in REVISIONS]
 OLDEST, NEWEST = V[0], V[-1]
-OVER_HTTP = [version for version in V if version != OLDEST]
 
 
 @pytest.mark.timeout(60)
@@ -34,9 +34,10 @@ async def test_every_feature_over_stdio_as_a_client_starts_it(version: str) -> N
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("version", OVER_HTTP)
+@pytest.mark.parametrize("version", V)
 async def test_every_feature_over_http(version: str) -> None:
-    async with serving(make(Settings(beat=0.01)).asgi()) as url, seen(version, url) as s:
+    once = Retry(attempts=1)  # who is busy is asked again otherwise, some seconds long
+    async with serving(make(Settings(beat=0.01)).asgi()) as url, seen(version, url, retry=once) as s:
         for feature in FEATURES.values():
             await _alone(feature, s)
 
@@ -71,7 +72,7 @@ async def test_each_thing_says_what_it_shows_and_where_the_specification_has_it(
         assert len(entries) > 40
         for entry in entries:
             described = " ".join((entry.description or "").split())
-            assert re.search(r"Shows .+\(spec.+: .+\)", described), entry.name
+            assert re.search(r"Shows .+\(spec[^:]*: .+\)", described), entry.name
             assert re.search(r"every revision|20\d\d-\d\d-\d\d|same notices", described), entry.name
 
 
@@ -100,7 +101,7 @@ async def test_a_user_may_decline_every_question(version: str) -> None:
         assert (await client.call_tool("confirm-first")).is_error
 
 
-@pytest.mark.parametrize("version", OVER_HTTP)
+@pytest.mark.parametrize("version", V)
 async def test_secret_headers_and_the_environment_are_never_shown(
     version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,13 +132,10 @@ async def test_what_beats_ends_with_the_server() -> None:
     async with State(0.001) as state:
         beaten = asyncio.Event()
 
-        async def step() -> None:
-            beaten.set()
-
-        assert state.toggle("x", step)
+        assert state.toggle("x", beaten.set)
         await asyncio.wait_for(beaten.wait(), 5)
-        assert state.toggle("x", step) is False
-        assert state.toggle("y", step)
+        assert state.toggle("x", beaten.set) is False
+        assert state.toggle("y", beaten.set)
     assert len(asyncio.all_tasks()) == 1
 
 

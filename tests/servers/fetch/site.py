@@ -1,6 +1,7 @@
 """A web site that a test writes: what it says stands byte for byte in the test, faults included."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -83,9 +84,9 @@ def redirect(location: str, status: int = 302, **fields: str) -> bytes:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Site]:
+async def running(tls: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
     site = Site()
-    server = await asyncio.start_server(site.accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(site.accept, "127.0.0.1", 0, ssl=tls)
     site.port = server.sockets[0].getsockname()[1]
     try:
         yield site

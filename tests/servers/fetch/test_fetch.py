@@ -3,7 +3,9 @@
 import asyncio
 import gzip
 import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -245,12 +247,18 @@ async def test_what_is_no_answer_is_told_without_its_words(site: Site, near: Nea
     assert result.is_error and "secret" not in result.text and "Try again once" in result.text
 
 
-async def test_a_compressed_answer_is_refused_so_that_no_bomb_is_opened(site: Site, near: Near) -> None:
+async def test_a_compressed_answer_is_read_and_no_bomb_is_opened(site: Site, near: Near) -> None:
+    site.page("/packed", gzip.compress(b"Tea."), "text/plain", content_encoding="gzip")
+    site.page("/odd", b"Tea.", "text/plain", content_encoding="br")
     bomb = gzip.compress(bytes(50 * 1024 * 1024), 9)
     site.page("/bomb", bomb, "text/html", content_encoding="gzip")
     async with Client(near()) as client:
+        assert "Tea." in (await client.call_tool("fetch", {"url": f"{site.origin}/packed"})).text
+        assert "Tea." in (await client.call_tool("fetch", {"url": f"{site.origin}/packed"})).text  # kept as it was read
+        result = await client.call_tool("fetch", {"url": f"{site.origin}/odd"})
+        assert result.is_error and "in a coding that was not asked for" in result.text
         result = await client.call_tool("fetch", {"url": f"{site.origin}/bomb"})
-    assert result.is_error and "compresses" in result.text
+    assert result.is_error and "more than" in result.text
     assert site.requests[-1].headers["accept-encoding"] == "identity"
 
 
@@ -363,3 +371,65 @@ async def test_the_tools_say_what_they_do() -> None:
 def test_a_setting_that_cannot_be_is_named(given: Settings, named: str) -> None:
     with pytest.raises(DefinitionError, match=named):
         make(given)
+
+
+async def test_what_a_304_is_about_another_answer_is_asked_for_again(site: Site, near: Near) -> None:
+    async def odd(request: Request, writer: asyncio.StreamWriter) -> None:
+        if "if-none-match" in request.headers:
+            writer.write(b'HTTP/1.1 304 Not Modified\r\netag: "other"\r\n\r\n')
+        else:
+            first = len(site.requests) < 3
+            writer.write(answer("first" if first else "second", "text/plain", etag='"v1"', cache_control="no-cache"))
+        await writer.drain()
+
+    site.routes["/x"] = odd
+    async with Client(near()) as client:
+        texts = [(await client.call_tool("fetch", {"url": f"{site.origin}/x"})).text for _ in range(2)]
+    assert "first" in texts[0] and "second" in texts[1] and "from the cache" not in texts[1]
+
+
+async def test_a_304_that_nobody_asked_for_is_no_page(site: Site, near: Near) -> None:
+    site.routes["/x"] = b"HTTP/1.1 304 Not Modified\r\n\r\n"
+    async with Client(near()) as client:
+        result = await client.call_tool("fetch", {"url": f"{site.origin}/x"})
+    assert result.is_error and "304" in result.text
+
+
+async def test_links_are_those_of_html_only(site: Site, near: Near) -> None:
+    site.page("/x", "https://e.com/", "text/plain")
+    async with Client(near()) as client:
+        result = await client.call_tool("links", {"url": f"{site.origin}/x"})
+        prompt = await client.get_prompt("fetch", {"url": f"{site.origin}/x"})
+        site.page("/p", b"\x89PNG\r\n\x1a\n", "image/png")
+        with pytest.raises(PeerError, match="no text but image/png"):
+            await client.get_prompt("fetch", {"url": f"{site.origin}/p"})
+    assert result.is_error and "use fetch" in result.text and prompt.messages
+
+
+async def test_an_answer_that_varies_by_who_asks_is_not_used_for_another(site: Site, near: Near) -> None:
+    site.page("/x", "x", "text/plain", cache_control="max-age=60", vary="User-Agent")
+    async with Client(near()) as client:
+        for _ in range(2):
+            await client.call_tool("fetch", {"url": f"{site.origin}/x"})
+        await client.get_prompt("fetch", {"url": f"{site.origin}/x"})
+    assert site.paths().count("/x") == 2
+
+
+async def test_redirects_of_robots_txt_lead_to_checked_places_and_end(site: Site, near: Near) -> None:
+    site.page("/x", "x", "text/plain")
+    site.routes["/robots.txt"] = redirect("/robots.txt")
+    async with Client(near()) as client:
+        assert not (await client.call_tool("fetch", {"url": f"{site.origin}/x"})).is_error  # "unavailable" (2.3.1.2)
+    assert site.paths().count("/robots.txt") == 6
+    site.routes["/robots.txt"] = redirect("http://10.0.0.1/robots.txt")
+    async with Client(near()) as client:
+        result = await client.call_tool("fetch", {"url": f"{site.origin}/x"})
+    assert result.is_error and "(private)" in result.text
+
+
+async def test_without_a_cache_nothing_is_kept(site: Site, near: Near, tmp_path: Path) -> None:
+    site.page("/x", "x", "text/plain", cache_control="max-age=60")
+    async with Client(near(cache_bytes=0, cache=str(tmp_path / "cache.db"))) as client:
+        for _ in range(2):
+            await client.call_tool("fetch", {"url": f"{site.origin}/x"})
+    assert site.paths().count("/x") == 2 and os.listdir(tmp_path) == []

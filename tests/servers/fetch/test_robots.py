@@ -41,8 +41,8 @@ def test_a_site_without_rules_forbids_nothing(status: int) -> None:
     assert rules_of(status, b"User-agent: *\nDisallow: /", US).allow(URL)
 
 
-@pytest.mark.parametrize("status", [None, 100, 429, 500, 502, 503, 599])
-def test_a_site_that_cannot_tell_its_rules_forbids_everything(status: int | None) -> None:
+@pytest.mark.parametrize("status", [100, 429, 500, 502, 503, 599])
+def test_a_site_that_cannot_tell_its_rules_forbids_everything(status: int) -> None:
     rules = rules_of(status, b"", US)
     assert rules.unreachable and not rules.allow(URL)
 

@@ -55,6 +55,8 @@ def links(house: Path) -> Iterator[str]:
     yield "absolute"
     (house / "inside").symlink_to("docs/a.txt")
     yield "inside"
+    (house / "indoors").symlink_to("docs")
+    yield "indoors/a.txt"
     (house / "docs" / "deep" / "file").symlink_to("../../../a.txt")
     (house / "docs" / "deep" / "again").symlink_to("file")
     yield "docs/deep/again"

@@ -24,7 +24,7 @@ OUTPUT = (
     + said("./a", "one\n", 3, 17)
     + b'{"type":"match","data":{"path":{"bytes":"4oKs"},"lines":{"bytes":"/w=="},"absolute_offset":1}}\n'
     + b'{"type":"match","data":{"path":{"bytes":"%"},"lines":{"text":"x"},"absolute_offset":1}}\n'
-    + b'{"type":"match","data":7}\nno json\n\n'
+    + b'{"type":"match","data":7}\n{"type":"match",\xff\nno json\n\n'
     + said("b", "two")
     + b'{"type":"end"}\n{"type":"match","data'
 )

@@ -406,6 +406,7 @@ def test_settings_that_make_no_sense_are_named(tmp_path: Path) -> None:
     assert find_ripgrep(sys.executable) == sys.executable
 
 
+@pytest.mark.req("S-29")
 async def test_characters_that_nobody_sees_are_taken_out_when_it_is_asked_for(house: Path) -> None:
     (house / "x.txt").write_text("a\u200bb\u202ec\x1b[2Jd")
     async with Client(make(Settings(directories=(str(house),), watch=0))) as client:

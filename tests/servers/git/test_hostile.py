@@ -21,8 +21,8 @@ REVISIONS = [
     "HEAD^{/(a+)+$}", "HEAD:README.md:x", "a\0b", "a" * 257, "a" * 600, "HEAD~" + "9" * 7, "HEAD~999999", "HEAD^99",
     "../../etc/passwd", "refs/../HEAD", "refs/heads/../../config", "a b", "a\nb", "\x1b[31m", "*", "ma?n", "[a-z]",
     "^main", "..", "...", "HEAD....HEAD", "HEAD..HEAD..HEAD", "HEAD^{blob}", "HEAD^{", "HEAD~1~" * 40,
-    "main.lock", "a//b", ".hidden", "\u202emain", "refs/heads/" + "a/" * 100, "deadbeef", "0" * 40, "f" * 64, "FETCH_HEAD",
-    "v1.0-1-gdeadbeef", "",
+    "main.lock", "a//b", ".hidden", "\u202emain", "refs/heads/" + "a/" * 100, "deadbeef", "0" * 40, "f" * 64,
+    "FETCH_HEAD", "v1.0-1-gdeadbeef", "",
 ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import pytest
 from dovetail import Client
 from dovetail.errors import ToolError
 from dovetail.servers.memory import Graph
+from dovetail.servers.memory.numbering import observations_of
 from tests.house import ROOT
 from tests.servers.memory.worlds import fill, memory, refused, told
 
@@ -51,9 +52,8 @@ def sound(path: Path) -> sqlite3.Connection:
 
 
 def facts(db: sqlite3.Connection, name: str) -> list[str]:
-    rows = db.execute(
-        "SELECT content FROM texts JOIN entities e ON e.id = entity WHERE field = 2 AND name = ?", (name,)
-    )
+    (number,) = db.execute("SELECT id FROM entities WHERE name = ?", (name,)).fetchone()
+    rows = db.execute("SELECT content FROM texts WHERE id BETWEEN ? AND ? ORDER BY id", observations_of(number))
     return [text for (text,) in rows]
 
 

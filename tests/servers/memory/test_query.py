@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dovetail.servers.memory.query import MOST_TERMS, Hit, quoted, ranked, terms
+from dovetail.servers.memory.numbering import FIRST, NAME, number_of
+from dovetail.servers.memory.query import MOST_TERMS, Hits, quoted, ranked, terms
 
 NASTY = st.text(st.sampled_from("\"*^():+-{}NEARORANDT \x00\\%_'a字é") | st.characters(exclude_categories=["Cs"]))
 
@@ -52,11 +53,9 @@ def test_words_in_quotes_stand_together_and_each_is_looked_for_once() -> None:
 
 
 def test_who_has_more_of_the_words_and_rarer_ones_comes_first() -> None:
-    hits = {
-        "coffee": [Hit(entity, 2, 100 + entity) for entity in range(1, 50)],
-        "ann": [Hit(7, 0, 7), Hit(8, 2, 8)],
-    }
-    order = [entity for entity, _ in ranked(hits, 10_000, None)]
-    assert order[:2] == [7, 8], "a name counts more than an observation"
-    assert ranked(hits, 10_000, 33)[0] == (33, {133}), "the entity of that very name comes first"
-    assert ranked({}, 0, None) == []
+    coffee = Hits([number_of(entity, FIRST) for entity in range(1, 50)], [])
+    ann = Hits([number_of(7, NAME), number_of(8, FIRST)], [number_of(9, NAME)])
+    order = ranked([coffee, ann], 10_000, None)
+    assert order[:3] == [7, 9, 8], "a name counts more than an observation, a word more than a part of one"
+    assert ranked([coffee, ann], 10_000, 33)[0] == 33, "the entity of that very name comes first"
+    assert sorted(order) == list(range(1, 50)) and ranked([], 0, None) == []

@@ -75,6 +75,9 @@ def test_a_plain_name_is_kept_when_it_is_taken_in() -> None:
     assert [tamed([step]) for step in ("a:b?.md", "con.md", "x .md", "...md", "a.md.md")] == [
         "a-b-", "_con", "x", tamed(["...md"]), "a",
     ]  # fmt: skip
+    long = tamed(["x" * 190] * 5 + ["y.md"])
+    assert long == tamed(["x" * 190] * 5 + ["y.md"]) != tamed(["x" * 190] * 5 + ["z.md"])
+    assert why_not(long) is None
     assert importable("a.MD") and importable("b.markdown")
     assert not importable(".a.md") and not importable("a.txt")
     assert is_folder("") and is_folder("a/b") and not is_folder("..") and not is_folder("a/")

@@ -420,3 +420,25 @@ def test_a_setting_that_cannot_be_is_named(given: Settings, named: str) -> None:
     with pytest.raises(DefinitionError, match=named) as caught:
         make(given)
     assert "pw" not in str(caught.value)
+
+
+async def test_redirects_in_a_circle_and_answers_without_end_are_given_up(usual: Site, server: Made) -> None:
+    async def endless(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
+        while True:
+            writer.write(b'"secret"' * 10_000)
+            await writer.drain()
+
+    usual.routes["/alerts/active?area=NY"] = redirect("/alerts/active?area=NY", 301)
+    usual.routes["/alerts/active?area=TX"] = endless
+    async with Client(server(attempts=1)) as client:
+        circle = await client.call_tool("get_alerts", {"state": "NY"})
+        large = await client.call_tool("get_alerts", {"state": "TX"})
+    assert circle.is_error and "not asked for" in circle.text and len(usual.requests) == 4
+    assert large.is_error and "more than is read" in large.text and "secret" not in large.text
+
+
+async def test_a_service_that_is_not_there_is_told_without_its_address(server: Made, unused_tcp_port: int) -> None:
+    async with Client(server(nws_url=f"http://127.0.0.1:{unused_tcp_port}", attempts=2)) as client:
+        result = await client.call_tool("get_alerts", {"state": "NY"})
+    assert result.is_error and "cannot be reached" in result.text and str(unused_tcp_port) not in result.text

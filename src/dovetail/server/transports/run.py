@@ -36,6 +36,10 @@ def stores_at(state: str | os.PathLike[str] | None, limits: "Limits") -> "Stores
     return SqliteStores(state, max_bytes=limits.state_bytes)
 
 
+PARTING_SECONDS = 5.0
+"""How long a client in memory waits at the end for its server: for its clean-up, and its lifespan where it was the
+last."""
+
 LEAVING_SECONDS = 1.0
 """How long calls under way on stdio may take to finish once SIGTERM came: a client that sent it kills soon after."""
 
@@ -154,6 +158,7 @@ def connect(server: "Server", principal: Principal = LOCAL) -> "Channel":
     task = asyncio.get_running_loop().create_task(_serve_channel(server, far, principal))
     _serving.add(task)
     task.add_done_callback(_served)
+    near.parting = lambda: asyncio.wait({task}, timeout=PARTING_SECONDS)
     return near
 
 

@@ -48,11 +48,19 @@ class Arithmetic:
 
         Raises:
             TooLarge: The result of an operation would have so many bits, and that is too many.
-            CalculatorError: It is too much work in all.
+            TooMuch: It is too much work in all.
         """
         if bits > self.bounds.bits:
             raise TooLarge(bits, LARGE.bits)
-        self._work -= bits
+        self.labour(bits)
+
+    def labour(self, work: int) -> None:
+        """Count work that is more than its operands are long.
+
+        Raises:
+            TooMuch: It is too much in all.
+        """
+        self._work -= work
         if self._work < 0:
             raise TooMuch
 
@@ -99,7 +107,8 @@ class Arithmetic:
         """
         if value < 0 or degree > 1_000:
             raise Irrational
-        self.spend(2 * _size(value))
+        self.spend(_size(value))
+        self.labour(_size(value))
         return Fraction(_whole_root(value.numerator, degree), _whole_root(value.denominator, degree))
 
     def factorial(self, value: Value) -> Value:

@@ -122,7 +122,9 @@ def _choose(arithmetic: Arithmetic, total: Value, chosen: Value) -> Value:
     n, k = natural(total, "comb"), natural(chosen, "comb")
     if k > n:
         return Fraction(0)
-    arithmetic.spend(bits_of_choice(n, k))
+    bits = bits_of_choice(n, k)
+    arithmetic.spend(bits)
+    arithmetic.labour(bits * bits >> 10)
     return Fraction(comb(n, k))
 
 
@@ -152,6 +154,7 @@ def _power_modulo(arithmetic: Arithmetic, base: Value, exponent: Value, modulus:
     arithmetic.spend(max(a.bit_length(), b.bit_length(), m.bit_length()))
     if b.bit_length() * m.bit_length() ** 2 > 1 << 36:
         raise CalculatorError("powmod: these numbers are too large together; about 4,000 bits each are possible")
+    arithmetic.labour(b.bit_length() * m.bit_length() ** 2 >> 12)
     return Fraction(pow(a, b, m))
 
 

@@ -1,11 +1,14 @@
 """What a computing process can be asked to do: one function a job, from trees to an answer."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, Final
 
+import msgspec
 import sympy  # type: ignore[import-untyped]
+from sympy.core.evalf import PrecisionExhausted  # type: ignore[import-untyped]
 
-from dovetail.servers.calculator.answers import Answer, Job, Matrix, Reply, Solution, Solutions
+from dovetail.servers.calculator.answers import Answer, Job, Matrix, Reply, Solution, Solutions, rational
 from dovetail.servers.calculator.failures import CalculatorError
 from dovetail.servers.calculator.symbolic import Builder, Expr, answer_of, numeric, written
 from dovetail.servers.calculator.zeros import real_zeros
@@ -16,13 +19,18 @@ _TIDY: Final = 200
 
 def calculate(job: Job) -> Reply:
     """The value of an expression without variables."""
-    value = Builder(symbols=False, digits=job.digits).build(job.trees[0])
-    return Reply(answer=answer_of(_shorter(value), job.digits))
+    try:
+        value = Builder(symbols=False, digits=job.digits).build(job.trees[0])
+        return Reply(answer=answer_of(_shorter(value), job.digits))
+    except PrecisionExhausted:
+        raise CalculatorError("These numbers are too large for digits of this to be found; reduce them first") from None
 
 
 def simplify(job: Job) -> Reply:
     """An expression in another form; `names` holds the form."""
     value = Builder(symbols=True).build(job.trees[0])
+    if job.names[0] == "factor" and value.is_Rational:
+        return Reply(answer=_primes(value, job.digits))
     return Reply(answer=answer_of(_FORMS[job.names[0]](value), job.digits))
 
 
@@ -58,7 +66,10 @@ def quadrature(job: Job) -> Reply:
     inside, variable, bounds = _integral(job)
     if bounds is None or (inside.free_symbols - {variable}):
         raise CalculatorError("Only a definite integral without other variables can be computed as a number")
-    real, imaginary = numeric(sympy.Integral(inside, (variable, *bounds)), min(job.digits, 30))
+    try:
+        real, imaginary = numeric(sympy.Integral(inside, (variable, *bounds)), min(job.digits, 30))
+    except PrecisionExhausted:
+        real = imaginary = None
     if real is None or imaginary is not None:
         raise CalculatorError("This integral has no value that could be found; it may diverge. Try other bounds")
     return Reply(answer=Answer(kind="real", decimal=real, note="computed as a number; no exact form was found"))
@@ -179,19 +190,30 @@ def _eigenvalues(square: Any) -> list[Any]:
     return [value for value, times in square.eigenvals().items() for _ in range(times)]
 
 
-def _factored(value: Expr) -> Expr:
-    if value.is_Rational:
-        top = sympy.factorint(value, visual=True)
-        return top if not value.is_Integer or abs(value) > 1 else value
-    return sympy.factor(value)
+def _primes(value: Expr, digits: int) -> Answer:
+    """Factor a whole number, or a fraction: 2**3*3**2*5, -5/(2*3**2)."""
+    found = rational(Fraction(int(value.p), int(value.q)), digits)
+    above, below = _product(sympy.factorint(abs(value.p))), _product(sympy.factorint(value.q))
+    text = f"{'-' if value < 0 else ''}{above}" + (f"/({below})" if value.q > 1 else "")
+    return msgspec.structs.replace(found, exact=text)
+
+
+def _product(factors: dict[Any, int]) -> str:
+    return "*".join(f"{prime}**{power}" if power > 1 else str(prime) for prime, power in sorted(factors.items())) or "1"
 
 
 def _shorter(value: Expr) -> Expr:
     """Multiply out what is a number, where that is no longer: (1 + sqrt(2))*(1 - sqrt(2)) is -1."""
-    if value.is_Rational or not value.is_number or sympy.count_ops(value) > _TIDY:
+    powers = value.atoms(sympy.Pow)
+    if value.is_Rational or not value.is_number or sympy.count_ops(value) > _TIDY or any(map(_long, powers)):
         return value
     expanded = sympy.radsimp(sympy.expand(value))
     return expanded if sympy.count_ops(expanded) <= sympy.count_ops(value) else value
+
+
+def _long(power: Expr) -> bool:
+    """Tell whether a power would be long when multiplied out."""
+    return bool(power.base.is_Add and power.exp.is_Rational and abs(power.exp) > 12)
 
 
 def _tidy(value: Expr) -> Expr:
@@ -204,7 +226,7 @@ def _tidy(value: Expr) -> Expr:
 _FORMS: Final[dict[str, Callable[[Expr], Expr]]] = {
     "simplify": sympy.simplify,
     "expand": sympy.expand,
-    "factor": _factored,
+    "factor": sympy.factor,
     "together": sympy.together,
     "apart": sympy.apart,
     "cancel": sympy.cancel,

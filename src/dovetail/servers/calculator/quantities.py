@@ -26,6 +26,10 @@ _ALONE: Final = (
 )
 
 
+_SUM: Final = Tree("add")
+"""Stands for a sum while its terms are looked at."""
+
+
 class Quantity(msgspec.Struct, frozen=True):
     """A value with a dimension.
 
@@ -151,7 +155,7 @@ def _check_alike(left: Quantity, right: Quantity) -> None:
 
 def _sum(left: Quantity, right: Quantity) -> Quantity:
     _check_alike(left, right)
-    tree = node("add", left.tree, right.tree)
+    tree = _SUM
     shape = left if left.shown else right
     scales = {left.scale, right.scale}
     if "absolute" not in scales:
@@ -251,7 +255,7 @@ def _added(tree: Tree, find: Find) -> Quantity:
     total = terms[0]
     for term in terms[1:]:
         total = _sum(total, term)
-    return total
+    return _with(total, node("add", *[term.tree for term in terms]))
 
 
 def _negative(tree: Tree, find: Find) -> Quantity:

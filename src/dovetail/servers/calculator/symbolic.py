@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 import sympy  # type: ignore[import-untyped]
+from sympy.core.evalf import PrecisionExhausted  # type: ignore[import-untyped]
 from sympy.printing.str import StrPrinter  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import CUT, Answer, rational
@@ -147,15 +148,25 @@ def answer_of(expression: Expr, digits: int, note: str | None = None) -> Answer:
         note = f"{note}; {CUT}" if note else CUT
     if expression.free_symbols or not expression.is_number:
         return Answer(kind="symbolic", exact=text, note=note)
-    real, imaginary = numeric(expression, digits)
+    try:
+        real, imaginary = numeric(expression, digits)
+    except PrecisionExhausted:  # its terms cancel each other, maybe to nothing
+        simpler = sympy.simplify(expression)
+        if simpler.is_Rational:
+            return rational(_fraction(simpler), digits, note)
+        return Answer(kind="real", exact=text, note="too near to 0 to be told from it")
     if imaginary is None:
         return Answer(kind="real", exact=text, decimal=real, note=note)
     return Answer(kind="complex", exact=text, decimal=_complex_text(real, imaginary), note=note)
 
 
 def numeric(expression: Expr, digits: int) -> tuple[str | None, str | None]:
-    """Return the decimal parts of a number, the imaginary one only where there is one."""
-    value = expression.evalf(digits + 5, maxn=2 * digits + 200)
+    """Return the decimal parts of a number, the imaginary one only where there is one.
+
+    Raises:
+        PrecisionExhausted: So many digits cannot be found.
+    """
+    value = expression.evalf(digits + 5, maxn=2 * digits + 200, strict=True)
     real, imaginary = value.as_real_imag()
     if not (real.is_Float or real.is_Rational) or not (imaginary.is_Float or imaginary.is_Rational):
         return None, None
@@ -223,12 +234,28 @@ def _rational(value: Fraction) -> Expr:
     return sympy.Rational(value.numerator, value.denominator)
 
 
+_FACTORED: Final = 128
+"""Bits of the longest number whose logarithm is given by its factors."""
+
+
 def _log(value: Expr, base: Expr = None) -> Expr:
     if value.is_zero or (base is not None and (base.is_zero or base == 1)):
         raise CalculatorError(
             "log is not defined there: it needs a number that is not 0, and a base that is not 0 or 1"
         )
-    return sympy.log(value) if base is None else sympy.log(value, base)
+    if base is not None:
+        return _whole_log(value, base) or _log(value) / _log(base)
+    huge = value.is_Rational and max(int(value.p).bit_length(), int(value.q).bit_length()) > _FACTORED
+    return sympy.log(value, evaluate=not huge)  # it would look for factors
+
+
+def _whole_log(value: Expr, base: Expr) -> Expr | None:
+    """Return the logarithm of a power of the base; None of anything else."""
+    if not (value.is_Rational and base.is_Rational and value > 0 and base > 0):
+        return None
+    power = int(sympy.Float(sympy.log(value, evaluate=False).evalf(20) / sympy.log(base).evalf(20)).round())
+    found = abs(power) <= LARGE.bits and sympy.Pow(base, power) == value
+    return sympy.Integer(power) if found else None
 
 
 def _round(value: Expr, places: Expr = sympy.S.Zero) -> Expr:
@@ -298,7 +325,7 @@ _SYMBOLIC: Final[dict[str, Callable[..., Expr]]] = {
     "comb": sympy.binomial,
     "perm": lambda total, chosen: sympy.ff(total, chosen),
     "fib": sympy.fibonacci,
-    "mod": sympy.Mod,
+    "mod": lambda left, right: left - right * sympy.floor(left / right),
     "quotient": lambda left, right: sympy.floor(left / right),
     "min": sympy.Min,
     "max": sympy.Max,

@@ -92,7 +92,8 @@ async def url_elicitation(ctx: Context) -> str:
     """Ask the user to visit a page.
 
     Shows elicitation of a URL, for what neither client nor model may see (spec: Client Features, Elicitation, URL
-    Mode). Since 2025-11-25, where a notice tells the client afterwards that the visit is over; before, it fails and says why.
+    Mode). Since 2025-11-25, where a notice tells the client afterwards that the visit is over; before, it fails and
+    says why.
     """
     visit = await ctx.elicit_url("Please look at this page; nothing is asked of you there.", "https://example.com/")
     if visit.accepted:

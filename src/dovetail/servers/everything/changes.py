@@ -14,7 +14,11 @@ _NAME = {"tool": "added-tool", "resource": "demo://added", "prompt": "added-prom
 
 def add_changes(app: Server) -> None:
     """Offer all of them."""
+    _add_lists(app)
+    _add_updates(app)
 
+
+def _add_lists(app: Server) -> None:
     async def add_entry(kind: Kind) -> str:
         """Offer one tool, resource or prompt more.
 
@@ -50,13 +54,35 @@ def add_changes(app: Server) -> None:
             raise ToolError(f"{_NAME[kind]} is not there; add it with add-entry first.") from None
         return f"Removed {_NAME[kind]}."
 
-    for name, title, tool, hints in (
-        ("add-entry", "A list grows", add_entry, changing()),
-        ("remove-entry", "A list shrinks", remove_entry, changing(destroys=True)),
-        ("tick", "A resource changes", tick, changing()),
-        ("toggle-subscriber-updates", "A resource changes now and then", toggle_updates, changing()),
-    ):
-        app.add_tool(tool, name=name, title=title, annotations=hints, icons=icons())
+    app.add_tool(add_entry, name="add-entry", title="A list grows", annotations=changing(), icons=icons())
+    hints = changing(destroys=True)
+    app.add_tool(remove_entry, name="remove-entry", title="A list shrinks", annotations=hints, icons=icons())
+
+
+def _add_updates(app: Server) -> None:
+    async def toggle_updates(ctx: Context) -> str:
+        """Begin, or end, to count further now and then.
+
+        Shows changes that no call causes (spec: Server Features, Resources, Subscriptions): subscribe to
+        demo://counter. Same on every revision.
+        """
+        state: State = ctx.lifespan
+
+        def step() -> None:
+            state.counter += 1
+            app.notify.resource_updated(COUNTER)
+
+        on = state.toggle("updates", step)
+        return "demo://counter changes now and then; call again to end it." if on else "demo://counter stays as it is."
+
+    app.add_tool(tick, name="tick", title="A resource changes", annotations=changing(), icons=icons())
+    app.add_tool(
+        toggle_updates,
+        name="toggle-subscriber-updates",
+        title="A resource changes now and then",
+        annotations=changing(),
+        icons=icons(),
+    )
 
 
 async def added() -> str:
@@ -73,26 +99,7 @@ async def tick(ctx: Context) -> str:
     Shows a notice that a resource changed, to those who subscribed to it (spec: Server Features, Resources,
     Subscriptions). Until 2025-11-25 by `resources/subscribe`, on 2026-07-28 by `subscriptions/listen`.
     """
-    return f"The counter is at {await _ticked(ctx)}."
-
-
-async def toggle_updates(ctx: Context) -> str:
-    """Begin, or end, to count further now and then.
-
-    Shows changes that no call causes (spec: Server Features, Resources, Subscriptions): subscribe to demo://counter.
-    Same on every revision.
-    """
-    state: State = ctx.lifespan
-
-    async def step() -> None:
-        await _ticked(ctx)
-
-    on = state.toggle("updates", step)
-    return "demo://counter changes now and then; call again to end it." if on else "demo://counter stays as it is."
-
-
-async def _ticked(ctx: Context) -> int:
     state: State = ctx.lifespan
     state.counter += 1
     await ctx.notify.resource_updated(COUNTER)
-    return state.counter
+    return f"The counter is at {state.counter}."

@@ -199,7 +199,7 @@ async def get_every_content() -> list[Any]:
     """Return one of each kind of content.
 
     Shows a result of several blocks: text, image, audio, embedded text and bytes, a link (spec: Server Features, Tools,
-    Tool Result). Kinds that a revision lacks arrive as a text that names the kind.
+    Tool Result). Audio since 2025-03-26, links since 2025-06-18; before, a text names the kind.
     """
     return [
         "A text",

@@ -1,7 +1,7 @@
 """What the server remembers while it runs: a counter, what was added, and what beats. One a running server."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -35,7 +35,7 @@ class State:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def toggle(self, name: str, step: Callable[[], Awaitable[None]]) -> bool:
+    def toggle(self, name: str, step: Callable[[], None]) -> bool:
         """Begin to do something at every beat, or end it; return whether it is done now."""
         running = self._tasks.pop(name, None)
         if running is not None:
@@ -44,7 +44,7 @@ class State:
         self._tasks[name] = asyncio.create_task(self._repeat(step))
         return True
 
-    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, step: Callable[[], None]) -> None:
         while True:
             await asyncio.sleep(self._beat)
-            await step()
+            step()

@@ -126,6 +126,8 @@ class Getter:
         rules = await self.rules(target, agent)
         if rules.allow(target.url):
             return
+        if rules.why:
+            raise ToolError(rules.why)  # the page would fail in the same way
         if rules.unreachable:
             raise ToolError(
                 f"{target.host} did not hand out its robots.txt, so that nothing may be fetched from it for now: try "
@@ -159,8 +161,10 @@ class Getter:
             rules = await asyncio.to_thread(robots.rules_of, entry.status, entry.body, token)
             said = freshness.lifetime(entry)
             seconds = min(seconds, max(said, robots.UNREACHABLE_SECONDS)) if said else seconds
-        except (ToolError, TimeoutError):
-            rules = robots.rules_of(None, b"", token)
+        except TimeoutError:
+            rules = robots.Rules(unreachable=True)
+        except ToolError as error:
+            rules = robots.Rules(unreachable=True, why=str(error))
         if rules.unreachable:
             seconds = robots.UNREACHABLE_SECONDS
         self._rules[target.origin, token] = (rules, self.clock() + seconds)
@@ -239,7 +243,7 @@ class Getter:
             failure = f"{target.host} answered with more than {size} bytes: the user may raise --max-bytes"
         except ProtocolViolation:
             failure = (
-                f"{target.host} compresses its answers although it was asked not to: it cannot be fetched from here"
+                f"{target.host} answers in a coding that was not asked for and is not read here: it cannot be fetched"
             )
         except DefinitionError:
             failure = "The URL cannot be asked for as it is: check its spelling"
@@ -281,7 +285,9 @@ async def _body(response: Response, size: int, cut: bool) -> bytes:
         length = response.headers.get("content-length", "")
         if length.isdigit() and int(length) > size:
             raise LimitExceeded("The answer says that it is too large", limit="body")
-        return await response.read(size)
+        return await response.read(size, inflate=True)
+    if response.headers.get("content-encoding"):
+        return await response.read(size, inflate=True)
     pieces, total = [], 0
     while total < size and (piece := await response.chunk()):
         pieces.append(piece)

@@ -26,13 +26,17 @@ class Rules:
 
     Attributes:
         unreachable: It could not say anything, so that nothing may be fetched (section 2.3.1.4).
+        why: Why not, in words of ours; empty where only its status says so.
     """
 
-    def __init__(self, parsed: "Protego | None" = None, name: str = "", *, unreachable: bool = False) -> None:
+    def __init__(
+        self, parsed: "Protego | None" = None, name: str = "", *, unreachable: bool = False, why: str = ""
+    ) -> None:
         """See `rules_of`."""
         self._parsed = parsed
         self._name = name
         self.unreachable = unreachable
+        self.why = why
 
     def __repr__(self) -> str:
         return f"<Rules {'unreachable' if self.unreachable else 'none' if self._parsed is None else 'parsed'}>"
@@ -50,15 +54,15 @@ def product_token(user_agent: str) -> str:
     return found[0] if found else "*"
 
 
-def rules_of(status: int | None, body: bytes, token: str) -> Rules:
+def rules_of(status: int, body: bytes, token: str) -> Rules:
     """Return what a site's answer for its robots.txt means.
 
     Args:
-        status: Of the answer, after redirects; None when there was none.
+        status: Of the answer, after redirects.
         body: Of the answer.
         token: The program's name.
     """
-    if status is None or status >= 500 or status == 429 or status < 200:
+    if status >= 500 or status == 429 or status < 200:
         return Rules(unreachable=True)
     if status >= 300:
         return Rules()  # section 2.3.1.3: "unavailable": the crawler may access any resources

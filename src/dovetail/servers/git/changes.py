@@ -57,6 +57,8 @@ def between(repository: Repository, old: Commit | None, new: Commit) -> list[Cha
     return _listed(diff, renames=True)
 
 
+# Submodules are repositories of their own, which nobody said may be opened.
+_WORK: Final = DiffOption.INCLUDE_UNREADABLE | DiffOption.IGNORE_SUBMODULES
 _FLAGS: Final = DiffOption.SKIP_BINARY_CHECK | DiffOption.INCLUDE_TYPECHANGE | DiffOption.DISABLE_PATHSPEC_MATCH
 
 
@@ -79,7 +81,7 @@ def since(repository: Repository, old: Commit) -> list[Change]:
         raise Refused("The repository is bare: it has no working tree. Compare two revisions: A..B.")
     index = _index(repository)
     diff = _tree(repository, old).diff_to_index(index, flags=_FLAGS)
-    diff.merge(index.diff_to_workdir(flags=_FLAGS | DiffOption.INCLUDE_UNREADABLE))
+    diff.merge(index.diff_to_workdir(flags=_FLAGS | _WORK))
     return _listed(diff, renames=False)
 
 
@@ -94,7 +96,7 @@ def unstaged(repository: Repository, *, untracked: bool = False, all_files: bool
     """Return what the working tree has and the index has not."""
     if repository.places.work is None:
         raise Refused("The repository is bare: it has no working tree. Compare revisions instead.")
-    flags = _FLAGS | DiffOption.INCLUDE_UNREADABLE
+    flags = _FLAGS | _WORK
     if untracked:
         flags |= DiffOption.INCLUDE_UNTRACKED
     if all_files:

@@ -16,9 +16,12 @@ from dovetail.servers.git.text import cut
 from dovetail.servers.git.types import CommitInfo, LogPage
 
 MOST: Final = 10_000
+_SLOP: Final = 64
+"""Commits to look at when all that is left is left out: for clocks that were wrong."""
+_PARENTS: Final = 64
 MESSAGE: Final = 16_384
 """Characters of one message in a log."""
-_OVERHEAD: Final = 300
+_OVERHEAD: Final = 140
 """Bytes around a message, in JSON."""
 
 
@@ -53,7 +56,7 @@ def log(repository: Repository, asked: LogArgs) -> LogPage:
     )
     ends, hidden, skip = _where(repository, asked)
     found: list[CommitInfo] = []
-    passed, room = 0, repository.max_output // 2  # a result travels as JSON twice: structured, and as text
+    passed, room = 0, repository.max_output
     for commit in _history(repository, ends, hidden, wanted):
         if commit is None:
             note = f"The time was over after {passed} commits that fit; narrow it down, or go on with the cursor."
@@ -62,7 +65,7 @@ def log(repository: Repository, asked: LogArgs) -> LogPage:
         if passed <= skip:
             continue
         info = commit_info(commit, brief=asked.brief)
-        room -= len(info.message) + _OVERHEAD
+        room -= len(info.message) + len(info.author) + len(info.email) + 43 * len(info.parents) + _OVERHEAD
         if len(found) == asked.max_count or (room < 0 and found):
             full = None if room >= 0 else "The page is full before max_count was reached; go on with the cursor."
             return LogPage(commits=found, next=_cursor(ends, hidden, passed - 1), note=full)
@@ -79,7 +82,7 @@ def commit_info(commit: Commit, *, brief: bool = False, most: int = MESSAGE) -> 
         email=cut(author.email, 256),
         date=author.date,
         message=cut(commit.subject if brief else commit.message, most),
-        parents=commit.parents if len(commit.parents) > 1 else (),
+        parents=commit.parents[:_PARENTS] if len(commit.parents) > 1 else (),
     )
 
 
@@ -120,7 +123,7 @@ def _history(
     repository: Repository, ends: list[Commit], hidden: list[Commit], wanted: _Wanted
 ) -> Iterator[Commit | None]:
     """Go through what fits, newest first; None when the time is over."""
-    left_out = _reachable(repository, hidden) if hidden else set()
+    left_out = _Away(repository, ends, hidden).find() if hidden else set()
     if left_out is None:
         yield None
         return
@@ -159,19 +162,54 @@ def _parent(repository: Repository, ident: str) -> Commit | None:
         raise
 
 
-def _reachable(repository: Repository, ends: list[Commit]) -> set[str] | None:
-    """Return the ids of all that can be reached; None when the time is over."""
-    seen = {end.id for end in ends}
-    waiting = list(ends)
-    while waiting:
-        if not len(seen) & 63 and repository.late:
-            return None
-        for parent in waiting.pop().parents:
-            if parent not in seen:
-                seen.add(parent)
-                if (found := _parent(repository, parent)) is not None:
-                    waiting.append(found)
-    return seen
+class _Away:
+    """What a range leaves out: all that can be reached from its start, as far as it matters.
+
+    Both sides are walked by date, and what the start reaches is marked, until nothing unmarked is left, and a little
+    further for clocks that were wrong (as Git does).
+    """
+
+    def __init__(self, repository: Repository, ends: list[Commit], hidden: list[Commit]) -> None:
+        self.ids = {commit.id for commit in hidden}
+        self._repository = repository
+        self._seen: dict[str, Commit] = {}
+        self._open: set[str] = set()
+        self._heap: list[tuple[int, int, Commit]] = []
+        for commit in (*hidden, *ends):
+            self._add(commit)
+
+    def _add(self, commit: Commit) -> None:
+        if commit.id not in self._seen:
+            self._seen[commit.id] = commit
+            heapq.heappush(self._heap, (-commit.committer.time, len(self._seen), commit))
+            if commit.id not in self.ids:
+                self._open.add(commit.id)
+
+    def _mark(self, ident: str) -> None:
+        waiting = [ident]
+        while waiting:
+            one = waiting.pop()
+            if one not in self.ids:
+                self.ids.add(one)
+                self._open.discard(one)
+                if one in self._seen:
+                    waiting += self._seen[one].parents
+
+    def find(self) -> set[str] | None:
+        """Return their ids; None when the time is over."""
+        left = _SLOP
+        while self._heap and left:
+            if not len(self._seen) & 63 and self._repository.late:
+                return None
+            commit = heapq.heappop(self._heap)[2]
+            self._open.discard(commit.id)
+            for ident in commit.parents:
+                if commit.id in self.ids:
+                    self._mark(ident)
+                if ident not in self._seen and (parent := _parent(self._repository, ident)) is not None:
+                    self._add(parent)
+            left = _SLOP if self._open else left - 1
+        return self.ids
 
 
 def _simplified(

@@ -4,14 +4,20 @@ Only what cannot be told apart at all is refused: a commit that names no tree, a
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from dovetail.servers.git.text import moment, readable
 
-_PERSON: Final = re.compile(
-    rb"(?P<name>.*?) ?<(?P<email>[^>\n]*)>(?: (?P<time>-?[0-9]{1,18})(?: (?P<zone>[+-][0-9]{4}))?)?"
+_WHO: Final = rb"(?P<who>[^\n]*?) ?<(?P<email>[^>\n]*)>"
+_WHEN: Final = rb"(?P<time>-?[0-9]{1,18})(?: (?P<zone>[+-][0-9]{4}))?"
+_PERSON: Final = re.compile(_WHO + rb"(?: " + _WHEN + rb")?")
+_HEX: Final = re.compile(rb"[0-9a-f]{40}")
+# A commit as Git writes them, without more than it must have: nearly all. Any other is read line by line.
+_ORDINARY: Final = re.compile(
+    rb"tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)author ([^\n]*)\ncommitter ([^\n]*)\n\n", re.DOTALL
 )
 TREE, LINK, MODULE, EXECUTABLE = 0o040000, 0o120000, 0o160000, 0o100755
 KINDS: Final = {TREE: "directory", LINK: "symlink", MODULE: "submodule", EXECUTABLE: "executable"}
@@ -69,14 +75,20 @@ def parse_person(line: bytes, encoding: str = "utf-8") -> Person:
     found = _PERSON.match(line)
     if found is None:
         return Person(readable(line[:256], encoding))
-    zone = int(found["zone"] or b"0")
-    minutes = (abs(zone) // 100 * 60 + abs(zone) % 100) * (-1 if zone < 0 else 1)
-    return Person(
-        readable(found["name"], encoding),
-        readable(found["email"], encoding),
-        int(found["time"] or b"0"),
-        minutes if abs(minutes) < 1440 else 0,
-    )
+    who, email, time, zone = found.groups()
+    return Person(_who(who, encoding), _who(email, encoding), int(time or b"0"), _minutes(zone) if zone else 0)
+
+
+@lru_cache(4_096)
+def _who(name: bytes, encoding: str) -> str:
+    return readable(name, encoding)
+
+
+@lru_cache(4_096)
+def _minutes(zone: bytes) -> int:
+    number = int(zone)
+    minutes = (abs(number) // 100 * 60 + abs(number) % 100) * (-1 if number < 0 else 1)
+    return minutes if abs(minutes) < 1440 else 0
 
 
 def parse_commit(ident: str, raw: bytes) -> Commit:
@@ -85,6 +97,22 @@ def parse_commit(ident: str, raw: bytes) -> Commit:
     Raises:
         BadObject: It names no tree.
     """
+    found = _ORDINARY.match(raw)
+    if found is None:
+        return _parse_lines(ident, raw)
+    tree, parents, author, committer = found.groups()
+    by = parse_person(author)
+    return Commit(
+        ident,
+        tree.decode(),
+        tuple(parents.decode().split()[1::2]),
+        by,
+        by if committer == author else parse_person(committer),
+        readable(raw[found.end() :]),
+    )
+
+
+def _parse_lines(ident: str, raw: bytes) -> Commit:
     head, _, message = raw.partition(b"\n\n")
     tree, parents, author, committer, encoding = "", [], b"", b"", "utf-8"
     for line in head.split(b"\n"):
@@ -112,10 +140,9 @@ def parse_commit(ident: str, raw: bytes) -> Commit:
 
 
 def _id(value: bytes) -> str:
-    text = value.strip().decode("ascii", "replace")
-    if len(text) != 40 or not all(digit in "0123456789abcdef" for digit in text):
+    if _HEX.fullmatch(value) is None:
         raise BadObject("a commit of the repository is damaged: an id in it is none")
-    return text
+    return value.decode()
 
 
 def parse_tree(raw: bytes) -> list[Entry]:

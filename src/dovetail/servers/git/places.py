@@ -10,6 +10,7 @@ Reads without following links and without waiting (a FIFO has no end). `landlock
 import os
 import re
 import stat
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -193,7 +194,8 @@ def check_links(places: Places) -> None:
     while waiting:
         folder = waiting.pop()
         try:
-            entries = list(os.scandir(folder))
+            with os.scandir(folder) as found:
+                entries = list(islice(found, left + 1))
         except (FileNotFoundError, NotADirectoryError):
             continue
         left -= len(entries)

@@ -31,7 +31,7 @@ class _Found:
         self.matches: list[Match] = []
         self.files = self.binary = self.large = 0
         self.most = asked.max_count
-        self.room = repository.max_output // 2
+        self.room = repository.max_output
 
     @property
     def full(self) -> bool:

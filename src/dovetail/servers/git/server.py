@@ -85,7 +85,7 @@ def _watched(handler: Any) -> Any:
     async def handle(call: Call, ctx: Context) -> Any:
         held = ctx.lifespan
         if isinstance(held, Held):
-            held.watcher.begin(ctx.notify)
+            await held.watcher.begin(ctx.notify)
             if call.method in ("resources/subscribe", "resources/read"):
                 held.watcher.remember(call.params.uri)
         return await handler(call, ctx)

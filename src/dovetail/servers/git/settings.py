@@ -33,7 +33,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 20.0
     max_output: Annotated[
         int,
-        Meta(description="The most text in one answer.", ge=4_096, le=16_777_216, extra={"metavar": "BYTES"}),
+        Meta(
+            description="The most text in one answer; of lists, of what they hold.",
+            ge=4_096,
+            le=16_777_216,
+            extra={"metavar": "BYTES"},
+        ),
     ] = 4_194_304
     max_file: Annotated[
         int,

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 from dovetail.servers.git.names import HIDDEN
@@ -30,7 +31,7 @@ def _shown(found: re.Match[str]) -> str:
 
 def readable(data: bytes, encoding: str = "utf-8") -> str:
     """Return bytes as plain text; bytes that are none stay visible as `\\xff`."""
-    codec = encoding.strip().lower()
+    codec = "utf-8" if encoding == "utf-8" else encoding.strip().lower()
     try:
         return plain(data.decode(codec if codec in CODECS else "utf-8", "surrogateescape"))
     except UnicodeDecodeError:  # of codecs that know no escape for some bytes
@@ -50,7 +51,11 @@ def is_binary(data: bytes) -> bool:
 def moment(seconds: int, minutes: int) -> str:
     """Return a point in time as ISO 8601 with its offset; what no calendar has stands as seconds, `@123`."""
     try:
-        zone = UTC if minutes == 0 else timezone(timedelta(minutes=minutes))
-        return datetime.fromtimestamp(seconds, zone).isoformat(sep=" ")
+        return datetime.fromtimestamp(seconds, _zone(minutes)).isoformat(sep=" ")
     except (OverflowError, ValueError, OSError):
         return f"@{seconds}"
+
+
+@lru_cache(4_096)
+def _zone(minutes: int) -> timezone:
+    return UTC if minutes == 0 else timezone(timedelta(minutes=minutes))

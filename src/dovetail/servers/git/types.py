@@ -14,7 +14,7 @@ class CommitInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         email: The author's address.
         date: When it was written (ISO 8601), or `@` and seconds where no calendar has it.
         message: Its message; the first line only, where that was asked for.
-        parents: The ids of its parents, when it is a merge.
+        parents: The ids of its parents, when it is a merge; of 64 at most.
     """
 
     commit: str

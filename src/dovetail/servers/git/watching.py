@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from collections import OrderedDict
+from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -37,8 +38,8 @@ def look(places: Places) -> tuple[Seen, Seen]:
     waiting = [places.common / "refs"]
     while waiting and len(refs) < MOST:
         folder = waiting.pop()
-        with contextlib.suppress(OSError):
-            for entry in os.scandir(folder):
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in islice(entries, MOST - len(refs)):
                 path = Path(entry.path)
                 refs.append(_one(path))
                 if entry.is_dir(follow_symlinks=False):
@@ -72,11 +73,12 @@ class Watcher:
         self._task: asyncio.Task[None] | None = None
         self.uris: OrderedDict[str, None] = OrderedDict()
 
-    def begin(self, tells: Tells) -> None:
-        """Tell through this from now on; the first look is taken at once."""
-        self._tells = tells
-        if self._task is None and self._seconds:
-            self._task = asyncio.ensure_future(self._run(look(self._places)))
+    async def begin(self, tells: Tells) -> None:
+        """Tell through this from now on; the first look is over when this returns."""
+        if self._tells is None and self._seconds:
+            self._tells = tells
+            before = await asyncio.to_thread(look, self._places)
+            self._task = asyncio.ensure_future(self._run(before))
 
     def remember(self, uri: str) -> None:
         """Remember a file at a revision that may move, as somebody may want to hear of it: the last thousand."""

@@ -30,6 +30,7 @@ from dovetail.servers.git.text import cut, readable
 GRACE: Final = 1.0
 """Seconds between the time of a call, after which it says what it has, and the alarm."""
 _PATH: Final = re.compile(r"(?<![\w.])/[^\s'\"]+")
+_AROUND: Final = 65_536
 _MAPPED: Final = 536_870_912
 
 
@@ -43,7 +44,13 @@ class Worker:
     def answer(self, asked: Asked) -> Answer:
         """Carry out a call; whatever fails is an answer."""
         try:
-            return Answer(result=msgspec.Raw(msgspec.msgpack.encode(self._run(asked))))
+            data = msgspec.msgpack.encode(self._run(asked))
+            most = self.setup.max_file if asked.operation == "contents" else 4 * self.setup.max_output
+            if len(data) > most + _AROUND:
+                return Answer(
+                    refused=f"The answer would have {len(data)} bytes: ask for fewer entries, lines or paths."
+                )
+            return Answer(result=msgspec.Raw(data))
         except Late:
             return Answer(late=True)
         except BadName as error:
@@ -55,7 +62,7 @@ class Worker:
         except MemoryError:
             return Answer(refused="That needs more memory than a worker has; ask for less, or start with --memory.")
         except (pygit2.GitError, KeyError, ValueError, OSError, RecursionError) as error:
-            return Answer(refused=f"The repository could not be read: {_said(error)}")
+            return Answer(refused=f"Git says: {_said(error)}")
 
     def _run(self, asked: Asked) -> Any:
         operation = OPERATIONS.get(asked.operation)

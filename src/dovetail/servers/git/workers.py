@@ -14,7 +14,6 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-import dovetail
 from dovetail.servers.git.messages import HEAD, LONGEST, Answer, Asked, Setup, framed, length
 from dovetail.servers.git.settings import Settings
 
@@ -22,6 +21,8 @@ T = TypeVar("T")
 
 _COMMAND: Final = ("-P", "-m", "dovetail.servers.git.worker")
 _ROOT: Final = os.path.abspath(os.sep)
+_SOURCE: Final = str(Path(__file__).resolve().parents[3])
+"""The folder that this library was loaded from."""
 _WAIT: Final = 5.0
 _START: Final = 15.0
 """Seconds that a process may take to start, on a machine that is busy."""
@@ -51,8 +52,16 @@ class _Process:
         await source.drain()
         return await out.readexactly(length(await out.readexactly(HEAD)))
 
+    async def fallen(self) -> int | None:
+        """Return how a process ended whose output did: before `kill` looks, which would take the status away."""
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(self.process.wait(), _WAIT)
+        return None
+
     async def end(self) -> None:
         """End it at once, and wait until it is gone."""
+        if self.process.returncode is not None:
+            return
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         with contextlib.suppress(TimeoutError):
@@ -104,8 +113,9 @@ class Workers:
             async with asyncio.timeout(patience):
                 data = await worker.ask(message)
         except (EOFError, ConnectionError):  # IncompleteReadError is an EOFError
+            status = await worker.fallen()
             await self._drop(worker)
-            raise Refusal(_fallen(worker.process.returncode, seconds)) from None
+            raise Refusal(_fallen(status, seconds)) from None
         except TimeoutError:
             await self._drop(worker)
             raise Refusal(_late(seconds)) from None
@@ -164,5 +174,4 @@ def _environment() -> dict[str, Any]:
     """Return this environment without Git's variables, with the folder that this library came from."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTHONPATH"))}
     given = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    here = str(Path(dovetail.__file__).resolve().parent.parent)
-    return kept | {"PYTHONPATH": os.pathsep.join([here, *given])}
+    return kept | {"PYTHONPATH": os.pathsep.join([_SOURCE, *given])}

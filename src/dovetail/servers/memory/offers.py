@@ -12,7 +12,6 @@ from dovetail.servers.memory.writing import Writer
 if TYPE_CHECKING:
     import sqlite3
 
-    from dovetail.servers.memory.watching import Herald
 
 T = TypeVar("T")
 
@@ -23,13 +22,11 @@ class Desk:
     Attributes:
         graph: The graph.
         settings: The settings.
-        herald: Who announces changes.
     """
 
-    def __init__(self, graph: Graph, settings: Settings, herald: "Herald") -> None:
+    def __init__(self, graph: Graph, settings: Settings) -> None:
         self.graph = graph
         self.settings = settings
-        self.herald = herald
 
     def room(self) -> Room:
         """Return room for one answer."""

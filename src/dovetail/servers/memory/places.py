@@ -26,10 +26,8 @@ SCHEMA: Final = (
         "CREATE TABLE entities (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, type TEXT NOT NULL,"
         " extra TEXT NOT NULL DEFAULT '')",
         "CREATE INDEX entities_by_type ON entities (type)",
-        # Everything that is searched, in one table: field 0 is a name, 1 a type, 2 an observation.
-        "CREATE TABLE texts (id INTEGER PRIMARY KEY AUTOINCREMENT, entity INTEGER NOT NULL, field INTEGER NOT NULL,"
-        " content TEXT NOT NULL)",
-        "CREATE INDEX texts_by_entity ON texts (entity, field, id)",
+        # Everything that is searched, in one table; what a number means stands in `numbering`.
+        "CREATE TABLE texts (id INTEGER PRIMARY KEY, content TEXT NOT NULL)",
         "CREATE TABLE relations (id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, target TEXT NOT NULL,"
         " type TEXT NOT NULL, extra TEXT NOT NULL DEFAULT '', UNIQUE (source, target, type))",
         "CREATE INDEX relations_by_target ON relations (target)",

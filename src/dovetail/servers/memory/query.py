@@ -5,11 +5,13 @@ and `name:` are letters like others, or nothing.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import log
 from typing import Final
 
 import msgspec
+
+from dovetail.servers.memory.numbering import BITS, FIRST, MASK, NAME, TYPE
 
 MOST_TERMS: Final = 12
 """Words of a query that count."""
@@ -18,9 +20,8 @@ QUERY_CHARS: Final = 1_000
 _PIECES: Final = re.compile(r'"([^"]+)"|([^\s"]+)')
 _UNPRINTED: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN: Final = re.compile(r"[\w\s.,:;'’\-]+")
-_OBSERVATION: Final = 2
-_WEIGHTS: Final = {0: 4.0, 1: 2.0, 2: 1.0}
-"""What a hit counts in a name (0), a type (1), an observation (2)."""
+_WEIGHTS: Final = {NAME: 4.0, TYPE: 2.0}
+"""What a hit counts in a name and in a type, beside 1 in an observation."""
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -67,53 +68,52 @@ def terms(query: str) -> list[Term]:
     return [Term(text) for text in list(texts)[:MOST_TERMS]]
 
 
-class Hit(msgspec.Struct, frozen=True, gc=False):
-    """A text that a term was found in.
+class Hits(msgspec.Struct, frozen=True):
+    """Numbers of texts that a term was found in.
 
     Attributes:
-        entity: The entity's number.
-        field: 0 its name, 1 its type, 2 an observation.
-        text: The text's number.
-        weight: 1.0 for words, less for parts of them.
+        words: Where it is a word, or the beginning of one.
+        parts: Where it is a part of a word, which counts half.
     """
 
-    entity: int
-    field: int
-    text: int
-    weight: float = 1.0
+    words: list[int]
+    parts: list[int]
 
 
-def ranked(hits: Mapping[str, Iterable[Hit]], total: int, exact: int | None) -> list[tuple[int, set[int]]]:
-    """Order the entities that were hit, best first, each with those of its observations that were.
+def ranked(hits: Iterable[Hits], size: int, exact: int | None) -> list[int]:
+    """Order the entities that were hit, best first.
 
     An entity counts by the best hit of each term: rare terms count more, and who has them all more than who has some.
 
     Args:
         hits: What each term hit.
-        total: How many texts there are.
+        size: How many entities there are, or a little more.
         exact: The entity whose name is the whole query.
     """
     scores: dict[int, float] = {}
     covered: dict[int, int] = {}
-    texts: dict[int, set[int]] = {}
-    for found in hits.values():
-        best: dict[int, float] = {}
-        for hit in found:
-            value = _WEIGHTS[hit.field] * hit.weight
-            if value > best.get(hit.entity, 0.0):
-                best[hit.entity] = value
-            if hit.field == _OBSERVATION:
-                texts.setdefault(hit.entity, set()).add(hit.text)
-        rarity = log(1.0 + total / (1 + len(best)))
+    terms_sought = 0
+    for found in hits:
+        terms_sought += 1
+        best = _best(found)
+        rarity = log(2.0 + size / (1 + len(best)))
         for entity, value in best.items():
             scores[entity] = scores.get(entity, 0.0) + rarity * value
             covered[entity] = covered.get(entity, 0) + 1
-    if exact is not None:
-        scores.setdefault(exact, 0.0)
-    wanted = max(1, len(hits))
+    # The newest of equal ones comes first.
+    order = [(-score * covered[entity] ** 2, -entity) for entity, score in scores.items() if entity != exact]
+    order.sort()
+    first = [] if exact is None else [exact]
+    return first + [-entity for _, entity in order]
 
-    def order(entity: int) -> tuple[bool, float, int]:
-        share = covered.get(entity, 0) / wanted
-        return entity != exact, -scores[entity] * share * share, -entity
 
-    return [(entity, texts.get(entity, set())) for entity in sorted(scores, key=order)]
+def _best(found: Hits) -> dict[int, float]:
+    """Return what the best hit of each entity counts."""
+    best: dict[int, float] = {}
+    for numbers, weight in ((found.words, 1.0), (found.parts, 0.5)):
+        for number in numbers:
+            entity, place = number >> BITS, number & MASK
+            value = weight if place >= FIRST else weight * _WEIGHTS[place]
+            if value > best.get(entity, 0.0):
+                best[entity] = value
+    return best

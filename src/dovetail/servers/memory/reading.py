@@ -10,6 +10,7 @@ from typing import Final
 
 from dovetail.errors import ToolError
 from dovetail.servers.memory.lines import entity_line, relation_line
+from dovetail.servers.memory.numbering import observations_of
 from dovetail.servers.memory.records import Count, Entity, Nodes, Relation, Statistics
 
 _CUT_RELATIONS: Final = "Some relations are not shown; neighbours shows those of one entity."
@@ -39,17 +40,19 @@ def entity_of(db: sqlite3.Connection, number: int, room: Room, start: int = 0) -
     name, kind = db.execute("SELECT name, type FROM entities WHERE id = ?", (number,)).fetchone()
     room.take(name, kind)
     shown: list[str] = []
-    for (text,) in db.execute(_OBSERVATIONS, (number, start)):
+    for (text,) in db.execute(_OBSERVATIONS, (*observations_of(number), start)):
         if shown and room.left < len(text):
-            total = db.execute(_COUNT, (number,)).fetchone()[0]
+            total = db.execute(COUNT, observations_of(number)).fetchone()[0]
             return Entity(name, kind, shown, omitted=total - len(shown))
         shown.append(text)
         room.take(text)
-    return Entity(name, kind, shown, omitted=min(start, db.execute(_COUNT, (number,)).fetchone()[0]) if start else 0)
+    return Entity(
+        name, kind, shown, omitted=min(start, db.execute(COUNT, observations_of(number)).fetchone()[0]) if start else 0
+    )
 
 
-_COUNT: Final = "SELECT count(*) FROM texts WHERE entity = ? AND field = 2"
-_OBSERVATIONS: Final = "SELECT content FROM texts WHERE entity = ? AND field = 2 ORDER BY id LIMIT -1 OFFSET ?"
+COUNT: Final = "SELECT count(*) FROM texts WHERE id BETWEEN ? AND ?"
+_OBSERVATIONS: Final = "SELECT content FROM texts WHERE id BETWEEN ? AND ? ORDER BY id LIMIT -1 OFFSET ?"
 
 
 def page(db: sqlite3.Connection, cursor: str | None, limit: int, room: Room) -> Nodes:
@@ -245,7 +248,7 @@ def _lines(db: sqlite3.Connection, kind: str, after: int) -> Iterable[tuple[str,
     if kind == "e":
         rows = db.execute("SELECT id, name, type, extra FROM entities WHERE id > ? ORDER BY id", (after,))
         for number, name, type_, extra in rows:
-            texts = (text for (text,) in db.execute(_OBSERVATIONS, (number, 0)))
+            texts = (text for (text,) in db.execute(_OBSERVATIONS, (*observations_of(number), 0)))
             yield f"e{number}", entity_line(name, type_, texts, extra)
         after = 0
     rows = db.execute("SELECT id, source, target, type, extra FROM relations WHERE id > ? ORDER BY id", (after,))

@@ -8,29 +8,22 @@ import sqlite3
 from typing import Final
 
 from dovetail.errors import ToolError
-from dovetail.servers.memory.query import Hit, Term, ranked, terms
-from dovetail.servers.memory.reading import Room, touching
+from dovetail.servers.memory.numbering import BITS, FIRST, MASK, observations_of
+from dovetail.servers.memory.query import Hits, Term, ranked, terms
+from dovetail.servers.memory.reading import COUNT, Room, touching
 from dovetail.servers.memory.records import Entity, Nodes
 
 HITS: Final = 1_000
 """Hits of one term that are looked at."""
 _FEW: Final = 20
 """With fewer words found, parts of words are looked for."""
-_PART: Final = 0.5
-"""What a part of a word counts, beside a word."""
 _SHOWN: Final = 30
 """Observations of one entity in an answer."""
 
-_WORDS: Final = (
-    "SELECT t.entity, t.field, t.id FROM words JOIN texts t ON t.id = words.rowid"
-    " WHERE words MATCH ? ORDER BY words.rowid DESC LIMIT ?"
-)
-_PARTS: Final = (
-    "SELECT t.entity, t.field, t.id FROM parts JOIN texts t ON t.id = parts.rowid"
-    " WHERE parts MATCH ? ORDER BY parts.rowid DESC LIMIT ?"
-)
-_NEWEST: Final = "SELECT id FROM texts WHERE entity = ? AND field = 2 ORDER BY id DESC LIMIT ?"
-_LIKE: Final = "SELECT entity, field, id FROM texts WHERE content LIKE ? ESCAPE '\\' ORDER BY id DESC LIMIT ?"
+_WORDS: Final = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?"
+_PARTS: Final = "SELECT rowid FROM parts WHERE parts MATCH ? ORDER BY rowid DESC LIMIT ?"
+_LIKE: Final = "SELECT id FROM texts WHERE content LIKE ? ESCAPE '\\' ORDER BY id DESC LIMIT ?"
+_NEWEST: Final = "SELECT id FROM texts WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?"
 
 
 def search(db: sqlite3.Connection, query: str, kind: str | None, start: int, limit: int, room: Room) -> Nodes:
@@ -42,19 +35,19 @@ def search(db: sqlite3.Connection, query: str, kind: str | None, start: int, lim
     wanted = terms(query)
     if not wanted:
         raise ToolError("query: nothing to look for in it. Give a word or more, or use read_graph for everything.")
-    hits = {term.text: _hits(db, term) for term in wanted}
-    if len(wanted) > 1:
-        _together(db, wanted, hits)
-    total = db.execute("SELECT coalesce(max(id), 0) FROM texts").fetchone()[0]
+    hits = _together(db, wanted, [_hits(db, term) for term in wanted])
+    size = db.execute("SELECT coalesce(max(id), 0) FROM entities").fetchone()[0]
     row = db.execute("SELECT id FROM entities WHERE name = ?", (query.strip(),)).fetchone()
-    found = ranked(hits, total, None if row is None else row[0])
+    found = ranked(hits, size, None if row is None else row[0])
     if kind is not None:
-        found = [(number, texts) for number, texts in found if _type(db, number) == kind]
+        found = [number for number in found if _type(db, number) == kind]
+    chosen = found[start : start + limit]
+    texts = _observations(hits, frozenset(chosen))
     nodes = Nodes([], [])
-    for number, texts in found[start : start + limit]:
+    for number in chosen:
         if nodes.entities and room.left <= 0:
             break
-        nodes.entities.append(_shown(db, number, texts, room))
+        nodes.entities.append(_shown(db, number, texts[number], room))
     nodes.relations, cut = touching(db, [entity.name for entity in nodes.entities], 10 * limit)
     end = start + len(nodes.entities)
     nodes.next_cursor = str(end) if end < len(found) else None
@@ -63,29 +56,41 @@ def search(db: sqlite3.Connection, query: str, kind: str | None, start: int, lim
     return nodes
 
 
-def _hits(db: sqlite3.Connection, term: Term) -> list[Hit]:
-    found = [Hit(*row) for row in db.execute(_WORDS, (term.words, HITS))] if term.plain else []
-    if len(found) >= _FEW:
-        return found
+def _hits(db: sqlite3.Connection, term: Term) -> Hits:
+    words = _numbers(db, _WORDS, term.words) if term.plain else []
+    if len(words) >= _FEW:
+        return Hits(words, [])
     if term.part:
-        rows = db.execute(_PARTS, (term.part, HITS))
-    elif not found:
-        rows = db.execute(_LIKE, (term.like, HITS))
+        parts = _numbers(db, _PARTS, term.part)
+    elif words:
+        return Hits(words, [])
     else:
-        return found
-    known = {hit.text for hit in found}
-    weight = _PART if term.plain else 1.0
-    return found + [Hit(entity, field, text, weight) for entity, field, text in rows if text not in known]
+        parts = _numbers(db, _LIKE, term.like)
+    return Hits(words, parts) if term.plain else Hits(parts, [])
 
 
-def _together(db: sqlite3.Connection, wanted: list[Term], hits: dict[str, list[Hit]]) -> None:
+def _together(db: sqlite3.Connection, wanted: list[Term], hits: list[Hits]) -> list[Hits]:
     """Add texts that have all the words: each of those may be too frequent for its newest hits to hold them."""
-    full = [term for term in wanted if len(hits[term.text]) >= HITS and term.plain]
+    full = [number for number, found in enumerate(hits) if len(found.words) >= HITS and wanted[number].plain]
     if len(full) < 2:
-        return
-    rows = db.execute(_WORDS, (" AND ".join(term.words for term in full), HITS)).fetchall()
-    for term in full:
-        hits[term.text] += [Hit(*row) for row in rows]
+        return hits
+    rows = _numbers(db, _WORDS, " AND ".join(wanted[number].words for number in full))
+    return [Hits(found.words + rows, found.parts) if number in full else found for number, found in enumerate(hits)]
+
+
+def _numbers(db: sqlite3.Connection, sql: str, sought: str) -> list[int]:
+    return [number for (number,) in db.execute(sql, (sought, HITS))]
+
+
+def _observations(hits: list[Hits], entities: frozenset[int]) -> dict[int, set[int]]:
+    """Return the observations of some entities that were hit."""
+    texts: dict[int, set[int]] = {entity: set() for entity in entities}
+    for found in hits:
+        for numbers in (found.words, found.parts):
+            for number in numbers:
+                if number >> BITS in entities and number & MASK >= FIRST:
+                    texts[number >> BITS].add(number)
+    return texts
 
 
 def _type(db: sqlite3.Connection, number: int) -> str | None:
@@ -97,13 +102,17 @@ def _shown(db: sqlite3.Connection, number: int, texts: set[int], room: Room) -> 
     """Return an entity with the newest observations that were hit, and the newest others, oldest first."""
     name, kind = db.execute("SELECT name, type FROM entities WHERE id = ?", (number,)).fetchone()
     room.take(name, kind)
-    total = db.execute("SELECT count(*) FROM texts WHERE entity = ? AND field = 2", (number,)).fetchone()[0]
-    newest = db.execute(_NEWEST, (number, _SHOWN)).fetchall()
+    span = observations_of(number)
+    total = db.execute(COUNT, span).fetchone()[0]
+    newest = db.execute(_NEWEST, (*span, _SHOWN)).fetchall()
     hit = sorted(texts, reverse=True)[:_SHOWN]
     others = [row for (row,) in newest if row not in texts][: _SHOWN - len(hit)]
+    chosen = sorted(hit + others)
+    places = ",".join("?" * len(chosen))
+    # The places are question marks, the numbers are bound.
+    rows = db.execute(f"SELECT content FROM texts WHERE id IN ({places}) ORDER BY id", chosen)  # noqa: S608
     shown: list[str] = []
-    for row in sorted(hit + others):
-        text = db.execute("SELECT content FROM texts WHERE id = ?", (row,)).fetchone()[0]
+    for (text,) in rows:
         if shown and room.left < len(text):
             break
         shown.append(text)

@@ -20,7 +20,7 @@ from dovetail.servers.memory.prompts import offer_prompts
 from dovetail.servers.memory.settings import Settings
 from dovetail.servers.memory.tools_reading import offer_reading
 from dovetail.servers.memory.tools_writing import offer_writing
-from dovetail.servers.memory.watching import announcing, meeting
+from dovetail.servers.memory.watching import announcing
 from dovetail.servers.memory.writing import Writer
 
 IMPORT_BYTES: Final = 256 * 1024 * 1024
@@ -60,8 +60,8 @@ def make(settings: Settings) -> Server:
             while pending:
                 await asyncio.to_thread(import_once, graph, settings, pending[0])
                 del pending[0]
-            async with announcing(graph, settings.watch) as herald:
-                yield Desk(graph, settings, herald)
+            async with announcing(graph, server.notify.resource_updated, settings.watch):
+                yield Desk(graph, settings)
         finally:
             await asyncio.to_thread(graph.close)
 
@@ -73,7 +73,6 @@ def make(settings: Settings) -> Server:
         instructions=_INSTRUCTIONS + (_READ_ONLY if settings.read_only else ""),
         lifespan=lifespan,
     )
-    server.use(meeting)
     offer_reading(server, settings)
     if not settings.read_only:
         offer_writing(server)

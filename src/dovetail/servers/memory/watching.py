@@ -1,18 +1,17 @@
 """Who hears of changes: after each write of this process, and when another process wrote to the same file.
 
 Invariant: every change that was committed is announced, or, of more than `graph.MOST_TOLD` at a time, that the graph
-changed. Nothing is looked for as long as no client has said a word.
+changed.
 """
 
 import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Final
 from urllib.parse import quote
 
-from dovetail import Context
 from dovetail.errors import StoreUnusable
 from dovetail.servers.memory.graph import Graph, changes_after, last_change
 
@@ -36,15 +35,15 @@ class Herald:
 
     Args:
         graph: What to watch.
+        tell: Announces that a resource changed.
         seconds: Between two looks for what other processes wrote; 0 for never.
     """
 
-    def __init__(self, graph: Graph, seconds: float) -> None:
+    def __init__(self, graph: Graph, tell: Callable[[str], None], seconds: float) -> None:
         self._graph = graph
+        self._tell = tell
         self._seconds = seconds
-        self._context: Context | None = None
         self._due = asyncio.Event()
-        self._met = asyncio.Event()
         loop = asyncio.get_running_loop()
 
         def changed() -> None:
@@ -53,18 +52,11 @@ class Herald:
 
         graph.changed = changed
 
-    def meet(self, context: Context) -> None:
-        """Remember how notices are sent: through the context of a call, which goes on to work after the call."""
-        if self._context is None:
-            self._context = context
-            self._met.set()
-
     async def run(self) -> None:
         """Announce until cancelled."""
         with self._graph.watching() as db:
             # The version is looked at before the changes: what is committed in between is another version later.
             version, seen = _version(db), last_change(db)
-            await self._met.wait()
             while True:
                 await self._wait(db, version)
                 version = _version(db)
@@ -75,7 +67,8 @@ class Herald:
                     continue
                 if last != seen:
                     seen = last
-                    await self._tell(names)
+                    for uri in uris(names):
+                        self._tell(uri)
 
     async def _wait(self, db: sqlite3.Connection, version: int) -> None:
         """Wait until this process, or another one, has written."""
@@ -84,11 +77,6 @@ class Herald:
                 async with asyncio.timeout(self._seconds or None):
                     await self._due.wait()
         self._due.clear()
-
-    async def _tell(self, names: list[str]) -> None:
-        assert self._context is not None, "met before"
-        for uri in uris(names):
-            await self._context.notify.resource_updated(uri)
 
 
 def _version(db: sqlite3.Connection) -> int:
@@ -100,25 +88,13 @@ def _version(db: sqlite3.Connection) -> int:
     return found
 
 
-def meeting(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Middleware: the herald meets whoever calls."""
-
-    def handle(call: Any, context: Context) -> Any:
-        herald = getattr(context.lifespan, "herald", None)
-        if herald is not None:
-            herald.meet(context)
-        return handler(call, context)
-
-    return handle
-
-
 @contextlib.asynccontextmanager
-async def announcing(graph: Graph, seconds: float) -> Any:
+async def announcing(graph: Graph, tell: Callable[[str], None], seconds: float) -> AsyncIterator[None]:
     """Announce changes for as long as the block lasts."""
-    herald = Herald(graph, seconds)
+    herald = Herald(graph, tell, seconds)
     task = asyncio.create_task(herald.run())
     try:
-        yield herald
+        yield
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError, StoreUnusable):

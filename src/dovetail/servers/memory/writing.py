@@ -10,6 +10,7 @@ from typing import Final
 
 from dovetail.errors import ToolError, quote
 from dovetail.servers.memory.lines import EntityLine, RelationLine
+from dovetail.servers.memory.numbering import MASK, NAME, TYPE, number_of, observations_of
 from dovetail.servers.memory.records import (
     NAME_CHARS,
     Added,
@@ -22,9 +23,6 @@ from dovetail.servers.memory.records import (
 )
 from dovetail.servers.memory.settings import Settings
 
-NAME: Final = 0
-TYPE: Final = 1
-OBSERVATION: Final = 2
 _NOTES: Final = 50
 """Notes that one import tells."""
 
@@ -51,7 +49,7 @@ class Writer:
             if number is None:
                 existing.append(given.name)
                 continue
-            _put(db, number, OBSERVATION, observations)
+            _observe(db, number, observations)
             new.append(Entity(given.name, given.entity_type, observations))
         return new, existing
 
@@ -74,11 +72,11 @@ class Writer:
     def _add(self, db: sqlite3.Connection, name: str, contents: Iterable[str]) -> list[str]:
         number = find(db, name)
         assert number is not None, "looked for before"
-        known = {text for _, text in db.execute(_OBSERVATIONS, (number,))}
+        known = {text for _, text in db.execute(_OBSERVATIONS, observations_of(number))}
         new = [text for text in dict.fromkeys(contents) if text not in known]
         self._check(name, new, len(known))
         if new:
-            _put(db, number, OBSERVATION, new)
+            _observe(db, number, new)
             self.touched.add(name)
         return new
 
@@ -93,7 +91,8 @@ class Writer:
             self.touched.update(end for pair in ends for end in pair)
             number = find(db, name)
             if number is not None:
-                _remove(db, db.execute("SELECT id, content FROM texts WHERE entity = ?", (number,)).fetchall())
+                whole = (number_of(number, NAME), number_of(number, MASK))
+                _remove(db, db.execute(_OBSERVATIONS, whole).fetchall())
                 db.execute("DELETE FROM entities WHERE id = ?", (number,))
                 self.touched.add(name)
                 deleted += 1
@@ -107,7 +106,7 @@ class Writer:
             if number is None:
                 continue
             wanted = set(deletion.observations)
-            rows = db.execute(_OBSERVATIONS, (number,)).fetchall()
+            rows = db.execute(_OBSERVATIONS, observations_of(number)).fetchall()
             gone = [(row, content) for row, content in rows if content in wanted]
             _remove(db, gone)
             if gone:
@@ -149,7 +148,7 @@ class Writer:
         number = self._entity(db, line.name, line.type, line.extra)
         if number is not None:
             self._check(line.name, line.observations, 0)
-            _put(db, number, OBSERVATION, line.observations)  # as they stand, those that stand there twice, too
+            _observe(db, number, line.observations)  # as they stand, those that stand there twice, too
             done.entities += 1
             done.observations += len(line.observations)
             return
@@ -168,8 +167,8 @@ class Writer:
             return None
         number = made.lastrowid
         assert number is not None
-        _put(db, number, NAME, [name])
-        _put(db, number, TYPE, [kind])
+        _put(db, number_of(number, NAME), name)
+        _put(db, number_of(number, TYPE), kind)
         self.touched.add(name)
         return number
 
@@ -200,12 +199,26 @@ class Writer:
             )
 
 
-def _put(db: sqlite3.Connection, number: int, field: int, texts: Iterable[str]) -> None:
-    """Write texts, and into both indexes: SQLite lets no trigger do that where the schema is not trusted."""
-    for text in texts:
-        made = db.execute("INSERT INTO texts (entity, field, content) VALUES (?, ?, ?)", (number, field, text))
-        db.execute("INSERT INTO words (rowid, content) VALUES (?, ?)", (made.lastrowid, text))
-        db.execute("INSERT INTO parts (rowid, content) VALUES (?, ?)", (made.lastrowid, text))
+def _observe(db: sqlite3.Connection, entity: int, observations: Iterable[str]) -> None:
+    first, last = observations_of(entity)
+    newest = db.execute("SELECT max(id) FROM texts WHERE id BETWEEN ? AND ?", (first, last)).fetchone()[0]
+    for number, text in enumerate(observations, first if newest is None else newest + 1):
+        if number > last:
+            raise ToolError("Too many observations came and went here; delete the entity and create it anew.")
+        _put(db, number, text)
+
+
+def _put(db: sqlite3.Connection, number: int, text: str) -> None:
+    """Write a text, and into both indexes: SQLite lets no trigger do that where the schema is not trusted."""
+    for table in _INSERTS:
+        db.execute(table, (number, text))
+
+
+_INSERTS: Final = (
+    "INSERT INTO texts (id, content) VALUES (?, ?)",
+    "INSERT INTO words (rowid, content) VALUES (?, ?)",
+    "INSERT INTO parts (rowid, content) VALUES (?, ?)",
+)
 
 
 def _remove(db: sqlite3.Connection, texts: Sequence[tuple[int, str]]) -> None:
@@ -215,7 +228,7 @@ def _remove(db: sqlite3.Connection, texts: Sequence[tuple[int, str]]) -> None:
     db.executemany("DELETE FROM texts WHERE id = ?", [(number,) for number, _ in texts])
 
 
-_OBSERVATIONS: Final = "SELECT id, content FROM texts WHERE entity = ? AND field = 2 ORDER BY id"
+_OBSERVATIONS: Final = "SELECT id, content FROM texts WHERE id BETWEEN ? AND ? ORDER BY id"
 _ENDS: Final = "SELECT source, target FROM relations WHERE source = ?1 OR target = ?1"
 
 

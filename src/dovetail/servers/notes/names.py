@@ -6,6 +6,7 @@ Invariants: a name is a safe path on every system (S-19), no step of it is hidde
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote as percent
 
@@ -41,6 +42,7 @@ def steps_of(name: str) -> list[str]:
     return [*steps[:-1], steps[-1] + SUFFIX]
 
 
+@lru_cache(maxsize=32_768)  # a folder is looked at again and again
 def why_not(name: str) -> str | None:
     """Say why something is no name of a note; None when it is one."""
     if len(name) > NAME_CHARS:
@@ -95,7 +97,8 @@ def importable(file: str) -> bool:
 def tamed(steps: list[str]) -> str:
     """Return a name for a file of another folder, whatever it is called there; the same one each time."""
     stem = steps[-1].rpartition(".")[0]
-    return "/".join(_tamed(step) for step in [*steps[:-1][: MOST_STEPS - 1], stem])
+    name = "/".join(_tamed(step) for step in [*steps[:-1][: MOST_STEPS - 1], stem])
+    return name if why_not(name) is None else _digested("/".join(steps))  # too long in all
 
 
 def _tamed(step: str) -> str:
@@ -108,4 +111,8 @@ def _tamed(step: str) -> str:
         return kept
     if why_not(f"_{kept}") is None:  # a name that Windows reserves
         return f"_{kept}"
-    return "note-" + hashlib.sha256(step.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return _digested(step)
+
+
+def _digested(text: str) -> str:
+    return "note-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

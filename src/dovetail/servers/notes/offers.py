@@ -1,12 +1,7 @@
-"""What the handlers work with: the notes, and who announces changes."""
-
-from typing import TYPE_CHECKING
+"""What the handlers work with: the notes."""
 
 from dovetail import Context
 from dovetail.servers.notes.notebook import Notebook
-
-if TYPE_CHECKING:
-    from dovetail.servers.notes.watching import Herald
 
 
 class Desk:
@@ -14,12 +9,10 @@ class Desk:
 
     Attributes:
         notebook: The notes.
-        herald: Who announces changes.
     """
 
-    def __init__(self, notebook: Notebook, herald: "Herald") -> None:
+    def __init__(self, notebook: Notebook) -> None:
         self.notebook = notebook
-        self.herald = herald
 
 
 def notebook(ctx: Context) -> Notebook:

@@ -14,7 +14,7 @@ from dovetail.servers.notes.offers import Desk
 from dovetail.servers.notes.prompts import offer_prompts
 from dovetail.servers.notes.settings import Settings
 from dovetail.servers.notes.tools import note, offer
-from dovetail.servers.notes.watching import announcing, meeting
+from dovetail.servers.notes.watching import announcing
 
 _INSTRUCTIONS = """\
 The user's notes: Markdown files in one folder, which the user edits with other programs, too. search_notes first, then
@@ -45,8 +45,8 @@ def make(settings: Settings) -> Server:
     async def lifespan(server: Server) -> AsyncIterator[Desk]:
         """Watch the folder for as long as the server runs."""
         notebook = Notebook(Folder(root, settings.max_notes), settings)
-        async with announcing(notebook, server, _reader) as herald:
-            yield Desk(notebook, herald)
+        async with announcing(notebook, server, _reader):
+            yield Desk(notebook)
 
     server = Server(
         "notes",
@@ -57,7 +57,6 @@ def make(settings: Settings) -> Server:
         lifespan=lifespan,
         page_size=500,
     )
-    server.use(meeting)
     offer(server, settings)
     offer_prompts(server, settings)
     return server

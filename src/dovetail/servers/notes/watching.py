@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from dovetail import Context, Server
+from dovetail import Server
 from dovetail.errors import DovetailError, ToolError
 from dovetail.servers.notes.descriptors import Found
 from dovetail.servers.notes.names import uri_of
@@ -33,7 +33,6 @@ class Herald:
         self._notebook = notebook
         self._server = server
         self._reader = reader
-        self._context: Context | None = None
         self._seen: dict[str, Found] = {}
         self._offered: list[str] = []
         self._due = asyncio.Event()
@@ -44,11 +43,6 @@ class Herald:
                 loop.call_soon_threadsafe(self._due.set)
 
         notebook.changed = changed
-
-    def meet(self, context: Context) -> None:
-        """Remember how notices are sent: through the context of a call, which goes on to work after the call."""
-        if self._context is None:
-            self._context = context
 
     async def start(self) -> None:
         """Look what there is, and offer it."""
@@ -68,9 +62,8 @@ class Herald:
             if before.keys() != now.keys():
                 self._offer()
             changed = [name for name in before.keys() | now.keys() if before.get(name) != now.get(name)]
-            if self._context is not None:
-                for name in sorted(changed):
-                    await self._context.notify.resource_updated(uri_of(name))
+            for name in sorted(changed):
+                self._server.notify.resource_updated(uri_of(name))
 
     async def watch(self) -> None:
         """Hear from the system of what happens in the folder, until cancelled."""
@@ -110,22 +103,10 @@ def _matters(change: Any, path: str) -> bool:
     return not path.rpartition("/")[2].startswith(".")
 
 
-def meeting(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Middleware: the herald meets whoever calls."""
-
-    def handle(call: Any, context: Context) -> Any:
-        herald = getattr(context.lifespan, "herald", None)
-        if herald is not None:
-            herald.meet(context)
-        return handler(call, context)
-
-    return handle
-
-
 @contextlib.asynccontextmanager
 async def announcing(
     notebook: Notebook, server: Server, reader: Callable[[str], Callable[..., Any]]
-) -> AsyncIterator[Herald]:
+) -> AsyncIterator[None]:
     """Announce changes for as long as the block lasts."""
     herald = Herald(notebook, server, reader)
     await herald.start()
@@ -135,7 +116,7 @@ async def announcing(
         await asyncio.sleep(0)
         notebook.changed()  # what happened between the first look and the beginning of the watch
     try:
-        yield herald
+        yield
     finally:
         for task in tasks:
             task.cancel()

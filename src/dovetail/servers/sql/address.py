@@ -56,19 +56,23 @@ def address(url: str) -> Address:
             raise DefinitionError(f"URL: {_EXPECTED}; sqlite:// takes three slashes and no options")
         # As SQLAlchemy has it: three slashes for a relative path, four for an absolute one; else as URLs have it.
         relative = unquote(rest[1:])
-        return _file(relative if "\0" in relative or Path(relative).is_file() else unquote(rest))
+        return _file(relative if _there(relative) else unquote(rest))
     if scheme or url.startswith(("file:", ":memory:")):
         raise DefinitionError(f"URL: {_EXPECTED}; this is neither")
     return _file(url)
 
 
 def _file(path: str) -> Sqlite:
-    if "\0" in path or not path:
-        raise DefinitionError(f"URL: {_EXPECTED}")
-    found = Path(path).expanduser()
-    if not found.is_file():
+    if not _there(path):
         raise DefinitionError("URL: there is no such file; the server opens a database that is there, and makes none")
-    return Sqlite(found.resolve())
+    return Sqlite(Path(path).expanduser().resolve())
+
+
+def _there(path: str) -> bool:
+    try:
+        return Path(path).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL, nobody's home
+        return False
 
 
 def _postgres(url: str) -> Postgres:

@@ -24,7 +24,7 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     by_fold: dict[str, str] = {}
     for one in known:
         by_fold.setdefault(one.lower(), one)
-    return [by_fold[one] for one in get_close_matches(name.lower(), by_fold, most, 0.5)]
+    return [by_fold[one] for one in get_close_matches(name.lower(), by_fold, most, 0.6)]
 
 
 def unknown(what: str, name: str, known: Iterable[str], otherwise: str) -> str:

@@ -13,6 +13,7 @@ from dovetail.servers.sql.policy import Parts
 from dovetail.servers.sql.postgres_hidden import (
     CATALOGUE,
     DENIED,
+    NAMED,
     READABLE,
     RELATIONS,
     UNSAFE,
@@ -63,7 +64,7 @@ class Checker:
     async def missing(self, connection: Any) -> Parts | None:
         """Return a denied name that stands for nothing: most likely a misspelt one."""
         for parts in self.denied:
-            found = await (await connection.execute(_NAMED, list(wanted([parts])))).fetchall()
+            found = await (await connection.execute(NAMED, list(wanted([parts])))).fetchall()
             if not found:
                 return parts
         return None
@@ -126,8 +127,3 @@ class Checker:
             for name, one in relations.items()
         }
         return rewritten(statement.tree, exact, denied.names)
-
-
-_NAMED = DENIED.rsplit("SELECT n.oid, n.nspname, n.relname, NULL", 1)[0] + (  # noqa: S608  two constants
-    "SELECT 1 FROM tables UNION ALL SELECT 1 FROM columns"
-)

@@ -71,6 +71,16 @@ SELECT n.oid, n.nspname, n.relname, c.attname FROM computed c JOIN named n USING
 """
 """Wanted: names of up to three parts. Found: oid, schema, table, and a column, or NULL for all of it."""
 
+NAMED = """
+SELECT 1 FROM unnest($1::text[], $2::text[], $3::text[]) AS w(a, b, c)
+JOIN pg_catalog.pg_class t ON true JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE (w.b IS NULL AND t.relname = w.a) OR (w.c IS NULL AND n.nspname = w.a AND t.relname = w.b)
+   OR (((w.c IS NULL AND t.relname = w.a) OR (n.nspname = w.a AND t.relname = w.b)) AND EXISTS (
+        SELECT 1 FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.oid AND a.attname = coalesce(w.c, w.b)))
+LIMIT 1
+"""
+"""Whether a denied name stands for anything."""
+
 UNSAFE = r"""
 WITH f AS (
     SELECT p.proname::text AS name, p.pronargs - p.pronargdefaults AS least, p.pronargs AS most, p.provariadic,

@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import dovetail
-from dovetail import Server
+from dovetail import Server, __version__
 from dovetail.servers.sql.address import Address, Sqlite, address
 from dovetail.servers.sql.database import Database, Limits
 from dovetail.servers.sql.live import Live, opened
@@ -34,7 +33,7 @@ def make(settings: Settings) -> Server:
 
     app = Server(
         "sql",
-        version=dovetail.__version__,
+        version=__version__,
         title=f"Database {where.label}",
         description="Ask an SQLite or PostgreSQL database.",
         instructions=_instructions(sqlite, settings),
@@ -60,7 +59,9 @@ def _creator(where: Address, denied: list[Parts], settings: Settings) -> Callabl
     )
     if isinstance(where, Sqlite):
         from dovetail.servers.sql.sqlite_database import SqliteDatabase
+        from dovetail.servers.sql.sqlite_running import look
 
+        look(where.path, denied)
         return lambda: SqliteDatabase(where.path, denied, limits, settings.connections, settings.memory)
     import psycopg
     import psycopg_pool

@@ -11,7 +11,7 @@ from dovetail.servers.sql.cells import Rows
 from dovetail.servers.sql.changes import Built, question
 from dovetail.servers.sql.database import Params, Where
 from dovetail.servers.sql.names import quoted
-from dovetail.servers.sql.sqlite_reader import Reader
+from dovetail.servers.sql.sqlite_reader import Asked, Reader
 from dovetail.servers.sql.sqlite_running import Running
 from dovetail.servers.sql.sqlite_writer import changed
 
@@ -25,15 +25,14 @@ class SqliteDatabase(Running):
     async def query(self, sql: str, params: Params, cursor: str | None, limit: int | None) -> Page:
         """Run a statement that only reads."""
         statement = statements.read(sql, self.dialect)
-        self._check(statement)
         of = cursors.digest(sql, params)
         skipped = cursors.offset(cursor, of)
         most = min(limit or self.limits.rows, self.limits.rows)
-        bound: Any = params or ()
+        asked = _asked(sql, params, statement)
 
         def work(reader: Reader) -> Rows:
             rows = Rows([], most, self.limits.cell, self.limits.answer)
-            reader.page(sql, bound, skipped, rows)
+            reader.page(asked, skipped, rows)
             return rows
 
         rows = await self.run(work, statement)
@@ -42,9 +41,8 @@ class SqliteDatabase(Running):
     async def explain(self, sql: str, params: Params) -> str:
         """Return the plan of a statement: what is scanned, what is looked up by an index."""
         statement = statements.read(sql, self.dialect)
-        self._check(statement)
-        bound: Any = params or ()
-        steps = await self.run(lambda reader: reader.plan(sql, bound), statement)
+        asked = _asked(sql, params, statement)
+        steps = await self.run(lambda reader: reader.plan(asked), statement)
         depth: dict[int, int] = {0: -1}
         lines = []
         for step, parent, _, text in steps[:500]:
@@ -59,19 +57,13 @@ class SqliteDatabase(Running):
         except ToolError:
             return None
 
-    def _check(self, statement: statements.Statement) -> None:
-        """Refuse what SQLite does not ask its authorizer for; see `sqlite_rules`."""
-        columns = {parts[1].lower() for parts in self.denied if len(parts) == 2}
-        if columns and (statement.natural or columns & statement.joined):
-            raise ToolError("Join with ON and name the columns: NATURAL and USING are not possible here.")
-
     async def tables(self) -> list[TableName]:
         """Return the tables and views that may be read, sorted."""
-        return await self.run(lambda reader: sqlite_schema.names(reader, self.denied), None)
+        return await self.run(lambda reader: sqlite_schema.names(reader), None)
 
     async def describe(self, table: str) -> Table:
         """Return one of them with its columns."""
-        return await self.run(lambda reader: sqlite_schema.described(reader, self.denied, table), None)
+        return await self.run(lambda reader: sqlite_schema.described(reader, table), None)
 
     async def rows(self, table: str, cursor: str | None) -> Page:
         """Return rows of a table, in the order of its primary key."""
@@ -108,3 +100,8 @@ class SqliteDatabase(Running):
 
     async def _change(self, built: list[Built], expected: int) -> int:
         return await self.run_to_end(lambda: changed(self.path, self.limits.seconds, built, expected))
+
+
+def _asked(sql: str, params: Params, statement: statements.Statement) -> Asked:
+    bound: Any = params or ()
+    return Asked(sql, bound, statement.joined, statement.natural)

@@ -6,7 +6,7 @@ refuses all but reading, and a statement has been parsed before it comes here. `
 
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import islice
@@ -14,12 +14,18 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from msgspec import Struct
+
+from dovetail.errors import ToolError
 from dovetail.servers.sql.cells import Rows
 from dovetail.servers.sql.names import quoted
-from dovetail.servers.sql.policy import Parts
-from dovetail.servers.sql.sqlite_rules import Authorizer, Known, hidden
+from dovetail.servers.sql.policy import Parts, ascii_lower
+from dovetail.servers.sql.sqlite_rules import Authorizer, Hidden, Known, hidden
 
 Params = Sequence[Any] | dict[str, Any]
+ASKED = "/**/"
+"""Stands before every statement of somebody else's. The driver keeps prepared statements by their text, and what was
+prepared is not authorized again: the same text must never be one that the server prepared on its own behalf."""
 STEPS = 200
 """Steps of SQLite's machine between looks at the clock. A step takes the longer, the longer values may be."""
 LIMITS = {
@@ -59,6 +65,22 @@ def opened(path: Path, mode: str, busy: float, longest: int) -> sqlite3.Connecti
         connection.close()
         raise
     return connection
+
+
+class Asked(Struct, frozen=True):
+    """A statement of somebody else's.
+
+    Attributes:
+        sql: That was parsed, and only reads.
+        params: For its placeholders.
+        joined: Names that a USING names, folded.
+        natural: It has a NATURAL join.
+    """
+
+    sql: str
+    params: Params = ()
+    joined: frozenset[str] = frozenset()
+    natural: bool = False
 
 
 class Reader:
@@ -114,9 +136,9 @@ class Reader:
         return self._authorizer.refused
 
     @property
-    def hides(self) -> Callable[[str, str], bool]:
-        """Tell whether a table, or its column, is denied."""
-        return self._authorizer.hidden.hides
+    def hidden(self) -> Hidden:
+        """What is denied, as of the last look at the schema."""
+        return self._authorizer.hidden
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -139,14 +161,26 @@ class Reader:
 
     def _learn(self) -> None:
         schema = self.schema()
-        self._authorizer.hidden = hidden(self._denied, schema)
         for one in schema:
             if one.kind == "virtual":
                 # Some prepare writing when they are first used: that is done here, while nobody's statement runs.
-                try:
-                    self.connection.execute(f"SELECT 1 FROM {quoted(one.name)} LIMIT 0").close()  # noqa: S608  a quoted name
-                except sqlite3.Error:
-                    continue  # its module is not there: who reads from it hears of that
+                # One whose module is not there says so to whoever reads from it.
+                self._prepared(one.name)
+        rules = hidden(self._denied, schema)
+        self._authorizer.hidden = rules
+        if rules:
+            # What a view shows, SQLite knows best: one that cannot be prepared is denied like what it shows.
+            self._authorizer.trusted = False
+            views = {ascii_lower(one.name) for one in schema if one.kind == "view" and not self._prepared(one.name)}
+            self._authorizer.trusted = True
+            self._authorizer.hidden = Hidden(rules.tables | views, rules.columns)
+
+    def _prepared(self, table: str) -> bool:
+        try:
+            self.connection.execute(f"SELECT 1 FROM {quoted(table)} LIMIT 0").close()  # noqa: S608  a quoted name
+        except sqlite3.Error:
+            return False
+        return True
 
     def schema(self) -> list[Known]:
         """All tables and views, those that are denied among them."""
@@ -170,9 +204,9 @@ class Reader:
             self._authorizer.trusted = True
             return self.connection.execute(sql, params).fetchall()
 
-    def page(self, sql: str, params: Params, skipped: int, rows: Rows) -> None:
+    def page(self, statement: Asked, skipped: int, rows: Rows) -> None:
         """Fill a page with what a statement returns."""
-        with self._snapshot(), closing(self.connection.execute(sql, params)) as cursor:
+        with self._snapshot(), closing(self._begun("", statement)) as cursor:
             rows.columns = [column[0] for column in cursor.description or ()]
             if skipped:
                 next(islice(cursor, skipped - 1, skipped), None)
@@ -180,10 +214,17 @@ class Reader:
                 if not rows.add(row):
                     break
 
-    def plan(self, sql: str, params: Params) -> list[tuple[Any, ...]]:
+    def plan(self, statement: Asked) -> list[tuple[Any, ...]]:
         """Return the steps of a statement: id, parent, unused, text."""
-        with self._snapshot(), closing(self.connection.execute(f"EXPLAIN QUERY PLAN {sql}", params)) as cursor:
+        with self._snapshot(), closing(self._begun("EXPLAIN QUERY PLAN ", statement)) as cursor:
             return cursor.fetchall()
+
+    def _begun(self, before: str, asked: Asked) -> sqlite3.Cursor:
+        columns = {column for _, column in self._authorizer.hidden.columns}
+        if columns and (asked.natural or columns & asked.joined):
+            # SQLite does not ask its authorizer for what these compare; see `sqlite_rules`.
+            raise ToolError("Join with ON and name the columns: NATURAL and USING are not possible here.")
+        return self.connection.execute(ASKED + before + asked.sql, asked.params)
 
     def version(self) -> tuple[int, int]:
         """What changes when others change the file: a number for the data, and one for the schema."""

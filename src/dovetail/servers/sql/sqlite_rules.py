@@ -80,9 +80,11 @@ def hidden(denied: Iterable[Parts], schema: Iterable[Known]) -> Hidden:
         elif one is not None:
             columns |= {(table, ascii_lower(name)) for name, generated in one.columns if generated}
     touched = tables | {table for table, _ in columns}
-    for name, one in known.items():
-        if one.kind == "virtual" and any(_mentions(one.sql, table) for table in touched):
-            tables.add(name)
+    virtual = {name: one for name, one in known.items() if one.kind == "virtual"}
+    # One may be made of another that is made of a denied table: until there is no more.
+    while more := {name for name in virtual.keys() - tables if any(_mentions(virtual[name].sql, t) for t in touched)}:
+        tables |= more
+        touched |= more
     for name, one in known.items():
         if one.kind == "shadow" and any(
             name.startswith(f"{table}_") for table in tables if table not in known or known[table].kind == "virtual"

@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -47,24 +48,18 @@ class Running:
         self._room = asyncio.Semaphore(connections)
 
     async def open(self) -> None:
-        """Open the file, and see that what is denied is there.
+        """Open the file.
 
         Raises:
-            DefinitionError: It is no database, or lacks what is denied.
+            DefinitionError: It is no database any more.
         """
-        if sqlite3.sqlite_version_info < (3, 37):
-            raise DefinitionError(f"SQLite 3.37 or newer is needed, not {sqlite3.sqlite_version}")
         self._threads = ThreadPoolExecutor(self._connections, "dovetail-sql")
         try:
             self._near = self._reader(SHORT, 0.0)
             self._near.within(BUSY_SECONDS)
             self._near.asked(f"PRAGMA hard_heap_limit={self._memory << 20}")
-            schema = self._near.schema()
         except sqlite3.Error:
-            raise DefinitionError("URL: the file is no SQLite database, or cannot be read") from None
-        lost = missing(self.denied, schema)
-        if lost is not None:
-            raise DefinitionError(f"deny: the database has no {'.'.join(lost)!r}; is it misspelt?")
+            raise unusable() from None
 
     async def close(self) -> None:
         """End what runs, and close all connections."""
@@ -135,6 +130,30 @@ class Running:
             return []
         self._near.within(0.1)
         try:
-            return visible(self._near.schema(), self.denied)
+            return visible(self._near.schema(), self._near.hidden)
         except sqlite3.Error:
             return []
+
+
+def look(path: Path, denied: Sequence[Parts]) -> None:
+    """See that a file is a database that has what is denied.
+
+    Raises:
+        DefinitionError: It is none, or lacks that.
+    """
+    if sqlite3.sqlite_version_info < (3, 37):
+        raise DefinitionError(f"SQLite 3.37 or newer is needed, not {sqlite3.sqlite_version}")
+    try:
+        with closing(Reader(path, (), busy=BUSY_SECONDS, longest=LONG)) as reader:
+            reader.within(BUSY_SECONDS)
+            schema = reader.schema()
+    except sqlite3.Error:
+        raise unusable() from None
+    lost = missing(denied, schema)
+    if lost is not None:
+        raise DefinitionError(f"deny: the database has no {'.'.join(lost)!r}; is it misspelt?")
+
+
+def unusable() -> DefinitionError:
+    """Say that a file cannot be used."""
+    return DefinitionError("URL: the file is no SQLite database, or cannot be read")

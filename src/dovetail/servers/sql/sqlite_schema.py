@@ -5,34 +5,34 @@ from typing import Any
 
 from dovetail.servers.sql.answers import Column, ForeignKey, Index, Table, TableName
 from dovetail.servers.sql.names import UnknownTable
-from dovetail.servers.sql.policy import Parts, ascii_lower
+from dovetail.servers.sql.policy import ascii_lower
 from dovetail.servers.sql.sqlite_reader import Reader
-from dovetail.servers.sql.sqlite_rules import Hidden, Known, hidden
+from dovetail.servers.sql.sqlite_rules import Hidden, Known
 
 
-def names(reader: Reader, denied: Sequence[Parts]) -> list[TableName]:
+def names(reader: Reader) -> list[TableName]:
     """Return the tables and views that may be read, sorted."""
     sizes = _sizes(reader)
     found = [
-        TableName(name=one.name, kind=one.kind, rows=sizes.get(one.name)) for one in visible(_schema(reader), denied)
+        TableName(name=one.name, kind=one.kind, rows=sizes.get(one.name))
+        for one in visible(_schema(reader), reader.hidden)
     ]
     return sorted(found, key=lambda table: table.name)
 
 
-def visible(schema: Sequence[Known], denied: Sequence[Parts]) -> list[Known]:
+def visible(schema: Sequence[Known], rules: Hidden) -> list[Known]:
     """Return the part of a schema that may be seen."""
-    rules = hidden(denied, schema)
     return [_without(one, rules) for one in schema if _listed(one, rules)]
 
 
-def described(reader: Reader, denied: Sequence[Parts], name: str) -> Table:
+def described(reader: Reader, name: str) -> Table:
     """Return a table with its columns.
 
     Raises:
         UnknownTable: There is none, or none that may be seen.
     """
     schema = _schema(reader)
-    rules = hidden(denied, schema)
+    rules = reader.hidden
     seen = {ascii_lower(one.name): one for one in schema if _listed(one, rules)}
     one = seen.get(ascii_lower(name))
     if one is None:

@@ -88,7 +88,7 @@ def shape(sql: str) -> str:
     return _LITERAL.sub(lambda found: found[1] or ("'x'" if found[0][0] == "'" else "1"), sql)
 
 
-_SIMPLE = pattern(r"(?:[A-Za-z_][A-Za-z0-9_]*+(?!')|[0-9]++(?![A-Za-z_'])|'[^'\\\n-]*'(?!')|[ \t\r\n,.()=<>+*?:])*+")
+_SIMPLE = pattern(r"(?:[A-Za-z_][A-Za-z0-9_]*+(?!')|[0-9]++(?![A-Za-z_'])|'[^'\\\n\0-]*'(?!')|[ \t\r\n,.()=<>+*?:])*+")
 _LITERAL = pattern(r"([A-Za-z_][A-Za-z0-9_]*)|[0-9]+|'[^']*'")
 
 

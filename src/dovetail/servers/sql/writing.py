@@ -22,78 +22,61 @@ _BEYOND = "Triggers and foreign keys of the database may change more."
 
 def offer(app: Server) -> None:
     """Offer them."""
+    adds = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
+    replaces = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
+    app.add_tool(insert, title="Insert rows", annotations=adds)
+    app.add_tool(update, title="Update rows", annotations=replaces)
+    app.add_tool(delete, title="Delete rows", annotations=replaces)
 
-    @app.tool(
-        title="Insert rows",
-        annotations=ToolAnnotations(
-            read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False
-        ),
-        timeout=None,
+
+async def insert(table: str, rows: Annotated[list[Row], Meta(min_length=1, max_length=1000)], ctx: Context) -> Changed:
+    """Insert rows into a table, all of them or none. The user is asked first.
+
+    Args:
+        table: Its name, as list_tables has it.
+        rows: Each an object of column names and values; columns that are left out get their defaults.
+    """
+    database: Database = ctx.lifespan.database
+    found = await database.describe(table)
+    for row in rows:
+        changes.check(found, row)
+    _check_number(len(rows), database)
+    question = f"Insert {_rows(len(rows))} into {found.name}?\n{changes.shown(rows)}"
+    return await _confirmed(ctx, found, question, "insert", lambda: database.insert(found.name, rows))
+
+
+async def update(table: str, values: Annotated[Row, Meta(min_length=1)], where: Condition, ctx: Context) -> Changed:
+    """Set columns of the rows that fit a condition, in all of them or in none. The user is asked first.
+
+    Args:
+        table: Its name, as list_tables has it.
+        values: The columns to set, each with its new value.
+        where: Columns with the value that each must have: a list for one of several, null for NULL. All must fit.
+    """
+    database: Database = ctx.lifespan.database
+    found = await database.describe(table)
+    changes.check(found, values, where)
+    number = _check_number(await database.count(found.name, where), database)
+    question = (
+        f"Update {_rows(number)} of {found.name}?\nSet {changes.shown([values])}\n"
+        f"where {changes.shown([where])}\n{_BEYOND}"
     )
-    async def insert(
-        table: str, rows: Annotated[list[Row], Meta(min_length=1, max_length=1000)], ctx: Context
-    ) -> Changed:
-        """Insert rows into a table, all of them or none. The user is asked first.
+    return await _confirmed(ctx, found, question, "update", lambda: database.update(found.name, values, where, number))
 
-        Args:
-            table: Its name, as list_tables has it.
-            rows: Each an object of column names and values; columns that are left out get their defaults.
-        """
-        database: Database = ctx.lifespan.database
-        found = await database.describe(table)
-        for row in rows:
-            changes.check(found, row)
-        _check_number(len(rows), database)
-        question = f"Insert {_rows(len(rows))} into {found.name}?\n{changes.shown(rows)}"
-        return await _confirmed(ctx, found, question, "insert", lambda: database.insert(found.name, rows))
 
-    @app.tool(
-        title="Update rows",
-        annotations=ToolAnnotations(
-            read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
-        ),
-        timeout=None,
-    )
-    async def update(table: str, values: Annotated[Row, Meta(min_length=1)], where: Condition, ctx: Context) -> Changed:
-        """Set columns of the rows that fit a condition, in all of them or in none. The user is asked first.
+async def delete(table: str, where: Condition, ctx: Context) -> Changed:
+    """Delete the rows that fit a condition, all of them or none. The user is asked first.
 
-        Args:
-            table: Its name, as list_tables has it.
-            values: The columns to set, each with its new value.
-            where: Columns with the value that each must have: a list for one of several, null for NULL. All must fit.
-        """
-        database: Database = ctx.lifespan.database
-        found = await database.describe(table)
-        changes.check(found, values, where)
-        number = _check_number(await database.count(found.name, where), database)
-        question = (
-            f"Update {_rows(number)} of {found.name}?\nSet {changes.shown([values])}\n"
-            f"where {changes.shown([where])}\n{_BEYOND}"
-        )
-        return await _confirmed(
-            ctx, found, question, "update", lambda: database.update(found.name, values, where, number)
-        )
-
-    @app.tool(
-        title="Delete rows",
-        annotations=ToolAnnotations(
-            read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
-        ),
-        timeout=None,
-    )
-    async def delete(table: str, where: Condition, ctx: Context) -> Changed:
-        """Delete the rows that fit a condition, all of them or none. The user is asked first.
-
-        Args:
-            table: Its name, as list_tables has it.
-            where: Columns with the value that each must have: a list for one of several, null for NULL. All must fit.
-        """
-        database: Database = ctx.lifespan.database
-        found = await database.describe(table)
-        changes.check(found, {}, where)
-        number = _check_number(await database.count(found.name, where), database)
-        question = f"Delete {_rows(number)} of {found.name}?\nwhere {changes.shown([where])}\n{_BEYOND}"
-        return await _confirmed(ctx, found, question, "delete", lambda: database.delete(found.name, where, number))
+    Args:
+        table: Its name, as list_tables has it.
+        where: Columns with the value that each must have: a list for one of several, null for NULL. All must fit.
+    """
+    database: Database = ctx.lifespan.database
+    found = await database.describe(table)
+    changes.check(found, {}, where)
+    number = _check_number(await database.count(found.name, where), database)
+    question = f"Delete {_rows(number)} of {found.name}?\nwhere {changes.shown([where])}\n{_BEYOND}"
+    return await _confirmed(ctx, found, question, "delete", lambda: database.delete(found.name, where, number))
 
 
 async def _confirmed(

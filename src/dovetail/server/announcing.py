@@ -1,0 +1,52 @@
+"""`app.notify`: change notices outside of any call, such as when a file changes; from any thread.
+
+Every client of either era hears of them that asked for it, over all workers that share a state directory. Nobody does
+while the server does not run.
+"""
+
+from typing import TYPE_CHECKING
+
+from dovetail.core import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice, resource_updated
+from dovetail.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from dovetail.server.app import Server
+
+
+class Announcer:
+    """Tells of changes."""
+
+    __slots__ = ("_server",)
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+
+    def __repr__(self) -> str:
+        return f"<Announcer of {self._server.name}>"
+
+    def resource_updated(self, uri: str) -> None:
+        """Tell those who subscribed to a resource, and may see it, that its contents changed.
+
+        Raises:
+            DefinitionError: The URI is no text.
+        """
+        if not isinstance(uri, str):
+            raise DefinitionError(f"resource_updated: uri: expected a string, not {type(uri).__name__}")
+        self._announce(resource_updated(uri))
+
+    def tools_changed(self) -> None:
+        """Tell that the list of tools changed. `add_tool` and `remove_tool` do so by themselves."""
+        self._announce(TOOLS_CHANGED)
+
+    def prompts_changed(self) -> None:
+        """Tell that the list of prompts changed."""
+        self._announce(PROMPTS_CHANGED)
+
+    def resources_changed(self) -> None:
+        """Tell that the list of resources changed."""
+        self._announce(RESOURCES_CHANGED)
+
+    def _announce(self, notice: Notice) -> None:
+        for server in self._server.hosts:
+            for runtime in tuple(server.running):
+                runtime.announce(notice)
