@@ -44,7 +44,7 @@ class Begun:
 class House:
     """A server over HTTP and its clock, with tools that ask, that never end, and one that works for so long."""
 
-    def __init__(self, stores: Stores, clock: Clock, limits: Any) -> None:
+    def __init__(self, stores: Stores, clock: Clock, limits: Any, worker: str = "") -> None:
         self.clock = clock
         self.work = asyncio.Event()
         server = Server("house", limits=Limits(**limits), stores=stores)
@@ -65,7 +65,7 @@ class House:
         for function in (ask, plain, forever):
             server.tool(function)
         server.add_tool(timed, timeout=10 * HOUR)
-        self.asgi = server.asgi()
+        self.asgi = server.asgi(worker=worker)
 
     async def open(self) -> "House":
         endpoint = await self.asgi.start()
@@ -206,3 +206,23 @@ async def test_questions_that_were_left_behind_make_room_for_calls_of_either_era
     assert await status(client, headers) == 200
     await second.task
     assert third.context in house.runtime.in_flight
+
+
+@pytest.mark.req("S-16")
+async def test_a_session_whose_client_is_at_another_worker_is_not_idle(tmp_path: Path) -> None:
+    clock = Clock()
+    here, there = [await House(SqliteStores(tmp_path, clock), clock, {}, worker).open() for worker in ("a-", "b-")]
+    client, elsewhere = Http(here.asgi), Http(there.asgi)
+    headers = await client.session()
+    left = await here.call(client, "ask", headers)
+    await left.leave()
+    for _ in range(4):
+        assert await status(elsewhere, headers) == 200
+        await here.after(HOUR * 0.7)
+    assert left.context in here.runtime.in_flight
+    assert await status(client, headers) == 200, "a request that comes here finds it, too"
+    await here.after(HOUR + 1)
+    await left.task
+    assert [await status(one, headers) for one in (client, elsewhere)] == [404, 404]
+    for house in (here, there):
+        await house.asgi.stop()

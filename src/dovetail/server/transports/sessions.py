@@ -157,12 +157,26 @@ class Sessions:
             session.bucket = principal.bucket
             self._census.add(key, principal.bucket, used=True)
         if now - touched > TOUCH_SECONDS or self._census.is_unused(key):
-            self._census.use(key)
+            await self._touch(key, now - touched)
             touched = now
-            # Nobody waits for it, nor is refused because the store is out of reach: it says only that it is in use.
-            runtime.spawn(runtime.stores.sessions.touch(key, runtime.limits.session_seconds))
+            if session.closed:
+                return None
         self._cache[key] = (session, now, touched)
         return session
+
+    async def _touch(self, key: str, seconds: float) -> None:
+        """Note in the store that a session is used that was not noted there for so many seconds.
+
+        Nobody is refused because the store is out of reach, and only whose record would soon expire waits for it.
+        """
+        urgent = seconds > self._seconds(key) / 2
+        self._census.use(key)
+        touch = self._runtime.stores.sessions.touch(key, self._runtime.limits.session_seconds)
+        if urgent:
+            with suppress(Disconnected):
+                await touch
+        else:
+            self._runtime.spawn(touch)
 
     async def save(self, session: Session) -> None:
         """Store what must survive, and tell the other workers."""
