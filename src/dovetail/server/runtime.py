@@ -32,18 +32,17 @@ from dovetail.core import (
 from dovetail.errors import (
     DefinitionError,
     Disconnected,
-    InternalError,
     InvalidOutput,
     LimitExceeded,
     Refusal,
     StateRefused,
     UrlElicitationRequired,
 )
-from dovetail.server.calls.context import Context, Failed, Stop
+from dovetail.server.calls.context import Context, Failed
 from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.outcomes import masked, sayable, unwrapped
 from dovetail.server.calls.pool import Pool
-from dovetail.server.calls.turn import GRACE_SECONDS, Turn, refuse, turn_of
+from dovetail.server.calls.turn import GRACE_SECONDS, Turn, end_calls, turn_of
 from dovetail.server.methods import Method, Methods, wrapped
 from dovetail.server.notices import Hub
 from dovetail.wire import (
@@ -160,16 +159,11 @@ class Runtime:
         for connection in list(self.connections):
             connection.end_streams()
 
-    def end_calls(self) -> None:
-        """Tell whoever waits for a call that it is cut off, and cancel it (idempotent)."""
-        for context in list(self.in_flight):
-            refuse(context, InternalError("The server is shutting down"), Stop.SHUT_DOWN)
-
     async def stop(self) -> None:
         """End what is under way and release everything; idempotent."""
         self.server.running.discard(self)
         self.drain()
-        self.end_calls()
+        end_calls(self)
         tasks = [turn.task for context in self.in_flight if (turn := context.turn) and turn.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)

@@ -19,6 +19,7 @@ from dovetail.core import Guard, Rejected, Stores, fields_of, is_preflight, pref
 from dovetail.errors import AuthRequired, DefinitionError, DovetailError, InvalidRequest, MethodNotFound
 from dovetail.net import Reply
 from dovetail.server.calls.outcomes import masked
+from dovetail.server.calls.turn import end_calls
 from dovetail.server.runtime import Runtime
 from dovetail.server.transports.http import Endpoint, refuse
 
@@ -193,7 +194,7 @@ class App:
     def end_calls(self) -> None:
         """Cut off the calls under way; each is answered with an error that says so."""
         if self._endpoint is not None:
-            self._endpoint.runtime.end_calls()
+            end_calls(self._endpoint.runtime)
 
     async def stop(self) -> None:
         """End what is under way and release everything."""
