@@ -52,7 +52,7 @@ def queries(plan: Plan) -> Row:
             row.notes.append("mcp-server-sqlite left out: not installed; set DOVETAIL_NAMESAKES")
         count = max(20, int(_QUERIES * plan.scale))
         runs: dict[str, Callable[[], float]] = {name: partial(_measured, *side, count) for name, side in sides.items()}
-        interleave(row, runs, min(3, plan.rounds))
+        interleave(row, runs, plan.rounds)
     return row
 
 

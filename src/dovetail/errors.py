@@ -296,15 +296,20 @@ class NoCommonRevision(DovetailError):
 
     Attributes:
         supported: What the server says it speaks; empty when it did not say.
+        stateful: The newest of these that is spoken here, too, but begins with `initialize`; empty for none. It is not
+            fallen back to, as whoever stands between could bring that about: it can be asked for.
     """
 
-    def __init__(self, supported: tuple[str, ...], *, refused: str = "") -> None:
+    def __init__(self, supported: tuple[str, ...], *, refused: str = "", stateful: str = "") -> None:
         told = ", ".join(quote(version, 32) for version in supported[:8]) or "nothing that is understood here"
         text = f"No protocol revision in common: the server speaks {told}"
         if refused:  # what it says that it speaks, it does not
             text = f"The server refuses protocol revision {quote(refused, 32)}, and says that it speaks {told}"
+        if stateful:
+            text = f"The server speaks {told}, which begins with `initialize`, and no error leads back to that"
         super().__init__(text)
         self.supported = supported
+        self.stateful = stateful
 
 
 class NotOffered(DovetailError):

@@ -190,3 +190,18 @@ async def test_a_server_that_any_page_can_use_is_wrong(tmp_path: Path) -> None:
     assert status == 1
     assert found["origin"][0]["verdict"] == "wrong"
     assert "DNS rebinding" in found["origin"][0]["said"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [(b"text/html", b"<html>Welcome</html>"), (b"application/json", b'{"hello": "world"}')]
+)
+async def test_a_page_that_is_no_server_of_mcp_is_not_judged_as_one(tmp_path: Path, kind: bytes, body: bytes) -> None:
+    async def page(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+            await send({"type": "http.response.body", "body": body})
+
+    async with serving(page) as url:
+        status, found = await examined(url, cwd=tmp_path)
+    assert (status, list(found)) == (1, ["connection"])
+    assert found["connection"][0]["advice"]

@@ -213,6 +213,34 @@ async def test_a_question_that_has_no_answer_is_refused_without_a_reason(
     assert "not a number" not in json.dumps(answer) + caplog.text
 
 
+BAD_URLS = [
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "file:///etc/passwd",
+    "vscode://x/y",
+    "//x/y",
+    "https:///x",
+    "https://x:port/",
+    "https://x/a b",
+    "https://x/\n",
+    "",
+]
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+async def test_what_no_browser_should_open_reaches_no_handler(url: str) -> None:
+    asked: list[str | None] = []
+    question = {"mode": "url", "message": "?", "url": url, "elicitationId": "1"}
+    data = {"elicitations": [question]}
+    server = Scripted(tools_call=lambda server, request: server.refuse(request, -32042, data=data))
+    async with Client(server, on_elicit=lambda question: asked.append(question.url)) as client:
+        server.say(_ask("elicitation/create", question))
+        assert (await _answered(server))["error"]["code"] == -32602
+        with pytest.raises(PeerError, match="-32042"):
+            await client.call_tool("a")
+    assert asked == []
+
+
 @pytest.mark.parametrize("options", [{}, {"on_elicit": _fails}, {"on_elicit": lambda _: {"a": "many"}}])
 async def test_on_the_stateless_era_the_call_fails_where_its_question_cannot_be_answered(options: Any) -> None:
     asked = {"inputRequests": {"k": {"method": "elicitation/create", "params": FORM}}, "requestState": "s"}

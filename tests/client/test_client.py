@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 
 from dovetail import Client, Complete, Context, Server, ToolError
-from dovetail.errors import Disconnected, NoCommonRevision, PeerError, Timeout
+from dovetail.errors import DefinitionError, Disconnected, NoCommonRevision, PeerError, Timeout
 from dovetail.revisions import REVISIONS
 from dovetail.wire import ElicitRequestParams, PromptReference
 
@@ -191,3 +191,22 @@ async def test_changes_are_heard_of_on_either_era(version: str) -> None:
         app.remove_tool("slow")
         async with asyncio.timeout(5):
             assert (await anext(changes)).kind == "tools"
+
+
+@pytest.mark.parametrize("option", ["timeout", "longest", "opening", "probe", "visit", "rounds"])
+@pytest.mark.parametrize("value", [-1, float("nan"), "5", True])
+def test_a_time_that_bounds_nothing_is_refused_by_the_name_of_its_option(option: str, value: Any) -> None:
+    options: Any = {option: value}
+    with pytest.raises(DefinitionError, match=f"Client: {option}: expected a number"):
+        Client(shop(), **options)
+
+
+async def test_a_timeout_of_one_call_that_bounds_nothing_is_refused_before_anything_is_sent() -> None:
+    client = Client(shop(), timeout=None, probe=0, rounds=0, visit=0)
+    async with client:
+        for value in (-1, 0, float("nan"), "5"):
+            wrong: Any = {"timeout": value}
+            for call in (client.call_tool("add", **wrong), client.list_tools(**wrong), client.ping(**wrong)):
+                with pytest.raises(DefinitionError, match="A call: timeout: expected a number of seconds above 0"):
+                    await call
+        assert (await client.call_tool("add", {"a": 1, "b": 2}, timeout=None)).text == "3"

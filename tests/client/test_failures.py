@@ -114,6 +114,18 @@ async def test_a_server_that_is_not_there_is_named_and_so_is_what_was_tried() ->
         await client.connect()
 
 
+@pytest.mark.parametrize("what", ["opening", "tools/call x", "tools/list"])
+def test_what_to_do_about_what_cannot_be_read_fits_how_the_server_is_reached(what: str) -> None:
+    unreadable = ProtocolViolation("The server's answer cannot be read")
+    assert str(named(unreadable, "https://x/mcp", what)).endswith(
+        "; is the URL right? If this is a server of MCP, tell who makes it"
+    )
+    for server in ("python server.py", "Scripted"):
+        said = str(named(unreadable, server, what))
+        assert "URL" not in said
+        assert said.endswith("cannot be read; is this a server of MCP? If it is, tell who makes it")
+
+
 async def test_an_error_of_the_peer_keeps_its_parts_and_is_short_in_its_text() -> None:
     long = "x\x1b[31m" + "y" * 1000
     server = Scripted(

@@ -153,9 +153,54 @@ async def test_a_list_without_end_ends_with_an_error() -> None:
 
     server = Scripted(tools_list=reply)
     async with Client(server) as client:
-        with pytest.raises(LimitExceeded, match="20000"):
+        with pytest.raises(LimitExceeded, match="more than 20000 items; `limits` of the client allows more"):
             await client.list_tools()
     assert len(server.of("tools/list")) == 11
+
+
+@pytest.mark.req("C-12")
+@pytest.mark.parametrize("cache", [False, True])
+async def test_how_long_a_list_may_be_is_a_limit_that_can_be_changed(cache: bool) -> None:
+    tools = [{"name": f"t{number}", "inputSchema": {"type": "object"}} for number in range(5)]
+    server = Scripted(tools_list=lambda server, request: server.answer(request, {"tools": tools}))
+    for limits, said in ((Limits(list_items=4), "4 items"), (Limits(list_bytes=100), "100 bytes")):
+        async with Client(server, limits=limits, cache=cache) as client:
+            with pytest.raises(LimitExceeded, match=f"more than {said}; `limits` of the client allows more") as caught:
+                await client.list_tools()
+            assert caught.value.limit in Limits.__struct_fields__
+    async with Client(server, limits=Limits(list_items=5), cache=cache) as client:
+        assert len(await client.list_tools()) == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        ("tools", {"name": "a", "inputSchema": {"type": "object"}}, {"name": "SECRET"}),
+        ("resources", {"name": "a", "uri": "x://a"}, {"name": "SECRET", "uri": 5}),
+        ("resource_templates", {"name": "a", "uriTemplate": "x://{a}"}, "SECRET"),
+        ("prompts", {"name": "a"}, {"name": ["SECRET"]}),
+    ],
+)
+async def test_an_item_of_a_list_that_cannot_be_read_costs_nobody_the_others(
+    kind: str, good: Json, bad: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    member = {"resource_templates": "resourceTemplates"}.get(kind, kind)
+    page = {member: [good, bad, {**good, "name": "b"}], "ttlMs": "soon", "resultType": "complete"}
+    name = "resources_templates_list" if kind == "resource_templates" else f"{kind}_list"
+    server = Scripted("2026-07-28", **{name: lambda server, request: server.answer(request, page)})
+    async with Client(server) as client:
+        assert [item.name for item in await getattr(client, f"list_{kind}")()] == ["a", "b"]
+    assert "1 of 3 are left out; the first: $" in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+async def test_a_page_that_is_none_is_a_violation() -> None:
+    pages: list[Json] = [{}, {"tools": 5}, {"tools": [5], "nextCursor": 5}]
+    server = Scripted(tools_list=lambda server, request: server.answer(request, pages.pop()))
+    async with Client(server) as client:
+        while pages:
+            with pytest.raises(ProtocolViolation, match="list cannot be read"):
+                await client.list_tools()
 
 
 async def test_a_list_of_empty_pages_ends_with_an_error_and_a_slow_one_in_time() -> None:
@@ -293,10 +338,33 @@ async def test_a_modern_error_is_never_answered_with_initialize(code: int) -> No
     assert not server.of("initialize")
 
 
+@pytest.mark.req("C-16")
+async def test_a_server_that_names_only_what_initialize_speaks_is_spoken_with_when_that_is_asked_for() -> None:
+    data = {"supported": ["2025-06-18"], "requested": "2026-07-28"}
+    server = Scripted("2025-06-18", server_discover=lambda server, request: server.refuse(request, -32022, data=data))
+    with pytest.raises(NoCommonRevision, match=r"speaks '2025-06-18', which .*; revision='2025-06-18' of the client"):
+        await Client(server).connect()
+    async with Client(server, revision="2025-06-18") as client:
+        assert client.server.revision.version == "2025-06-18"
+
+
 async def test_a_server_that_is_silent_when_probed_is_asked_to_initialize() -> None:
     server = Scripted(server_discover=lambda server, request: None)
     async with Client(server, probe=0.01) as client:
         assert client.server.revision.version == "2025-11-25"
+
+
+async def test_an_error_that_names_no_request_answers_the_probe_and_no_call() -> None:
+    def unread(server: Scripted, request: Json) -> None:
+        server.say({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "What is this?"}})
+
+    def reply(server: Scripted, request: Json) -> None:
+        unread(server, request)
+        done(server, request)
+
+    async with Client(Scripted(server_discover=unread, tools_call=reply), probe=1000, opening=2000) as client:
+        assert client.server.revision.version == "2025-11-25"
+        assert (await client.call_tool("x")).text == "done"
 
 
 async def test_a_late_but_valid_answer_to_the_probe_counts() -> None:
@@ -466,7 +534,7 @@ async def test_a_list_that_does_not_come_keeps_no_result_back_and_is_asked_for_o
 
     server = Scripted(version, tools_call=reply, tools_list=lambda server, request: None)
     async with Client(server) as client, asyncio.timeout(5):
-        results = await asyncio.gather(*(client.call_tool(f"t{n}", timeout=0.3) for n in range(20)))
+        results = await asyncio.gather(*(client.call_tool(f"t{n}", timeout=1) for n in range(20)))
         assert [result.data for result in results] == [{"a": 1}] * 20
-        assert (await client.call_tool("another", timeout=0.3)).data == {"a": 1}
+        assert (await client.call_tool("another", timeout=1)).data == {"a": 1}
     assert len(server.of("tools/list")) == 1

@@ -153,10 +153,40 @@ async def test_a_server_that_refuses_says_so_at_once() -> None:
 
 async def test_a_server_that_never_acknowledges_is_not_waited_for_for_ever() -> None:
     server = Scripted("2026-07-28", subscriptions_listen=lambda server, request: None)
-    async with Client(server, revision="2026-07-28", opening=0.2) as client:
-        with pytest.raises(Timeout, match="did not acknowledge"):
+    async with Client(server, revision="2026-07-28", timeout=0.2) as client:
+        with pytest.raises(Timeout, match=r"did not acknowledge within 0\.2 s; `timeout` allows more$"):
             async with client.listen(tools=True):
                 pass
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_a_client_that_is_closed_takes_its_listeners_along_and_has_none_until_it_is_opened(version: str) -> None:
+    client = Client(listening_server(version), retry=SOON)
+    await client.connect()
+    async with client.listen(tools=True) as changes:
+        await client.aclose()
+        with pytest.raises(Disconnected, match="closed"):
+            await soon(changes)
+        with pytest.raises(Disconnected, match="the client is not open"):
+            async with client.listen(tools=True):
+                pass
+        await client.connect()  # whoever opens it again listens anew
+        with pytest.raises(Disconnected, match="closed"):
+            await soon(changes)
+    async with client.listen(tools=True):
+        pass
+    await client.aclose()
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_over_http_too_a_listener_hears_that_its_client_was_closed(version: str) -> None:
+    async with serving(shop().asgi()) as url:
+        client = Client(url, revision=version)
+        await client.connect()
+        async with client.listen(tools=True) as changes:
+            await client.aclose()
+            with pytest.raises(Disconnected, match=r"listen: The client was closed$"):
+                await soon(changes)
 
 
 async def test_a_refusal_after_a_break_ends_the_listening_with_its_error() -> None:
@@ -192,7 +222,7 @@ async def test_refusals_after_a_break_that_pass_are_waited_out(code: int, times:
 
 async def test_a_reopening_that_is_never_acknowledged_is_tried_again() -> None:
     server = listening_server("2026-07-28")
-    async with Client(server, revision="2026-07-28", retry=SOON, opening=0.2) as client:
+    async with Client(server, revision="2026-07-28", retry=SOON, timeout=0.2) as client:
         async with client.listen(tools=True) as changes:
             server.replies["subscriptions_listen"] = lambda server, request: server.replies.update(
                 subscriptions_listen=acknowledge

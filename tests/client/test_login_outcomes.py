@@ -15,7 +15,7 @@ from dovetail.client.login_attempts import ATTEMPTS
 from dovetail.client.login_grants import credentials_login, oauth_login
 from dovetail.client.login_keeper import Login
 from dovetail.client.login_world import MEANS
-from dovetail.errors import AuthRequired, DefinitionError, Disconnected, LoginRefused, LoginUnavailable, StoreUnusable
+from dovetail.errors import AuthRequired, DefinitionError, LoginRefused, LoginUnavailable, StoreUnusable
 from dovetail.net import HttpClient
 from dovetail.store import FileTokens, MemoryTokens
 from tests.auth.play import Clock, Dice
@@ -438,6 +438,6 @@ async def test_who_waits_for_a_login_that_is_closed_hears_that_it_is() -> None:
         calls = [asyncio.create_task(request(ours, http, here.url)) for _ in range(3)]
         await user.came.wait()
         await ours.aclose()
-        assert {type(answer) for answer in await ended(calls)} == {Disconnected}
+        assert {type(answer) for answer in await ended(calls)} == {LoginUnavailable}
         user.answering.set()
         assert await request(ours, http, here.url) == 200

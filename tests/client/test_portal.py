@@ -1,6 +1,7 @@
 """The client without `async`."""
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from dovetail import Client, Context, Server
 from dovetail.client import SyncClient
 from dovetail.errors import DefinitionError, Disconnected, Timeout
 from tests.client.test_client import shop
+from tests.client.test_stdio import QUICKSTART
 
 
 def test_plain_calls_work_and_raise_the_same_errors() -> None:
@@ -185,3 +187,20 @@ def test_after_a_fork_a_call_says_so_instead_of_waiting() -> None:
             finally:
                 os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def forgotten() -> tuple[threading.Thread, Any]:
+    """Use a client and forget it; return what stood behind it."""
+    client = Client.connect_sync(QUICKSTART)
+    text = client.call_tool("add", {"a": 1, "b": 2}).text
+    assert text == "3"
+    link: Any = client._client._conversation.connection.live
+    return client._thread, link._channel
+
+
+def test_a_client_that_nobody_has_any_more_leaves_no_thread_and_no_program() -> None:
+    thread, child = forgotten()
+    gc.collect()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert child.exit is not None

@@ -85,18 +85,49 @@ def test_objects_have_attributes_however_deep_and_optional_ones_are_none() -> No
     assert [line.sku for line in data.lines] == ["a"]
 
 
-def test_references_are_followed_and_recursion_ends_as_plain_json() -> None:
-    schema = {
-        **obj(root={"$ref": "#/$defs/Node"}),
-        "$defs": {
-            "Node": obj(
-                ["name"], name={"type": "string"}, children={"type": "array", "items": {"$ref": "#/$defs/Node"}}
-            )
+_NODE = obj(
+    ["name"],
+    name={"type": "string"},
+    seen={"type": "string", "format": "date"},
+    children={"type": "array", "items": {"$ref": "#/$defs/Node"}},
+    next={"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]},
+)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {**obj(root={"$ref": "#/$defs/Node"}), "$defs": {"Node": _NODE}},
+        {
+            **obj(root={"$ref": "#"}),
+            "properties": {"root": {"$ref": "#"}, **_NODE["properties"]},
+            "$defs": {"Node": {"$ref": "#"}},
         },
-    }
-    data = rebuilt(schema, {"root": {"name": "a", "children": [{"name": "b"}]}})
-    assert data.root.name == "a"
-    assert data.root.children == [{"name": "b"}]
+    ],
+)
+def test_a_schema_that_refers_to_itself_is_followed_as_deep_as_the_value_is(schema: Json) -> None:
+    leaf = {"name": "c", "seen": "2026-07-28", "next": None}
+    value = {"root": {"name": "a", "children": [{"name": "b", "next": {"name": "x", "children": [leaf]}}]}}
+    data = rebuilt(schema, value)
+    found = data.root.children[0].next.children[0]
+    assert (data.root.name, found.name, found.seen, found.next) == ("a", "c", datetime.date(2026, 7, 28), None)
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"$ref": "#/$defs/Node"},
+        {"$ref": "#/$defs/Node", "type": "object"},
+        {"anyOf": [{"$ref": "#/$defs/Node"}], "type": "object"},
+        {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]},
+        {"type": ["object", "null"], "properties": {"a": {"$ref": "#/$defs/Node"}}},
+    ],
+)
+def test_a_schema_that_is_nothing_but_itself_says_nothing(node: Json) -> None:
+    value = {"a": {"a": {"a": None}}}
+    assert (
+        json.loads(json.dumps(rebuilt({"$ref": "#/$defs/Node", "$defs": {"Node": node}}, value), default=vars)) == value
+    )
 
 
 @pytest.mark.parametrize(

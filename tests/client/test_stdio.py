@@ -22,6 +22,24 @@ sys.stderr.write("the database is gone\\n")
 sys.exit(3)
 """
 
+DEAF = """
+import json, os, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["method"] == "initialize":
+        about = {"capabilities": {}, "serverInfo": {"name": "deaf", "version": "1"}}
+        result = {"protocolVersion": "2025-11-25", **about}
+    elif request["method"] == "tools/call" and request["params"]["name"] == "close":
+        os.close(1)
+        while True:
+            signal.pause()
+    else:
+        result = {"content": [{"type": "text", "text": "fine"}]}
+    if "id" in request:
+        print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}), flush=True)
+"""
+
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("version", VERSIONS)
@@ -72,3 +90,15 @@ async def test_a_child_that_dies_before_it_answers_is_not_started_for_ever() -> 
             await client.connect()
     with pytest.raises(Disconnected, match=f"(?s)ended {OFTEN} times within a minute.*exit code 3"):
         await client.connect()
+
+
+@pytest.mark.timeout(30)
+async def test_a_child_that_closed_its_output_and_does_not_end_holds_nobody_up() -> None:
+    async with Client([sys.executable, "-c", DEAF], revision="2025-11-25") as client:
+        child = (await client._conversation.connection.link())._channel  # type: ignore[attr-defined]
+        with pytest.raises(Disconnected):
+            await client.call_tool("close")
+        assert (await client.call_tool("other")).text == "fine"
+        assert child.exit is None  # the call did not wait for its end
+        os.kill(child.pid, signal.SIGKILL)
+        await child.exited()

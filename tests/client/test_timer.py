@@ -69,3 +69,11 @@ async def test_it_stands_while_the_user_answers_however_many_questions_there_are
             await clock.pass_(9)
             await clock.pass_(2)
             pytest.fail("it stands for ever")
+
+
+async def test_a_timer_that_stood_when_its_call_ended_is_let_go_on_without_a_word() -> None:
+    async with CallTimer("x", 5.0, 5.0) as timer:
+        timer.pause()
+    timer.resume()
+    timer.touch()
+    assert not timer.expired

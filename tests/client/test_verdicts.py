@@ -139,3 +139,12 @@ async def test_a_server_that_becomes_one_of_the_other_era_is_found_out_by_the_ne
             await client.call_tool("add", {"a": 1, "b": 2})
         assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
         assert client.server.revision.version == VERSIONS[-2]
+
+
+async def test_what_changes_nothing_is_asked_again_of_a_server_that_became_one_of_the_other_era() -> None:
+    app = Counting(old=False)
+    async with serving(app) as url, Client(url) as client:
+        assert client.server.revision.version == VERSIONS[-1]
+        app.old = True
+        assert "add" in [tool.name for tool in await client.list_tools()]
+        assert client.server.revision.version == VERSIONS[-2]

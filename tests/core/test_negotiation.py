@@ -51,6 +51,22 @@ def test_an_error_of_the_stateless_era_never_leads_to_initialize(code: int, data
     assert negotiation.step is Opening.PROBE
 
 
+@pytest.mark.req("C-16")
+@pytest.mark.parametrize("asked", ["discovered", "refused"])
+def test_a_list_of_stateful_revisions_alone_names_the_one_that_can_be_asked_for(asked: str) -> None:
+    older, newest = OLDEST.version, NEWEST_STATEFUL.version
+    for minimum, named in ((OLDEST, newest), (NEWEST_STATEFUL, newest), (NEWEST, "")):
+        negotiation = Negotiation(minimum=minimum)
+        with pytest.raises(NoCommonRevision) as caught:
+            if asked == "refused":
+                negotiation.refused(unsupported(older, newest, "2099-01-01"))
+            else:
+                negotiation.discovered(discovered(older, newest, "2099-01-01"))
+        assert caught.value.stateful == named
+        assert ("No protocol revision in common" in str(caught.value)) is (not named)
+        assert negotiation.step is Opening.PROBE
+
+
 @given(code=st.integers(-33000, -31000).filter(lambda code: code not in (-32020, -32021, -32022)))
 def test_any_other_error_does(code: int) -> None:
     negotiation = Negotiation()

@@ -5,7 +5,7 @@ import os
 from dovetail import ToolError
 from dovetail.errors import UnsafePath
 from dovetail.servers.files.beneath import Beneath
-from dovetail.servers.files.globs import Glob, as_regex
+from dovetail.servers.files.globs import Glob
 from dovetail.servers.files.hits import Splitter
 from dovetail.servers.files.names import path_of, uri_of
 from dovetail.servers.files.places import Roots
@@ -41,7 +41,6 @@ def fuzz(data: bytes) -> None:
         pass
     else:
         glob.matches(("docs", "a.txt"))
-        as_regex(text)
     whole, parts = Splitter(3), Splitter(3)
     whole.feed(data)
     for at in range(len(data)):

@@ -16,9 +16,11 @@ from fastmcp.client.transports import StdioTransport
 from mcp import Client, StdioServerParameters
 from mcp.client.subscriptions import listen
 from mcp.types import (
+    CreateMessageResult,
     ElicitResult,
     PromptReference,
     ResourceTemplateReference,
+    TextContent,
     ToolListChangedNotification,
 )
 
@@ -26,6 +28,7 @@ MODES = {"legacy": "legacy", "modern": "2026-07-28"}
 
 
 ANSWER = {"quantity": 2, "gift": True}
+POEM = CreateMessageResult(role="assistant", content=TextContent(text="Roses are red."), model="a model")
 
 
 class Sdk:
@@ -38,7 +41,18 @@ class Sdk:
             peer.asked.append(params.message)
             return ElicitResult(action="accept", content=ANSWER)
 
-        self.client = Client(server, mode=mode, elicitation_callback=answer, message_handler=peer.hear, cache=None)
+        async def write(context: Any, params: Any) -> Any:
+            peer.sample(params)
+            return POEM
+
+        self.client = Client(
+            server,
+            mode=mode,
+            elicitation_callback=answer,
+            sampling_callback=write,
+            message_handler=peer.hear,
+            cache=None,
+        )
 
     async def tools(self) -> list[Any]:
         return list((await self.client.list_tools()).tools)
@@ -66,8 +80,17 @@ class FastMcp:
             peer.asked.append(message)
             return FastElicitResult(action="accept", content=ANSWER)
 
+        async def write(messages: list[Any], params: Any, context: Any) -> Any:
+            peer.sample(params)
+            return POEM
+
         self.client = fastmcp.Client(
-            server, mode=mode, elicitation_handler=answer, message_handler=peer.hear, cache=False
+            server,
+            mode=mode,
+            elicitation_handler=answer,
+            sampling_handler=write,
+            message_handler=peer.hear,
+            cache=False,
         )
 
     async def tools(self) -> list[Any]:
@@ -93,12 +116,16 @@ class Peer:
         self.saw: dict[str, Any] = {}
         self.changed = asyncio.Event()
         self.asked: list[str] = []
+        self.sampled: list[list[Any]] = []
         self.modern = era == "modern"
         self.api = (Sdk if kind == "sdk" else FastMcp)(MODES[era], target, self)
 
     async def hear(self, message: Any) -> None:
         if isinstance(message, ToolListChangedNotification):
             self.changed.set()
+
+    def sample(self, wanted: Any) -> None:
+        self.sampled.append([wanted.messages[0].content.text, wanted.max_tokens, wanted.system_prompt])
 
     async def basics(self) -> None:
         api, saw = self.api, self.saw
@@ -161,9 +188,20 @@ class Peer:
         result = await self.api.call("order", {"item": "tea"})
         self.saw["elicitation"] = [self.asked, result.content[0].text]
 
+    async def sampling(self) -> None:
+        result = await self.api.call("praise")
+        self.saw["sampling"] = [self.sampled, result.content[0].text]
+
     async def run(self) -> None:
         async with self.api.client:
-            for step in (self.basics, self.progress, self.cancellation, self.notice, self.elicitation):
+            for step in (
+                self.basics,
+                self.progress,
+                self.cancellation,
+                self.notice,
+                self.elicitation,
+                self.sampling,
+            ):
                 async with asyncio.timeout(15):
                     await step()
 

@@ -188,6 +188,20 @@ async def test_progress_logs_and_updates_arrive(visit: tuple[Client, User]) -> N
         pass
 
 
+async def test_a_call_that_is_cancelled_ends_at_once_and_disturbs_none_after_it(visit: tuple[Client, User]) -> None:
+    client, _ = visit
+    begun = asyncio.Event()
+    work = {"duration": 20, "steps": 200}
+    call = asyncio.create_task(
+        client.call_tool("trigger-long-running-operation", work, on_progress=lambda _: begun.set())
+    )
+    await begun.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert (await client.call_tool("echo", {"message": "after"})).text == "Echo: after"
+
+
 async def test_a_change_of_the_roots_is_told(visit: tuple[Client, User]) -> None:
     client, user = visit
     await client.call_tool("get-roots-list")

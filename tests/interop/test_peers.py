@@ -1,6 +1,7 @@
 """Other people's clients talk to the quickstart, over stdio and HTTP, on each era they speak, and see what they should.
 
-Each client runs as a process of its own, in its own environment, and prints what it saw; here it is judged.
+A tool more, which samples, stands beside it in `shop.py`. Each client runs as a process of its own, in its own
+environment, and prints what it saw; here it is judged.
 """
 
 import importlib.util
@@ -19,7 +20,7 @@ from tests.house import ROOT
 
 pytestmark = pytest.mark.timeout(120)
 
-QUICKSTART = ROOT / "examples" / "quickstart.py"
+SHOP = Path(__file__).parent / "shop.py"
 PYTHON_PEER = [str(ROOT / ".venv-peers" / "bin" / "python"), str(Path(__file__).parent / "python_peer.py")]
 TYPESCRIPT_PEER = [node(), str(ROOT / "tests" / "npm" / "typescript_peer.mjs")]
 PEERS = {
@@ -47,6 +48,7 @@ SEEN: dict[str, Any] = {
     "cancellation": ["1", "0"],
     "notice": ["ToolsListChanged", True],
     "elicitation": [["How many of tea?"], "Ordered 2 x tea, as a gift."],
+    "sampling": [[["A poem, please.", 100, "Be brief."]], "assistant: Roses are red."],
 }
 REVISIONS = {"legacy": "2025-11-25", "modern": "2026-07-28"}
 
@@ -61,8 +63,8 @@ def ask(peer: str, era: str, target: list[str]) -> dict[str, Any]:
 @cache
 def seen(peer: str, transport: str, era: str, folder: Path) -> dict[str, Any]:
     if transport == "stdio":
-        return ask(peer, era, [sys.executable, str(QUICKSTART)])
-    command = f"{Path(sys.executable).parent / 'dovetail'} run {QUICKSTART} --transport http --port {{port}}"
+        return ask(peer, era, [sys.executable, str(SHOP)])
+    command = f"{Path(sys.executable).parent / 'dovetail'} run {SHOP} --transport http --port {{port}}"
     with running(command, folder / "server.log") as url:
         return ask(peer, era, [url])
 
@@ -77,7 +79,7 @@ def test_a_client_speaks_the_revision_that_its_era_ends_with(peer: str, transpor
     saw = seen(peer, transport, era, folder)
     assert saw["exit"] == 0, saw["stderr"]
     assert saw["revision"] == REVISIONS[era]
-    assert {"add", "echo", "count", "order"} <= set(saw["tools"])
+    assert {"add", "echo", "count", "order", "praise"} <= set(saw["tools"])
 
 
 @pytest.mark.parametrize("what", SEEN)

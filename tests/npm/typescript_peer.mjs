@@ -8,6 +8,7 @@ const [kind, era, ...target] = process.argv.slice(2);
 const modern = era === 'modern';
 const saw = {};
 const asked = [];
+const sampled = [];
 let heard;
 const changed = new Promise(resolve => { heard = resolve; });
 
@@ -19,6 +20,7 @@ const packages = {
         return {
             Client, StreamableHTTPClientTransport, StdioClientTransport,
             elicitation: 'elicitation/create',
+            sampling: 'sampling/createMessage',
             toolsChanged: 'notifications/tools/list_changed',
             call: (params, options) => client.callTool(params, options),
             revision: () => client.getNegotiatedProtocolVersion(),
@@ -32,6 +34,7 @@ const packages = {
         return {
             Client, StreamableHTTPClientTransport, StdioClientTransport,
             elicitation: types.ElicitRequestSchema,
+            sampling: types.CreateMessageRequestSchema,
             toolsChanged: types.ToolListChangedNotificationSchema,
             call: (params, options) => client.callTool(params, undefined, options),
             revision: () => types.LATEST_PROTOCOL_VERSION,
@@ -43,13 +46,17 @@ const api = await packages[kind]();
 const client = new api.Client(
     { name: `typescript-${kind}`, version: '1.0.0' },
     {
-        capabilities: { elicitation: { form: {} } },
+        capabilities: { elicitation: { form: {} }, sampling: {} },
         versionNegotiation: { mode: modern ? { pin: '2026-07-28' } : 'legacy' },
     },
 );
 client.setRequestHandler(api.elicitation, async request => {
     asked.push(request.params.message);
     return { action: 'accept', content: { quantity: 2, gift: true } };
+});
+client.setRequestHandler(api.sampling, async ({ params: { messages, maxTokens, systemPrompt } }) => {
+    sampled.push([messages[0].content.text, maxTokens, systemPrompt]);
+    return { role: 'assistant', content: { type: 'text', text: 'Roses are red.' }, model: 'a model' };
 });
 client.setNotificationHandler(api.toolsChanged, async () => heard('ToolsListChanged'));
 
@@ -109,12 +116,17 @@ async function elicitation() {
     saw.elicitation = [asked, result.content[0].text];
 }
 
+async function sampling() {
+    const result = await api.call({ name: 'praise' });
+    saw.sampling = [sampled, result.content[0].text];
+}
+
 const transport = target.length === 1
     ? new api.StreamableHTTPClientTransport(new URL(target[0]))
     : new api.StdioClientTransport({ command: target[0], args: target.slice(1) });
 try {
     await client.connect(transport);
-    for (const step of [basics, progress, cancellation, notice, elicitation]) await step();
+    for (const step of [basics, progress, cancellation, notice, elicitation, sampling]) await step();
     await client.close();
 } finally {
     console.log(JSON.stringify(saw));

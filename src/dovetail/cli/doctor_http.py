@@ -13,7 +13,7 @@ import msgspec
 
 from dovetail.auth import check_url, is_loopback, read_demand, refusals
 from dovetail.cli.findings import Finding, note, ok, wrong
-from dovetail.cli.probing import probe
+from dovetail.cli.probing import Answer, probe
 from dovetail.cli.targets import pairs
 from dovetail.cli.terminal import shown
 from dovetail.cli.visiting import VARIABLE, Visit
@@ -36,7 +36,10 @@ async def examined_http(url: str, doing: Visit) -> AsyncIterator[Finding]:
     http = HttpClient()
     try:
         async with asyncio.timeout(doing.options.get("timeout", _SECONDS)):
-            yield await _credentials(http, url, doing, local)
+            answer = await probe(http, url, _own_headers(doing))
+            if 200 <= answer.status < 300 and not answer.mcp:
+                return  # a page of somebody: who may read it is no question of MCP
+            yield await _credentials(answer, url, doing, local)
             yield await _stranger(http, url, doing)
     except (TimeoutError, DovetailError):
         return  # the connection's own finding says more
@@ -44,8 +47,8 @@ async def examined_http(url: str, doing: Visit) -> AsyncIterator[Finding]:
         await http.aclose()
 
 
-async def _credentials(http: HttpClient, url: str, doing: Visit, local: bool) -> Finding:
-    status, headers = await probe(http, url, _own_headers(doing))
+async def _credentials(answer: Answer, url: str, doing: Visit, local: bool) -> Finding:
+    status, headers, _ = answer
     given = doing.options.get("token") or doing.options.get("oauth")
     if status == 401 or (status == 403 and "www-authenticate" in headers):
         return await _challenged(url, status, headers, bool(given))
@@ -114,7 +117,7 @@ async def _stranger(http: HttpClient, url: str, doing: Visit) -> Finding:
     own = {**_own_headers(doing), "origin": _STRANGER}
     if token := doing.options.get("token"):
         own["authorization"] = f"Bearer {token}"
-    status, _ = await probe(http, url, own)
+    status, *_ = await probe(http, url, own)
     if status in (401, 403):
         return ok("origin", "the pages of strangers are refused")
     if 200 <= status < 300:

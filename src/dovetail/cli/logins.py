@@ -153,10 +153,10 @@ async def _log_in(desk: Desk) -> int:
         refused = status in (401, 403)
         await _say_if_busy(desk)
         login = _login(desk, legacy=refused)  # who asks for nothing is not taken for a server of the first days
-        status, _ = await probe(http, url, desk.headers, login)
+        status, *_ = await probe(http, url, desk.headers, login)
         if login.tokens is None or not set(scopes) <= set(login.tokens.scopes or login.tokens.requested or ()):
             await _logged(login, scopes, refused=refused)
-            status, _ = await probe(http, url, desk.headers, login)
+            status, *_ = await probe(http, url, desk.headers, login)
         tokens = login.tokens
     finally:
         if login is not None:
@@ -188,7 +188,7 @@ async def _asked(desk: Desk, http: HttpClient) -> int:
     """Return what the server answers to somebody without credentials."""
     try:
         async with asyncio.timeout(_SECONDS):
-            status, _ = await probe(http, desk.url, desk.headers)
+            status, *_ = await probe(http, desk.url, desk.headers)
             return status
     except TimeoutError:
         raise Timeout(f"The server did not answer within {_SECONDS:g} seconds") from None

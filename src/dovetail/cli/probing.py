@@ -1,17 +1,36 @@
 """One request without an effect, to see what an endpoint answers before any client speaks with it."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from dovetail.client import Login
-from dovetail.net import HttpClient
+from dovetail.errors import DovetailError
+from dovetail.net import HttpClient, Response
 from dovetail.revisions import NEWEST
 from dovetail.wire import CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION
 
 _TRIES: Final = 6
-Answer = tuple[int, Mapping[str, str]]
+_MOST: Final = 1 << 20
+
+
+class Answer(NamedTuple):
+    """What answered.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The header fields.
+        mcp: It may be an answer of MCP: JSON-RPC, or a stream of events.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    mcp: bool
+
+
+class _Rpc(msgspec.Struct):
+    jsonrpc: str
 
 
 async def probe(http: HttpClient, url: str, headers: Mapping[str, str], login: Login | None = None) -> Answer:
@@ -22,9 +41,6 @@ async def probe(http: HttpClient, url: str, headers: Mapping[str, str], login: L
         url: The endpoint.
         headers: Header fields besides the usual ones.
         login: Gives credentials, and gets others when they are refused.
-
-    Returns:
-        The status and the header fields of the answer.
 
     Raises:
         AuthRequired: The login cannot give what is demanded.
@@ -46,13 +62,27 @@ async def probe(http: HttpClient, url: str, headers: Mapping[str, str], login: L
     if login is None:
         return await _sent(http, url, fields, body)
     for _ in range(_TRIES):
-        status, answered = await _sent(http, url, {**fields, **await login.headers("POST", url, body)}, body)
-        if status not in (401, 403) or not await login.challenged("POST", url, status, answered):
+        answer = await _sent(http, url, {**fields, **await login.headers("POST", url, body)}, body)
+        if answer.status not in (401, 403) or not await login.challenged("POST", url, answer.status, answer.headers):
             break
-    return status, answered
+    return answer
 
 
 async def _sent(http: HttpClient, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
     response = await http.send("POST", url, headers, body)
-    await response.aclose()
-    return response.status, response.headers
+    try:
+        return Answer(response.status, response.headers, await _is_mcp(response))
+    finally:
+        await response.aclose()
+
+
+async def _is_mcp(response: Response) -> bool:
+    match response.headers.get("content-type", "").partition(";")[0].strip().lower():
+        case "text/event-stream":
+            return True
+        case "application/json":
+            try:
+                return msgspec.json.decode(await response.read(_MOST), type=_Rpc).jsonrpc == "2.0"
+            except (DovetailError, msgspec.DecodeError):
+                return False
+    return False

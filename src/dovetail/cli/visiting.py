@@ -203,7 +203,8 @@ def advised(error: DovetailError, doing: Visit) -> str:
                 else f"give --token, set {VARIABLE}, or log in with --oauth"
             )
         case NoCommonRevision():
-            return "leave --revision out" if "revision" in doing.options else ""
+            other = f"--revision {error.stateful} asks for it" if error.stateful else ""
+            return "leave --revision out" if "revision" in doing.options else other
         case Timeout():
             return "--timeout gives it longer"
         case Unsent() if url_of(doing.target) is not None:

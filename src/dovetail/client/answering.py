@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -103,6 +104,8 @@ class Answering:
             raise MethodNotFound("elicitation/create: this client does not answer that")
         if (question.mode == "url") != (question.url is not None):
             raise InvalidParams("mode: expected `url` with a url, and no other mode with one")
+        if question.url is not None and not _is_page(question.url):
+            raise InvalidParams("url: expected one of https or http, with a host")
         answer = await _run(self._on_elicit, question)
         if answer is None:
             return ElicitResult(action="decline")
@@ -160,6 +163,20 @@ async def _in_thread(handler: Callable[..., Any], question: Any) -> Any:
     context = contextvars.copy_context()
     threading.Thread(target=work, name="dovetail: a handler of the client", daemon=True).start()
     return await answered
+
+
+def _is_page(url: str) -> bool:
+    """Tell whether a URL is one to be opened in a browser: no `javascript:`, no file, no other program's scheme.
+
+    "Clients implementing URL mode elicitation MUST handle URLs carefully to prevent users from unknowingly clicking
+    malicious links" (2025-11-25, Elicitation, Safe URL Handling).
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("https", "http") and bool(host) and url.isprintable() and " " not in url
 
 
 def _filled(question: ElicitRequestParams, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from dovetail.core import (
     unpack_pages,
 )
 from dovetail.errors import Disconnected, DovetailError, PeerError, StoreUnusable
-from dovetail.wire import Notification
+from dovetail.wire import Limits, Notification
 
 if TYPE_CHECKING:
     from dovetail.client.connection import Connection
@@ -132,7 +132,7 @@ class ResponseCache:
         return f"<ResponseCache in {self._store!r}>"
 
     async def listing(
-        self, kind: Kind, page: Callable[[bytes], Awaitable[bytes]], options: CallOptions
+        self, kind: Kind, page: Callable[[bytes], Awaitable[bytes]], options: CallOptions, limits: Limits
     ) -> Listing[Any]:
         """Return a complete list, whose pages are all of one time.
 
@@ -146,14 +146,14 @@ class ResponseCache:
                 taken.take(raw)
                 return raw
 
-            await complete_list(kind, taking)
+            await complete_list(kind, taking, limits)
 
         pages = iter(await self.answer(Question(kind.method, meta=_meta(options)), options, ask))
 
         async def kept(_: bytes) -> bytes:
             return next(pages)
 
-        return await complete_list(kind, kept)
+        return await complete_list(kind, kept, limits)
 
     async def result(self, method: str, params: bytes, options: CallOptions, name: str, ask: Ask) -> bytes:
         """Return one result's JSON; see `answer`. What may never be kept is asked for each time."""

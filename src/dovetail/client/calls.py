@@ -100,6 +100,7 @@ class Caller:
         visited: Callable[[str], Awaitable[None]],
         visit_seconds: float,
         server: str,
+        held: Callable[[], bool] = lambda: True,
     ) -> None:
         """Make calls.
 
@@ -113,7 +114,9 @@ class Caller:
             visited: Returns when a URL's visit is complete, by its elicitation id (2025-11-25).
             visit_seconds: How long that is waited for.
             server: What to call the server in an error.
+            held: Tells whether the client is open: nothing is tried again for one that is not.
         """
+        self._held = held
         self._link = link
         self._answering = answering
         self._rounds = rounds
@@ -265,7 +268,14 @@ class Caller:
         """Send a request; again, where that is safe and worth a try."""
 
         async def sent() -> bytes:
-            return await (await self._link(outgoing.principal, outgoing.authorizer)).request(outgoing)
+            link = await self._link(outgoing.principal, outgoing.authorizer)
+            try:
+                return await link.request(outgoing)
+            except (PeerError, HttpFailure) as error:
+                if not repeatable or link.lost is None or not self._held():
+                    raise
+                # The link was let go for it: a server of another era, most likely, which the next one finds out.
+                raise SessionLost(str(error)) from error
 
         return await self._tried(sent, repeatable)
 
@@ -300,9 +310,9 @@ class Caller:
             attempt += 1
 
     async def _pause(self, failure: Exception, attempt: int) -> None:
-        """Wait before the next attempt; raise the failure when its server wants too long a wait."""
+        """Wait before the next attempt; raise the failure when its server wants too long a wait, or nobody is there."""
         told = getattr(failure, "retry_after", None)
-        if told is not None and told > self._retry.longest:
+        if not self._held() or (told is not None and told > self._retry.longest):
             raise failure
         await asyncio.sleep(max(told or 0.0, self._retry.wait(attempt, random.random())))  # noqa: S311
 

@@ -5,12 +5,14 @@ a late, repeated or unknown one is dropped and counted. At the end of the channe
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
 
+from dovetail.client.http_refusals import error_of
 from dovetail.client.link import (
     CHANGES,
     Heard,
@@ -24,17 +26,19 @@ from dovetail.client.link import (
     subscription_of,
     unsent,
 )
+from dovetail.client.questions import NOBODY_WAITS, Questions
 from dovetail.core import Endpoint, Oversize, ServerPeer
 from dovetail.errors import (
     DefinitionError,
     Disconnected,
     DovetailError,
+    HttpFailure,
     InternalError,
     LimitExceeded,
     MethodNotFound,
     Refusal,
 )
-from dovetail.net import Channel
+from dovetail.net import Channel, Returning
 from dovetail.revisions import NEWEST_STATEFUL, Revision
 from dovetail.wire import (
     Answer,
@@ -45,11 +49,14 @@ from dovetail.wire import (
     Message,
     Notification,
     Request,
+    RpcError,
     error_frame,
     notification_frame,
     parse,
     result_frame,
 )
+
+log = logging.getLogger("dovetail.client")
 
 Waiter = asyncio.Future[Answer | Failure | Broken]
 Reason = Callable[[], Awaitable[DovetailError]]
@@ -60,8 +67,18 @@ _TURN: Final = 64
 """Messages that are taken before others have their turn."""
 MOST_QUESTIONS: Final = 100
 """Requests of a server that are answered at a time; more are refused."""
+_UNKNOWN: Final = 404
+"""What servers of the 2024-11-05 transport say to a message of a connection that they do not know."""
 _UNCANCELLED: Final = frozenset({"initialize"})
 """\"The initialize request MUST NOT be cancelled by clients" (2025-11-25, Cancellation)."""
+
+
+class _Said(msgspec.Struct):
+    id: msgspec.Raw = msgspec.Raw()
+    method: str = ""
+
+
+_said: Final = msgspec.json.Decoder(_Said).decode
 
 
 async def _gone() -> DovetailError:
@@ -86,6 +103,7 @@ class ChannelLink:
         self._reason = reason
         self._endpoint: Endpoint[asyncio.Task[None], Waiter] = Endpoint()
         self._listeners: dict[bytes, Outgoing] = {}
+        self._questions = Questions()
         self._reader: asyncio.Task[None] | None = None
         self._identity = b""
         self._revision = NEWEST_STATEFUL
@@ -94,6 +112,8 @@ class ChannelLink:
         self._taken = 0
         self._serving_now = 0
         self.lost: DovetailError | None = None
+        if isinstance(channel, Returning):
+            channel.returned = self._returned
 
     def __repr__(self) -> str:
         return f"<ChannelLink {self._channel!r}, {self._endpoint!r}>"
@@ -135,13 +155,17 @@ class ChannelLink:
         frame = frame[:-1] + b',"params":%b}' % params_of(outgoing, self._identity, identifier)
         self._listeners[identifier] = outgoing
         try:
-            self._channel.send(frame)
+            try:
+                self._channel.send(frame)
+            except Disconnected as error:
+                raise unsent(error) from None
             await self._channel.drain()
             return result_of(await waiter)
         except asyncio.CancelledError:
             self._cancel(identifier, outgoing.method)
             raise
         finally:
+            self._questions.ended(identifier)
             self._endpoint.withdraw(identifier)
             self._listeners.pop(identifier, None)
 
@@ -181,6 +205,9 @@ class ChannelLink:
             return
         try:
             self._channel.send(notification_frame("notifications/cancelled", b'{"requestId":%b}' % identifier))
+            for question in self._questions.given_up(identifier):
+                if self._endpoint.finish(question) is not None:
+                    self._channel.send(error_frame(question, InternalError(NOBODY_WAITS)))
         except Disconnected:
             pass  # who is gone has stopped already
 
@@ -210,6 +237,8 @@ class ChannelLink:
 
     def _take(self, message: Message, line: bytes = b"") -> None:
         match message:
+            case Failure(None) | Broken(_, _, None) if self._is_about_opening(line):
+                pass
             case Answer(identifier) | Failure(identifier):
                 self._answer(identifier, message)
             case Notification():
@@ -226,6 +255,18 @@ class ChannelLink:
                 for item in items:
                     self._take(item)
 
+    def _is_about_opening(self, line: bytes) -> bool:
+        """Take an error that names no request as the answer to the one that a link is opened with, if it is alone.
+
+        "If there was an error in detecting the id in the Request object [...], it MUST be Null" (JSON-RPC 2.0, section
+        5): who cannot read the probe says so at once, and is not silent.
+        """
+        alone = self._peer is None and len(self._listeners) == 1
+        error = error_of(line) if alone else None
+        if error is None:
+            return False
+        return self._answer(next(iter(self._listeners)), Failure(None, RpcError(error.code, error.message, error.data)))
+
     def _meant(self, line: bytes) -> list[bytes]:
         """Return the requests under way that a line names which is no JSON to us: NaN, half a character, two at once.
 
@@ -240,6 +281,22 @@ class ChannelLink:
             return False
         waiter.set_result(message)
         return True
+
+    def _returned(self, message: bytes, error: DovetailError) -> bool:
+        """Take back what the server did not take: the request that it was fails, and no other one does.
+
+        Nothing says that it was not carried out all the same, so that only what changes nothing is sent again.
+        """
+        gone = self._peer is not None and isinstance(error, HttpFailure) and error.status == _UNKNOWN
+        if gone:
+            error = Disconnected("The server does not know the connection any more (HTTP status 404)")
+        said = _said(message)
+        waiter = self._endpoint.answered(bytes(said.id)) if said.method else None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+        elif not said.method:
+            log.warning("An answer did not reach the server: %s", error)
+        return not gone
 
     def _too_large(self) -> None:
         """Which request it would have answered cannot be known: all hear of it, so that none waits for ever."""
@@ -293,6 +350,7 @@ class ChannelLink:
         task = asyncio.create_task(self._serving(request))
         try:
             self._endpoint.begin(request.id, task)
+            self._questions.note(request.id, task, self._listeners)
         except Refusal:
             task.cancel()  # the first one with this id goes on
         self._serving_now += 1

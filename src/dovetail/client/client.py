@@ -12,7 +12,14 @@ import msgspec
 
 from dovetail.client.link import NOTHING, said
 from dovetail.client.listings import PROMPTS, RESOURCES, TEMPLATES, TOOLS, Listing
-from dovetail.client.options import CLIENT_OPTIONS, CallOptions, ClientOptions, check_options, listing_options
+from dovetail.client.options import (
+    CLIENT_OPTIONS,
+    CallOptions,
+    ClientOptions,
+    check_bounds,
+    check_options,
+    listing_options,
+)
 from dovetail.client.results import ToolResult
 from dovetail.client.target import target_of
 from dovetail.errors import HEADER_MISMATCH, DefinitionError, Disconnected, DovetailError, PeerError
@@ -65,9 +72,10 @@ class Client:
             options: See `ClientOptions`.
 
         Raises:
-            DefinitionError: A target that means nothing, or a revision that there is not.
+            DefinitionError: A target or an option that means nothing, or a revision that there is not.
         """
         check_options("Client", CLIENT_OPTIONS, options)
+        check_bounds("Client", options)
         self._options = options
         self.target = target_of(target, options.get("env"), options.get("cwd"))
         for version in (options.get("revision"), options.get("minimum")):

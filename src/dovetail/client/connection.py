@@ -1,7 +1,9 @@
 """What owns the link of a client: opens it once for all who want it, opens it again when it was lost, closes it.
 
 Opening runs in a task of its own, so that a caller who gives up takes nothing away from the others; and no scope of a
-task is held, so that a client can be opened in one task and closed in another, in any order.
+task is held, so that a client can be opened in one task and closed in another, in any order. One that nobody waits for
+any more is given up, but for a program: what has started so far would be thrown away. A lost link is parted from beside
+all that, since a program that ignores its end takes its time.
 """
 
 import asyncio
@@ -48,6 +50,8 @@ class Connection:
         self._closed = closed
         self._timers = timers
         self._retired: list[Link] = []
+        self._parting: set[asyncio.Task[None]] = set()
+        self._waiting = 0
         self._what = what
         self._open_link = open_link
         self._seconds = seconds
@@ -123,7 +127,7 @@ class Connection:
             links = [each for each in (self._link, *self._retired) if each is not None]
             opening, self._opening = self._opening, None
             self._link, self._retired = None, []
-            closing = asyncio.create_task(self._close(opening, links))
+            closing = asyncio.create_task(self._close(opening, links, list(self._parting)))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
             await asyncio.shield(closing)
@@ -144,6 +148,7 @@ class Connection:
             self._opening = asyncio.create_task(self._open(), name=f"dovetail: opening {self._what}")
             self._opening.add_done_callback(_retrieved)
         opening = self._opening
+        self._waiting += 1
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -151,13 +156,20 @@ class Connection:
             if not opening.cancelled() or (task is not None and task.cancelling()):
                 raise
             raise Disconnected(f"{self._what}: the client was closed") from None
+        finally:
+            self._waiting -= 1
+            if not self._waiting and not self._starts and self._opening is opening and not opening.done():
+                opening.cancel()
+                self._opening = None
 
     async def _open(self) -> Link:
         generation = self._generation
         old, self._link = self._link, None
-        if old is not None and not await old.retire():
-            self._retired = [link for link in self._retired if not await link.retire()]
-            self._retired.append(old)
+        if old is not None:
+            parting = asyncio.create_task(self._part([*self._retired, old], generation))
+            self._retired = []
+            self._parting.add(parting)
+            parting.add_done_callback(self._parting.discard)
         self._check_often()
         try:
             link = await self._opened()
@@ -173,6 +185,16 @@ class Connection:
         self.opened += 1
         return link
 
+    async def _part(self, links: list[Link], generation: int) -> None:
+        """Close lost links; those with something under way are kept until it has ended, or the client is closed."""
+        for link in links:
+            if await link.retire():
+                continue
+            if generation == self._generation:
+                self._retired.append(link)
+            else:
+                await link.aclose()
+
     async def _opened(self) -> Link:
         try:
             async with CallTimer("opening", self._seconds, self._seconds) as timer:
@@ -187,12 +209,15 @@ class Connection:
         if len(self._losses) == OFTEN and now - self._losses[0] < WITHIN:
             raise Disconnected(f"{self._what}: it ended {OFTEN} times within a minute; the last time: {self._reason}")
 
-    async def _close(self, opening: asyncio.Task[Link] | None, links: list[Link]) -> None:
+    async def _close(
+        self, opening: asyncio.Task[Link] | None, links: list[Link], parting: list[asyncio.Task[None]]
+    ) -> None:
         if opening is not None and not opening.done():
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
         for link in links:
             await link.aclose()
+        await asyncio.gather(*parting, return_exceptions=True)
         if self._closed is not None and self._users == 0:
             await self._closed()
 

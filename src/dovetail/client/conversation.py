@@ -66,6 +66,7 @@ class Conversation:
             visited=self._hearing.visited,
             visit_seconds=options.get("visit", 60.0),
             server=str(target),
+            held=lambda: self.connection.held,
         )
         self.tools = ToolBook(str(target))
         if options.get("cache"):
@@ -97,7 +98,7 @@ class Conversation:
         """Return what hears of changes."""
         connection = self.connection
         held, server = lambda: connection.held, str(self._target)
-        return Changes(want, connection.link, self._hearing, self._retry, self._seconds, held, server)
+        return Changes(want, connection.link, self._hearing, self._retry, self.requests.patience, held, server)
 
     def _repeatable(self, method: str, name: str | None) -> bool:
         """Tell what changes nothing, or says that it may be called twice and is believed (C-11)."""

@@ -23,6 +23,7 @@ from dovetail.errors import (
     Timeout,
     Unsent,
 )
+from dovetail.wire import Limits
 
 E = TypeVar("E", bound=DovetailError)
 
@@ -33,6 +34,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 
 _IN_ITS_LOG: Final = "why may stand in its own log"
 _IS_IT: Final = "is the URL right? If this is a server of MCP, tell who makes it"
+_IS_MCP: Final = "is this a server of MCP? If it is, tell who makes it"
 _CODES: Final = {
     -32601: "it has no such method: see `server.capabilities` of the client",
     -32602: "see what it lists: names, and the arguments that they take",
@@ -49,11 +51,13 @@ _STATUSES: Final = {
 }
 _KINDS: Final[dict[type[DovetailError], str]] = {
     AuthRequired: "see `auth` of the client",
-    NoCommonRevision: "`revision` and `minimum` of the client allow more; else one of the two needs an update",
+    NoCommonRevision: "one of the two needs an update, unless `revision` or `minimum` of the client forbids it",
     LimitExceeded: "`limits` of the client allows more",
     RoundsExceeded: "`rounds` of the client allows more",
     ProtocolViolation: _IS_IT,
+    SessionLost: "call again: the client opens another one",
 }
+_LIMITS: Final = frozenset(Limits.__struct_fields__)
 _METHODS: Final = {
     "tools/call": "it may have been carried out, so look before you call it again",
     "opening": "is this a server of MCP?",
@@ -117,12 +121,21 @@ def _hint(error: DovetailError, server: str, what: str) -> str:
             return _timeout_hint(method, text)
         case Unsent():
             return "is it running, and is the URL right?" if "://" in server and "in a row" not in text else ""
-        case SessionLost():
-            return "call again: the client opens another one"
-        case Disconnected() if not isinstance(error, StoreUnusable) and "the client" not in text.lower():
+        case Disconnected() if not isinstance(error, StoreUnusable | SessionLost) and "the client" not in text.lower():
             return _METHODS.get(method, "call again: the client connects again")
-    if type(error) is AuthRequired and "`auth`" in text:
-        return ""
+    return _kind_hint(error, server, text)
+
+
+def _kind_hint(error: DovetailError, server: str, text: str) -> str:
+    match error:
+        case NoCommonRevision() if error.stateful:
+            return f"revision={error.stateful!r} of the client asks for it"
+        case ProtocolViolation() if "://" not in server:
+            return _IS_MCP
+        case AuthRequired() if "`auth`" in text:
+            return ""
+        case LimitExceeded() if error.limit not in _LIMITS:
+            return ""
     return _KINDS.get(type(error), "")
 
 

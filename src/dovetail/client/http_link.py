@@ -27,6 +27,7 @@ from dovetail.client.link import (
     subscription_of,
     unsent,
 )
+from dovetail.client.questions import NOBODY_WAITS, Questions
 from dovetail.client.verdicts import VERDICTS
 from dovetail.core import ServerPeer
 from dovetail.errors import (
@@ -85,10 +86,11 @@ class HttpLink:
         self._peer: ServerPeer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._serving: dict[bytes, asyncio.Task[None]] = {}
+        self._questions = Questions()
         self._ended = asyncio.Event()
         self._settled = asyncio.Event()
         self._deaf: DovetailError | None = None
-        self._under_way = 0
+        self._under_way: set[bytes] = set()
         self._retirement: asyncio.Task[None] | None = None
         self._retiring = False
         self._doubted = False
@@ -141,7 +143,7 @@ class HttpLink:
         # The stream of a subscription may be silent for ever; a call has its timer.
         vigil = None if outgoing.on_notice is None else self._vigil
         exchange = Exchange(self._poster, self._limits, self._revision, identifier, vigil)
-        self._under_way += 1
+        self._under_way.add(identifier)
         try:
             message = await exchange.run(
                 frame,
@@ -159,7 +161,8 @@ class HttpLink:
             self._doubt(error)
             raise
         finally:
-            self._under_way -= 1
+            self._questions.ended(identifier)
+            self._under_way.discard(identifier)
             if exchange.lost is not None:
                 self._lose(exchange.lost)
             if self._retiring and not self._under_way:
@@ -259,7 +262,8 @@ class HttpLink:
                 self._receiver.stray(f"{message.method}: a request of the server, which this revision does not have")
             case Request():
                 if message.id not in self._serving:
-                    self._serving[message.id] = self._spawn(self._serve(message, outgoing))
+                    task = self._serving[message.id] = self._spawn(self._serve(message, outgoing))
+                    self._questions.note(message.id, task, self._under_way if outgoing is None else (identifier,))
             case Broken(_, refusal):
                 self._receiver.stray(refusal.message)
             case _:
@@ -309,6 +313,9 @@ class HttpLink:
             return
         frame = notification_frame("notifications/cancelled", b'{"requestId":%b}' % identifier)
         self._spawn(self._farewell(self._poster.tell(frame, {})))
+        for question in self._questions.given_up(identifier):
+            refusal = error_frame(question, InternalError(NOBODY_WAITS))
+            self._spawn(self._farewell(self._poster.tell(refusal, {})))
 
     async def _farewell(self, said: Awaitable[None]) -> None:
         try:

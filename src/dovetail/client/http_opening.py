@@ -76,10 +76,10 @@ async def _open_sse(
     async def connect() -> tuple[Channel, Reason]:
         channel = await open_sse(http, target.url, headers, plan.limits)
         negotiation.streaming()
-        return channel, _ended
+
+        async def ended() -> DovetailError:
+            return Disconnected(str(channel.failure or "The server closed the stream"))
+
+        return channel, ended
 
     return await ChannelOpening(plan, negotiation, connect).run()
-
-
-async def _ended() -> DovetailError:
-    return Disconnected("The server closed the stream")

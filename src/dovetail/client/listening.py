@@ -29,6 +29,7 @@ from dovetail.errors import (
     METHOD_NOT_FOUND,
     UNSUPPORTED_REVISION,
     AuthRequired,
+    Disconnected,
     DovetailError,
     HttpFailure,
     InvalidParams,
@@ -167,7 +168,7 @@ class Changes:
             link: Returns the link; opens it again when it was lost.
             hearing: Where the server's messages go.
             retry: How long to wait before a broken stream is opened again.
-            seconds: How long to wait for the server's first word.
+            seconds: How long to wait for the server's first word, once the link is open.
             held: Tells whether the client is still open: nothing is opened again for one that was closed.
             server: Its name, for errors.
         """
@@ -193,12 +194,9 @@ class Changes:
         self._ready = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(), name="dovetail: listening")
         try:
-            async with asyncio.timeout(self._seconds):
-                await self._ready
-        except BaseException as error:
+            await self._ready  # opening the link has its own time, and so has what comes then
+        except BaseException:
             await self.__aexit__(None, None, None)
-            if isinstance(error, TimeoutError):
-                raise named(self._unacknowledged(), self._server, "listen") from None
             raise
         return self
 
@@ -238,10 +236,13 @@ class Changes:
             self._since = None
             try:
                 await self._once()
+                if not self._held():
+                    raise Disconnected("The client was closed")
             except DovetailError as error:
                 refused = refused + 1 if isinstance(error, PeerError) and self._since is None else 0
                 if self._ends(error, refused):
-                    self._fail(error)
+                    opened = self._ready is not None and self._ready.done()
+                    self._fail(Disconnected("The client was closed") if opened and not self._held() else error)
                     return
             # A stream that lived longer than the pause that comes next was of use; one that did not is no success.
             lived = 0.0 if self._since is None else loop.time() - self._since

@@ -1,5 +1,6 @@
 """Complete lists, however many pages; and what of a catalogue a client may use."""
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, TypeVar
@@ -8,6 +9,8 @@ import msgspec
 
 from dovetail.errors import InvalidParams, InvalidSchema, LimitExceeded, ProtocolViolation, quote
 from dovetail.wire import (
+    DEFAULT_LIMITS,
+    Limits,
     ListPromptsResult,
     ListResourcesResult,
     ListResourceTemplatesResult,
@@ -26,8 +29,6 @@ log = logging.getLogger("dovetail.client")
 
 T = TypeVar("T")
 
-MOST_ITEMS: Final = 20_000
-MOST_BYTES: Final = 64 * 1024 * 1024
 MOST_EMPTY: Final = 100
 _HINTS: Final = frozenset({"ttlMs", "cacheScope"})
 _MOST_CURSOR: Final = 4096
@@ -53,17 +54,25 @@ class Listing(list[T], Generic[T]):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """One kind of list: its method, the result's type, and the field that holds the items."""
+    """One kind of list: its method, the result's type, the field that holds the items, here and as JSON, and theirs."""
 
     method: str
     result: Any
     field: str
+    member: str
+    item: Any
 
 
-TOOLS: Final = Kind("tools/list", ListToolsResult, "tools")
-RESOURCES: Final = Kind("resources/list", ListResourcesResult, "resources")
-TEMPLATES: Final = Kind("resources/templates/list", ListResourceTemplatesResult, "resource_templates")
-PROMPTS: Final = Kind("prompts/list", ListPromptsResult, "prompts")
+TOOLS: Final = Kind("tools/list", ListToolsResult, "tools", "tools", Tool)
+RESOURCES: Final = Kind("resources/list", ListResourcesResult, "resources", "resources", Resource)
+TEMPLATES: Final = Kind(
+    "resources/templates/list",
+    ListResourceTemplatesResult,
+    "resource_templates",
+    "resourceTemplates",
+    ResourceTemplate,
+)
+PROMPTS: Final = Kind("prompts/list", ListPromptsResult, "prompts", "prompts", Prompt)
 
 Item = Tool | Resource | ResourceTemplate | Prompt
 _params = msgspec.json.Encoder().encode
@@ -84,15 +93,44 @@ def readable(raw: bytes, kind: type[T]) -> T:
     return decode(msgspec.json.encode({key: value for key, value in fields.items() if key not in _HINTS}), kind)
 
 
-async def complete_list(kind: Kind, page: Callable[[bytes], Awaitable[bytes]]) -> Listing[Any]:
+def _page(raw: bytes, kind: Kind) -> tuple[Any, list[Any]]:
+    """Return a page and its items. One that cannot be read is left out, with a warning, and costs nobody the others.
+
+    As the specification has it for a tool whose `x-mcp-header` is invalid; see `usable`.
+
+    Raises:
+        InvalidParams: The page itself cannot be read.
+    """
+    try:
+        result = readable(raw, kind.result)
+        return result, getattr(result, kind.field)
+    except InvalidParams as error:
+        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        try:
+            given = msgspec.json.decode(fields[kind.member], type=list[msgspec.Raw])
+        except (KeyError, msgspec.ValidationError):
+            raise error from None
+        items = []
+        for item in given:
+            with contextlib.suppress(InvalidParams):
+                items.append(decode(item, kind.item))
+        result = readable(msgspec.json.encode({**fields, kind.member: []}), kind.result)
+        log.warning("%s: %d of %d are left out; the first: %s", kind.method, len(given) - len(items), len(given), error)
+        return result, items
+
+
+async def complete_list(
+    kind: Kind, page: Callable[[bytes], Awaitable[bytes]], limits: Limits = DEFAULT_LIMITS
+) -> Listing[Any]:
     """Return all pages as one list.
 
     Args:
         kind: What is listed.
         page: Asks for one page, given the parameters' JSON.
+        limits: `list_items` and `list_bytes` bound it.
 
     Raises:
-        LimitExceeded: More than 20,000 items or 64 MiB, or too many pages that hold nothing.
+        LimitExceeded: Longer than it may be, or too many pages that hold nothing.
         ProtocolViolation: A cursor that came before, or a page that cannot be read (C-12).
     """
     items: list[Any] = []
@@ -101,15 +139,16 @@ async def complete_list(kind: Kind, page: Callable[[bytes], Awaitable[bytes]]) -
     while True:
         raw = await page(_params(PaginatedRequestParams(cursor=cursor)) if cursor is not None else b"{}")
         size += len(raw)
-        result = readable(raw, kind.result)
-        found = getattr(result, kind.field)
+        result, found = _page(raw, kind)
         items += found
         empty = 0 if found else empty + 1
         if empty > MOST_EMPTY:
-            raise LimitExceeded(f"{kind.method}: more than {MOST_EMPTY} empty pages in a row", limit="listing")
+            raise LimitExceeded(f"{kind.method}: more than {MOST_EMPTY} empty pages in a row")
         ttl = result.ttl_ms if ttl is None or (result.ttl_ms is not None and result.ttl_ms < ttl) else ttl
-        if len(items) > MOST_ITEMS or size > MOST_BYTES:
-            raise LimitExceeded(f"{kind.method}: more than {MOST_ITEMS} items or {MOST_BYTES} bytes", limit="listing")
+        if len(items) > limits.list_items:
+            raise LimitExceeded(f"{kind.method}: more than {limits.list_items} items", limit="list_items")
+        if size > limits.list_bytes:
+            raise LimitExceeded(f"{kind.method}: more than {limits.list_bytes} bytes", limit="list_bytes")
         # "Clients MUST treat an empty-string cursor as a valid value; a missing nextCursor is the end" (Pagination)
         cursor = result.next_cursor
         if cursor is None:

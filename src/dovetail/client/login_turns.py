@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
-from dovetail.errors import Disconnected
+from dovetail.errors import LoginUnavailable
 
 
 class Turn:
@@ -43,7 +43,7 @@ class Turns:
         """Return what the work for a key returns, or raise what it raises.
 
         Raises:
-            Disconnected: The login was closed meanwhile.
+            LoginUnavailable: The login was closed meanwhile.
         """
         turn = self._turns.get(key)
         if turn is None or turn.task.done():
@@ -54,7 +54,7 @@ class Turns:
         finally:
             turn.waiting -= 1
         if turn.task.cancelled():
-            raise Disconnected("The login was closed")
+            raise LoginUnavailable("The login was closed before there were credentials")
         return turn.task.result()
 
     async def aclose(self) -> None:

@@ -165,6 +165,34 @@ def check_options(where: str, known: Iterable[str], given: Mapping[str, Any]) ->
             )
 
 
+_ABOVE: Final = ("timeout", "longest", "opening")
+_FROM: Final = ("probe", "visit", "rounds")
+
+
+def check_bounds(where: str, given: Mapping[str, Any]) -> None:
+    """Refuse times and numbers that bound nothing: every call would fail at once, or none in time.
+
+    Raises:
+        DefinitionError: It names the option.
+    """
+    for name in _ABOVE:
+        value = given.get(name, 1)
+        if not (value is None and name == "timeout") and not (_is_number(value) and value > 0):
+            raise DefinitionError(f"{where}: {name}: expected a number of seconds above 0, not {_shown(value)}")
+    for name in _FROM:
+        value = given.get(name, 1)
+        if not (_is_number(value) and value >= 0):
+            raise DefinitionError(f"{where}: {name}: expected a number from 0, not {_shown(value)}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if _is_number(value) else type(value).__name__
+
+
 class CallOptions(TypedDict, total=False):
     """Options of one call."""
 

@@ -3,17 +3,19 @@
 Works from any thread, also where another loop runs (a notebook). Ctrl-C cancels the call under way, on the wire, too.
 
 Invariant: no call waits for what cannot come. One from a callback that runs in the client's own thread would wait for
-itself, and is refused; one that is under way while another thread closes the client ends with `Disconnected`.
+itself, and is refused; one that is under way while another thread closes the client ends with `Disconnected`. A client
+that nobody has any more is closed, as far as that can be done without waiting for it.
 """
 
 import asyncio
 import contextlib
 import os
 import threading
+import weakref
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 
 from dovetail.client.client import Client
 from dovetail.client.listening import Change, Changes, Wanted
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_FAREWELL: Final = 10.0
+"""Seconds in which a client that was forgotten has to be closed."""
+
 
 class SyncClient:
     """A `Client` whose calls are plain ones; see there for what each means and raises.
@@ -54,13 +59,16 @@ class SyncClient:
         self._stopped = False
         self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="dovetail: client", daemon=True)
+        self._thread = threading.Thread(target=_turn, args=(self._loop,), name="dovetail: client", daemon=True)
         self._thread.start()
+        self._forgotten: weakref.finalize[[asyncio.AbstractEventLoop, Client, int], SyncClient] | None = None
         try:
-            self._client = self._run(self._made(target, options))
+            self._client = self._run(_made(target, options))
         except BaseException:
             self._stop()
             raise
+        self._forgotten = weakref.finalize(self, _leave, self._loop, self._client, self._process)
+        self._forgotten.atexit = False  # the program ends, and its threads with it
 
     def __repr__(self) -> str:
         return f"<Sync{repr(self._client)[1:]}"
@@ -172,9 +180,6 @@ class SyncClient:
     async def _entered(self, tools: bool, prompts: bool, resources: bool | Iterable[str]) -> Changes:
         return await self._client.listen(tools=tools, prompts=prompts, resources=resources).__aenter__()
 
-    async def _made(self, target: Any, options: ClientOptions) -> Client:
-        return await Client(target, **options).connect()
-
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something in the loop, and wait for it.
 
@@ -214,10 +219,11 @@ class SyncClient:
             if self._stopped:
                 return
             self._stopped = True
+        if self._forgotten is not None:
+            self._forgotten.detach()
         asyncio.run_coroutine_threadsafe(_all_ended(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._loop.close()
 
 
 class SyncChanges:
@@ -244,6 +250,32 @@ class SyncChanges:
             return self._run(self._changes.__anext__())
         except StopAsyncIteration:
             raise StopIteration from None
+
+
+async def _made(target: Any, options: ClientOptions) -> Client:
+    return await Client(target, **options).connect()
+
+
+def _turn(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop to its end, in a thread of its own: neither knows the client, so that it can be forgotten."""
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+def _leave(loop: asyncio.AbstractEventLoop, client: Client, process: int) -> None:
+    """Have a client closed that nobody has any more, from whichever thread finds that out."""
+    if process == os.getpid():
+        asyncio.run_coroutine_threadsafe(_left(client), loop)
+
+
+async def _left(client: Client) -> None:
+    with contextlib.suppress(DovetailError, TimeoutError):
+        async with asyncio.timeout(_FAREWELL):
+            await client.aclose()
+    await _all_ended()
+    asyncio.get_running_loop().stop()
 
 
 async def _all_ended() -> None:

@@ -17,6 +17,7 @@ Read = Callable[[Any], Any]
 
 _DEEPEST: Final = 16
 _MOST: Final = 256
+_ELSEWHERE: Final = frozenset({"$ref", "anyOf", "oneOf", "enum", "const"})
 _TOO_FINE: Final = re.compile(r"\.\d{6}\d*[1-9]")
 """Fractions of a second that no date of Python holds."""
 
@@ -124,6 +125,7 @@ class _Builder:
     def __init__(self, root: dict[str, Any]) -> None:
         self._root = root
         self._open: set[str] = set()
+        self._named: dict[str, Read] = {}
         self._count = 0
 
     def build(self, schema: Any, name: str, depth: int) -> _Reader:
@@ -176,16 +178,30 @@ class _Builder:
         return read
 
     def _referred(self, reference: str, depth: int) -> _Reader:
-        if reference in self._open:
-            return _ANY  # a schema that refers to itself
         target: Any = self._root
-        for part in reference.removeprefix("#/").split("/") if reference.startswith("#/") else [""]:
+        parts = reference.removeprefix("#/").split("/") if reference.startswith("#/") else [""]
+        for part in parts if reference != "#" else ():
             target = target.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(target, dict) else None
+        if reference in self._open:
+            return self._again(reference, target)
         self._open.add(reference)
         try:
-            return self.build(target, _class_name(reference.rpartition("/")[2]), depth + 1)
+            found = self.build(target, _class_name(reference.rpartition("/")[2]), depth + 1)
         finally:
             self._open.discard(reference)
+        self._named.setdefault(reference, found.read)
+        return found
+
+    def _again(self, reference: str, target: Any) -> _Reader:
+        """Return what reads a value as a schema that is being built, and so is inside itself.
+
+        Only where one level of the value is behind it by then: reading ends with the value.
+        """
+        kind = target.get("type") if isinstance(target, dict) and not _ELSEWHERE & target.keys() else None
+        if kind not in ("object", "array"):
+            return _ANY
+        named = self._named
+        return _Reader(kind, lambda value: named.get(reference, _plain)(value))
 
 
 def _union(members: list[_Reader]) -> _Reader:

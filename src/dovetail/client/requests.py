@@ -10,7 +10,14 @@ from dovetail.client.hearing import Hearing
 from dovetail.client.link import NOTHING, Outgoing
 from dovetail.client.links import Links
 from dovetail.client.listings import Kind, Listing, complete_list, readable
-from dovetail.client.options import CALL_OPTIONS, CallOptions, ClientOptions, check_options
+from dovetail.client.options import (
+    CALL_OPTIONS,
+    DEFAULT_LIMITS,
+    CallOptions,
+    ClientOptions,
+    check_bounds,
+    check_options,
+)
 from dovetail.errors import InvalidParams, PeerError, ProtocolViolation
 from dovetail.revisions import Revision
 from dovetail.wire import METHODS
@@ -63,9 +70,10 @@ class Requests:
 
         async with self._caller.within(kind.method, self._bounds(options)[1]):
             try:
+                limits = self._options.get("limits", DEFAULT_LIMITS)
                 if self._cache is not None:
-                    return await self._cache.listing(kind, page, options)
-                return await complete_list(kind, page)
+                    return await self._cache.listing(kind, page, options, limits)
+                return await complete_list(kind, page, limits)
             except InvalidParams as error:
                 raise ProtocolViolation(f"the server's list cannot be read: {error.message}") from None
 
@@ -110,11 +118,19 @@ class Requests:
         until = now() + most
         return lambda: min(until - now(), most if seconds is None else seconds)
 
+    @property
+    def patience(self) -> float:
+        """How long the server may be silent when a call says nothing else."""
+        seconds, most = self._bounds({})
+        return most if seconds is None else min(seconds, most)
+
     def _authorizer(self, options: CallOptions) -> "Authorizer | None":
         return self._links.authorizer(options["auth"]) if "auth" in options else None
 
     def _bounds(self, options: CallOptions) -> tuple[float | None, float]:
         """Return how long the server may be silent, and how long a call may take in all."""
+        if "timeout" in options:
+            check_bounds("A call", options)
         seconds = options["timeout"] if "timeout" in options else self._options.get("timeout", _SECONDS)
         return seconds, self._options.get("longest", _LONGEST)
 

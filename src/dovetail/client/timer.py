@@ -20,7 +20,19 @@ class CallTimer:
     Lifecycle, Timeouts). While the client's own user answers a question of the server, both stand still.
     """
 
-    __slots__ = ("_end", "_loop", "_most", "_paused", "_pauses", "_scope", "_seconds", "_stopped", "_until", "_what")
+    __slots__ = (
+        "_end",
+        "_loop",
+        "_most",
+        "_over",
+        "_paused",
+        "_pauses",
+        "_scope",
+        "_seconds",
+        "_stopped",
+        "_until",
+        "_what",
+    )
 
     def __init__(self, what: str, seconds: float | None, most: float) -> None:
         """Allow `seconds` of silence (None: no limit but the other), and `most` seconds in all."""
@@ -34,6 +46,7 @@ class CallTimer:
         self._paused = 0
         self._pauses = 0
         self._stopped = 0.0
+        self._over = False
         self._scope = asyncio.timeout_at(min(self._until, self._end))
 
     def __repr__(self) -> str:
@@ -46,6 +59,7 @@ class CallTimer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over = True
         try:
             await self._scope.__aexit__(kind, error, trace)
         except TimeoutError:
@@ -81,7 +95,7 @@ class CallTimer:
         return self._scope.expired()
 
     def _arm(self) -> None:
-        if not self._scope.expired():
+        if not self._over and not self._scope.expired():  # who made it stand may let it go on after its call has ended
             stands = self._paused and self._pauses <= MOST_PAUSES
             self._scope.reschedule(None if stands else min(self._until, self._end))
 

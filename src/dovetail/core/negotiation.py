@@ -101,7 +101,7 @@ class Negotiation:
         """
         chosen = self._choose(result.supported_versions)
         if chosen is None:
-            raise NoCommonRevision(tuple(result.supported_versions))
+            raise self._none(result.supported_versions)
         info = None
         if result.meta and SERVER_INFO in result.meta:
             try:
@@ -134,7 +134,7 @@ class Negotiation:
             raise error from None
         chosen = self._choose(supported)
         if chosen is None:
-            raise NoCommonRevision(tuple(supported))
+            raise self._none(supported)
         if self._corrected:
             raise NoCommonRevision(tuple(supported), refused=self.revision.version)
         self._corrected = True
@@ -196,6 +196,13 @@ class Negotiation:
         if self.step is not Opening.EVENT_STREAM:
             raise ProtocolViolation("A stream was opened that nobody had asked for")
         self.step = Opening.INITIALIZE
+
+    def _none(self, supported: list[str]) -> NoCommonRevision:
+        """Return what to say of a list that holds nothing to go on with: that it may hold what `initialize` speaks."""
+        spoken = [revision for version in supported if (revision := revision_for(version)) is not None]
+        older = [each for each in spoken if not each.stateless and each.index >= self._minimum.index]
+        newest = max(older, key=lambda revision: revision.index, default=None)
+        return NoCommonRevision(tuple(supported), stateful="" if newest is None else newest.version)
 
     def _choose(self, supported: list[str]) -> Revision | None:
         """Return the newest stateless revision of both sides that may be spoken here."""

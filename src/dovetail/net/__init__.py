@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dovetail.net.asgi import TooLarge as TooLarge
     from dovetail.net.asgi import read_body as read_body
     from dovetail.net.channel import Channel as Channel
+    from dovetail.net.channel import Returning as Returning
     from dovetail.net.child import ChildChannel as ChildChannel
     from dovetail.net.child import spawn as spawn
     from dovetail.net.child_exit import ChildExit as ChildExit
@@ -32,7 +33,7 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "asgi": "Gone Outbox Reply TooLarge read_body",
-        "channel": "Channel",
+        "channel": "Channel Returning",
         "child": "ChildChannel spawn",
         "child_exit": "ChildExit",
         "ending": "run_to_end",

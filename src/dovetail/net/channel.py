@@ -4,9 +4,14 @@ A channel knows framing and nothing else: what a message means, and whether it i
 Implemented by `stdio` (a server's standard streams) and `memory` (a pair inside one process).
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from dovetail.core import Oversize
+from dovetail.errors import DovetailError
+
+Returned = Callable[[bytes, DovetailError], bool]
+"""Takes back a message that the peer did not take, and why; tells whether the channel is of use all the same."""
 
 
 class Channel(Protocol):
@@ -41,3 +46,14 @@ class Channel(Protocol):
     async def aclose(self) -> None:
         """Send what is pending (for at most `Limits.write_seconds`) and close. Idempotent."""
         ...
+
+
+@runtime_checkable
+class Returning(Protocol):
+    """A channel that learns of each message whether it was taken.
+
+    Attributes:
+        returned: Gets those that were not; None: one that was not is the end of the channel.
+    """
+
+    returned: Returned | None

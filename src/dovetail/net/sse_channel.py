@@ -5,7 +5,8 @@ first: ours. The POSTs begin in the order of `send`; each waits for the one befo
 answer a POST only when the work is done, and that may need our next message.
 
 Invariants: credentials and messages go to the origin that was opened, and to no other that the server names (C-09); the
-endpoint is named once; a message that the server does not accept ends the channel, since nobody would ever answer it.
+endpoint is named once; a message that the server does not accept goes back to whoever sent it, and ends the channel if
+nobody takes it back, since nobody would ever answer it.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from dovetail.errors import (
     LimitExceeded,
     ProtocolViolation,
 )
+from dovetail.net.channel import Returned
 from dovetail.net.http_client import Response
 from dovetail.net.http_request import check_url
 from dovetail.wire import DEFAULT_LIMITS, Limits
@@ -135,17 +137,15 @@ class _Exchange:
         if response.status == 200 and kind == _STREAM:
             return response
         await response.aclose()
-        if response.status == 401:
-            raise AuthRequired("The server wants credentials (HTTP status 401): see `auth` of the client")
         if response.status == 200:
             raise ProtocolViolation("The server answered GET with something else than an event stream")
-        raise HttpFailure(response.status)
+        raise _refused(response.status)
 
     async def post(self, message: bytes) -> None:
         response = await self._send("POST", self.endpoint, {"content-type": "application/json"}, message)
         try:
             if not 200 <= response.status < 300:
-                raise Disconnected(f"The server refused a message with HTTP status {response.status}")
+                raise _refused(response.status)
             await response.read(_ANSWER)  # nothing is in it, and its connection is good for the next
         except (LimitExceeded, ProtocolViolation):
             pass
@@ -158,10 +158,17 @@ class _Exchange:
         return await self._client.send(method, url, {**{k.lower(): v for k, v in fields.items()}, **own}, body)
 
 
+def _refused(status: int) -> DovetailError:
+    if status == 401:
+        return AuthRequired("The server wants credentials (HTTP status 401): see `auth` of the client")
+    return HttpFailure(status)
+
+
 class SseChannel:
-    """Implements `Channel`. Made by `open_sse`.
+    """Implements `Channel` and `Returning`. Made by `open_sse`.
 
     Attributes:
+        returned: See `Returning`.
         failure: Why it ended, when it was a message that could not be delivered or a stream that broke.
     """
 
@@ -180,6 +187,7 @@ class SseChannel:
         self._ended = False
         self._closed = False
         self.failure: DovetailError | None = None
+        self.returned: Returned | None = None
         self._take(waiting)
         self._pump = asyncio.create_task(self._pumping(), name="dovetail: sending to a server")
 
@@ -280,8 +288,9 @@ class SseChannel:
         try:
             await self._exchange.post(message)
         except DovetailError as error:
-            self._end(error)
-            await self._response.aclose()  # wakes who receives
+            if self.returned is None or not self.returned(message, error):
+                self._end(Disconnected(f"A message did not reach the server: {error}"))
+                await self._response.aclose()  # wakes who receives
         finally:
             self._size = max(0, self._size - len(message))
             task = asyncio.current_task()

@@ -87,6 +87,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     state_bytes: int = 1024 * MIB
     """What `state.db` may grow to; a quarter for answers over 8 KiB, a quarter for messages to resume; of either, a
     quarter for one caller."""
+    list_items: int = 20_000
+    """Items of one list that a client takes, over all its pages."""
+    list_bytes: int = 64 * MIB
+    """Bytes of all pages of one list that a client takes."""
     cache_entries: int = 1_000
     """Results that a client's cache keeps."""
     cache_bytes: int = 64 * MIB

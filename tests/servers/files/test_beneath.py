@@ -152,6 +152,30 @@ def test_a_root_that_is_a_link_or_was_made_anew_is_its_authors_choice(house: Pat
     assert read(root, "new.txt") == b"new"
 
 
+@pytest.mark.req("S-19")
+def test_a_root_below_another_is_not_led_elsewhere_by_what_is_moved_there(house: Path) -> None:
+    (house.parent / "deep").mkdir()
+    (house.parent / "deep" / "b.txt").write_text(SECRET)
+    (house / "out").symlink_to("..")
+    roots = Roots([Beneath(str(house)), Beneath(str(house / "docs" / "deep"))])
+    outer = roots.items[0]
+    outer.move(("docs",), outer, ("aside",))
+    outer.move(("out",), outer, ("docs",))  # the path of the inner root leads out now
+    place = roots.place(f"{house}/docs/deep/b.txt")
+    assert (house / "docs" / "deep" / "b.txt").read_text() == SECRET
+    assert read(place.root, "/".join(place.steps)) == b"fine"
+
+
+def test_a_root_is_let_go_with_the_last_who_uses_it(house: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    root = Beneath(str(house))
+    with root.directory(("docs",)):
+        assert len(os.listdir("/proc/self/fd")) == before + 2
+        del root
+        assert len(os.listdir("/proc/self/fd")) <= before + 2
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_writing_keeps_the_mode_and_other_names_of_the_file(house: Path) -> None:
     root, file = Beneath(str(house)), house / "docs" / "a.txt"
     file.chmod(0o640)
@@ -326,6 +350,7 @@ def attempts(action: Callable[[int], object]) -> dict[str, int]:
 @pytest.mark.parametrize("swapped", ["docs", "docs/a.txt"])
 def test_reading_while_links_are_swapped_in_never_leads_out(house: Path, swapped: str) -> None:
     root = Beneath(str(house))
+    assert read(root, "docs/a.txt") == b"fine"  # it holds its root from now on
     descriptors = len(os.listdir("/proc/self/fd"))
 
     def action(number: int) -> None:
@@ -342,6 +367,7 @@ def test_changing_while_links_are_swapped_in_never_leads_out(house: Path, monkey
     monkeypatch.setattr(os, "fsync", lambda file: None)
     before = everything_outside(house)
     root = Beneath(str(house))
+    assert read(root, "docs/a.txt") == b"fine"  # it holds its root from now on
     descriptors = len(os.listdir("/proc/self/fd"))
     changes: list[Callable[[int], object]] = [
         lambda number: root.write(("docs", "a.txt"), b"fine"),

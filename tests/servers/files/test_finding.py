@@ -117,6 +117,31 @@ async def test_more_than_wanted_is_cut_and_said(tree: Path, engine: str | None) 
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+async def test_an_answer_is_bounded_however_much_is_shown_around(tree: Path, engine: str | None) -> None:
+    (tree / "many").write_text(f"needle {'x' * 400}\n" * 1000)
+    wish = Wish(pattern="needle", most=1000, context=20)
+    search = Search(Roots([Beneath(str(tree))]).place("many"), wish, engine, sys.executable, 20)
+    found = await search.run()
+    assert 50 < len(found) < 500
+    assert "less context" in search.note
+
+
+@pytest.mark.skipif(RG is None, reason="ripgrep is not installed")
+async def test_a_match_in_a_line_without_end_is_said_to_be_left_out(tree: Path) -> None:
+    (tree / "long").write_text("x" * 3_000_000 + "needle\n")
+    search = Search(Roots([Beneath(str(tree))]).place("long"), Wish(pattern="needle"), RG, sys.executable, 20)
+    assert await search.run() == []
+    assert "left out" in search.note
+
+
+async def test_without_the_program_that_was_there_our_own_searches(tree: Path) -> None:
+    for program in (str(tree / "nope"), str(tree / "latin")):
+        search = Search(Roots([Beneath(str(tree))]).place("src"), Wish(pattern="needle"), program, sys.executable, 20)
+        assert "src/one.py" in {match.path for match in await search.run()}
+        assert search.ripgrep is None
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_a_pattern_that_is_none_says_why(tree: Path, engine: str | None) -> None:
     with pytest.raises(ToolError, match=r"not understood.*(unclosed|unterminated)"):
         await look(tree, Wish(pattern="needle (", regex=True), engine)

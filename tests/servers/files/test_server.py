@@ -196,6 +196,9 @@ async def test_directories_are_made_listed_and_drawn(client: Client, house: Path
         "./\n  docs/ ...\n  link@\n  x/ ..."
     )
     assert "no directory" in await refused(client, "list_directory", path="big.txt")
+    (house / "x" / "node_modules" / "much").mkdir(parents=True)
+    assert (await text(client, "directory_tree", path="x")) == "x/\n  node_modules/ ...\n  y/"
+    assert (await text(client, "directory_tree", path="x/node_modules")) == "x/node_modules/\n  much/"
 
 
 async def test_files_are_found_by_name(client: Client, house: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from dovetail import Client
 from dovetail.servers.files import Settings, make
 from tests.client.serving import serving
+from tests.servers.files.test_watching import standing
 
 pytestmark = pytest.mark.timeout(60)
 SERVE = [sys.executable, "-m", "dovetail", "serve", "files"]
@@ -24,8 +25,7 @@ async def test_a_host_starts_it_over_stdio(house: Path, revision: str) -> None:
         found = (await client.call_tool("search_text", {"pattern": "fine"})).structured
         assert [match["path"] for match in found["matches"]] == ["docs/a.txt", "docs/deep/b.txt"]
         uri = (house / "docs" / "a.txt").as_uri()
-        while (await client.call_tool("list_allowed_directories")).structured["watched"] != "yes":
-            pass
+        await standing(client, revision)
         async with client.listen(resources=[uri]) as changes:
             await asyncio.to_thread((house / "docs" / "a.txt").write_text, "changed")
             assert (await asyncio.wait_for(anext(changes), 20)).uri == uri
@@ -55,8 +55,7 @@ async def test_over_http_changes_are_heard_of_too(house: Path, revision: str) ->
         Client(url, revision=revision) as client,
     ):
         uri = (house / "docs" / "a.txt").as_uri()
-        while (await client.call_tool("list_allowed_directories")).structured["watched"] != "yes":
-            pass
+        await standing(client, revision)
         async with client.listen(resources=[uri]) as changes:
             await asyncio.to_thread((house / "docs" / "a.txt").write_text, "changed")
             assert (await asyncio.wait_for(anext(changes), 20)).uri == uri

@@ -68,6 +68,21 @@ async def test_a_commit_is_asked_for_and_holds_what_was_named(story: Maker, open
     assert sorted(entry.name or "" for entry in tip.tree) == ["README.md", "new.txt", "staged.txt"]
 
 
+@pytest.mark.parametrize("staged", [True, False])
+async def test_a_file_that_was_renamed_is_committed_by_both_of_its_names(
+    story: Maker, opened: Open, staged: bool
+) -> None:
+    (story.path / "src/main.py").rename(story.path / "src/start.py")
+    if staged:
+        story.stage("src/main.py", "src/start.py")
+    async with opened(story.path, allow_commit=True) as client:
+        result = await client.call_tool("git_commit", {"message": "Rename", "paths": ["src/main.py", "src/start.py"]})
+        assert not result.is_error, result.text
+        assert result.structured["files"] == [
+            {"path": "src/start.py", "state": "renamed", "old_path": "src/main.py"},
+        ]
+
+
 async def test_a_user_who_does_not_agree_is_obeyed(story: Maker, opened: Open) -> None:
     story.write("new.txt", "new\n")
     async with opened(story.path, allow_commit=True, on_elicit=User(agrees=False)) as client:
@@ -146,6 +161,28 @@ async def test_a_merge_under_way_and_a_missing_author_are_for_the_user(
     del story.git.config["user.name"]
     async with opened(story.path, allow_commit=True, confirm="never") as client:
         assert "git config user.name" in (await client.call_tool("git_commit", asked)).text
+
+
+async def test_the_users_own_configuration_holds_with_all_that_it_includes(
+    story: Maker, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = story.path.parent / "home"
+    (home / "more").mkdir(parents=True)
+    (home / ".gitconfig").write_text("[include]\n\tpath = ~/.local\n[core]\n\texcludesfile = ~/.ignored\n")
+    (home / ".local").write_text('[include]\n\tpath = more/names\n[includeIf "gitdir:/"]\n\tpath = more/names\n')
+    (home / "more" / "names").write_text("[user]\n\tname = From Home\n\temail = home@example.com\n")
+    (home / ".ignored").write_text("*.tmp\n")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    del story.git.config["user.name"]
+    del story.git.config["user.email"]
+    story.write("new", "x")
+    story.write("x.tmp", "x")
+    async with opened(story.path, allow_commit=True, confirm="never") as client:
+        assert (await client.call_tool("git_status")).structured["untracked"] == ["new"]
+        result = await client.call_tool("git_commit", {"message": "x", "paths": ["new"]})
+        assert not result.is_error, result.text
+    assert story.tip.author.name == "From Home"
 
 
 async def test_a_branch_that_moved_meanwhile_is_not_overwritten(story: Maker, opened: Open) -> None:

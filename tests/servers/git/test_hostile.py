@@ -231,8 +231,13 @@ async def test_programs_that_a_repository_names_are_never_run(story: Maker, open
             ("git_blame", {"path": "README.md"}),
         ]:
             assert not (await client.call_tool(tool, asked)).is_error, tool
-        made = await client.call_tool("git_commit", {"message": "Five", "paths": ["src/main.py"]})
-        assert made.is_error or "hooks that were not run: pre-commit" in made.structured["note"]
+        five: dict[str, Any] = {"message": "Five", "paths": ["src/main.py"]}
+        refused = await client.call_tool("git_commit", five)
+        assert "has the attribute filter=evil, which is not carried out here" in refused.text
+        story.commit("Fewer attributes", {".gitattributes": "* diff=evil merge=evil text\n"})
+        made = await client.call_tool("git_commit", five)
+        assert not made.is_error, made.text
+        assert "hooks that were not run: pre-commit" in made.structured["note"]
     assert not proof.exists()
 
 
@@ -378,7 +383,9 @@ async def test_a_bomb_of_an_object_costs_its_worker_and_nothing_else(story: Make
     ident = _loose(story, b"commit", 600_000_000, b"\0" * 1_000_000)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with opened(story.path, memory=256) as client:
-        assert (await client.call_tool("git_show", {"revision": ident})).is_error
+        shown = await client.call_tool("git_show", {"revision": ident})
+        assert shown.is_error
+        assert "memory" in shown.text
         assert not (await client.call_tool("git_log")).is_error
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
@@ -432,6 +439,11 @@ async def test_a_submodule_is_shown_and_not_entered(story: Maker, opened: Open) 
         assert "a submodule at commit 1111" in (await client.call_tool("git_read_file", {"path": "sub"})).text
         assert "Submodule none -> 111111111111" in (await client.call_tool("git_show")).text
         assert (await client.call_tool("git_list_files", {"path": "sub/x"})).is_error
+        Maker(story.path / "sub").commit("Inside", {"a": "a"})
+        story.git.index.read_tree(story.tip.tree)
+        story.git.index.write()
+        found = (await client.call_tool("git_status")).structured
+        assert "sub" not in [one["path"] for one in found.get("changed", [])]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")

@@ -81,6 +81,16 @@ async def test_status_tells_staged_changed_untracked_and_clean(story: Maker, ope
         assert each["note"] == "Cut at 1 of each: 1 more changed, 1 more untracked; raise max_count."
 
 
+async def test_what_is_ignored_is_read_anew_for_every_call(story: Maker, opened: Open) -> None:
+    story.write("one.tmp", "x")
+    async with opened(story.path, processes=1) as client:
+        assert (await client.call_tool("git_status")).structured["untracked"] == ["one.tmp"]
+        story.write(".gitignore", "*.tmp\n")
+        assert (await client.call_tool("git_status")).structured["untracked"] == [".gitignore"]
+        story.write(".gitignore", "*.xxx\n")
+        assert (await client.call_tool("git_status")).structured["untracked"] == [".gitignore", "one.tmp"]
+
+
 async def test_a_repository_without_a_commit_has_a_status_and_says_what_is_missing(maker: Maker, opened: Open) -> None:
     maker.write("a", "a")
     maker.stage("a")

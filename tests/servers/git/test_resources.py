@@ -115,7 +115,6 @@ async def test_who_subscribed_hears_of_a_commit_that_somebody_else_made(story: M
 async def test_who_subscribed_hears_when_something_is_staged(story: Maker, opened: Open) -> None:
     async with opened(story.path, poll=0.05) as client:
         async with client.listen(resources=["git://status", "git://HEAD"]) as changes:
-            await client.call_tool("git_log", {"max_count": 1})
             story.write("staged", "x")
             story.stage("staged")
             assert (await anext(changes)).uri == "git://status"

@@ -60,6 +60,20 @@ async def test_a_process_that_is_killed_is_an_answer_and_is_replaced(story: Make
         await workers.aclose()
 
 
+@pytest.mark.timeout(30)
+async def test_a_process_ends_itself_when_the_time_of_its_call_is_over(story: Maker) -> None:
+    story.commit("Bait", {"bait": "a" * 64 + "!\n"})
+    workers = Workers(Settings(repository=str(story.path), processes=1, timeout=0.3))
+    try:
+        await workers.call("log", LogArgs(), LogPage)
+        (first,) = workers._all
+        with pytest.raises(Refusal, match="took longer"):
+            await workers.call("search", BOMB, MatchList)
+        assert first.process.returncode == -signal.SIGALRM
+    finally:
+        await workers.aclose()
+
+
 async def test_calls_at_a_time_have_as_many_processes_as_are_allowed(story: Maker) -> None:
     workers = Workers(Settings(repository=str(story.path), processes=2))
     try:

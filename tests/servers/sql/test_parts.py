@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovetail.errors import DefinitionError, ToolError
-from dovetail.servers.sql import changes, cursors, statements
+from dovetail.servers.sql import Settings, changes, cursors, statements
 from dovetail.servers.sql.address import Postgres, Sqlite, address
 from dovetail.servers.sql.answers import Cell
 from dovetail.servers.sql.cells import Rows
@@ -44,6 +44,10 @@ def test_a_password_is_in_no_repr_or_label() -> None:
     found = address("postgresql://bob:hunter2@db.example.com/shop?sslmode=require")
     assert isinstance(found, Postgres) and found.label == "shop"
     assert "hunter2" not in repr(found) and "hunter2" not in str(found)
+
+
+def test_settings_do_not_show_the_url() -> None:
+    assert "hunter2" not in repr(Settings(url="postgresql://bob:hunter2@h/d"))
 
 
 # Names of what is denied
@@ -135,7 +139,7 @@ def test_statements_that_differ_in_values_are_parsed_once() -> None:
 
 
 @pytest.mark.parametrize("sql", ["SELECT " + "(" * 110 + "1" + ")" * 110, "SELECT " + "f(" * 100 + ")" * 100,
-                                 "SELECT " + "1+" * 20_000 + "1", "SELECT " + "CASE WHEN 1 THEN " * 500 + "1" + " END" * 500,
+                                 "SELECT " + "1+" * 9_000 + "1", "SELECT " + "CASE WHEN 1 THEN " * 500 + "1" + " END" * 500,
                                  "SELECT " + "NOT " * 10_000 + "1", "SELECT * FROM " + "(SELECT * FROM " * 60 + "t" + ")" * 60])  # fmt: skip
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
 def test_a_statement_that_is_nested_deeply_is_read_or_refused(sql: str, dialect: str) -> None:
@@ -143,6 +147,12 @@ def test_a_statement_that_is_nested_deeply_is_read_or_refused(sql: str, dialect:
         statements.read(sql, dialect)
     except ToolError:
         pass
+
+
+@pytest.mark.parametrize("opening", ["ARRAY[", "ARRAY[(ARRAY[", "a["])
+def test_what_would_take_the_parser_for_ever_is_refused_at_once(opening: str) -> None:
+    with pytest.raises(ToolError, match="too many brackets"):
+        statements.read("SELECT " + opening * 30 + "1" + "]" * 30, "postgres")
 
 
 # PostgreSQL's words

@@ -1,8 +1,8 @@
 """Files below one root, and never beside it (S-19): each operation holds the directory that it works in.
 
-A path text is never handed to the system. `Beneath` opens the root, walks down by `opening.open_under`, and then names
-one entry of a directory that is held open: stat, list, make, rename and remove all work on that. A root is opened
-anew for each operation, so that a directory that was moved away and made again is found.
+The text of a path is never handed to the system. `Beneath` holds the root, walks down by `opening.open_under`, and then
+names one entry of a directory that is held open: stat, list, make, rename and remove all work on that. A root is opened
+anew when another directory has its path, so that one that was moved away and made again is found.
 
 The root itself may be, or lie behind, a link: it is its author's. A hard link is a file like any other: nobody can
 tell where else it is known.
@@ -45,6 +45,21 @@ class Stamp(msgspec.Struct, frozen=True):
         return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
+class _Held:
+    """The descriptor of a root; closed when the last operation that uses it has ended, and not before."""
+
+    __slots__ = ("fd", "identity")
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, _ROOT)
+        found = os.fstat(self.fd)
+        self.identity = (found.st_dev, found.st_ino)
+
+    def __del__(self) -> None:
+        if hasattr(self, "fd"):
+            os.close(self.fd)
+
+
 class Changed(Exception):
     """Somebody else changed the file meanwhile; nothing was written."""
 
@@ -65,16 +80,27 @@ class Beneath:
         """
         self.path = path
         self.read_only = read_only
+        self._held: _Held | None = None
+        self._pinned = False
 
     def __repr__(self) -> str:
         return f"<Beneath {self.path}{', read-only' if self.read_only else ''}>"
+
+    def pin(self) -> None:
+        """Stay with the directory that has the path now, whatever has it later.
+
+        For a root that lies below another one: who may write there could lay a link on the way to this one.
+        """
+        with contextlib.suppress(OSError):
+            self._held = _Held(self.path)
+        self._pinned = True
 
     # Looking.
 
     @contextlib.contextmanager
     def directory(self, steps: Sequence[str]) -> Iterator[int]:
         """Hold a directory open; gives its descriptor."""
-        held = self._open(steps, _DIR) if steps else os.open(self.path, _ROOT)
+        held = self._open(steps, _DIR)
         try:
             yield held
         finally:
@@ -152,7 +178,7 @@ class Beneath:
         """Make a directory and those above it; tell whether anything was made."""
         self._refuse_writing()
         made = False
-        held = os.open(self.path, _ROOT)
+        held = self._open((), _DIR)
         try:
             for step in steps:
                 try:
@@ -188,11 +214,20 @@ class Beneath:
             rename_new(source, steps[-1], goal, target[-1])
 
     def _open(self, steps: Sequence[str], flags: int) -> int:
-        root = os.open(self.path, _ROOT)
-        try:
-            return open_under(root, steps, flags)
-        finally:
-            os.close(root)
+        root = self._root()
+        return open_under(root.fd, steps, flags)
+
+    def _root(self) -> _Held:
+        """Return the root, opened anew if its path leads to another directory by now."""
+        held = self._held
+        if self._pinned:
+            if held is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            return held
+        found = os.stat(self.path)
+        if held is None or held.identity != (found.st_dev, found.st_ino):
+            held = self._held = _Held(self.path)
+        return held
 
     def _parent(self, steps: Sequence[str]) -> contextlib.AbstractContextManager[int]:
         if not steps:

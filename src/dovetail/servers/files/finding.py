@@ -20,7 +20,7 @@ import msgspec
 
 from dovetail import ToolError
 from dovetail.errors import UnsafePath, quote
-from dovetail.servers.files.globs import as_regex
+from dovetail.servers.files.globs import Glob
 from dovetail.servers.files.hits import Hit, Splitter
 from dovetail.servers.files.names import steps_of
 from dovetail.servers.files.places import Place
@@ -30,6 +30,7 @@ LONGEST_FILE: Final = 16
 """MiB of a file that is searched."""
 _WINDOW: Final = 16 << 10
 _SHOWN: Final = 500
+_MOST_SHOWN: Final = 1 << 20
 _STDERR: Final = 4096
 _CHUNK: Final = 1 << 16
 _GREP: Final = str(Path(__file__).with_name("grep.py"))
@@ -80,7 +81,7 @@ def ripgrep_command(program: str, wish: Wish, *, one_file: bool) -> list[str]:
     command += [] if wish.regex else ["--fixed-strings"]
     command += ["--hidden", "--no-ignore", "--glob=!.git"] if wish.all_files else []
     for glob in (*wish.globs, *wish.exclude):
-        as_regex(glob)  # the same bounds for both programs
+        Glob(glob)  # the same bounds for both programs
         if glob.startswith("!"):
             raise ToolError("A glob does not begin with `!`: name what to leave out in exclude")
     # For ripgrep, a glob that fits brings hidden files back; the last one that fits counts.
@@ -95,8 +96,8 @@ def own_command(program: str, wish: Wish, directory: int | None) -> list[str]:
         "pattern": wish.pattern,
         "regex": wish.regex,
         "ignore_case": wish.ignore_case,
-        "globs": [as_regex(glob) for glob in wish.globs],
-        "excluded": [as_regex(glob) + "|" + as_regex(glob + "/**") for glob in wish.exclude],
+        "globs": [Glob(glob).steps for glob in wish.globs],
+        "excluded": [Glob(glob).steps for glob in wish.exclude],
         "all_files": wish.all_files,
         "most": wish.most + 1,
         "directory": directory,
@@ -149,15 +150,21 @@ class Search:
             command = ripgrep_command(self.ripgrep, self.wish, one_file=file is not None)
         else:
             command = own_command(self._python, self.wish, directory)
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL if file is None else file,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd="/" if directory is None or self.ripgrep is None else f"/proc/self/fd/{directory}",
-            env=_ENV,
-            pass_fds=() if directory is None else (directory,),
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL if file is None else file,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                cwd="/" if directory is None or self.ripgrep is None else f"/proc/self/fd/{directory}",
+                env=_ENV,
+                pass_fds=() if directory is None else (directory,),
+            )
+        except OSError:
+            if self.ripgrep is None:
+                raise ToolError("The search could not be started. Try again later.") from None
+            self.ripgrep = None  # it is gone, or cannot be run
+            return await self._ask(directory, file)
         splitter = Splitter(self.wish.most)
         errors = asyncio.ensure_future(_read_all(process.stderr))
         try:
@@ -171,8 +178,15 @@ class Search:
             await _read_all(process.stdout)
             said = await errors
             await process.wait()
-        if process.returncode not in (0, 1) and said and not splitter.hits and not self.note:
+        if (
+            process.returncode not in ((0, 1) if self.ripgrep else (0,))
+            and said
+            and not splitter.hits
+            and not self.note
+        ):
             raise ToolError(f"The pattern is not understood: {quote(_reason(said), 250)}")
+        if splitter.left_out and not self.note:
+            self.note = "Matches in lines of more than about 1 MB were left out."
         return splitter.hits
 
     async def _listen(self, process: asyncio.subprocess.Process, splitter: Splitter) -> None:
@@ -187,7 +201,7 @@ class Search:
     def _confirmed(self, hits: Sequence[Hit]) -> list[Match]:
         """Return what stands where the program says, read by ourselves, in the order of the paths."""
         matches: list[Match] = []
-        path, file = b"", None
+        path, file, left = b"", None, _MOST_SHOWN
         try:
             for hit in sorted(hits, key=lambda hit: (hit.path, hit.offset)):
                 if hit.path != path or file is None:
@@ -196,6 +210,10 @@ class Search:
                     path, file = hit.path, self._open(hit.path)
                 if file is not None and read_bytes(file, hit.offset, len(hit.line)) == hit.line:
                     matches.append(self._match(hit, file))
+                    left -= sum(map(len, (hit.path, matches[-1].text, *matches[-1].before, *matches[-1].after)))
+                if left < 0:
+                    self.note = f"Cut at {len(matches)} lines: say less context, or a narrower pattern."
+                    break
         finally:
             if file is not None:
                 os.close(file)

@@ -4,11 +4,8 @@
 name alone, at any depth; one with a slash, with the path below the directory that is searched.
 """
 
-import re
-from fnmatch import fnmatchcase
-from functools import cache
-
 from dovetail import ToolError
+from dovetail.servers.files.grep import fits
 
 LONGEST = 512
 MOST_STEPS = 32
@@ -17,7 +14,7 @@ MOST_STEPS = 32
 class Glob:
     """One pattern."""
 
-    __slots__ = ("_ignore_case", "_steps")
+    __slots__ = ("_ignore_case", "steps")
 
     def __init__(self, pattern: str, *, ignore_case: bool = False) -> None:
         """Read a pattern.
@@ -31,52 +28,11 @@ class Glob:
         self._ignore_case = ignore_case
         if len(steps) == 1 and not pattern.startswith("/"):
             steps.insert(0, "**")
-        self._steps = tuple(step.casefold() for step in steps) if ignore_case else tuple(steps)
+        self.steps = tuple(step.casefold() for step in steps) if ignore_case else tuple(steps)
 
     def __repr__(self) -> str:
-        return f"<Glob {'/'.join(self._steps)}>"
+        return f"<Glob {'/'.join(self.steps)}>"
 
     def matches(self, path: tuple[str, ...]) -> bool:
         """Tell whether a path below the directory fits the whole pattern."""
-        pattern = self._steps
-        names = tuple(name.casefold() for name in path) if self._ignore_case else path
-
-        @cache
-        def fits(at: int, name: int) -> bool:
-            if at == len(pattern):
-                return name == len(names)
-            if pattern[at] == "**":
-                return fits(at + 1, name) or (name < len(names) and fits(at, name + 1))
-            return name < len(names) and fnmatchcase(names[name], pattern[at]) and fits(at + 1, name + 1)
-
-        return fits(0, 0)
-
-
-def as_regex(pattern: str) -> str:
-    """Return a pattern as a regular expression for whole paths; it may take long, so it runs where it can be stopped.
-
-    Raises:
-        ToolError: As of `Glob`.
-    """
-    steps = Glob(pattern)._steps
-    parts = [r"(?:[^/]+/)*" if step == "**" else _step_regex(step) + "/" for step in steps]
-    if steps[-1] == "**":
-        return "".join(parts) + r"[^/]+\Z"
-    return "".join(parts)[:-1] + r"\Z"
-
-
-def _step_regex(step: str) -> str:
-    found = re.sub(r"\[(!?)([^]/]+)]|\*|\?|[^*?[]+|\[", _token, step)
-    return found
-
-
-def _token(found: "re.Match[str]") -> str:
-    text = found[0]
-    if text == "*":
-        return "[^/]*"
-    if text == "?":
-        return "[^/]"
-    if found[2]:
-        inner = re.sub(r"[\\[&~|^]", r"\\\g<0>", found[2])
-        return f"[{'^/' if found[1] else ''}{inner}]"
-    return re.escape(text)
+        return fits(self.steps, tuple(name.casefold() for name in path) if self._ignore_case else path)

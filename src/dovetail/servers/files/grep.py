@@ -11,7 +11,9 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 LONGEST = 16 << 20
@@ -33,16 +35,31 @@ def main(task: dict[str, Any]) -> int:
     if task["directory"] is None:
         search(pattern, 0, "<stdin>", task["most"])
         return 0
-    wanted = [re.compile(glob) for glob in task["globs"]]
-    unwanted = [re.compile(glob) for glob in task["excluded"]]
     for path, file in files(task["directory"], "", bool(task["all_files"])):
         try:
-            fits = not wanted or any(one.match(path) for one in wanted)
-            if fits and not any(one.match(path) for one in unwanted):
+            names = tuple(path.split("/"))
+            wanted = not task["globs"] or any(fits(glob, names) for glob in task["globs"])
+            if wanted and not any(
+                fits(glob, names[:end]) for glob in task["excluded"] for end in range(1, len(names) + 1)
+            ):
                 search(pattern, file, path, task["most"])
         finally:
             os.close(file)
     return 0
+
+
+def fits(pattern: Sequence[str], names: Sequence[str]) -> bool:
+    """Tell whether names, a path, fit a pattern, step by step: `**` stands for any number of them."""
+
+    @cache
+    def rest(at: int, name: int) -> bool:
+        if at == len(pattern):
+            return name == len(names)
+        if pattern[at] == "**":
+            return rest(at + 1, name) or (name < len(names) and rest(at, name + 1))
+        return name < len(names) and fnmatchcase(names[name], pattern[at]) and rest(at + 1, name + 1)
+
+    return rest(0, 0)
 
 
 def files(directory: int, above: str, every: bool) -> Iterator[tuple[str, int]]:

@@ -67,6 +67,8 @@ class Splitter:
         """Keep at most so many hits."""
         self.hits: list[Hit] = []
         self.full = False
+        self.left_out = False
+        """A match was left out, because its line is too long."""
         self._most = most
         self._bytes = 0
         self._rest = bytearray()
@@ -80,9 +82,12 @@ class Splitter:
         for line in lines:
             if self._skipping:
                 self._skipping = False
-            elif line.startswith(_MATCH) and len(line) <= LONGEST_LINE:
-                self._take(bytes(line))
+            elif line.startswith(_MATCH):
+                self.left_out |= len(line) > LONGEST_LINE
+                if len(line) <= LONGEST_LINE:
+                    self._take(bytes(line))
         if len(self._rest) > LONGEST_LINE:
+            self.left_out |= not self._skipping and self._rest.startswith(_MATCH)
             self._rest.clear()
             self._skipping = True
 

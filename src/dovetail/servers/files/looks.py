@@ -16,6 +16,7 @@ from dovetail.servers.files.places import Place
 from dovetail.servers.files.site import Site
 from dovetail.servers.files.trouble import explain, explained
 from dovetail.servers.files.walking import Budget, Entry, described, find, scan, tree
+from dovetail.servers.files.watching import Telling
 
 _WALKED: Final = 1_000_000
 _TREE: Final = 2_000
@@ -93,12 +94,13 @@ class Allowed:
     Attributes:
         directories: With all below them; symbolic links are never followed.
         read_only: Nothing can be changed.
-        watched: Changes that others make are told to who subscribed to a file; "partly" where there are too many.
+        watched: Whether changes that others make are told to who subscribed to a file; "partly" when there are too many
+            directories, "not yet" until somebody subscribes.
     """
 
     directories: list[Directory]
     read_only: bool
-    watched: Literal["yes", "partly", "no"]
+    watched: Literal["yes", "partly", "not yet", "no"]
 
 
 class Looks:
@@ -147,6 +149,8 @@ class Looks:
         exclude_patterns: Patterns | None = None,
     ) -> str:
         """Show the names below a directory as an indented text; directories end in a slash, links in @.
+
+        Directories such as .git and node_modules are named, and not gone into: ask for them by their path.
 
         Args:
             path: Of the directory: absolute, or relative to the first allowed directory, which is ".".
@@ -241,4 +245,5 @@ class Looks:
         """Tell which directories may be used, whether they can be changed, and whether outside changes are heard of."""
         roots = await self._site.roots(ctx)
         directories = [Directory(root.path, uri_of(root.path)) for root in roots.items]
-        return Allowed(directories, self._site.settings.read_only, self._site.watched(ctx))
+        watched = ctx.lifespan.state if isinstance(ctx.lifespan, Telling) else "no"
+        return Allowed(directories, self._site.settings.read_only, watched)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from dovetail.errors import UnsafePath
 from dovetail.servers.files.beneath import Beneath
-from dovetail.servers.files.names import nearest, path_of, steps_of, uri_of, visible
+from dovetail.servers.files.names import below, nearest, path_of, steps_of, uri_of, visible
 
 
 class Place:
@@ -58,7 +58,11 @@ class Roots:
 
     def __init__(self, items: Sequence[Beneath]) -> None:
         self.items = tuple(items)
-        self._spellings = tuple(tuple({item.path, os.path.realpath(item.path)}) for item in self.items)
+        real = [os.path.realpath(item.path) for item in self.items]
+        self._spellings = tuple(tuple({item.path, path}) for item, path in zip(self.items, real, strict=True))
+        for item, path in zip(self.items, real, strict=True):
+            if any(below(path, other) for other in real):
+                item.pin()
 
     def __repr__(self) -> str:
         return f"<Roots {[item.path for item in self.items]}>"

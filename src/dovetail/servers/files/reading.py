@@ -55,7 +55,9 @@ def as_text(data: bytes) -> str:
 def whole(file: int, size: int, most: int) -> Lines:
     """Read a file from its beginning; what exceeds the bound is cut off after a whole line."""
     if size <= most:
-        data = read_bytes(file, 0, most + 1)  # it may have grown since
+        data = os.pread(file, size + 1, 0)  # a larger buffer would cost more than the reading
+        if len(data) != size:  # it has another size meanwhile
+            data = read_bytes(file, 0, most + 1)
         if len(data) <= most:
             return Lines(as_text(data))
     return lines_between(file, 1, None, most)

@@ -18,7 +18,7 @@ from dovetail.servers.files.reading import Lines, last_lines, lines_between, rea
 from dovetail.servers.files.site import Site
 from dovetail.servers.files.trouble import explain, explained
 from dovetail.servers.files.walking import Kind, when
-from dovetail.wire import TextContent
+from dovetail.wire import CallToolResult, ContentBlock, TextContent
 
 IN_PLACE: Final = 64 * 1024
 """Bytes up to which a file is read without a thread: handing over costs more than the reading."""
@@ -91,7 +91,7 @@ class Reads:
         tail: Count | None = None,
         first_line: Count | None = None,
         last_line: Count | None = None,
-    ) -> list[TextContent]:
+    ) -> CallToolResult:
         """Read a UTF-8 text file: all of it, or some of its lines.
 
         Returns the text exactly as it stands in the file. When it is longer than the server returns at a time, a second
@@ -122,8 +122,10 @@ class Reads:
                 )
         finally:
             os.close(file)
-        text = [TextContent(text=lines.text)]
-        return [*text, TextContent(text=f"[{lines.note}]")] if lines.note else text
+        texts: list[ContentBlock] = [TextContent(text=lines.text)]
+        if lines.note:
+            texts.append(TextContent(text=f"[{lines.note}]"))
+        return CallToolResult(content=texts)  # made by hand: nothing has to be found out of what is returned
 
     def _lines(self, file: int, size: int, first: int, last: int | None, tail: int | None) -> Lines:
         if tail is not None:

@@ -1,6 +1,5 @@
 """The files server, put together: tools, resources, a prompt, and the watch that its lifespan keeps."""
 
-import asyncio
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -28,6 +27,8 @@ _WRITING: Final = (
     " Change parts of a file with edit_file (dry_run only shows the diff); write whole ones with write_file."
 )
 
+_SUBSCRIBE: Final = "resources/subscribe"
+
 Method = Callable[[Any, Context], Coroutine[Any, Any, Any]]
 
 
@@ -46,13 +47,13 @@ def make(settings: Settings) -> Server:
     site = Site(settings)
 
     async def lifespan(server: Server) -> AsyncIterator[Telling]:
-        telling = Telling(settings.watch)
+        telling = Telling(settings.watch, server.notify.resource_updated)
         if site.given is not None:
-            telling.watch.follow(site.given.items)
+            telling.aim(site.given.items)
         try:
             yield telling
         finally:
-            await asyncio.to_thread(telling.watch.close)
+            await telling.close()
 
     server = Server(
         "files",
@@ -75,13 +76,20 @@ def make(settings: Settings) -> Server:
 
 
 def _hearing(handler: Method) -> Method:
-    """Keep a way to send change notices from outside of calls."""
+    """Begin to watch when somebody may hear of it.
+
+    A client of a stateful revision on a pipe says when it subscribes, and is answered when changes are heard of. One of
+    the stateless revision opens a stream that nobody tells us of; so does a session that comes back after a restart.
+    """
 
     async def serve(call: Any, ctx: Context) -> Any:
-        result = await handler(call, ctx)
-        if isinstance(ctx.lifespan, Telling):
-            ctx.lifespan.heard(ctx.notify)
-        return result
+        telling = ctx.lifespan
+        if isinstance(telling, Telling):
+            if not telling.begun and (ctx.revision.stateless or ctx.network or call.method == _SUBSCRIBE):
+                telling.begin()
+            if call.method == _SUBSCRIBE:
+                await telling.stands()
+        return await handler(call, ctx)
 
     return serve
 

@@ -21,7 +21,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = ()
     read_only: Annotated[bool, Meta(description="Offer nothing that writes, and refuse it below, too.")] = False
     max_read: Annotated[
-        int, Meta(ge=1 * KIB, le=8 * MIB, description="Bytes of files in one answer.", extra={"metavar": "BYTES"})
+        int, Meta(ge=1 * KIB, le=2 * MIB, description="Bytes of files in one answer.", extra={"metavar": "BYTES"})
     ] = 1 * MIB
     max_write: Annotated[
         int,

@@ -2,7 +2,6 @@
 
 import os
 import threading
-from typing import Literal
 
 from dovetail import Context, ToolError
 from dovetail.errors import CapabilityMissing, DefinitionError, UnsafePath
@@ -73,7 +72,7 @@ class Site:
         if self._told is None or paths != [item.path for item in self._told.items]:
             self._told = Roots([Beneath(path, read_only=self.settings.read_only) for path in paths])
         if isinstance(ctx.lifespan, Telling):
-            ctx.lifespan.watch.follow(self._told.items)
+            ctx.lifespan.aim(self._told.items)
         return self._told
 
     async def place(self, path: str, ctx: Context) -> Place:
@@ -87,13 +86,6 @@ class Site:
             return roots.place(path)
         except UnsafePath as failure:
             raise explain(failure, path) from None
-
-    def watched(self, ctx: Context) -> Literal["yes", "partly", "no"]:
-        """Tell whether changes from outside are heard of."""
-        telling = ctx.lifespan
-        if not isinstance(telling, Telling) or not telling.watch.standing.is_set():
-            return "no"
-        return "partly" if telling.watch.partial else "yes"
 
     async def tell(self, ctx: Context, *places: Place) -> None:
         """Tell subscribers of a change that we made, and of that in its directory, unless the watch will do so."""

@@ -122,7 +122,7 @@ class Views:
 
         def look() -> str:
             with explained(path):
-                drawn = tree(place, 3, (".git", "node_modules", "__pycache__", ".venv"), Budget(_TOUR, 5.0))
+                drawn = tree(place, 3, (), Budget(_TOUR, 5.0))
             return drawn + self._readme(place)
 
         drawn = await asyncio.to_thread(look)

@@ -4,7 +4,7 @@ A walk holds one descriptor a level. It is bounded in entries and in time, and s
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -19,6 +19,8 @@ from dovetail.servers.files.places import Place
 Kind = Literal["file", "directory", "link", "other"]
 MOST_ENTRIES: Final = 100_000
 """Entries of one directory that are looked at."""
+CLOSED: Final = frozenset({".git", ".hg", ".svn", ".venv", "node_modules", "__pycache__"})
+"""Directories that a tree shows and does not go into: much lies in them that nobody looks for."""
 _DIR: Final = os.O_RDONLY | DIRECTORY
 
 Step = tuple[tuple[str, ...], "os.DirEntry[str]"]
@@ -98,6 +100,7 @@ def walk(
     budget: Budget,
     skip: Callable[[tuple[str, ...]], bool] = lambda path: False,
     depth: int = MOST_STEPS,
+    closed: Collection[str] = (),
 ) -> Iterator[Step]:
     """Yield all that lies below a held directory, a directory before what is in it; ends early when the budget does.
 
@@ -106,29 +109,28 @@ def walk(
         budget: How long to go on.
         skip: Whether to leave out a path, and all below it.
         depth: How many directories to go down; 1 is the directory itself.
+        closed: Names of directories that are not gone into.
     """
-    yield from _walk(directory, (), budget, skip, depth)
 
+    def descend(directory: int, above: tuple[str, ...]) -> Iterator[Step]:
+        for entry in scan(directory):
+            if budget.spent():
+                return
+            path = (*above, entry.name)
+            if skip(path):
+                continue
+            yield path, entry
+            if len(path) < depth and entry.name not in closed and entry.is_dir(follow_symlinks=False):
+                try:
+                    held = open_under(directory, (entry.name,), _DIR)
+                except (OSError, UnsafePath):
+                    continue  # not permitted, gone, or swapped for a link meanwhile
+                try:
+                    yield from descend(held, path)
+                finally:
+                    os.close(held)
 
-def _walk(
-    directory: int, above: tuple[str, ...], budget: Budget, skip: Callable[[tuple[str, ...]], bool], depth: int
-) -> Iterator[Step]:
-    for entry in scan(directory):
-        if budget.spent():
-            return
-        path = (*above, entry.name)
-        if skip(path):
-            continue
-        yield path, entry
-        if depth > 1 and entry.is_dir(follow_symlinks=False):
-            try:
-                held = open_under(directory, (entry.name,), _DIR)
-            except (OSError, UnsafePath):
-                continue  # not permitted, gone, or swapped for a link meanwhile
-            try:
-                yield from _walk(held, path, budget, skip, depth - 1)
-            finally:
-                os.close(held)
+    yield from descend(directory, ())
 
 
 def skipping(patterns: Sequence[str]) -> Callable[[tuple[str, ...]], bool]:
@@ -146,9 +148,9 @@ def tree(place: Place, depth: int, patterns: Sequence[str], budget: Budget) -> s
     signs = {"directory": "/", "link": "@", "file": "", "other": "?"}
     lines = [place.shown.rstrip("/") + "/"]
     with place.root.directory(place.steps) as held:
-        for path, entry in walk(held, budget, skipping(patterns), depth):
+        for path, entry in walk(held, budget, skipping(patterns), depth, CLOSED):
             kind = kind_of(entry)
-            more = " ..." if kind == "directory" and len(path) == depth else ""
+            more = " ..." if kind == "directory" and (len(path) == depth or entry.name in CLOSED) else ""
             lines.append("  " * len(path) + visible(entry.name) + signs[kind] + more)
     if budget.note:
         lines.append(f"[Cut: {budget.note}. Ask for a directory below, or exclude some.]")

@@ -13,7 +13,7 @@ import stat
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from dovetail.errors import UnsafePath
 from dovetail.servers.files.beneath import Beneath
@@ -28,7 +28,7 @@ _PAUSE: Final = 0.1
 _GONE: Final = 5.0
 _STANDING: Final = 30.0
 _ENDING: Final = 5.0
-_BREATH: Final = 200
+_BEGINNING: Final = 5.0
 UNWATCHED: Final = frozenset({".git", "node_modules", "__pycache__"})
 """Directories in which much changes that nobody subscribes to."""
 _log = logging.getLogger(__name__)
@@ -116,6 +116,8 @@ class Watch:
         """
         self.standing = threading.Event()
         """Set while changes below the roots are heard of."""
+        self.failed = False
+        """The system lets us watch nothing; the log says why."""
         self.partial = False
         """There are more directories than are watched."""
         self._most = most
@@ -164,6 +166,7 @@ class Watch:
                 directories = self._directories(roots)
                 pause, failed = self._relieve(list(directories))
                 if failed:
+                    self.failed = True
                     _log.warning("files are not watched for changes: %s", failed)
                     return
                 if pause is None:
@@ -228,33 +231,49 @@ def contents(paths: Iterable[str], directories: Directories) -> list[str]:
 
 
 class Telling:
-    """Hands what the watch hears to the clients, on the event loop.
+    """When one running server watches what, and how its clients hear of it."""
 
-    Change notices are sent through the context of a call: the last one that came is kept for that.
-    """
+    def __init__(self, most: int, updated: Callable[[str], None]) -> None:
+        """Nothing is watched before `begin`.
 
-    def __init__(self, most: int) -> None:
+        Args:
+            most: Directories to watch; 0 for none.
+            updated: Tells that the resource of a URI changed, from any thread.
+        """
         self.watch = Watch(most, self._publish)
-        self._loop = asyncio.get_running_loop()
-        self._notify: Any = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.begun = False
+        self._updated = updated
+        self._possible = most > 0
+        self._roots: Sequence[Beneath] = ()
 
-    def heard(self, notify: Any) -> None:
-        """Keep a way to send notices."""
-        self._notify = notify
+    @property
+    def state(self) -> Literal["yes", "partly", "not yet", "no"]:
+        """Whether changes from outside are heard of."""
+        if self.watch.standing.is_set():
+            return "partly" if self.watch.partial else "yes"
+        return "not yet" if self._possible and not self.watch.failed else "no"
+
+    def aim(self, roots: Sequence[Beneath]) -> None:
+        """Watch these roots, now or from `begin` on."""
+        self._roots = roots
+        if self.begun:
+            self.watch.follow(roots)
+
+    def begin(self) -> None:
+        """Watch from now on: it costs each opening of a file a little, and is not done for nobody."""
+        self.begun = True
+        self.watch.follow(self._roots)
+
+    async def stands(self) -> None:
+        """Wait until changes are heard of, as long as that may take."""
+        if self._possible and self._roots and not self.watch.standing.is_set():
+            await asyncio.to_thread(self.watch.standing.wait, _BEGINNING)
+
+    async def close(self) -> None:
+        """End the watch."""
+        await asyncio.to_thread(self.watch.close)
 
     def _publish(self, uris: Iterable[str]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-            self._loop.call_soon_threadsafe(self._send, list(uris))
-
-    def _send(self, uris: list[str]) -> None:
-        if self._notify is not None and uris:
-            task = self._loop.create_task(self._tell(self._notify, uris))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _tell(self, notify: Any, uris: list[str]) -> None:
-        for number, uri in enumerate(uris):
-            await notify.resource_updated(uri)
-            if number % _BREATH == _BREATH - 1:
-                await asyncio.sleep(0)  # others have their turn, however much has changed
+            for uri in uris:
+                self._updated(uri)

@@ -30,7 +30,8 @@ def preview(repository: Repository, asked: CommitArgs) -> Preview:
     named = [b"/".join(steps) for steps, _ in _paths(repository, asked)]
     changed = {change.path: change for change in staged(repository)}
     changed |= {one.path: one for one in below(unstaged(repository, untracked=True, all_files=True), asked.paths)}
-    missing = [name for name in named if name not in changed]
+    known = {*changed, *(change.old_path for change in changed.values())}
+    missing = [name for name in named if name not in known]
     if missing:
         raise Refused(f"{quote_name(missing[0])} is not changed, or ignored; git_status shows what is.")
     if not changed:
@@ -50,15 +51,15 @@ def commit(repository: Repository, asked: CommitArgs) -> Committed:
     _check(repository, asked)
     index = repository.git.index
     index.read(True)
+    head = repository.head
     for steps, there in _paths(repository, asked):
         path = os.fsdecode(b"/".join(steps))
         if there:
             index.add(path)
         elif path in index:
             index.remove(path)
-        else:
+        elif head is None or repository.find(head.tree, steps) is None:  # else it is staged as deleted already
             raise Refused(f"There is no file {quote_name(os.fsencode(path))}; git_status shows what is changed.")
-    head = repository.head
     tree = index.write_tree()
     if (head is None and not len(index)) or (head is not None and str(tree) == head.tree):
         raise Refused("There is nothing to commit: name changed files in `paths`; git_status shows them.")
@@ -129,5 +130,17 @@ def _paths(repository: Repository, asked: CommitArgs) -> list[tuple[tuple[bytes,
             raise Refused(f"{cut(quote_name(steps[-1]), 256)} is no regular file.")
         if seen.st_size > repository.max_file:
             raise Refused(f"{cut(quote_name(steps[-1]), 256)} is larger than {repository.max_file} bytes.")
+        _check_filters(repository, steps)
         found.append((steps, True))
     return found
+
+
+def _check_filters(repository: Repository, steps: tuple[bytes, ...]) -> None:
+    """Refuse what a program would change on its way in: without it, something else would be committed than is meant."""
+    for attribute in ("filter", "working-tree-encoding"):
+        value = repository.git.get_attr(os.fsdecode(b"/".join(steps)), attribute)
+        if isinstance(value, str):
+            raise Refused(
+                f"{cut(quote_name(steps[-1]), 256)} has the attribute {attribute}={cut(plain(value), 64)}, which is "
+                "not carried out here: the user commits it with Git."
+            )

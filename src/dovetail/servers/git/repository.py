@@ -54,7 +54,7 @@ class Repository:
         self.places = places
         self.max_file = max_file
         self.max_output = max_output
-        self.git = pygit2.Repository(str(places.git), RepositoryOpenFlag.NO_SEARCH)
+        self.git = self._open()
         self._deadline = float("inf")
         self._commits: dict[str, Commit] = {}
         self._trees: dict[str, list[Entry]] = {}
@@ -80,10 +80,18 @@ class Repository:
                 raise Refused(f"The repository's configuration reads a file outside of it ({key}): not opened.")
 
     def again(self) -> None:
-        """Check that nothing was moved since, before the next call."""
+        """Open it anew for the next call: libgit2 remembers attributes and ignored files longer than they hold.
+
+        What we remember ourselves are commits and trees by their ids, which never change.
+        """
         places = locate(str(self.places.top), tuple(map(str, self.places.also)))
         if places != self.places:
             raise Refused("The repository was moved while it was served; start the server anew.")
+        self.git = self._open()
+        self._check()
+
+    def _open(self) -> pygit2.Repository:
+        return pygit2.Repository(str(self.places.git), RepositoryOpenFlag.NO_SEARCH)
 
     # Time.
 

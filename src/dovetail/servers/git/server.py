@@ -68,9 +68,10 @@ class Held(msgspec.Struct, frozen=True):
 def _lifespan(settings: Settings, places: Places) -> Any:
     @asynccontextmanager
     async def lifespan(server: Server) -> AsyncIterator[Held]:
-        held = Held(Workers(settings), Watcher(places, settings.poll))
+        held = Held(Workers(settings), Watcher(places, settings.poll, server.notify.resource_updated))
         try:
             await held.workers.prepare()
+            await held.watcher.begin()
             yield held
         finally:
             await held.watcher.aclose()
@@ -80,14 +81,11 @@ def _lifespan(settings: Settings, places: Places) -> Any:
 
 
 def _watched(handler: Any) -> Any:
-    """Begin to look for changes with the first call, and remember which files somebody read or subscribed to."""
+    """Remember which files somebody read or subscribed to: they may want to hear of changes."""
 
     async def handle(call: Call, ctx: Context) -> Any:
-        held = ctx.lifespan
-        if isinstance(held, Held):
-            await held.watcher.begin(ctx.notify)
-            if call.method in ("resources/subscribe", "resources/read"):
-                held.watcher.remember(call.params.uri)
+        if call.method in ("resources/subscribe", "resources/read") and isinstance(ctx.lifespan, Held):
+            ctx.lifespan.watcher.remember(call.params.uri)
         return await handler(call, ctx)
 
     return handle

@@ -1,7 +1,6 @@
 """Hears that the repository was changed from outside, and tells who subscribed: by looking, a little, now and then.
 
-Looks at times, sizes and numbers of HEAD, the index and the references; opens nothing. Begins with the first call of a
-client that could hear of it.
+Looks at times, sizes and numbers of HEAD, the index and the references; opens nothing.
 """
 
 import asyncio
@@ -10,9 +9,10 @@ import os
 import re
 import stat
 from collections import OrderedDict
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from dovetail.servers.git.places import Places
 
@@ -22,14 +22,6 @@ _URIS: Final = 1_000
 _MOVES: Final = re.compile(r"git://(?![0-9a-f]{40}/)[^/]{1,512}/.{1,2048}")
 
 Seen = tuple[tuple[str, int, int, int], ...]
-
-
-class Tells(Protocol):
-    """What a context has: a way to tell every client."""
-
-    async def resource_updated(self, uri: str) -> None:
-        """Tell that a resource changed."""
-        ...
 
 
 def look(places: Places) -> tuple[Seen, Seen]:
@@ -60,25 +52,30 @@ def _one(path: Path) -> tuple[str, int, int, int]:
 
 
 class Watcher:
-    """Looks every so often while somebody might care.
+    """Looks every so often, and tells.
 
     Attributes:
         uris: Files at revisions that somebody read or subscribed to.
     """
 
-    def __init__(self, places: Places, seconds: float) -> None:
+    def __init__(self, places: Places, seconds: float, tell: Callable[[str], None]) -> None:
+        """Begin with `begin`.
+
+        Args:
+            places: Where the repository is.
+            seconds: From one look to the next; 0 for none.
+            tell: What is called with the URI of each resource that changed.
+        """
         self._places = places
         self._seconds = seconds
-        self._tells: Tells | None = None
+        self._tell = tell
         self._task: asyncio.Task[None] | None = None
         self.uris: OrderedDict[str, None] = OrderedDict()
 
-    async def begin(self, tells: Tells) -> None:
-        """Tell through this from now on; the first look is over when this returns."""
-        if self._tells is None and self._seconds:
-            self._tells = tells
-            before = await asyncio.to_thread(look, self._places)
-            self._task = asyncio.ensure_future(self._run(before))
+    async def begin(self) -> None:
+        """Take the first look, and go on by itself."""
+        if self._seconds:
+            self._task = asyncio.ensure_future(self._run(await asyncio.to_thread(look, self._places)))
 
     def remember(self, uri: str) -> None:
         """Remember a file at a revision that may move, as somebody may want to hear of it: the last thousand."""
@@ -92,9 +89,9 @@ class Watcher:
         while True:
             await asyncio.sleep(self._seconds)
             now = await asyncio.to_thread(look, self._places)
-            if now != before and self._tells is not None:
+            if now != before:
                 for uri in self._changed(refs=now[0] != before[0]):
-                    await self._tells.resource_updated(uri)
+                    self._tell(uri)
             before = now
 
     def _changed(self, *, refs: bool) -> list[str]:

@@ -31,6 +31,7 @@ GRACE: Final = 1.0
 """Seconds between the time of a call, after which it says what it has, and the alarm."""
 _PATH: Final = re.compile(r"(?<![\w.])/[^\s'\"]+")
 _AROUND: Final = 65_536
+_DEEPEST: Final = 5
 _MAPPED: Final = 536_870_912
 
 
@@ -97,26 +98,31 @@ def _said(error: Exception) -> str:
 
 def _lock(places: Places, *, writes: bool) -> None:
     """Let the kernel hold this process to the repository, the user's own configuration of Git, and Python."""
-    home, config = Path.home(), os.environ.get("XDG_CONFIG_HOME")
-    readable_too = [
-        home / ".gitconfig",
-        Path(config) / "git" if config else home / ".config" / "git",
-        Path("/etc/gitconfig"),
-    ]
+    home, config = Path(os.path.expanduser("~")), os.environ.get("XDG_CONFIG_HOME")
+    own = Path(config) / "git" if config else home / ".config" / "git"
+    configuration = [home / ".gitconfig", own / "config", Path("/etc/gitconfig")]
+    named = [name for path in configuration for name in _named(path)]
     python = [path for path in (*sys.path, sys.prefix, sys.base_prefix) if path and os.path.isabs(path)]
-    system = ["/dev/null", "/dev/urandom", "/etc/localtime", "/usr/share/zoneinfo", *_excludes()]
+    system = ["/dev/null", "/dev/urandom", "/etc/localtime", "/usr/share/zoneinfo"]
+    read = (*places.roots, places.git, places.common, *configuration, own, *named, *python, *system)
     written = [places.git, places.common] if writes else []
-    restrict(map(str, (*places.roots, places.git, places.common, *readable_too, *python, *system)), map(str, written))
+    restrict(map(str, read), map(str, written))
 
 
-def _excludes() -> list[str]:
-    """Return the files that the user's own configuration of Git names."""
-    found = []
-    for get in (pygit2.Config.get_global_config, pygit2.Config.get_xdg_config, pygit2.Config.get_system_config):
-        with contextlib.suppress(OSError, KeyError, ValueError, pygit2.GitError):
-            config = get()
-            found += [str(config[key]) for key in ("core.excludesfile", "core.attributesfile") if key in config]
-    return [os.path.expanduser(path) for path in found]
+def _named(path: Path, deep: int = 0) -> list[Path]:
+    """Return the files that the user's own configuration of Git names: included ones, and what they name."""
+    found: list[Path] = []
+    if deep > _DEEPEST or not path.is_file():
+        return found
+    with contextlib.suppress(OSError, KeyError, ValueError, pygit2.GitError):
+        for entry in pygit2.Config(str(path)):
+            name, value = entry.name.lower(), entry.value or ""
+            file = path.parent / os.path.expanduser(value)
+            if name in ("core.excludesfile", "core.attributesfile"):
+                found.append(file)
+            elif name.startswith("include") and name.endswith(".path"):
+                found += [file, *_named(file, deep + 1)]
+    return found
 
 
 def _bound(memory: int) -> None:

@@ -159,7 +159,10 @@ class Workers:
 
 
 def _late(seconds: float) -> str:
-    return f"That took longer than {seconds:g} s and was stopped. Ask for less: fewer lines, paths or revisions."
+    return (
+        f"That took longer than {seconds:g} s and was stopped. Ask for less: fewer lines, paths or revisions. "
+        "If it was little already, the repository may be damaged; `git fsck` tells."
+    )
 
 
 def _fallen(status: int | None, seconds: float) -> str:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
-from dovetail import Context
+from dovetail import Server
 from dovetail.errors import DovetailError
 from dovetail.servers.sql.database import Database
 
@@ -21,15 +21,12 @@ def table_uri(name: str) -> str:
 
 
 class Live:
-    """A database that is open.
+    """A database that is open."""
 
-    Notices go out through the context of an earlier call: whoever subscribed has called something before.
-    """
-
-    def __init__(self, database: Database) -> None:
-        """Take a database that was opened."""
+    def __init__(self, app: Server, database: Database) -> None:
+        """Take a database that was opened; `app` tells who subscribed."""
         self.database = database
-        self.heard: Context | None = None
+        self._app = app
         self._version: Any = None
 
     async def look(self) -> bool:
@@ -43,23 +40,22 @@ class Live:
 
     async def tell(self, *tables: str, schema: bool = False) -> None:
         """Tell who subscribed that tables have changed; all of them, when none is named."""
-        if self.heard is None:
-            return
+        told = self._app.notify.resource_updated
         names = tables or [table.name for table in (await self.database.tables())[:MOST_TABLES]]
         for name in names:
-            await self.heard.notify.resource_updated(table_uri(name))
+            told(table_uri(name))
             if schema:
-                await self.heard.notify.resource_updated(f"{SCHEMA}/{quote(name, safe='')}")
+                told(f"{SCHEMA}/{quote(name, safe='')}")
         if schema:
-            await self.heard.notify.resource_updated(SCHEMA)
+            told(SCHEMA)
 
 
 @asynccontextmanager
-async def opened(make: Callable[[], Database], poll: float) -> AsyncIterator[Live]:
+async def opened(app: Server, make: Callable[[], Database], poll: float) -> AsyncIterator[Live]:
     """A database for as long as the server runs; looked at every `poll` seconds, if that is not 0."""
     database = make()
     await database.open()
-    live = Live(database)
+    live = Live(app, database)
     looking = asyncio.create_task(_look(live, poll)) if poll and database.dialect == "sqlite" else None
     try:
         yield live

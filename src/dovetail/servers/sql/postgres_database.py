@@ -56,7 +56,7 @@ class PostgresDatabase:
             f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = {milliseconds}; "
             f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds + 30_000}; "
             f"SET LOCAL work_mem = '{memory}MB'; SET LOCAL max_parallel_workers_per_gather = 0; "
-            "SET LOCAL standard_conforming_strings = on; SET LOCAL client_encoding = 'UTF8'"
+            "SET LOCAL jit = off; SET LOCAL standard_conforming_strings = on; SET LOCAL client_encoding = 'UTF8'"
         )
 
     async def open(self) -> None:

@@ -40,6 +40,7 @@ computed(oid, attname) AS (
     SELECT a.attrelid, a.attname::text FROM columns c
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attgenerated <> '' AND NOT a.attisdropped
 ),
+suspects(view) AS MATERIALIZED (SELECT DISTINCT v.view FROM computed c JOIN depends v ON v.relation = c.oid),
 tables(oid) AS (
     SELECT n.oid FROM wanted w JOIN named n ON (w.b IS NULL AND n.relname = w.a)
         OR (w.c IS NULL AND n.nspname = w.a AND n.relname = w.b)
@@ -49,8 +50,8 @@ tables(oid) AS (
     JOIN depends v ON v.relation = c.oid AND v.attribute = a.attnum
   UNION
     -- A whole row is no column that anything depends on; it is attribute 0 of a variable.
-    SELECT v.view FROM computed c JOIN depends v ON v.relation = c.oid
-    JOIN pg_catalog.pg_rewrite r ON r.ev_class = v.view AND r.ev_action::text ~ ':varattno 0 '
+    SELECT s.view FROM suspects s WHERE (
+        SELECT bool_or(r.ev_action::text ~ ':varattno 0 ') FROM pg_catalog.pg_rewrite r WHERE r.ev_class = s.view)
   UNION
     -- What a function of somebody's own reads, nobody knows.
     SELECT r.ev_class FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid

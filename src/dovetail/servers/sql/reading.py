@@ -9,7 +9,7 @@ from dovetail.servers.sql.answers import Cell, Page, Table, TableList
 
 Value = Cell | list[Cell]
 Bound = list[Value] | dict[str, Value] | None
-Statement = Annotated[str, Meta(min_length=1, max_length=50_000)]
+Statement = Annotated[str, Meta(min_length=1, max_length=20_000)]
 LISTED = 1_000
 """Tables in one answer."""
 
@@ -26,7 +26,7 @@ def offer(app: Server, *, sqlite: bool, most: int) -> None:
     kind = "SQLite" if sqlite else "PostgreSQL"
     mark = "? (with a list) or :name (with an object)" if sqlite else "$1, $2 (with a list) or :name (with an object)"
     description = (
-        f"Run one {kind} SELECT, WITH ... SELECT or VALUES statement and return its rows. It can change nothing. "
+        f"Run one {kind} statement that reads (SELECT, WITH, VALUES) and return its rows. It can change nothing. "
         f"At most {most} rows come at once; next_cursor brings those after them, which needs a unique ORDER BY. "
         "Long values are cut, and the answer says so. Use list_tables and describe_table first, and bind values "
         f"as {mark} rather than writing them into the statement."

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 from dovetail import Server, __version__
 from dovetail.servers.sql.address import Address, Sqlite, address
@@ -28,7 +27,7 @@ def make(settings: Settings) -> Server:
 
     @asynccontextmanager
     async def lifespan(server: Server) -> AsyncIterator[Live]:
-        async with opened(create, settings.poll) as live:
+        async with opened(server, create, settings.poll) as live:
             yield live
 
     app = Server(
@@ -40,7 +39,6 @@ def make(settings: Settings) -> Server:
         lifespan=lifespan,
     )
     statements.quiet()
-    app.use(_hearing)
     reading.offer(app, sqlite=sqlite, most=settings.page_size)
     resources.offer(app)
     prompts.offer(app)
@@ -70,18 +68,6 @@ def _creator(where: Address, denied: list[Parts], settings: Settings) -> Callabl
 
     del psycopg, psycopg_pool  # looked for here, so that what is missing is seen when the server is made
     return lambda: PostgresDatabase(where, denied, limits, settings.connections, settings.memory)
-
-
-def _hearing(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Remember the first call: through its context, changes are told that no call made."""
-
-    async def handle(call: Any, ctx: Any) -> Any:
-        live = ctx.lifespan
-        if isinstance(live, Live) and live.heard is None:
-            live.heard = ctx
-        return await handler(call, ctx)
-
-    return handle
 
 
 def _instructions(sqlite: bool, settings: Settings) -> str:

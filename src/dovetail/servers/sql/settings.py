@@ -23,7 +23,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     deny: Annotated[
         tuple[str, ...],
         Meta(
-            description="A table, or a column of one, that nobody may read or write. Can be repeated.",
+            description="A table, or a column of one, that nobody may read or write.",
             extra={"metavar": "TABLE[.COLUMN]"},
         ),
     ] = ()
@@ -73,3 +73,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra={"metavar": "SECONDS"},
         ),
     ] = 1.0
+
+    def __repr__(self) -> str:
+        """Without the URL, which may have a password in it."""
+        return f"<Settings of a database, {'with' if self.allow_writes else 'without'} writes>"

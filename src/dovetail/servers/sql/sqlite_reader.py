@@ -101,6 +101,8 @@ class Reader:
         self._stopped = False
         self._ending = False
         self._version: int | None = None
+        self.known: list[Known] = []
+        """All tables and views, as of the last look at the schema; those that are denied among them."""
         self.expired = False
         """The last statement ran out of time."""
         self.connection = opened(path, "ro", busy, longest)
@@ -160,7 +162,7 @@ class Reader:
             self._ending = False
 
     def _learn(self) -> None:
-        schema = self.schema()
+        self.known = schema = self.schema()
         for one in schema:
             if one.kind == "virtual":
                 # Some prepare writing when they are first used: that is done here, while nobody's statement runs.

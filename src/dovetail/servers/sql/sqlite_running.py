@@ -89,7 +89,10 @@ class Running:
 
     async def _run_far(self, work: Callable[[Reader], T], statement: Statement | None) -> T:
         async with self._room:
-            reader = self._free.pop() if self._free else self._reader(LONG, BUSY_SECONDS)
+            try:
+                reader = self._free.pop() if self._free else self._reader(LONG, BUSY_SECONDS)
+            except sqlite3.Error as error:
+                raise self._explained(error, statement) from None
             self._busy.add(reader)
             reader.within(self.limits.seconds)
             loop = asyncio.get_running_loop()
@@ -126,13 +129,7 @@ class Running:
 
     def _visible(self) -> list[Known]:
         """What may be read, for errors."""
-        if self._near is None:
-            return []
-        self._near.within(0.1)
-        try:
-            return visible(self._near.schema(), self._near.hidden)
-        except sqlite3.Error:
-            return []
+        return visible(self._near.known, self._near.hidden) if self._near else []
 
 
 def look(path: Path, denied: Sequence[Parts]) -> None:

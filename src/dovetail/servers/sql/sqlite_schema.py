@@ -49,8 +49,8 @@ def described(reader: Reader, name: str) -> Table:
 
 
 def _schema(reader: Reader) -> list[Known]:
-    reader.asked("SELECT 1")  # what follows sees rules that fit
-    return reader.schema()
+    reader.asked("SELECT 1")  # looks whether the schema has changed
+    return reader.known
 
 
 def _listed(one: Known, denied: Hidden) -> bool:

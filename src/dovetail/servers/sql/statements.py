@@ -16,12 +16,14 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from dovetail.errors import ToolError, quote
 
-LONGEST = 50_000
+LONGEST = 20_000
 """Characters of a statement."""
 REMEMBERED = 4_000
 """Characters of a statement whose reading is remembered."""
 DEEPEST = 120
 """Brackets within brackets. The parser recurses: more would be a RecursionError, or worse, a very long time."""
+DEEPEST_ARRAY = 6
+"""Square brackets within others: with each level of `ARRAY[ARRAY[`, the parser takes twice as long."""
 Tree = exp.Expr
 
 ROOTS = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery)
@@ -118,14 +120,16 @@ _remembered = lru_cache(256)(_read)
 
 
 def _check_depth(sql: str) -> None:
-    depth = 0
+    depth = {"(": 0, "[": 0}
     for letter in sql:
         if letter in "([":
-            depth += 1
-            if depth > DEEPEST:
+            depth[letter] += 1
+            if depth["("] > DEEPEST or depth["["] > DEEPEST_ARRAY:
                 raise ToolError("The statement has too many brackets within brackets. Write it with fewer levels.")
-        elif letter in ")]":
-            depth -= 1
+        elif letter == ")":
+            depth["("] -= 1
+        elif letter == "]":
+            depth["["] -= 1
 
 
 def _checked(sql: str, tree: Tree) -> Statement:

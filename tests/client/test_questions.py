@@ -1,0 +1,128 @@
+"""Questions of the stateful era whose callers gave up: the user is not asked further, and the server hears that."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from dovetail import Client
+from tests.client.scripted import Json, Scripted, text
+from tests.net.raw_server import Visit, raw_server
+
+QUESTION = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
+ASKED = {"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": QUESTION}
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "x", "version": "1"}}
+
+
+class User:
+    """Thinks until it is told what to say."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.left = asyncio.Event()
+        self.answering: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+
+    async def on_elicit(self, question: Any) -> Json:
+        self.asked.set()
+        try:
+            return await self.answering
+        finally:
+            self.left.set()
+
+
+def answers(server: Scripted) -> list[Json]:
+    return [message for message in server.seen if message.get("id") == "q"]
+
+
+async def until_answered(server: Scripted) -> Json:
+    async with asyncio.timeout(5):
+        while not answers(server):
+            server.heard.clear()
+            await server.heard.wait()
+    return answers(server)[0]
+
+
+async def given_up(call: "asyncio.Task[Any]") -> None:
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def test_a_question_ends_with_the_call_that_it_came_in() -> None:
+    user = User()
+    server = Scripted(tools_call=lambda server, request: server.say(ASKED))
+    async with Client(server, revision="2025-11-25", on_elicit=user.on_elicit) as client:
+        call = asyncio.create_task(client.call_tool("ask"))
+        await user.asked.wait()
+        await given_up(call)
+        await user.left.wait()
+        assert (await until_answered(server))["error"]["message"] == "Nobody waits for the answer any more"
+        assert [message["params"] for message in server.of("notifications/cancelled")] == [
+            {"requestId": server.of("tools/call")[0]["id"]}
+        ]
+
+
+async def test_a_question_goes_on_while_a_call_that_it_may_be_about_does() -> None:
+    user = User()
+
+    def reply(server: Scripted, request: Json) -> None:
+        if request["params"]["name"] == "ask":
+            server.say(ASKED)
+
+    server = Scripted(tools_call=reply, ping=lambda server, request: server.answer(request, {}))
+    async with Client(server, revision="2025-11-25", on_elicit=user.on_elicit) as client:
+        calls = [asyncio.create_task(client.call_tool(name)) for name in ("wait", "ask")]
+        await user.asked.wait()
+        await given_up(calls[1])
+        later = asyncio.create_task(client.ping())  # began after the question, and says nothing of it
+        await later
+        user.answering.set_result({})
+        assert (await until_answered(server))["result"]["action"] == "accept"
+        server.answer(server.of("tools/call")[0], text("done"))
+        assert (await calls[0]).text == "done"
+
+
+async def test_a_question_that_came_while_nothing_was_under_way_is_about_no_call() -> None:
+    user = User()
+    server = Scripted(tools_call=lambda server, request: None)
+    async with Client(server, revision="2025-11-25", on_elicit=user.on_elicit) as client:
+        server.say(ASKED)
+        await user.asked.wait()
+        call = asyncio.create_task(client.call_tool("wait"))
+        await server.until("tools/call")
+        await given_up(call)
+        user.answering.set_result({})
+        assert (await until_answered(server))["result"]["action"] == "accept"
+
+
+async def test_over_http_the_server_hears_that_nobody_waits_for_the_answer() -> None:
+    user = User()
+    told: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+
+    async def script(visit: Visit) -> None:
+        while True:
+            head, _, body = (await visit.request()).partition(b"\r\n\r\n")
+            message = json.loads(body) if body else {}
+            if head.startswith((b"GET", b"DELETE")):
+                await visit.answer(b"", status=b"405 X")
+            elif message.get("method") == "initialize":
+                answer = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": HELLO}).encode()
+                await visit.answer(answer, b"content-type: application/json")
+            elif message.get("method") == "tools/call":
+                await visit.say(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+                await visit.say(b"data: %b\n\n" % json.dumps(ASKED).encode())
+                await visit.gone()
+                return
+            else:
+                if message.get("id") == "q":
+                    told.set_result(message)
+                await visit.answer(b"", status=b"202 X")
+
+    async with raw_server(script) as server:
+        async with Client(server.url, revision="2025-11-25", on_elicit=user.on_elicit) as client:
+            call = asyncio.create_task(client.call_tool("ask"))
+            await user.asked.wait()
+            await given_up(call)
+            await user.left.wait()
+            assert (await told)["error"]["message"] == "Nobody waits for the answer any more"
