@@ -20,6 +20,7 @@
     ├── ToolError                what a model should read; becomes a result with `isError`
     │   └── InvalidOutput            what a handler returned does not fit what it declared (S-10)
     ├── PeerError                the peer answered with an error: `code`, `data`
+    │   └── QuestionRefused          the client did so when it was asked something in the middle of a call
     ├── ProtocolViolation        the peer broke the protocol (found on our side, never on the wire)
     ├── Timeout                  a deadline of ours passed
     ├── NoCommonRevision         no protocol revision is spoken by both sides and allowed here
@@ -254,6 +255,13 @@ class PeerError(DovetailError):
         self.code = code
         self.message = message
         self.data = data
+
+
+class QuestionRefused(PeerError):
+    """The client answered a question (`ctx.elicit`, `ctx.sample`, `ctx.roots`) with an error, or not readably.
+
+    Its model may read that. What another server answered to a tool that calls it is a plain `PeerError`, and is masked.
+    """
 
 
 class ProtocolViolation(DovetailError):

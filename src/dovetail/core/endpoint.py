@@ -52,6 +52,11 @@ class Endpoint(Generic[C, W]):
         """True when nothing is under way in either direction."""
         return not self._calls and not self._questions
 
+    @property
+    def waiting(self) -> int:
+        """How many questions of ours have no answer yet."""
+        return len(self._questions)
+
     def begin(self, identifier: bytes, call: C) -> None:
         """Note that a call is under way.
 

@@ -44,8 +44,12 @@ class Events(Protocol):
     A sequence number is unique within its session and grows; it is what an SSE event id is made of.
     """
 
-    async def append(self, session: str, stream: str, message: bytes) -> int:
-        """Store a message at the end of a stream; return its sequence number (from 1)."""
+    async def append(self, session: str, stream: str, message: bytes, owner: str = "") -> int:
+        """Store a message at the end of a stream; return its sequence number (from 1).
+
+        There is room for so much. When it is used up, the oldest goes first: of `owner`, if that has more than its
+        share, else of all.
+        """
         ...
 
     async def after(self, session: str, stream: str, sequence: int) -> list[tuple[int, bytes]]:
@@ -109,8 +113,12 @@ class Ledger(Protocol):
         """Forget claims of a call that nobody can come back to."""
         ...
 
-    async def keep(self, key: str, value: bytes, ttl: float) -> None:
-        """Keep a value too large for a request's state (an answer over 8 KiB)."""
+    async def keep(self, key: str, value: bytes, ttl: float, owner: str = "") -> None:
+        """Keep a value too large for a request's state (an answer over 8 KiB), in the share of `owner`.
+
+        Raises:
+            Disconnected: Also when all that is kept, or what is kept of that owner, would be too much; "" has no share.
+        """
         ...
 
     async def kept(self, key: str) -> bytes | None:

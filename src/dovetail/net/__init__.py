@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dovetail.net.child import ChildChannel as ChildChannel
     from dovetail.net.child import spawn as spawn
     from dovetail.net.child_exit import ChildExit as ChildExit
+    from dovetail.net.ending import run_to_end as run_to_end
     from dovetail.net.http_client import HttpClient as HttpClient
     from dovetail.net.http_client import Response as Response
     from dovetail.net.memory import memory_pair as memory_pair
@@ -35,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy(
         "channel": "Channel Returning",
         "child": "ChildChannel spawn",
         "child_exit": "ChildExit",
+        "ending": "run_to_end",
         "http_client": "HttpClient Response",
         "memory": "memory_pair",
         "serving": "ServeOptions serve serve_workers",

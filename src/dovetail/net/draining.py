@@ -1,8 +1,8 @@
 """uvicorn's server, taught to leave well: the application is told first, streams end by themselves, waiting is bounded.
 
 Order of an end: no new connections; the application's `drain()`, so that listen streams finish with their result;
-connections close when their response is complete; what is left after the patience is cancelled and aborted; then the
-lifespan ends. A second signal ends the patience.
+connections close when their response is complete; after the patience the application's `end_calls()` answers what is
+left, and what is left even then is cancelled and aborted; then the lifespan ends. A second signal ends the patience.
 """
 
 import asyncio
@@ -30,6 +30,8 @@ INTERRUPT_SECONDS: Final = 1.0
 
 LIFESPAN_SECONDS: Final = 10.0
 _TICK: Final = 1.0
+_ANSWER_SECONDS: Final = 0.5
+"""How long the answers to calls that are cut off may take to go out."""
 _COMPLAINT_SECONDS: Final = 10.0
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -64,7 +66,8 @@ class DrainingServer(uvicorn.Server):
         """Prepare to serve.
 
         Args:
-            app: The ASGI application; its `drain()`, if it has one, is called when the end begins.
+            app: The ASGI application; its `drain()`, if it has one, is called when the end begins, and its
+                `end_calls()` before what is left is cancelled.
             site: Makes the connections.
             drain_seconds: How long requests under way may take to finish.
             on_started: Called once requests are taken.
@@ -180,9 +183,16 @@ class DrainingServer(uvicorn.Server):
             await asyncio.wait(tasks)
 
     async def _end_all(self) -> None:
+        await self._answer_all()
         tasks = list(self.server_state.tasks)
         for task in tasks:
             task.cancel()
         self._site.abort_all()
         if tasks:
             await asyncio.wait(tasks, timeout=_TICK)
+
+    async def _answer_all(self) -> None:
+        end_calls, tasks = getattr(self._application, "end_calls", None), list(self.server_state.tasks)
+        if end_calls is not None and tasks:
+            end_calls()
+            await asyncio.wait(tasks, timeout=_ANSWER_SECONDS)

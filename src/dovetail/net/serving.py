@@ -16,6 +16,7 @@ import msgspec
 from dovetail.errors import DefinitionError
 from dovetail.net.binding import bind, check_reach, release, url_of
 from dovetail.net.draining import DrainingServer
+from dovetail.net.ending import run_to_end
 from dovetail.net.uvicorn_protocol import HttpSite
 from dovetail.wire import DEFAULT_LIMITS, Limits
 
@@ -105,8 +106,7 @@ def run_server(app: Any, sockets: list[Any], settings: Settings, on_started: Cal
     async def main() -> None:
         await DrainingServer(app, site, drain_seconds=settings.drain_seconds, on_started=on_started).serve(sockets)
 
-    with asyncio.Runner(loop_factory=loop_factory(settings.loop)) as runner:
-        runner.run(main())
+    run_to_end(main(), loop_factory(settings.loop))
 
 
 def serve_workers(

@@ -20,6 +20,7 @@ import msgspec
 from dovetail.errors import DefinitionError, DovetailError
 from dovetail.net.binding import check_reach
 from dovetail.net.draining import DrainingServer
+from dovetail.net.ending import run_to_end
 from dovetail.net.serving import loop_factory, max_connections
 from dovetail.net.uvicorn_protocol import HttpSite
 from dovetail.wire import Limits
@@ -99,8 +100,7 @@ def main(orders: Orders) -> int:
         asyncio.get_running_loop().add_reader(orders.life, _orphaned, orders.life, server.stop)
         await server.serve(sockets)
 
-    with asyncio.Runner(loop_factory=loop_factory(orders.loop)) as runner:
-        runner.run(serve())
+    run_to_end(serve(), loop_factory(orders.loop))
     return 0
 
 

@@ -32,18 +32,17 @@ from dovetail.core import (
 from dovetail.errors import (
     DefinitionError,
     Disconnected,
-    InternalError,
     InvalidOutput,
     LimitExceeded,
     Refusal,
     StateRefused,
     UrlElicitationRequired,
 )
-from dovetail.server.calls.context import Context, Failed, Stop
+from dovetail.server.calls.context import Context, Failed
 from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.outcomes import masked, sayable, unwrapped
 from dovetail.server.calls.pool import Pool
-from dovetail.server.calls.turn import Turn, refuse, turn_of
+from dovetail.server.calls.turn import GRACE_SECONDS, Turn, end_calls, turn_of
 from dovetail.server.methods import Method, Methods, wrapped
 from dovetail.server.notices import Hub
 from dovetail.wire import (
@@ -164,8 +163,7 @@ class Runtime:
         """End what is under way and release everything; idempotent."""
         self.server.running.discard(self)
         self.drain()
-        for context in list(self.in_flight):
-            refuse(context, InternalError("The server is shutting down"), Stop.SHUT_DOWN)
+        end_calls(self)
         tasks = [turn.task for context in self.in_flight if (turn := context.turn) and turn.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
@@ -173,7 +171,8 @@ class Runtime:
             _, cut = await asyncio.wait(self._effects, timeout=1.0)
             for task in cut:
                 task.cancel()
-            await asyncio.gather(*cut, return_exceptions=True)  # each says in the ledger that it was cut off
+            if cut:
+                await asyncio.wait(cut, timeout=GRACE_SECONDS)  # each says in the ledger that it was cut off
         for task in list(self._background):
             task.cancel()
         await self._close()
@@ -336,8 +335,9 @@ class Runtime:
         assert ledger is not None
         state = ledger.next_state(self.limits.rounds)
         seconds = URL_STATE_SECONDS if _wants_visit(ledger) else STATE_SECONDS
+        owner = context.principal.bucket if context.network else ""  # who is alone with the server has all of it
         for given in ledger.oversize():
-            await self.stores.ledger.keep(f"{state.call}:{given.key}", given.value, seconds)
+            await self.stores.ledger.keep(f"{state.call}:{given.key}", given.value, seconds, owner)
         sealed = seal_state(
             write_state(without_values(state)),
             self.binding(context),

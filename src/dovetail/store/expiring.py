@@ -13,13 +13,18 @@ from dovetail.errors import Disconnected
 V = TypeVar("V")
 
 
-class _Entry(Generic[V]):
-    __slots__ = ("expires", "value", "weight")
+SHARES = 4
+"""One owner gets such a part of what there is for all (S-22)."""
 
-    def __init__(self, value: V, expires: float, weight: int) -> None:
+
+class _Entry(Generic[V]):
+    __slots__ = ("expires", "owner", "value", "weight")
+
+    def __init__(self, value: V, expires: float, weight: int, owner: str) -> None:
         self.value = value
         self.expires = expires
         self.weight = weight
+        self.owner = owner
 
 
 class Expiring(Generic[V]):
@@ -36,6 +41,7 @@ class Expiring(Generic[V]):
         self._clock = clock
         self._limit = limit
         self._weight = 0
+        self._owners: dict[str, int] = {}
         self._entries: dict[str, _Entry[V]] = {}
         self._deadlines: list[tuple[float, str]] = []
 
@@ -58,20 +64,24 @@ class Expiring(Generic[V]):
         entry = self._alive(key)
         return None if entry is None else entry.value
 
-    def put(self, key: str, value: V, ttl: float, weight: int) -> None:
-        """Keep a value for `ttl` seconds.
+    def put(self, key: str, value: V, ttl: float, weight: int, owner: str = "") -> None:
+        """Keep a value for `ttl` seconds, in the share of `owner`, if it is somebody's.
 
         Raises:
-            Disconnected: The table is full; nothing was changed.
+            Disconnected: The table, or the share, is full; nothing was changed.
         """
         self._expire()
         old = self._entries.get(key)
-        total = self._weight + weight - (0 if old is None else old.weight)
-        if total > self._limit:
+        if self._weight + weight - (0 if old is None else old.weight) > self._limit:
             raise Disconnected(f"The memory for {self._role} is full ({self._limit} bytes)")
+        held = self._owners.get(owner, 0) - (old.weight if old is not None and old.owner == owner else 0)
+        if owner and held + weight > self._limit // SHARES:
+            raise Disconnected(f"The memory for {self._role} of one caller is full ({self._limit // SHARES} bytes)")
         expires = self._clock() + ttl
-        self._entries[key] = _Entry(value, expires, weight)
-        self._weight = total
+        if old is not None:
+            self._weigh(old.owner, -old.weight)
+        self._entries[key] = _Entry(value, expires, weight, owner)
+        self._weigh(owner, weight)
         # One deadline an entry: a key that has one already is put back under its new deadline when the old one comes
         # up, unless the new one is sooner.
         if old is None or expires < old.expires:
@@ -82,7 +92,7 @@ class Expiring(Generic[V]):
         entry = self._alive(key)
         if entry is None:
             return False
-        self._weight += weight - entry.weight
+        self._weigh(entry.owner, weight - entry.weight)
         entry.value, entry.weight = value, weight
         return True
 
@@ -116,7 +126,14 @@ class Expiring(Generic[V]):
 
     def _remove(self, key: str, entry: _Entry[V]) -> None:
         del self._entries[key]
-        self._weight -= entry.weight
+        self._weigh(entry.owner, -entry.weight)
+
+    def _weigh(self, owner: str, change: int) -> None:
+        self._weight += change
+        if owner:
+            self._owners[owner] = self._owners.get(owner, 0) + change
+            if not self._owners[owner]:
+                del self._owners[owner]
 
     def _schedule(self, expires: float, key: str) -> None:
         heappush(self._deadlines, (expires, key))

@@ -50,10 +50,10 @@ class Handles:
             value: What is kept.
 
         Raises:
-            Disconnected: The store is out of reach, or full.
+            Disconnected: The store is out of reach, or full, or a principal has more in it than its share.
         """
         handle = self._random(_RANDOM_BYTES).hex()
-        await self._ledger.keep(_key(principal, handle), value, self._ttl)
+        await self._ledger.keep(_key(principal, handle), value, self._ttl, principal)
         return handle
 
     async def load(self, principal: str, handle: str) -> bytes:

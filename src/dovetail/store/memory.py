@@ -14,11 +14,11 @@ from dovetail.store.expiring import Expiring
 from dovetail.store.keys import KEY_BYTES, FixedKeys
 from dovetail.store.memory_events import MemoryEvents
 from dovetail.store.waiting import Waiting
+from dovetail.wire import DEFAULT_LIMITS
 
 _OVERHEAD = 256
 """Bytes counted for an entry besides its payload."""
 
-MAX_BYTES = 64 * 1024 * 1024
 PER_STREAM = 1024
 IDLE = 24 * 3600.0
 
@@ -102,9 +102,9 @@ class MemoryLedger:
         for name in names:
             self._claims.pop(_key(call, name))
 
-    async def keep(self, key: str, value: bytes, ttl: float) -> None:
-        """Keep a value for `ttl` seconds."""
-        self._kept.put(key, value, ttl, len(value) + len(key) + _OVERHEAD)
+    async def keep(self, key: str, value: bytes, ttl: float, owner: str = "") -> None:
+        """Keep a value for `ttl` seconds, in the share of `owner`."""
+        self._kept.put(key, value, ttl, len(value) + len(key) + _OVERHEAD, owner)
 
     async def kept(self, key: str) -> bytes | None:
         """Return a kept value, or None."""
@@ -185,6 +185,7 @@ class MemoryStores:
         max_bytes: The most that each port may hold. Where dropping would break a promise (sessions, claims, kept
         values,
             nonces) a full port raises `Disconnected`; streams' messages make room by forgetting the quietest session.
+            Of kept values and of messages, one owner has a quarter.
     """
 
     def __init__(
@@ -194,7 +195,7 @@ class MemoryStores:
         random: Callable[[int], bytes] | None = None,
         per_stream: int = PER_STREAM,
         idle: float = IDLE,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = DEFAULT_LIMITS.memory_bytes,
     ) -> None:
         self.sessions = MemorySessions(clock, max_bytes)
         self.events = MemoryEvents(clock, per_stream=per_stream, idle=idle, max_bytes=max_bytes)

@@ -3,14 +3,17 @@
 Invariants: sequence numbers grow within a session and are never given twice while it lives, also when its messages were
 forgotten: numbering begins above all that was. A stream holds a bounded number of messages and all sessions together a
 bounded number of bytes; what goes first is the oldest, which is what was handed over first, of the session that wants
-more if that one has more than its share. Nothing here is shared between processes.
+more if that one has more than its share, then the quietest session of whoever has more. Nothing here is shared
+between processes.
 """
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from itertools import dropwhile
 
-_SHARES = 8
+from dovetail.store.expiring import SHARES
+
+SESSION_SHARES = 8
 """A session that holds more than such a part of all bytes makes room for its own messages."""
 _OVERHEAD = 128
 """Bytes counted for a message or a stream besides its payload."""
@@ -25,10 +28,19 @@ class _Stream:
         self.weight = _OVERHEAD
 
 
+class _Owner:
+    __slots__ = ("sessions", "weight")
+
+    def __init__(self) -> None:
+        self.sessions: OrderedDict[str, None] = OrderedDict()  # the one that was quiet longest comes first
+        self.weight = 0
+
+
 class _Session:
-    __slots__ = ("last", "streams", "touched", "weight")
+    __slots__ = ("last", "owner", "streams", "touched", "weight")
 
     def __init__(self, last: int) -> None:
+        self.owner = ""
         self.streams: dict[str, _Stream] = {}
         self.last = last
         self.touched = 0.0
@@ -42,8 +54,8 @@ class MemoryEvents:
         clock: Seconds.
         per_stream: Messages kept of one stream; the oldest goes first, and that is one that was marked if any was.
         idle: Seconds after which a session's messages are forgotten when nothing was appended or marked.
-        max_bytes: The most that all messages may take. Beyond it a session that holds an eighth forgets its own oldest,
-            else the session that was quiet longest is forgotten.
+        max_bytes: The most that all messages may take. Beyond it a session that holds an eighth forgets its own oldest;
+            else the session that was quiet longest is forgotten, among those of an owner that holds a quarter, or all.
     """
 
     def __init__(self, clock: Callable[[], float], *, per_stream: int, idle: float, max_bytes: int) -> None:
@@ -53,14 +65,16 @@ class MemoryEvents:
         self._max_bytes = max_bytes
         self._weight = 0
         self._floor = 0
+        self._owners: dict[str, _Owner] = {}
         self._sessions: OrderedDict[str, _Session] = OrderedDict()  # the one that was quiet longest comes first
 
     def __repr__(self) -> str:
         return f"<MemoryEvents {len(self._sessions)} sessions, {self._weight} of {self._max_bytes} bytes>"
 
-    async def append(self, session: str, stream: str, message: bytes) -> int:
+    async def append(self, session: str, stream: str, message: bytes, owner: str = "") -> int:
         """Store a message at the end of a stream; return its sequence number (from 1)."""
         kept = self._use(session)
+        self._give(session, kept, owner)
         target = self._stream(kept, stream)
         kept.last += 1
         target.messages.append((kept.last, message))
@@ -111,6 +125,8 @@ class MemoryEvents:
             kept = self._sessions[session] = _Session(self._floor)
             self._weight += kept.weight
         self._sessions.move_to_end(session)
+        if kept.owner:
+            self._owners[kept.owner].sessions.move_to_end(session)
         kept.touched = self._clock()
         return kept
 
@@ -118,18 +134,41 @@ class MemoryEvents:
         target = kept.streams.get(stream)
         if target is None:
             target = kept.streams[stream] = _Stream()
-            kept.weight += target.weight
-            self._weight += target.weight
+            self._add(kept, target.weight)
         return target
 
     def _weigh(self, kept: _Session, target: _Stream, change: int) -> None:
         target.weight += change
+        self._add(kept, change)
+
+    def _add(self, kept: _Session, change: int) -> None:
         kept.weight += change
         self._weight += change
+        if kept.owner:
+            self._owners[kept.owner].weight += change
+
+    def _give(self, session: str, kept: _Session, owner: str) -> None:
+        """Count a session to an owner."""
+        if owner == kept.owner:
+            return
+        self._take(session, kept)
+        kept.owner = owner
+        if owner:
+            held = self._owners.setdefault(owner, _Owner())
+            held.sessions[session] = None
+            held.weight += kept.weight
+
+    def _take(self, session: str, kept: _Session) -> None:
+        held = self._owners.get(kept.owner)
+        if held is not None:
+            held.weight -= kept.weight
+            del held.sessions[session]
+            if not held.sessions:
+                del self._owners[kept.owner]
 
     def _lighten(self, kept: _Session, target: _Stream) -> bool:
         """Forget something in favour of what was just put into `target` of `kept`; tell whether there was anything."""
-        if kept.weight > self._max_bytes // _SHARES:
+        if kept.weight > self._max_bytes // SESSION_SHARES:
             name, stream = next((each for each in kept.streams.items() if each[1] is not target), ("", target))
             if len(stream.messages) > (stream is target):
                 _, message = stream.messages.popleft()
@@ -139,17 +178,27 @@ class MemoryEvents:
                 self._weigh(kept, stream, -stream.weight)
                 del kept.streams[name]
                 return True
-        oldest = next(iter(self._sessions))
-        if self._sessions[oldest] is kept:
+        oldest = self._quietest(kept)
+        if oldest is None:
             return False
         self._drop(oldest, numbered=True)
         return True
+
+    def _quietest(self, kept: _Session) -> str | None:
+        """Return the session that was quiet longest: of whoever has more than a share, else of all; never `kept`."""
+        heaviest = max(self._owners.values(), key=lambda owner: owner.weight, default=None)
+        if heaviest is not None and heaviest.weight > self._max_bytes // SHARES:
+            for session in heaviest.sessions:
+                if self._sessions[session] is not kept:
+                    return session
+        return next((session for session, other in self._sessions.items() if other is not kept), None)
 
     def _drop(self, session: str, *, numbered: bool = False) -> None:
         """Forget a session's messages; `numbered`, when it may live on and none of its numbers may come again."""
         kept = self._sessions.pop(session, None)
         if kept is not None:
             self._weight -= kept.weight
+            self._take(session, kept)
             if numbered:
                 self._floor = max(self._floor, kept.last)
 

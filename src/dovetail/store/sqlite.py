@@ -28,8 +28,10 @@ from dovetail.store.sqlite_sessions import SqliteSessions
 from dovetail.store.sqlite_shelf import Shelf
 from dovetail.store.sqlite_thread import DatabaseThread
 from dovetail.store.steady import boot, steady
+from dovetail.wire import DEFAULT_LIMITS
 
-MAX_BYTES = 4 * 1024**3
+PARTS = 4
+"""Streams' messages, and kept values, may each take such a part of the file: the rest is for what must not be lost."""
 
 BEAT_SECONDS = 1.0
 """How often a worker shows that it lives."""
@@ -49,10 +51,14 @@ class SqliteStores:
     Args:
         directory: The state directory; made with mode 0700 when it is missing.
         clock: Seconds, the same for all workers. By default a clock that no step of the wall clock moves (see
-        `steady`). keys: A key ring from a setting; by default the file `keys` of the directory, which all workers
-        share. per_stream: Messages kept of one resumable stream; the oldest goes first. idle: Seconds until the
-        messages of a quiet session are forgotten. max_bytes: What the database may grow to; past it, writing raises
-        `Disconnected` as on a full disk. durable: Also survive a loss of power, at the price of one fsync a commit.
+            `steady`).
+        keys: A key ring from a setting; by default the file `keys` of the directory, which all workers share.
+        per_stream: Messages kept of one resumable stream; the oldest goes first.
+        idle: Seconds until the messages of a quiet session are forgotten.
+        max_bytes: What the database may grow to; past it, writing raises `Disconnected` as on a full disk. A quarter is
+            for streams' messages, whose oldest go first, and a quarter for kept values, past which keeping one raises
+            `Disconnected`; of either, one owner has a quarter.
+        durable: Also survive a loss of power, at the price of one fsync a commit.
         sockets: Whether workers nudge each other by Unix sockets; else each looks every 50 ms.
     """
 
@@ -64,7 +70,7 @@ class SqliteStores:
         keys: Keys | None = None,
         per_stream: int = PER_STREAM,
         idle: float = IDLE,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = DEFAULT_LIMITS.state_bytes,
         durable: bool = False,
         sockets: bool = True,
     ) -> None:
@@ -78,8 +84,8 @@ class SqliteStores:
         self._shelf = Shelf(self._thread, secrets.token_hex(8))
         self.bus = SqliteBus(self._shelf, self._directory, sockets=sockets)
         self.sessions = SqliteSessions(self._shelf)
-        self.events = SqliteEvents(self._shelf, per_stream=per_stream, idle=idle)
-        self.ledger = SqliteLedger(self._shelf, self.bus)
+        self.events = SqliteEvents(self._shelf, per_stream=per_stream, idle=idle, max_bytes=max_bytes // PARTS)
+        self.ledger = SqliteLedger(self._shelf, self.bus, max_bytes=max_bytes // PARTS)
         self.keys: Keys = FileKeys(self._directory / "keys") if keys is None else keys
 
     def __repr__(self) -> str:

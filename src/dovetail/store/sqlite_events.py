@@ -2,12 +2,23 @@
 
 Invariants: the number is given and the message stored in one transaction; no number of a session comes again while it
 lives, also when its messages were forgotten: numbering begins above all that was. A stream holds a bounded number of
-messages; the oldest goes first, and as marks only move forward that is a marked one wherever there is one.
+messages; the oldest goes first, and as marks only move forward that is a marked one wherever there is one. All
+sessions together hold a bounded number of bytes: what goes first is the oldest of the session that wants more if that
+one has more than its share, then the quietest session of whoever has more, then the quietest of all.
 """
 
 import sqlite3
 
-from dovetail.store.sqlite_shelf import Shelf
+from dovetail.store.expiring import SHARES
+from dovetail.store.memory_events import SESSION_SHARES
+from dovetail.store.sqlite_shelf import Shelf, held
+
+_AT_ONCE = 1_000
+"""Sessions that are forgotten at most before one that is still in use."""
+
+_GREEDY = "SELECT owner FROM held WHERE what = 'events' AND owner <> '' AND bytes > ? ORDER BY bytes DESC LIMIT 1"
+_QUIET = "SELECT session FROM numbering WHERE session NOT IN ('', ?) ORDER BY touched LIMIT 1"
+_QUIET_OF_OWNER = "SELECT session FROM numbering WHERE owner = ? AND session NOT IN ('', ?) ORDER BY touched LIMIT 1"
 
 _FLOOR = ""
 """Where the numbering keeps the greatest number that was forgotten; no session has this id."""
@@ -20,22 +31,25 @@ class SqliteEvents:
         shelf: What the ports share.
         per_stream: Messages kept of one stream.
         idle: Seconds after which a session's messages are forgotten when nothing was appended or marked.
+        max_bytes: The most that all messages may take.
     """
 
-    def __init__(self, shelf: Shelf, *, per_stream: int, idle: float) -> None:
+    def __init__(self, shelf: Shelf, *, per_stream: int, idle: float, max_bytes: int) -> None:
         self._shelf = shelf
         self._per_stream = per_stream
         self._idle = idle
+        self._max_bytes = max_bytes
 
     def __repr__(self) -> str:
         return f"<SqliteEvents {self._shelf!r}>"
 
-    async def append(self, session: str, stream: str, message: bytes) -> int:
+    async def append(self, session: str, stream: str, message: bytes, owner: str = "") -> int:
         """Store a message at the end of a stream; return its sequence number (from 1)."""
 
         def work(connection: sqlite3.Connection) -> int:
             self._use(connection, session)
-            connection.execute("UPDATE numbering SET last = last + 1 WHERE session = ?", (session,))
+            set_ = "UPDATE numbering SET last = last + 1, owner = ? WHERE session = ?"
+            connection.execute(set_, (owner, session))
             query = "SELECT last FROM numbering WHERE session = ?"
             sequence: int = connection.execute(query, (session,)).fetchone()[0]
             connection.execute(
@@ -43,8 +57,9 @@ class SqliteEvents:
                 " ON CONFLICT (session, stream) DO UPDATE SET held = held + 1",
                 (session, stream),
             )
-            connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (session, stream, sequence, message))
+            connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", (session, stream, sequence, message, owner))
             self._bound(connection, session, stream)
+            self._make_room(connection, session, sequence)
             return sequence
 
         return await self._shelf.thread.write(work)
@@ -111,7 +126,8 @@ class SqliteEvents:
         if row is not None and row[0] <= now - self._idle:
             _forget(connection, session, numbered=True)
         connection.execute(
-            "INSERT INTO numbering VALUES (?, coalesce((SELECT last FROM numbering WHERE session = ?), 0), ?)"
+            "INSERT INTO numbering (session, last, touched)"
+            " VALUES (?, coalesce((SELECT last FROM numbering WHERE session = ?), 0), ?)"
             " ON CONFLICT (session) DO UPDATE SET touched = excluded.touched",
             (session, _FLOOR, now),
         )
@@ -129,12 +145,50 @@ class SqliteEvents:
         )
         connection.execute("UPDATE streams SET held = held - ? WHERE session = ? AND stream = ?", (over, *where))
 
+    def _make_room(self, connection: sqlite3.Connection, session: str, sequence: int) -> None:
+        """Forget what was stored, in favour of a message that just was, until all is within bounds."""
+        if held(connection, "all events") <= self._max_bytes:
+            return
+        self.prune(connection, _AT_ONCE)
+        while held(connection, "all events") > self._max_bytes and self._lighten(connection, session, sequence):
+            pass
+
+    def _lighten(self, connection: sqlite3.Connection, session: str, sequence: int) -> bool:
+        if held(connection, "events of session", session) > self._max_bytes // SESSION_SHARES:
+            return _lose_oldest(connection, session, sequence)
+        greedy = connection.execute(_GREEDY, (self._max_bytes // SHARES,)).fetchone()
+        quiet = None
+        if greedy is not None:
+            quiet = connection.execute(_QUIET_OF_OWNER, (greedy[0], session)).fetchone()
+        if quiet is None:
+            quiet = connection.execute(_QUIET, (session,)).fetchone()
+        if quiet is None:
+            return _lose_oldest(connection, session, sequence)
+        _forget(connection, quiet[0], numbered=True)
+        return True
+
+
+def _lose_oldest(connection: sqlite3.Connection, session: str, sequence: int) -> bool:
+    """Forget the oldest message of a session, unless it is the one with this number."""
+    row = connection.execute(
+        "SELECT stream, (SELECT min(sequence) FROM events WHERE events.session = streams.session"
+        " AND events.stream = streams.stream) AS first FROM streams WHERE session = ? AND held > 0"
+        " ORDER BY first LIMIT 1",
+        (session,),
+    ).fetchone()
+    if row is None or row[1] is None or row[1] == sequence:
+        return False
+    where = (session, row[0])
+    connection.execute("DELETE FROM events WHERE session = ? AND stream = ? AND sequence = ?", (*where, row[1]))
+    connection.execute("UPDATE streams SET held = held - 1 WHERE session = ? AND stream = ?", where)
+    return True
+
 
 def _forget(connection: sqlite3.Connection, session: str, *, numbered: bool = False) -> None:
     """Forget a session's messages; `numbered`, when it may live on and none of its numbers may come again."""
     if numbered:
         connection.execute(
-            "INSERT INTO numbering SELECT ?, last, 9e99 FROM numbering WHERE session = ?"
+            "INSERT INTO numbering (session, last, touched) SELECT ?, last, 9e99 FROM numbering WHERE session = ?"
             " ON CONFLICT (session) DO UPDATE SET last = max(last, excluded.last)",
             (_FLOOR, session),
         )

@@ -46,8 +46,43 @@ MIGRATIONS = (
     CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, publisher TEXT NOT NULL, topic TEXT NOT NULL,
         message BLOB NOT NULL, at REAL NOT NULL);
     """,
+    """
+    ALTER TABLE numbering ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    CREATE INDEX numbering_by_owner ON numbering (owner, touched);
+    ALTER TABLE events ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    ALTER TABLE kept ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    CREATE TABLE held (what TEXT, owner TEXT, bytes INTEGER NOT NULL, PRIMARY KEY (what, owner)) WITHOUT ROWID;
+    INSERT INTO held SELECT 'all events', '', total(length(message) + 128) FROM events;
+    INSERT INTO held SELECT 'events of session', session, sum(length(message) + 128) FROM events GROUP BY session;
+    INSERT INTO held SELECT 'all kept', '', total(length(value) + 256) FROM kept;
+    CREATE TRIGGER event_in AFTER INSERT ON events BEGIN
+        INSERT INTO held VALUES ('all events', '', length(new.message) + 128),
+            ('events', new.owner, length(new.message) + 128),
+            ('events of session', new.session, length(new.message) + 128)
+            ON CONFLICT (what, owner) DO UPDATE SET bytes = bytes + excluded.bytes;
+    END;
+    CREATE TRIGGER event_out AFTER DELETE ON events BEGIN
+        UPDATE held SET bytes = bytes - length(old.message) - 128 WHERE (what = 'all events' AND owner = '')
+            OR (what = 'events' AND owner = old.owner) OR (what = 'events of session' AND owner = old.session);
+        DELETE FROM held WHERE bytes <= 0 AND ((what = 'events' AND owner = old.owner)
+            OR (what = 'events of session' AND owner = old.session));
+    END;
+    CREATE TRIGGER kept_in AFTER INSERT ON kept BEGIN
+        INSERT INTO held VALUES ('all kept', '', length(new.value) + 256), ('kept', new.owner, length(new.value) + 256)
+            ON CONFLICT (what, owner) DO UPDATE SET bytes = bytes + excluded.bytes;
+    END;
+    CREATE TRIGGER kept_out AFTER DELETE ON kept BEGIN
+        UPDATE held SET bytes = bytes - length(old.value) - 256 WHERE (what = 'all kept' AND owner = '')
+            OR (what = 'kept' AND owner = old.owner);
+        DELETE FROM held WHERE bytes <= 0 AND what = 'kept' AND owner = old.owner;
+    END;
+    """,
 )
-"""Each brings the file one version up; entries are only ever added."""
+"""Each brings the file one version up; entries are only ever added.
+
+`held` says how much is stored, and of whom. Triggers keep it, so it is right whoever writes or prunes. The numbers in
+them are what a row is counted for besides its payload.
+"""
 
 
 @contextmanager
@@ -158,6 +193,15 @@ def _configure(connection: sqlite3.Connection, max_bytes: int, durable: bool) ->
     connection.execute("PRAGMA trusted_schema = OFF")
 
 
+def _statements(script: str) -> Iterator[str]:
+    gathered = ""
+    for piece in script.split(";"):
+        gathered += f"{piece};"
+        if sqlite3.complete_statement(gathered):  # a trigger has statements, and semicolons, of its own
+            yield gathered
+            gathered = ""
+
+
 def _migrate(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == len(MIGRATIONS):
@@ -167,7 +211,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
         if version > len(MIGRATIONS):
             raise StoreUnusable("The state database was written by a newer version of this software")
         for script in MIGRATIONS[version:]:
-            for statement in script.split(";"):
+            for statement in _statements(script):
                 connection.execute(statement)
         connection.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, at REAL NOT NULL)")
         for step in range(version, len(MIGRATIONS)):

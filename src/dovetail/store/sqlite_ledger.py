@@ -13,8 +13,9 @@ from itertools import count
 
 from dovetail.core import Claim, Fresh, Lost, Running, Settled
 from dovetail.errors import Disconnected
+from dovetail.store.expiring import SHARES
 from dovetail.store.sqlite_bus import SqliteBus
-from dovetail.store.sqlite_shelf import ALIVE, Shelf
+from dovetail.store.sqlite_shelf import ALIVE, Shelf, held
 from dovetail.store.waiting import Waiting
 
 _TOPIC = "\x00settled"
@@ -31,8 +32,10 @@ _PRUNE = (
 class SqliteLedger:
     """The `Ledger` port in SQLite."""
 
-    def __init__(self, shelf: Shelf, bus: SqliteBus) -> None:
+    def __init__(self, shelf: Shelf, bus: SqliteBus, *, max_bytes: int) -> None:
+        """Keep values of at most `max_bytes` together; claims and nonces have all that the file may grow to."""
         self._shelf = shelf
+        self._max_bytes = max_bytes
         self._bus = bus
         self._waiting = Waiting()
         self._tickets = count()  # tells this worker's claims apart
@@ -100,12 +103,19 @@ class SqliteLedger:
 
         await self._shelf.thread.write(work)
 
-    async def keep(self, key: str, value: bytes, ttl: float) -> None:
-        """Keep a value for `ttl` seconds."""
+    async def keep(self, key: str, value: bytes, ttl: float, owner: str = "") -> None:
+        """Keep a value for `ttl` seconds, in the share of `owner`."""
 
         def work(connection: sqlite3.Connection) -> None:
-            query = "INSERT OR REPLACE INTO kept VALUES (?, ?, ?)"
-            connection.execute(query, (key, value, self._shelf.now() + ttl))
+            now = self._shelf.now()
+            # Deleted first, and not replaced: what is held is counted by triggers, which a replacement passes by.
+            connection.execute("DELETE FROM kept WHERE key = ? OR expires <= ?", (key, now))
+            connection.execute("INSERT INTO kept VALUES (?, ?, ?, ?)", (key, value, now + ttl, owner))
+            if held(connection, "all kept") > self._max_bytes:
+                raise Disconnected(f"The room for kept values is full ({self._max_bytes} bytes)")
+            if owner and held(connection, "kept", owner) > self._max_bytes // SHARES:
+                share = self._max_bytes // SHARES
+                raise Disconnected(f"The room for kept values of one caller is full ({share} bytes)")
 
         await self._shelf.thread.write(work)
 

@@ -1,5 +1,6 @@
 """What the ports of one state directory have in common: the thread, the clock, and who this worker is."""
 
+import sqlite3
 import time
 from collections.abc import Callable
 
@@ -25,3 +26,9 @@ class Shelf:
 
     def __repr__(self) -> str:
         return f"worker {self.worker}, {self.thread!r}"
+
+
+def held(connection: sqlite3.Connection, what: str, owner: str = "") -> int:
+    """In the thread: how many bytes are held of something, by an owner or by all. See the triggers in the schema."""
+    row = connection.execute("SELECT bytes FROM held WHERE what = ? AND owner = ?", (what, owner)).fetchone()
+    return 0 if row is None else row[0]

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +18,7 @@ from dovetail.core import Principal
 from dovetail.errors import DefinitionError
 from dovetail.server import Server
 from dovetail.store import MemoryStores
-from tests.server.peers import meta
+from tests.server.peers import STATELESS, meta
 
 PROGRAM = """
 import atexit, os, threading
@@ -166,6 +168,16 @@ def hang() -> str:
     threading.Event().wait()
 
 
+@app.tool
+async def stay() -> str:
+    said("staying")
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+
+
 app.run()
 """
 
@@ -182,7 +194,8 @@ def leaving(tmp_path: Path, tool: str) -> Iterator["subprocess.Popen[bytes]"]:
             assert process.stdin is not None and process.stderr is not None
             process.stdin.write(json.dumps(call).encode() + b"\n")
             process.stdin.flush()
-            assert process.stderr.readline() == {"wait": b"waiting\n", "hang": b"hanging\n"}[tool]
+            begun = {"wait": b"waiting\n", "hang": b"hanging\n", "stay": b"staying\n"}
+            assert process.stderr.readline() == begun[tool]
             yield process
         finally:
             process.kill()
@@ -206,6 +219,24 @@ def test_a_plain_function_that_hangs_does_not_keep_a_server_alive_that_has_left(
             process.terminate()
         _, errors = process.communicate(timeout=20)
         assert b"released" in errors
+        assert process.returncode == 0
+
+
+@pytest.mark.req("R-05")
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("how", ["eof", "terminate", "interrupt"])
+def test_a_handler_that_swallows_its_cancellation_does_not_keep_a_server_alive_that_has_left(
+    tmp_path: Path, how: str
+) -> None:
+    with leaving(tmp_path, "stay") as process:
+        if how != "eof":
+            process.send_signal(signal.SIGTERM if how == "terminate" else signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+        assert errors.splitlines() == [
+            b"released",
+            b"A handler of tools/call has not finished 5 s after its turn ended",
+            b"Tasks that have not ended 5 s after they were cancelled, and are left behind: 1",
+        ]
         assert process.returncode == 0
 
 
@@ -236,3 +267,52 @@ async def test_a_server_that_is_run_inside_a_running_loop_says_what_to_do(transp
 def test_the_endpoint_of_an_asgi_app_is_a_path() -> None:
     with pytest.raises(DefinitionError, match="'mcp' is no path of an endpoint: it begins with a slash"):
         Server("plain").asgi("mcp")
+
+
+DRAINING = """
+import asyncio, sys
+from dovetail import Context, Server
+
+app = Server("draining")
+
+
+@app.tool
+async def wait(ctx: Context) -> str:
+    await ctx.progress(1)
+    sys.stderr.write("waiting" + chr(10))
+    sys.stderr.flush()
+    await asyncio.Event().wait()
+
+
+app.run("http", port=0, drain_seconds=0.1)
+"""
+
+
+@pytest.mark.req("R-42")
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("progress", [{}, {"progressToken": 1}], ids=["plain", "stream"])
+def test_a_call_that_is_cut_off_at_the_end_of_a_drain_is_answered_and_nothing_is_a_traceback(
+    tmp_path: Path, progress: dict[str, Any]
+) -> None:
+    program = tmp_path / "draining.py"
+    program.write_text(DRAINING)
+    with subprocess.Popen([sys.executable, str(program)], stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stderr is not None
+            announced = process.stderr.readline().decode().split()[2]
+            connection = http.client.HTTPConnection(announced.split("/")[2], timeout=20)
+            params = {"name": "wait", "_meta": {**meta(), **progress}}
+            body = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
+            headers = {"mcp-protocol-version": STATELESS, "mcp-method": "tools/call", "mcp-name": "wait"}
+            headers |= {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+            connection.request("POST", "/mcp", json.dumps(body), headers)
+            assert process.stderr.readline() == b"waiting\n"
+            process.terminate()
+            with contextlib.closing(connection), connection.getresponse() as response:
+                answer = response.read().decode().split("data: ")[-1]
+            error = {"code": -32603, "message": "The server is shutting down"}
+            assert json.loads(answer) == {"jsonrpc": "2.0", "id": 7, "error": error}
+            _, errors = process.communicate(timeout=20)
+            assert (errors, process.returncode) == (b"", 0)
+        finally:
+            process.kill()

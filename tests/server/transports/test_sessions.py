@@ -1,11 +1,16 @@
 """Sessions over HTTP: who may have how many, and who makes room for whom."""
 
 import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dovetail import Limits, Server
+from dovetail.store import SqliteStores, sqlite_file
 from tests.server.peers import Http, Json, Response
 
 INITIALIZE: Json = {
@@ -164,3 +169,36 @@ async def test_a_session_with_a_call_under_way_or_an_open_stream_is_not_idle() -
     await client.request("DELETE", b"", calling)
     await call
     await asgi.stop()
+
+
+@pytest.fixture
+async def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Any, Callable[[], None]]]:
+    """A server with a state directory, and what locks its database, as another program may."""
+    monkeypatch.setattr(sqlite_file, "BUSY_SECONDS", 0.05)
+    asgi = Server("locked", stores=SqliteStores(tmp_path)).asgi()
+    await asgi.start()
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+        yield asgi, lambda: (other.execute("BEGIN EXCLUSIVE"), None)[1]
+    await asgi.stop()
+
+
+@pytest.mark.req("R-37")
+async def test_requests_of_a_session_go_on_while_the_store_is_out_of_reach(locked: Any) -> None:
+    asgi, lock = locked
+    now = asgi.runtime.clock()
+    client = Http(asgi)
+    headers = await client.session()
+    lock()
+    asgi.runtime.clock = lambda: now + 60.0
+    assert (await client.request("POST", PING, headers)).json == {"jsonrpc": "2.0", "id": 1, "result": {}}
+    assert (await client.request("DELETE", b"", headers)).status == 503, "it would be back after a restart"
+
+
+@pytest.mark.req("R-37")
+async def test_a_session_that_cannot_be_stored_is_refused_under_its_requests_id(locked: Any) -> None:
+    asgi, lock = locked
+    lock()
+    refused = await opened(Http(asgi))
+    assert (refused.status, refused.headers["retry-after"], refused.json["id"]) == (503, "1", 0)
+    assert refused.json["error"]["message"].startswith("The state database is out of reach (SQLITE_BUSY")
+    assert "0 cached" in repr(asgi._endpoint.sessions)

@@ -4,11 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dovetail import Context, Server
+from dovetail.core import event_id
+from dovetail.store import SqliteStores
 from tests.server.peers import Http, Json, Response
 
 go = asyncio.Event()
@@ -145,3 +148,41 @@ async def test_a_server_that_leaves_ends_sse_connections_when_their_calls_are_do
         go.set()
         await asyncio.wait_for(busy.task, 5)
         assert json.loads(busy.response.records[-1][1])["result"]["content"][0]["text"] == "waited"
+
+
+async def test_who_comes_back_for_a_call_that_died_with_its_process_hears_that_nothing_more_comes(
+    tmp_path: Path,
+) -> None:
+    def started() -> Any:
+        server = Server("mortal", stores=SqliteStores(tmp_path))
+
+        @server.tool
+        async def report(ctx: Context) -> str:
+            await ctx.progress(1)
+            await ctx.progress(2)
+            return str(await asyncio.Event().wait())
+
+        return server.asgi()
+
+    first, second = started(), started()
+    client, gone = Http(first), asyncio.Event()
+    headers = await client.session()
+    params = {"name": "report", "arguments": {}, "_meta": {"progressToken": "t"}}
+    body = {"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}
+    call = asyncio.create_task(client.request("POST", body, headers, gone=gone))
+    while not first.runtime or not first.runtime.in_flight or not (endpoint := first._endpoint).sessions.streams._live:
+        await asyncio.sleep(0)
+    ((session, stream),) = endpoint.sessions.streams._live
+    while len(await first.runtime.stores.events.after(session, stream, 0)) < 2:
+        await asyncio.sleep(0)
+    # The first process is not asked any more, as if it had been killed.
+    after = Http(second)
+    rest = await after.request("GET", b"", headers | {"last-event-id": event_id(stream, 1)})
+    assert [message["params"]["progress"] for message in rest.events] == [2]
+    for _ in range(2):
+        lost = await after.request("GET", b"", headers | {"last-event-id": event_id(stream, 2)})
+        assert lost.status == 400
+        assert "the server ended in the middle of it" in lost.json["error"]["message"]
+    await first.stop()
+    await call
+    await second.stop()

@@ -20,7 +20,7 @@ from dovetail.errors import (
     InvalidArguments,
     InvalidParams,
     OnceUnknown,
-    PeerError,
+    QuestionRefused,
     Refusal,
     ResourceNotFound,
     RoundsExceeded,
@@ -32,7 +32,7 @@ from dovetail.wire import CallToolResult, TextContent, error_frame
 
 log = logging.getLogger("dovetail.server")
 
-_TOLD = (ToolError, Timeout, RoundsExceeded, AnswerDeclined, OnceUnknown, PeerError, Disconnected)
+_TOLD = (ToolError, Timeout, RoundsExceeded, AnswerDeclined, OnceUnknown, QuestionRefused, Disconnected)
 """What is told in its own words: none of these carries a secret or an argument value."""
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dovetail.errors import Refusal
+from dovetail.errors import InternalError, Refusal
 from dovetail.server.calls.context import CURRENT, Context, Stop
 from dovetail.server.calls.outcomes import refusal_of, timed_out
 
@@ -82,6 +82,16 @@ class Turn:
     def replaying(self) -> bool:
         """True while the handler goes over ground that an earlier turn covered."""
         return self.ledger is not None and self.ledger.replaying
+
+    @property
+    def timed(self) -> bool:
+        """True while the clock of the call runs: it ends by itself."""
+        return self._timer is not None
+
+    @property
+    def waits(self) -> bool:
+        """True while the peer's answer is awaited, and nothing has ended the turn."""
+        return self._paused > 0 and self.stop is None
 
     # Time. The clock of a call stands still while the peer's answer is awaited.
 
@@ -302,3 +312,9 @@ def refuse(context: Context, error: BaseException, reason: Stop) -> None:
         refusal: Refusal = refusal_of(error)
         frame, _ = context.runtime.outcome(refusal, context)
         turn.end(reason, lambda: context.outlet.finish(frame, refusal))
+
+
+def end_calls(runtime: "Runtime") -> None:
+    """Tell whoever waits for a call that it is cut off, and cancel it (idempotent)."""
+    for context in list(runtime.in_flight):
+        refuse(context, InternalError("The server is shutting down"), Stop.SHUT_DOWN)

@@ -19,6 +19,7 @@ from dovetail.core import Guard, Rejected, Stores, fields_of, is_preflight, pref
 from dovetail.errors import AuthRequired, DefinitionError, DovetailError, InvalidRequest, MethodNotFound
 from dovetail.net import Reply
 from dovetail.server.calls.outcomes import masked
+from dovetail.server.calls.turn import end_calls
 from dovetail.server.runtime import Runtime
 from dovetail.server.transports.http import Endpoint, refuse
 
@@ -177,7 +178,8 @@ class App:
             if self._endpoint is None:
                 from dovetail.store import MemoryStores
 
-                runtime = Runtime(self.server, self._stores or MemoryStores(), worker=self._worker)
+                stores = self._stores or MemoryStores(max_bytes=self.server.limits.memory_bytes)
+                runtime = Runtime(self.server, stores, worker=self._worker)
                 await runtime.start()
                 endpoint = Endpoint(runtime)
                 await endpoint.sessions.adopt()
@@ -188,6 +190,11 @@ class App:
         """Begin to shut down: listen streams end with their result."""
         if self._endpoint is not None:
             self._endpoint.runtime.drain()
+
+    def end_calls(self) -> None:
+        """Cut off the calls under way; each is answered with an error that says so."""
+        if self._endpoint is not None:
+            end_calls(self._endpoint.runtime)
 
     async def stop(self) -> None:
         """End what is under way and release everything."""

@@ -45,6 +45,10 @@ class Census:
         """Return how many sessions a holder has."""
         return len(self._holders.get(bucket, ()))
 
+    def sessions_of(self, bucket: str) -> list[str]:
+        """Return the sessions of a holder, the oldest first."""
+        return list(self._holders.get(bucket, ()))
+
     def oldest_unused(self, bucket: str | None = None) -> str | None:
         """Return the session that was left unused for longest, of one holder or of all; None when there is none."""
         if bucket is None:

@@ -120,7 +120,7 @@ class StatefulExchange:
 
     network = True
 
-    __slots__ = ("_called", "_load", "_reply", "_session", "_sessions", "_stream", "_watcher")
+    __slots__ = ("_called", "_calls", "_here", "_load", "_reply", "_session", "_sessions", "_stream", "_watcher")
 
     def __init__(self, reply: Reply, load: Load, sessions: "Sessions", session: Session) -> None:
         """Made once a request."""
@@ -130,6 +130,8 @@ class StatefulExchange:
         self._session = session
         self._stream = ""
         self._called = False
+        self._calls = 0  # under way: those of a batch share one reply
+        self._here = False
         self._watcher: asyncio.Task[None] | None = None
 
     async def _open(self, retry: float | None = None) -> None:
@@ -187,17 +189,31 @@ class StatefulExchange:
         self._called = True
         self._session.endpoint.begin(context.call.id, context)
         self._load.enter(context.principal.bucket)
-        if self._watcher is None:  # the calls of a batch share one reply
+        self._calls += 1
+        if self._calls == 1 and not (self._reply.gone or self._reply.closed):
+            self._here = True
+            self._session.connected += 1
             self._watcher = self._reply.watch(self._left)
 
     def _left(self) -> None:
         # Not a cancellation: what is still to come is stored, and the client may come back for it.
         self._reply.gone = True
+        self._disconnected()
+
+    def _disconnected(self) -> None:
+        if self._here:
+            self._here = False
+            self._session.connected -= 1
+        self._sessions.used(self._session)
 
     def ended(self, context: Context) -> None:
         """Forget the call."""
         self._session.endpoint.finish(context.call.id)
         self._load.leave(context.principal.bucket)
+        self._calls -= 1
+        if self._calls:
+            return
+        self._disconnected()
         self._reply.unwatch()
         if self._watcher is not None:
             self._watcher.cancel()
@@ -218,3 +234,4 @@ class StatefulExchange:
         else:
             await self._reply.write(event_bytes(b"", retry=round(pause * 1000)))
         await self._reply.close()
+        self._disconnected()

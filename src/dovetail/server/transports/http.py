@@ -23,11 +23,11 @@ from dovetail.core import (
     read_event_id,
     status_of,
 )
-from dovetail.errors import Busy, DefinitionError, InvalidRequest, LimitExceeded, MethodNotFound, Refusal
+from dovetail.errors import Busy, DefinitionError, Disconnected, InvalidRequest, LimitExceeded, MethodNotFound, Refusal
 from dovetail.net import Gone, Reply, TooLarge, read_body
 from dovetail.revisions import REVISIONS
 from dovetail.server.calls.context import Context
-from dovetail.server.calls.outcomes import masked
+from dovetail.server.calls.outcomes import masked, refusal_of
 from dovetail.server.calls.turn import run_call
 from dovetail.server.transports.exchange import JSON_TYPE, Load, StatefulExchange, StatelessExchange, refusal_head
 from dovetail.server.transports.listen import serve_listen
@@ -120,7 +120,7 @@ class Endpoint:
         try:
             call = self.opening.stateless(request, principal, fields)
             if self.load.full(principal.bucket):
-                raise Busy("Too many requests at a time")
+                self._make_room(principal)
         except Refusal as error:
             self.runtime.refused(request, principal, error)
             await refuse(reply, status_of(error), error, request.id)
@@ -129,6 +129,15 @@ class Endpoint:
             await self._listen(call, reply)
             return
         await self._serve(Context(call, self.runtime, StatelessExchange(reply, self.load)), reply)
+
+    def _make_room(self, principal: Principal) -> None:
+        """Let a principal make one more call than it may have under way, in the place of one that was left behind.
+
+        Raises:
+            Busy: There is none that waits for a client that is gone.
+        """
+        if not self.sessions.make_room(principal.bucket):
+            raise Busy("Too many requests at a time")
 
     async def _listen(self, call: Any, reply: Reply) -> None:
         await self._stream(reply, call.principal, lambda: serve_listen(self.runtime, call, reply), call.id)
@@ -158,7 +167,7 @@ class Endpoint:
             if session.endpoint.under_way(request.id):
                 raise InvalidRequest("id: a request with this id is still in progress")
             if self.load.full(principal.bucket):
-                raise Busy("Too many requests at a time")
+                self._make_room(principal)
         except Refusal as error:
             self.runtime.refused(request, principal, error)
             await refuse(reply, 429 if isinstance(error, Busy) else 200, error, request.id)
@@ -187,8 +196,9 @@ class Endpoint:
             session = await self.sessions.create(principal)
             payload = initialize(self.runtime, session, request)
             await self.sessions.begin(session)
-        except Refusal as error:
-            await refuse(reply, 503 if isinstance(error, Busy) else 400, error, request.id)
+        except (Refusal, Disconnected) as error:
+            unable = isinstance(error, (Busy, Disconnected))
+            await refuse(reply, 503 if unable else 400, refusal_of(error), request.id)
             return
         headers = [JSON_TYPE, (SESSION_HEADER, session.id.encode())]
         await reply.whole(200, headers, result_frame(request.id, payload))
@@ -207,7 +217,11 @@ class Endpoint:
             # initialization) with HTTP 400 Bad Request." (2025-11-25, Session Management)
             await refuse(reply, 400, InvalidRequest("Mcp-Session-Id: required header is missing"), identifier)
             return None
-        session = await self.sessions.find(key, principal)
+        try:
+            session = await self.sessions.find(key, principal)
+        except Disconnected as error:
+            await refuse(reply, 503, refusal_of(error), identifier)
+            return None
         if session is None:
             await refuse(reply, 404, InvalidRequest("Session not found"), identifier)
         return session
@@ -256,7 +270,7 @@ class Endpoint:
 
             def admit(request: Request) -> Call:
                 if self.load.full(principal.bucket):
-                    raise Busy("Too many requests at a time")
+                    self._make_room(principal)
                 return self.opening.stateful(request, session, fields, principal)
 
             runner = BatchRunner(self.runtime, session, self.sessions, admit)
@@ -290,7 +304,11 @@ class Endpoint:
             return
         session = await self._session(fields, reply, principal, None)
         if session is not None:
-            await self.sessions.end(session)
+            try:
+                await self.sessions.end(session)
+            except Disconnected as error:
+                await refuse(reply, 503, refusal_of(error))  # it is over here, but the store would give it back
+                return
             await reply.whole(204, [])
 
 

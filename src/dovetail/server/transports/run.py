@@ -19,20 +19,21 @@ if TYPE_CHECKING:
     from dovetail.core import Stores
     from dovetail.net import Channel
     from dovetail.server.app import Server
+    from dovetail.wire import Limits
 
 LOCAL = Principal(key="", bucket="local")
 """Who speaks on stdio or in memory: whoever started the process."""
 
 
-def stores_at(state: str | os.PathLike[str] | None) -> "Stores":
-    """Return stores in a state directory, or in memory without one."""
+def stores_at(state: str | os.PathLike[str] | None, limits: "Limits") -> "Stores":
+    """Return stores in a state directory, or in memory without one, of a server with such limits."""
     if state is None:
         from dovetail.store import MemoryStores
 
-        return MemoryStores()
+        return MemoryStores(max_bytes=limits.memory_bytes)
     from dovetail.store import SqliteStores
 
-    return SqliteStores(state)
+    return SqliteStores(state, max_bytes=limits.state_bytes)
 
 
 PARTING_SECONDS = 5.0
@@ -50,7 +51,7 @@ def stores_for(server: "Server", state: str | os.PathLike[str] | None) -> "Store
         DefinitionError: There are both.
     """
     if server.stores is None:
-        return stores_at(state)
+        return stores_at(state, server.limits)
     if state is not None:
         raise DefinitionError("state: this server has its own stores, Server(stores=...): name one place, not both")
     return server.stores
@@ -68,13 +69,13 @@ def run(server: "Server", transport: str, options: dict[str, Any]) -> None:
     _refuse_running_loop()
     match transport:
         case "stdio":
-            from dovetail.net import check_streams
+            from dovetail.net import check_streams, run_to_end
 
             _refuse_http_options(options)
             options = checked('run("stdio")', StdioOptions, options)
             check_streams()
-            with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(serve_stdio(server, **options))
+            with contextlib.suppress(KeyboardInterrupt):
+                run_to_end(serve_stdio(server, **options), _loop_factory())
         case "http":
             try:
                 from dovetail.server.transports.run_http import run_http
@@ -103,12 +104,12 @@ def _refuse_http_options(options: Mapping[str, Any]) -> None:
             raise DefinitionError(f'stdio has no {name}: write app.run("http", {name}=...)')
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     """Return uvloop's, where it is installed: a round trip over pipes takes a third of the time (bench, stdio)."""
     try:
         import uvloop
     except ImportError:
-        return None
+        return asyncio.new_event_loop
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
 
@@ -191,7 +192,7 @@ async def shared_runtime(server: "Server") -> Runtime:
         for runtime in server.running:
             if runtime.loop is loop:
                 return runtime
-        runtime = Runtime(server, server.stores or stores_at(None))
+        runtime = Runtime(server, server.stores or stores_at(None, server.limits))
         await runtime.start()
         return runtime
 

@@ -91,7 +91,7 @@ def worker_app() -> Any:
     return server.asgi(
         settings.path,
         host=settings.host,
-        stores=stores_at(settings.state),
+        stores=stores_at(settings.state, server.limits),
         worker=f"w{os.getpid():x}-{secrets.token_hex(4)}-",
         allowed_hosts=settings.allowed_hosts,
         allowed_origins=settings.allowed_origins,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dovetail.core import LISTS, Endpoint, Handshake, Lifecycle, Peer, Principal
-from dovetail.errors import Disconnected, PeerError
+from dovetail.errors import Disconnected, QuestionRefused
 from dovetail.revisions import revision_for
 from dovetail.server.calls.context import Context
 from dovetail.wire import Answer, Broken, ClientCapabilities, Failure, Implementation
@@ -52,6 +52,7 @@ class Session:
     __slots__ = (
         "bucket",
         "closed",
+        "connected",
         "declared",
         "endpoint",
         "handshake",
@@ -79,6 +80,8 @@ class Session:
         self.listens = False
         self.declared: frozenset[str] = LISTS
         self.closed = False
+        self.connected = 0
+        """Connections of its client, over HTTP: calls whose client has not left, and streams that it follows."""
         self.keeper: Sessions | None = None
 
     def __repr__(self) -> str:
@@ -98,8 +101,12 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        """Whether a call is under way, a question waits, or the client listens: then it is not idle."""
-        return not self.endpoint.idle or (self.listener is not None and self.listener.connected > 0)
+        """Whether its client is connected, or a call runs that ends by itself: then it is not idle.
+
+        A call whose clock does not run (it waits for an answer, or has no time limit) would keep a session that its
+        client has left for ever.
+        """
+        return self.connected > 0 or any(call.turn is not None and call.turn.timed for call in self.endpoint.calls)
 
     def record(self) -> bytes:
         """Return what is stored of the session."""
@@ -176,10 +183,12 @@ class Session:
             if isinstance(message, Answer):
                 waiter.set_result(message.result)
             elif isinstance(message, Failure):
-                waiter.set_exception(PeerError(message.error.code, message.error.message))
+                waiter.set_exception(QuestionRefused(message.error.code, message.error.message))
             else:
                 error = message.error
-                waiter.set_exception(PeerError(error.code, f"The client's answer cannot be read: {error.message}"))
+                waiter.set_exception(
+                    QuestionRefused(error.code, f"The client's answer cannot be read: {error.message}")
+                )
         return True
 
     def close(self) -> list[Context]:

@@ -6,12 +6,13 @@ what was not delivered. A message that concerns a session, but arrives at a work
 """
 
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from dovetail.core import Principal, session_is_legal
-from dovetail.errors import Busy, InvalidRequest
+from dovetail.core import Notice, Principal, session_is_legal
+from dovetail.errors import Busy, Disconnected, InvalidRequest
 from dovetail.server.calls.context import Stop
 from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.turn import cancel, refuse
@@ -56,6 +57,7 @@ class Sessions:
         self._openings = Meter(runtime.server.rate)
         self.streams = Streams(runtime, self.tell)
         self._shared = bool(runtime.worker)
+        self._looking = False
         if self._shared:
             runtime.stores.bus.subscribe(TOPIC, self._hear)
 
@@ -77,6 +79,7 @@ class Sessions:
             session.keeper = self
             if key not in self._cache and session.restore(record) and session.listens:
                 self._cache[key] = (session, now, 0.0)
+                self._runtime.hub.join(self)
                 session.listener = SessionListener(self._runtime, self, session)
 
     async def admit(self, principal: Principal) -> None:
@@ -108,13 +111,22 @@ class Sessions:
         return session
 
     async def begin(self, session: Session) -> None:
-        """Store a session that its client has opened: from now on its id leads to it."""
+        """Store a session that its client has opened: from now on its id leads to it.
+
+        Raises:
+            Disconnected: The store is out of reach, and there is no session.
+        """
         now = self._runtime.clock()
         self._cache[session.id] = (session, now, now)
+        self._runtime.hub.join(self)
         self._census.add(session.id, session.bucket, used=False)
         if len(self._cache) % 256 == 0:
             self._sweep()
-        await self.save(session)
+        try:
+            await self.save(session)
+        except BaseException:
+            self._drop(session)  # its client never learns of it
+            raise
 
     async def find(self, identifier: bytes, principal: Principal) -> Session | None:
         """Return a session by its id; None when there is none, or it is somebody else's (S-16: no telling which)."""
@@ -125,11 +137,11 @@ class Sessions:
         cached = self._cache.get(key)
         if cached is not None:
             session, seen, touched = cached
-            if now - seen > self._seconds(key):
-                if not session.busy:
-                    await self.end(session)
-                    return None
-                await self.save(session)  # the record may have expired meanwhile
+            if self._stale(session, seen, now) and await self._over(session):
+                await self.end(session)
+                return None
+            if now - touched > self._seconds(key):
+                await self.save(session)  # its record may have expired, while it was used otherwise
         else:
             record = await runtime.stores.sessions.load(key)
             session = Session(key, None, runtime.worker)
@@ -138,19 +150,33 @@ class Sessions:
                 return None
             # Another request may have loaded it while this one waited: there is one object a session.
             session, _, touched = self._cache.setdefault(key, (session, now, 0.0))
+            runtime.hub.join(self)
         if session.principal != principal.key:
             return None
         if cached is None or not session.bucket:
             session.bucket = principal.bucket
             self._census.add(key, principal.bucket, used=True)
         if now - touched > TOUCH_SECONDS or self._census.is_unused(key):
-            self._census.use(key)
+            await self._touch(key, now - touched)
             touched = now
-            await runtime.stores.sessions.touch(key, runtime.limits.session_seconds)
             if session.closed:
                 return None
         self._cache[key] = (session, now, touched)
         return session
+
+    async def _touch(self, key: str, seconds: float) -> None:
+        """Note in the store that a session is used that was not noted there for so many seconds.
+
+        Nobody is refused because the store is out of reach, and only whose record would soon expire waits for it.
+        """
+        urgent = seconds > self._seconds(key) / 2
+        self._census.use(key)
+        touch = self._runtime.stores.sessions.touch(key, self._runtime.limits.session_seconds)
+        if urgent:
+            with suppress(Disconnected):
+                await touch
+        else:
+            self._runtime.spawn(touch)
 
     async def save(self, session: Session) -> None:
         """Store what must survive, and tell the other workers."""
@@ -166,24 +192,75 @@ class Sessions:
         await self._runtime.stores.events.forget(session.id)
         await self.tell(session.id, "ended")
 
-    async def expire(self, session: Session) -> None:
-        """End a session that has been idle for longer than it may."""
+    def used(self, session: Session) -> None:
+        """Note that a session was used until now: a connection of it, or a call, has ended."""
         cached = self._cache.get(session.id)
-        if cached is None or self._runtime.clock() - cached[1] > self._runtime.limits.session_seconds:
-            if not session.busy:
-                await self.end(session)
+        if cached is not None and cached[0] is session:
+            self._cache[session.id] = (session, self._runtime.clock(), cached[2])
 
-    async def keep(self, session: Session) -> None:
-        """Keep a session whose client listens: that is use, though no request comes."""
+    def deliver(self, notice: Notice) -> None:
+        """Hear of no change: each session's listener does."""
+
+    def beat(self) -> None:
+        """Look after sessions that no request comes for."""
+        if not self._looking:
+            self._runtime.spawn(self.look_after())
+
+    async def look_after(self) -> None:
+        """Keep the sessions that are busy, though no request comes, and end those that nobody comes back to.
+
+        Without this, who left in the middle of a question would leave it waiting for ever: no clock of a call runs
+        while its client's answer is awaited.
+        """
+        self._looking = True
+        try:
+            for session in [session for session, _, _ in self._cache.values()]:
+                # What is kept of it expires by itself, if the store is out of reach.
+                with suppress(Disconnected):
+                    await self._look_after(session)
+        finally:
+            self._looking = False
+        if not self._cache:
+            self._runtime.hub.leave(self)
+
+    async def _look_after(self, session: Session) -> None:
         cached, now = self._cache.get(session.id), self._runtime.clock()
         if cached is None:
             return
-        touched = cached[2]
-        if now - touched > self._runtime.limits.session_seconds / 4:
+        if session.busy:
+            await self._keep(session, cached[2], now)
+        elif self._stale(session, cached[1], now) and await self._over(session):
+            await self.end(session)
+
+    async def _keep(self, session: Session, touched: float, now: float) -> None:
+        seconds = self._runtime.limits.session_seconds
+        if now - touched > seconds / 4:
             touched = now
-            await self._runtime.stores.sessions.touch(session.id, self._runtime.limits.session_seconds)
+            await self._runtime.stores.sessions.touch(session.id, seconds)
         if not session.closed:
             self._cache[session.id] = (session, now, touched)
+
+    def _stale(self, session: Session, seen: float, now: float) -> bool:
+        return now - seen > self._seconds(session.id) and not session.busy
+
+    async def _over(self, session: Session) -> bool:
+        """Tell whether a session that is stale here is so everywhere: its client may be at another worker."""
+        return not self._shared or await self._runtime.stores.sessions.load(session.id) is None
+
+    def make_room(self, bucket: str) -> bool:
+        """End one call of a principal that waits for an answer while its client is not there; False when none does.
+
+        The principal has as many calls under way as it may: what somebody left behind is the first to go (S-22).
+        """
+        for key in self._census.sessions_of(bucket):
+            session = self._cache[key][0] if key in self._cache else None
+            if session is None or session.connected:
+                continue
+            for call in session.endpoint.calls:
+                if call.turn is not None and call.turn.waits:
+                    refuse(call, Busy("Too many requests at a time"), Stop.CANCELLED)
+                    return True
+        return False
 
     def _seconds(self, key: str) -> float:
         """Return how long a session may be idle: an hour, or a minute as long as nobody has used it."""
@@ -211,7 +288,7 @@ class Sessions:
     def _sweep(self) -> None:
         now = self._runtime.clock()
         for session, seen, _ in list(self._cache.values()):
-            if now - seen > self._seconds(session.id) and not session.busy:
+            if self._stale(session, seen, now) and (not self._shared or session.endpoint.idle):
                 self._drop(session)
 
     # What concerns a session, but not this worker.

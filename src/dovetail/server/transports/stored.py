@@ -65,7 +65,7 @@ class Streams:
     async def append(self, session: "Session", stream: str, frame: bytes, *, final: bool = False) -> int:
         """Store a message of a stream and wake who follows it; return its sequence number."""
         kind = _FINAL if final else _MESSAGE
-        sequence = await self._runtime.stores.events.append(session.id, stream, kind + frame)
+        sequence = await self._runtime.stores.events.append(session.id, stream, kind + frame, session.bucket)
         self.wake(session.id, stream)
         await self._tell(session.id, "stream", stream.encode())
         return sequence

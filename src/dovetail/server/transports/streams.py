@@ -56,9 +56,7 @@ class SessionListener:
         self._runtime.spawn(self._sessions.streams.append(session, NOTICES, notice.frame()))
 
     def beat(self) -> None:
-        """Followers beat by themselves; here is looked after sessions whose client never came back."""
-        if not self.connected:
-            self._runtime.spawn(self._sessions.expire(self._session))
+        """Followers beat by themselves, and `Sessions` looks after a session whose client never came back."""
 
     def close(self) -> None:
         """Stop listening: another worker has the session's connection now, or the session is over."""
@@ -90,6 +88,7 @@ class Follower:
         wake = self._sessions.streams.follow(self._session, self._stream)
         reply = self._reply
         watcher = reply.watch(lambda: self._left(wake))
+        self._session.connected += 1
         if self._stream == NOTICES:
             # A server that leaves ends what would last for ever. A call's stream has its end: that of the call.
             self._runtime.streams[self] = wake.set
@@ -106,6 +105,8 @@ class Follower:
             await reply.close()
         finally:
             self._runtime.streams.pop(self, None)
+            self._session.connected -= 1
+            self._sessions.used(self._session)
             reply.unwatch()
             self._sessions.streams.unfollow(self._session, self._stream, wake)
             if watcher is not None:
@@ -120,7 +121,6 @@ class Follower:
             await asyncio.wait_for(wake.wait(), BEAT_SECONDS)
         except TimeoutError:
             await self._reply.write(KEEP_ALIVE)
-            await self._sessions.keep(self._session)
         wake.clear()
 
     async def _catch_up(self, wake: asyncio.Event) -> bool:
@@ -150,6 +150,18 @@ async def follow_notices(runtime: "Runtime", sessions: "Sessions", session: Sess
     await follow(runtime, sessions, session, reply, NOTICES, await sessions.streams.marked(session, NOTICES))
 
 
+async def _ended(sessions: "Sessions", session: Session, place: tuple[str, int]) -> str | None:
+    """Return why nobody can go on from a place in a stream that nothing more is said on; None if there is something."""
+    stream, sequence = place
+    stored = await sessions.streams.after(session, stream, sequence - 1)
+    if not stored:
+        return "there is no such stream to go on with"
+    number, _, final = stored[-1]
+    if final or number > sequence:
+        return None  # all of it, or the end, which a client that has it already may ask for again
+    return "nothing more comes on this stream: its call was cancelled, or the server ended in the middle of it"
+
+
 async def follow(
     runtime: "Runtime", sessions: "Sessions", session: Session, reply: Reply, stream: str, sequence: int
 ) -> None:
@@ -158,12 +170,15 @@ async def follow(
     "replay messages that would have been sent after the last event ID, on the stream that was disconnected".
     """
     if stream != NOTICES:
-        streams = sessions.streams
-        if not streams.may_continue(session, stream) and not await streams.after(session, stream, sequence - 1):
+        ended = (
+            None
+            if sessions.streams.may_continue(session, stream)
+            else await _ended(sessions, session, (stream, sequence))
+        )
+        if ended is not None:
             # Not 404, which would say that the session is over: "it MUST start a new session" (2025-11-25, Sessions).
             status, headers = refusal_head(400)
-            error = InvalidRequest("Last-Event-ID: there is no such stream to go on with")
-            await reply.whole(status, headers, error_frame(None, error))
+            await reply.whole(status, headers, error_frame(None, InvalidRequest(f"Last-Event-ID: {ended}")))
             return
         await Follower(runtime, sessions, session, reply, stream, sequence).run()
         return
