@@ -80,7 +80,8 @@ class LineChannel:
         self._source.close()
 
     async def _more(self) -> None:
-        """Wait until something was read, or the end."""
+        """Wait until something was read, or the end; what was said meanwhile goes out before."""
+        self._writer.flush()
         if not self._source.waits:
             await asyncio.sleep(0)  # a file never makes its reader wait, so others get their turn here
             self._readable()
