@@ -50,6 +50,7 @@ SERVERS: dict[str, Measure] = {
     "memory-search": memory.search,
 }
 BESIDE = {
+    "floor": "bare loop",
     "dovetail": "Dovetail",
     "namesake": "PyPI namesake",
     "npm": "npm namesake",

@@ -26,6 +26,7 @@ _FILES, _LARGEST = 10_000, 64 * 1024
 _TREE_FILES, _TREE_BYTES = 5_000, 100_000_000
 _NEEDLE, _EVERY = "heliotrope_needle", 100
 _NPM = ROOT / "tests" / "npm" / "node_modules" / "@modelcontextprotocol" / "server-filesystem" / "dist" / "index.js"
+_BARE = ROOT / "bench" / "servers" / "bare_files.py"
 _SEED = 20_260_728
 _PIPE = 1 << 20
 _BUFFER = memoryview(bytearray(4 * _PIPE))
@@ -40,12 +41,13 @@ def reading(plan: Plan) -> Row:
         targets=[Target("of npm server-filesystem, at most 1/3", "npm", most=1 / 3)],
         notes=[
             "wall clock, the median of all calls; sizes evenly spread, every tenth file with letters beyond ASCII; "
-            "every answer verified outside of the time"
+            "every answer verified outside of the time",
+            "the bare loop reads a line, reads the file that it names, and writes it back: no server",
         ],
     )
     with tempfile.TemporaryDirectory(prefix="bench-files-") as folder:
         paths = _small_files(Path(folder), max(20, int(_FILES * plan.scale)))
-        sides = {"dovetail": _ours(folder), **_npm(folder, row)}
+        sides = {"floor": [sys.executable, str(_BARE)], "dovetail": _ours(folder), **_npm(folder, row)}
         used: dict[str, list[float]] = {name: [] for name in sides}
         runs: dict[str, Callable[[], float]] = {
             name: partial(_read_all, command, paths, used[name]) for name, command in sides.items()
