@@ -492,3 +492,14 @@ async def test_people_who_think_take_no_thread_away_from_anybody() -> None:
         assert await asyncio.to_thread(lambda: "free") == "free"
         enough.set()
         assert {(await each).text for each in calls} == {"decline"}
+
+
+@both_eras
+@pytest.mark.parametrize("error", [StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit])
+async def test_whatever_a_plain_handler_raises_the_call_ends(version: str, error: type[BaseException]) -> None:
+    def on_elicit(question: ElicitRequestParams) -> None:
+        raise error
+
+    async with Client(asking(), revision=version, on_elicit=on_elicit) as client, asyncio.timeout(5):
+        with contextlib.suppress(DovetailError):
+            assert (await client.call_tool("form")).is_error

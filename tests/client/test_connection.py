@@ -7,7 +7,7 @@ import pytest
 
 from dovetail import Client
 from dovetail.client.options import Retry
-from dovetail.errors import Disconnected
+from dovetail.errors import Disconnected, Timeout
 from tests.client.scripted import Json, Scripted, text
 
 
@@ -65,7 +65,10 @@ async def test_who_is_cancelled_while_it_waits_is_cancelled_and_no_more() -> Non
     await client.aclose()
 
 
-async def test_an_opening_that_nobody_waits_for_any_more_is_given_up_and_the_next_call_opens_anew() -> None:
+async def test_an_opening_that_nobody_waits_for_any_more_is_given_up_and_the_next_call_opens_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dovetail.client.connection.LINGER", 0.0)
     server = Scripted(tools_call=done)
     async with Client(server, revision="2025-11-25") as client:
         server.replies["initialize"] = lambda server, request: None
@@ -79,8 +82,27 @@ async def test_an_opening_that_nobody_waits_for_any_more_is_given_up_and_the_nex
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
+        await asyncio.sleep(0)  # the loop takes its turn, and with it what was due
+        await asyncio.sleep(0)
         assert (await client.call_tool("x")).text == "done"
     assert len(server.of("initialize")) == 3
+
+
+async def test_an_opening_that_takes_longer_than_a_call_is_there_for_the_next_one() -> None:
+    held: list[Json] = []
+    server = Scripted(tools_call=done)
+    async with Client(server, revision="2025-11-25") as client:
+        server.replies["initialize"] = lambda server, request: held.append(request)
+        link = await client._conversation.connection.link()
+        await server.channels[-1].aclose()
+        await link.ended()
+        with pytest.raises(Timeout):
+            await client.call_tool("x", timeout=0.1)
+        second = asyncio.create_task(client.call_tool("x"))
+        info = {"name": "scripted", "version": "1"}
+        server.answer(held[0], {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": info})
+        assert (await second).text == "done"
+    assert len(server.of("initialize")) == 2
 
 
 async def test_an_opening_goes_on_for_whoever_still_waits() -> None:

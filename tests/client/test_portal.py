@@ -183,6 +183,7 @@ def test_after_a_fork_a_call_says_so_instead_of_waiting() -> None:
             try:
                 client.ping()
             except Disconnected as error:
+                client.close()  # which is the parent's to do
                 os._exit(7 if "another process" in str(error) else 1)
             finally:
                 os._exit(1)

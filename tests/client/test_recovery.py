@@ -121,6 +121,7 @@ async def test_a_session_that_is_forgotten_is_opened_again_and_the_call_made_aga
     "unknown",
     [
         b'{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}',
+        b'{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: Server not initialized"},"id":null}',
         b"Bad Request: No valid session ID provided",
     ],
 )

@@ -36,11 +36,20 @@ def test_verdicts_are_bounded() -> None:
 def test_an_endpoint_is_doubted_once_in_a_while() -> None:
     now = [0.0]
     verdicts = Verdicts(lambda: now[0])
-    assert verdicts.doubt("a")
-    assert verdicts.doubt("b")
-    assert not verdicts.doubt("a")
+    assert verdicts.doubt("a", stateless=True)
+    assert verdicts.doubt("b", stateless=True)
+    assert not verdicts.doubt("a", stateless=True)
     now[0] = DOUBT_SECONDS
-    assert verdicts.doubt("a")
+    assert verdicts.doubt("a", stateless=True)
+
+
+def test_once_the_era_has_changed_everybody_who_speaks_the_old_one_may_ask() -> None:
+    verdicts = Verdicts(lambda: 0.0)
+    verdicts.note("a", stateless=True)
+    assert [verdicts.doubt("a", stateless=True) for _ in range(2)] == [True, False]
+    verdicts.note("a", stateless=False)
+    assert [verdicts.doubt("a", stateless=True) for _ in range(3)] == [True] * 3
+    assert not verdicts.doubt("a", stateless=False)
 
 
 SLOW = """

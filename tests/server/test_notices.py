@@ -60,3 +60,5 @@ async def test_an_update_is_told_outside_of_any_call_and_from_any_thread(version
         assert (await anext(changes)).uri == "shop://hours"
     with pytest.raises(DefinitionError, match="uri: expected a string"):
         app.notify.resource_updated(7)  # type: ignore[arg-type]
+    with pytest.raises(DefinitionError, match="whole characters"):
+        app.notify.resource_updated("file:///\udcff")

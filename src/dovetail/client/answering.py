@@ -37,6 +37,8 @@ from dovetail.wire import (
 
 log = logging.getLogger("dovetail.client")
 
+MOST_THREADS: Final = 100
+"""Plain handlers that run at a time, each in a thread; more wait."""
 _HERE: Final = "file://"
 _ELICITED: Final = "a mapping of the form's fields to their values, None to decline, or an ElicitResult"
 _ACTIONS: Final = ("accept", "decline", "cancel")
@@ -58,6 +60,7 @@ class Answering:
         self._on_elicit = on_elicit
         self._on_sample = on_sample
         self._roots = roots
+        self._room = asyncio.Semaphore(MOST_THREADS)
 
     def capabilities(
         self, extensions: Mapping[str, Any] | None = None, experimental: Mapping[str, Any] | None = None
@@ -85,7 +88,7 @@ class Answering:
             case "elicitation/create" if self._on_elicit is not None:
                 return await self.elicit(decode(raw, ElicitRequestParams))
             case "sampling/createMessage" if self._on_sample is not None:
-                return _message(await _run(self._on_sample, decode(raw, CreateMessageRequestParams)))
+                return _message(await _run(self._on_sample, decode(raw, CreateMessageRequestParams), self._room))
             case "roots/list" if self._roots is not None:
                 return ListRootsResult(roots=_roots(self._roots))
             case "ping":
@@ -106,7 +109,7 @@ class Answering:
             raise InvalidParams("mode: expected `url` with a url, and no other mode with one")
         if question.url is not None and not _is_page(question.url):
             raise InvalidParams("url: expected one of https or http, with a host")
-        answer = await _run(self._on_elicit, question)
+        answer = await _run(self._on_elicit, question, self._room)
         if answer is None:
             return ElicitResult(action="decline")
         if isinstance(answer, Mapping):
@@ -120,13 +123,14 @@ class Answering:
         return answer
 
 
-async def _run(handler: Callable[..., Any], question: Any) -> Any:
+async def _run(handler: Callable[..., Any], question: Any, room: asyncio.Semaphore) -> Any:
     """Call a user's handler: a plain function in a thread, since it may wait for somebody at a keyboard."""
     task = asyncio.current_task()
     try:
         if inspect.iscoroutinefunction(handler):
             return await handler(question)
-        result = await _in_thread(handler, question)
+        async with room:
+            result = await _in_thread(handler, question)
         return await result if inspect.isawaitable(result) else result
     except asyncio.CancelledError as error:
         if task is not None and task.cancelling():
@@ -156,7 +160,9 @@ async def _in_thread(handler: Callable[..., Any], question: Any) -> Any:
         try:
             result = context.run(handler, question)
         except BaseException as failure:
-            error = failure if isinstance(failure, Exception) else RuntimeError(type(failure).__name__)
+            # What a future cannot carry (StopIteration), or would end the loop (SystemExit), is told of by its name.
+            carried = isinstance(failure, Exception) and not isinstance(failure, StopIteration)
+            error = failure if carried else RuntimeError(type(failure).__name__)
         with contextlib.suppress(RuntimeError):  # nobody waits any more: the loop is closed
             loop.call_soon_threadsafe(settle, error, result)
 

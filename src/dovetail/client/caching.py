@@ -231,7 +231,7 @@ class ResponseCache:
         if options.keys() - _KNOWN:
             return None
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_patience(options)):
                 return await self._whose(options)
         except TimeoutError:
             return None  # the request itself finds out, in its own time, what its credentials are waiting for
@@ -349,6 +349,12 @@ def cache_of(
     caching = replace(caching, store=store, longest=min(caching.longest, limits.cache_seconds))
     server = cache_digest(_named(target, options), saying).encode()
     return ResponseCache(caching, server, connection, witness, over_http=isinstance(target, Address))
+
+
+def _patience(options: CallOptions) -> float:
+    """Return how long a call waits for what only the cache wants to know."""
+    seconds = options.get("timeout")
+    return _PATIENCE if seconds is None else min(_PATIENCE, seconds / 2)
 
 
 def _named(target: Target, options: ClientOptions) -> bytes:

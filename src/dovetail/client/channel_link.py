@@ -6,12 +6,12 @@ a late, repeated or unknown one is dropped and counted. At the end of the channe
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
 
+from dovetail.client.broken_lines import answered_in
 from dovetail.client.http_refusals import error_of
 from dovetail.client.link import (
     CHANGES,
@@ -62,7 +62,6 @@ Waiter = asyncio.Future[Answer | Failure | Broken]
 Reason = Callable[[], Awaitable[DovetailError]]
 
 _SHOWN: Final = 120
-_ID: Final = re.compile(rb'"id"\s*:\s*(\d{1,15})')
 _TURN: Final = 64
 """Messages that are taken before others have their turn."""
 MOST_QUESTIONS: Final = 100
@@ -272,8 +271,7 @@ class ChannelLink:
 
         Python writes NaN unasked. Who waits for such an answer hears at once that it cannot be read.
         """
-        found = _ID.findall(line) if b'"jsonrpc"' in line else []
-        return [each for each in dict.fromkeys(found) if each in self._listeners]
+        return [each for each in dict.fromkeys(answered_in(line)) if each in self._listeners]
 
     def _answer(self, identifier: bytes | None, message: Answer | Failure | Broken) -> bool:
         waiter = self._endpoint.answered(identifier)

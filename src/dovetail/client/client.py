@@ -169,7 +169,7 @@ class Client:
         revision = await conversation.requests.revision(options)
         params = said(CallToolRequestParams(name=name, arguments=raw), revision)
         for attempt in range(2):
-            headers = tools.mirrored(name, raw) if revision.request_headers else NOTHING
+            headers = tools.mirrored(name, raw) if conversation.mirrors(revision) else NOTHING
             try:
                 result = await conversation.requests.typed("tools/call", params, CallToolResult, options, name, headers)
                 break
@@ -177,10 +177,12 @@ class Client:
                 # "the client SHOULD refresh its tool list and retry" (2026-07-28, Streamable HTTP, Client Behavior):
                 # a call that was refused for its headers has not begun.
                 # Where there are no such headers, the code is the server's own, and says nothing of that kind.
-                if error.code != HEADER_MISMATCH or attempt or not revision.request_headers:
+                if error.code != HEADER_MISMATCH or attempt or not conversation.mirrors(revision):
                     raise
                 await self.list_tools(**listing_options(options))
-        return await tools.result(name, result, lambda: self.list_tools(**listing_options(options)), left())
+        return await tools.result(
+            name, result, lambda: self.list_tools(**listing_options(options)), left(), options.get("principal")
+        )
 
     # Resources.
 

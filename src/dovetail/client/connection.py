@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from dovetail.client.failures import named
 from dovetail.client.link import Link
@@ -21,6 +22,8 @@ OFTEN: Final = 6
 WITHIN: Final = 60.0
 """A program that ended that often within so many seconds, each time before it answered at all, is not started again
 before the oldest of these ends is that old. One that answered is started again at once, however often it ends."""
+LINGER: Final = 5.0
+"""Seconds that an opening for which nobody waits may take yet: some servers need longer than a call has time."""
 
 
 class Connection:
@@ -52,6 +55,7 @@ class Connection:
         self._retired: list[Link] = []
         self._parting: set[asyncio.Task[None]] = set()
         self._waiting = 0
+        self._patience: WeakKeyDictionary[asyncio.Task[Link], float] = WeakKeyDictionary()
         self._what = what
         self._open_link = open_link
         self._seconds = seconds
@@ -108,13 +112,12 @@ class Connection:
         """Use it once more, without opening it yet: whoever needs the link first opens it, for all who wait."""
         self._users += 1
 
-    async def let_go(self) -> None:
-        """Give up all uses; a link with something under way closes when that has ended."""
+    async def let_go(self) -> Link | None:
+        """Give up all uses; a link with something under way is returned, and closes when that has ended."""
         self._users = 0
         self._generation += 1
         link, self._link = self._link, None
-        if link is not None:
-            await link.retire()
+        return None if link is None or await link.retire() else link
 
     async def release(self) -> None:
         """Give up one use; the last one closes the link. More often than `acquire`: does nothing."""
@@ -159,8 +162,22 @@ class Connection:
         finally:
             self._waiting -= 1
             if not self._waiting and not self._starts and self._opening is opening and not opening.done():
+                self._desert(opening)
+
+    def _desert(self, opening: asyncio.Task[Link]) -> None:
+        """Nobody waits for an opening any more: it has a while yet, since who comes next may find it done.
+
+        The while is counted from when it was deserted first, so that one that hangs is not joined for ever.
+        """
+        loop = asyncio.get_running_loop()
+        self._patience.setdefault(opening, loop.time() + LINGER)
+
+        def give_up() -> None:
+            if not self._waiting and self._opening is opening and not opening.done():
                 opening.cancel()
                 self._opening = None
+
+        loop.call_later(max(0.0, self._patience[opening] - loop.time()), give_up)
 
     async def _open(self) -> Link:
         generation = self._generation

@@ -17,9 +17,10 @@ from dovetail.client.links import Links, Way
 from dovetail.client.listening import Changes, Wanted
 from dovetail.client.options import CallOptions, ClientOptions, Retry
 from dovetail.client.requests import Requests
+from dovetail.client.target import Address
 from dovetail.client.timer import Timers
 from dovetail.client.toolbook import ToolBook
-from dovetail.revisions import OLDEST, revision_for
+from dovetail.revisions import OLDEST, Revision, revision_for
 from dovetail.wire import Implementation, LoggingLevel, SetLevelRequestParams
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ class Conversation:
         elif self._identity is not None:
             self._identity = replace(self._identity, level=level)
             link.identify(self._identity)
+
+    def mirrors(self, revision: Revision) -> bool:
+        """Tell whether arguments travel as header fields, too: where there are some."""
+        return revision.request_headers and isinstance(self._target, Address)
 
     def listen(self, want: Wanted) -> Changes:
         """Return what hears of changes."""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from dovetail.client.channel_link import Reason
 from dovetail.client.link import Identity, Link, Receiver
@@ -12,7 +11,7 @@ from dovetail.client.links import Way
 from dovetail.client.opening import ChannelOpening, Plan
 from dovetail.client.options import DEFAULT_LIMITS, ClientOptions
 from dovetail.client.target import Address, Connectable, Neighbour, Program, Target
-from dovetail.client.verdicts import VERDICTS
+from dovetail.client.verdicts import VERDICTS, origin_of
 from dovetail.core import Negotiation
 from dovetail.errors import Disconnected, DovetailError, HttpFailure, NoCommonRevision, PeerError, ProtocolViolation
 from dovetail.net import Channel
@@ -50,7 +49,7 @@ async def dial(
             async def posted(negotiation: Negotiation) -> Link:
                 return await open_http(target, plan, negotiation, options, way)
 
-            return await _remembered(_origin(url), negotiation, options, posted)
+            return await _remembered(origin_of(url), negotiation, options, posted)
 
 
 async def _remembered(
@@ -68,14 +67,13 @@ async def _remembered(
             raise
         VERDICTS.forget(server)
         link = await opened(negotiation())
+    except BaseException:
+        if legacy:
+            VERDICTS.forget(server)  # it ended, or was silent: the next attempt asks anew
+        raise
     if "revision" not in options:
         VERDICTS.note(server, stateless=link.peer.revision.stateless)
     return link
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 async def _neighbour(server: object) -> tuple[Channel, Reason]:

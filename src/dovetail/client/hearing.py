@@ -99,6 +99,11 @@ class Deliveries:
             self._busy = True
             try:
                 await callback(value)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                log.exception("A callback of the client failed")  # what it waited for was cancelled, and not we
             except Exception:
                 log.exception("A callback of the client failed")
             finally:

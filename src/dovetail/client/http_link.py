@@ -28,7 +28,7 @@ from dovetail.client.link import (
     unsent,
 )
 from dovetail.client.questions import NOBODY_WAITS, Questions
-from dovetail.client.verdicts import VERDICTS
+from dovetail.client.verdicts import VERDICTS, origin_of
 from dovetail.core import ServerPeer
 from dovetail.errors import (
     HEADER_MISMATCH,
@@ -186,7 +186,7 @@ class HttpLink:
             or status in (400, 404, 405)
             or code in (_OTHER_ERA if self._stateless else (HEADER_MISMATCH,))
         ):
-            if VERDICTS.doubt(self._poster.url):
+            if VERDICTS.doubt(origin_of(self._poster.url), stateless=self._stateless):
                 self._doubted = True
                 version = self._peer.revision.version
                 self._lose(Disconnected(f"The server does not understand {version} any more: {error}"))

@@ -47,7 +47,9 @@ def answers_a_request(body: bytes) -> bool:
 def names_session(error: Error | None, body: bytes) -> bool:
     """Tell whether an answer is the 400 with which some servers (the TypeScript SDK 1.x) answer in place of a 404."""
     if error is not None:
-        return error.code == _TRANSPORT_ERROR and "session" in error.message.lower()
+        said = error.message.lower()
+        # "Bad Request: Server not initialized": its transport was made anew and has no session yet.
+        return error.code == _TRANSPORT_ERROR and ("session" in said or "not initialized" in said)
     return b"session id" in body[:_SHOWN].lower()
 
 

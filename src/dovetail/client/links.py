@@ -91,6 +91,7 @@ class Links:
         self._own: Authorizer | None = None
         self._others: dict[str, tuple[Connection, Latest]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
+        self._retiring: list[Link] = []
         self.main = Connection(
             str(target),
             lambda: open_link(self._way()),
@@ -150,10 +151,16 @@ class Links:
             # Who is waited for stays, so that for a while there may be more of them.
             oldest = next((name for name, (each, _) in self._others.items() if not each.opening), principal)
             if oldest != principal:
-                leaving = asyncio.create_task(self._others.pop(oldest)[0].let_go())
+                leaving = asyncio.create_task(self._leave(self._others.pop(oldest)[0]))
                 self._leaving.add(leaving)
                 leaving.add_done_callback(self._leaving.discard)
         return connection
+
+    async def _leave(self, connection: Connection) -> None:
+        self._retiring = [link for link in self._retiring if link.lost is None]
+        link = await connection.let_go()
+        if link is not None:
+            self._retiring.append(link)
 
     def _made(self) -> tuple[Connection, Latest]:
         latest = Latest()
@@ -182,8 +189,10 @@ class Links:
         others, self._others = self._others, {}
         pool, self._pool = self._pool, None
         own, self._own = self._own, None
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+        retiring, self._retiring = self._retiring, []
         ending = [connection.release() for connection, _ in others.values()]
-        await asyncio.gather(*ending, *self._leaving, return_exceptions=True)
+        await asyncio.gather(*ending, *(link.aclose() for link in retiring), return_exceptions=True)
         if pool is not None:
             await pool.aclose()
         closing: Any = getattr(own, "aclose", None)

@@ -214,8 +214,8 @@ class CallOptions(TypedDict, total=False):
 
 
 def listing_options(options: CallOptions) -> CallOptions:
-    """Return how to list what a call needs to know: as the same principal, and as patiently."""
-    kept = ("timeout", "headers", "auth", "principal")
+    """Return how to list what a call needs to know: as the same principal, and with the client's own patience."""
+    kept = ("headers", "auth", "principal")
     return cast("CallOptions", {key: value for key, value in options.items() if key in kept})
 
 

@@ -88,8 +88,8 @@ class SyncClient:
             DefinitionError: Called from a callback of its own.
         """
         self._check_thread()
-        if self._stopped:
-            return
+        if self._stopped or os.getpid() != self._process:
+            return  # after a fork it is the parent's to close
         try:
             self._run(self._client.aclose())
         finally:

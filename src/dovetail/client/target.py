@@ -275,4 +275,8 @@ def _texts(entry: Mapping[str, Any], key: str) -> dict[str, str]:
     given = entry.get(key) or {}
     if not isinstance(given, Mapping) or not all(isinstance(value, str | int | float) for value in given.values()):
         raise DefinitionError(f"{key}: expected an object of texts")
-    return {str(name): str(value) for name, value in given.items()}
+    return {str(name): _word(value) for name, value in given.items()}
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

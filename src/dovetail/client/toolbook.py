@@ -17,6 +17,7 @@ log = logging.getLogger("dovetail.client")
 
 _LARGE: Final = 4096
 """Bytes of a schema that is compiled in a thread: a hostile one takes half a second (C-13)."""
+_PRINCIPALS: Final = 1000
 _REST_SECONDS: Final = 60.0
 """How long the tools are not listed again for a result, once that has failed."""
 
@@ -43,8 +44,8 @@ class ToolBook:
         self._known: dict[str, Known] = {}
         self._outputs: dict[bytes, _Output] = {}
         self._sought: set[str] = set()
-        self._seeking: asyncio.Task[None] | None = None
-        self._resting = 0.0
+        self._seeking: dict[str | None, asyncio.Task[None]] = {}
+        self._resting: dict[str | None, float] = {}
 
     def __repr__(self) -> str:
         return f"<ToolBook of {len(self._known)} tools>"
@@ -72,7 +73,12 @@ class ToolBook:
         return known is not None and known.idempotent
 
     async def result(
-        self, name: str, result: CallToolResult, listed: Callable[[], Awaitable[object]], seconds: float
+        self,
+        name: str,
+        result: CallToolResult,
+        listed: Callable[[], Awaitable[object]],
+        seconds: float,
+        principal: str | None = None,
     ) -> ToolResult:
         """Return a tool's result with its data.
 
@@ -85,6 +91,7 @@ class ToolBook:
             result: What it returned.
             listed: Lists the tools, and has them learnt.
             seconds: What is left of the call's time: the result is here, and is not kept back for longer.
+            principal: Whose call it was; others may see other tools.
 
         Raises:
             ProtocolViolation: It does not fit; the text names the place and never the value.
@@ -92,7 +99,7 @@ class ToolBook:
         if result.is_error or (name in self._known and not self._known[name].output):
             return ToolResult(result)
         if name not in self._known and not isinstance(result.structured_content, msgspec.UnsetType):
-            await self._seek(name, listed, seconds)
+            await self._seek(name, listed, seconds, principal)
         known = self._known.get(name)
         if known is None or not known.output:
             return ToolResult(result)
@@ -108,38 +115,43 @@ class ToolBook:
                 raise named(error, self._server, asked("tools/call", name)) from None
         return ToolResult(result, output.read)
 
-    async def _seek(self, name: str, listed: Callable[[], Awaitable[Any]], seconds: float) -> None:
+    async def _seek(
+        self, name: str, listed: Callable[[], Awaitable[Any]], seconds: float, principal: str | None
+    ) -> None:
         """List the tools for one that is not known: once for all who wait, and not again for one that is in no list.
 
-        Where that fails, or takes too long, it is not tried again for a while: each call would wait for it.
+        Where that fails it is not tried again for a while: each call would wait for it.
         """
-        if name in self._sought or self._resting > asyncio.get_running_loop().time():
+        if name in self._sought or self._resting.get(principal, 0.0) > asyncio.get_running_loop().time():
             return
-        if self._seeking is None:
-            self._seeking = asyncio.create_task(self._listed(listed), name="dovetail: listing for a result")
-        done, _ = await asyncio.wait({self._seeking}, timeout=max(0.0, seconds))
+        seeking = self._seeking.get(principal)
+        if seeking is None:
+            seeking = asyncio.create_task(self._listed(listed, principal), name="dovetail: listing for a result")
+            self._seeking[principal] = seeking
+        done, _ = await asyncio.wait({seeking}, timeout=max(0.0, seconds))
         if not done:
-            self._rest(name, "it takes too long to list the tools")
-        self._sought.add(name)
+            _tell(name, "it takes too long to list the tools")
+        elif not self._resting.get(principal):
+            self._sought.add(name)
 
-    async def _listed(self, listed: Callable[[], Awaitable[Any]]) -> None:
+    async def _listed(self, listed: Callable[[], Awaitable[Any]], principal: str | None) -> None:
         try:
             await listed()
+            self._resting.pop(principal, None)
         except DovetailError as error:  # the tool was called, so its result is not lost for this
-            self._rest("", str(error))
+            if len(self._resting) >= _PRINCIPALS:
+                del self._resting[next(iter(self._resting))]
+            self._resting[principal] = asyncio.get_running_loop().time() + _REST_SECONDS
+            _tell("", str(error))
         finally:
-            self._seeking = None
-
-    def _rest(self, name: str, why: str) -> None:
-        self._resting = asyncio.get_running_loop().time() + _REST_SECONDS
-        log.warning("tools/call %s: the output schema is not known: %s", quote(name, 64), why)
+            self._seeking.pop(principal, None)
 
     async def aclose(self) -> None:
-        """Give up a listing that nobody waits for any more."""
-        seeking, self._seeking = self._seeking, None
-        if seeking is not None:
-            seeking.cancel()
-            await asyncio.gather(seeking, return_exceptions=True)
+        """Give up listings that nobody waits for any more."""
+        seeking, self._seeking = list(self._seeking.values()), {}
+        for task in seeking:
+            task.cancel()
+        await asyncio.gather(*seeking, return_exceptions=True)
 
     def _check(self, name: str, result: CallToolResult, validator: Validator) -> None:
         what = "the structured content"
@@ -149,3 +161,7 @@ class ToolBook:
             validator.check(msgspec.json.decode(result.structured_content))
         except InvalidArguments as error:
             raise ProtocolViolation(f"{what} does not fit the output schema: {error.message}") from None
+
+
+def _tell(name: str, why: str) -> None:
+    log.warning("tools/call %s: the output schema is not known: %s", quote(name, 64), why)

@@ -9,6 +9,7 @@ wrong is forgotten, and the server is probed anew.
 import time
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlsplit
 
 SECONDS: Final = 600.0
 """How long a verdict holds: a server that was brought up to date is found out after that."""
@@ -24,6 +25,7 @@ class Verdicts:
         self._clock = clock
         self._legacy: dict[str, float] = {}
         self._doubted: dict[str, float] = {}
+        self._eras: dict[str, tuple[bool, float]] = {}
 
     def __repr__(self) -> str:
         return f"<Verdicts on {len(self._legacy)} endpoints>"
@@ -40,18 +42,26 @@ class Verdicts:
 
     def note(self, url: str, *, stateless: bool) -> None:
         """Remember what an endpoint turned out to be."""
+        era, _ = self._eras.get(url, (stateless, 0.0))
+        if era is not stateless or url not in self._eras:
+            if len(self._eras) >= _MOST:
+                del self._eras[next(iter(self._eras))]
+            self._eras[url] = (stateless, self._clock())
         self._legacy.pop(url, None)
         if not stateless:
             if len(self._legacy) >= _MOST:
                 del self._legacy[next(iter(self._legacy))]
             self._legacy[url] = self._clock() + SECONDS
 
-    def doubt(self, url: str) -> bool:
+    def doubt(self, url: str, *, stateless: bool) -> bool:
         """Tell whether an endpoint that answers strangely may be asked anew for its era: not each time.
 
-        An error that only looks so comes again and again; each new opening would cost the server a session.
+        An error that only looks so comes again and again; each new opening would cost the server a session. Where
+        somebody has found out meanwhile that the endpoint is of the other era, all who speak the old one may ask.
         """
         now = self._clock()
+        if self._eras.get(url, (stateless, 0.0))[0] is not stateless:
+            return True
         if self._doubted.get(url, 0.0) > now:
             return False
         self._doubted.pop(url, None)
@@ -63,6 +73,12 @@ class Verdicts:
     def forget(self, url: str) -> None:
         """Forget a verdict that proved wrong."""
         self._legacy.pop(url, None)
+
+
+def origin_of(url: str) -> str:
+    """Return what an endpoint is remembered by."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 VERDICTS: Final = Verdicts()

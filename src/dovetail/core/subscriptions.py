@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
+from dovetail.errors import DefinitionError
 from dovetail.wire import Limits, SubscriptionFilter, notification_frame
 
 _encode = msgspec.json.encode
@@ -58,7 +59,20 @@ LISTS = frozenset({"tools", "prompts", "resources"})
 
 
 def resource_updated(uri: str) -> Notice:
-    """Return the notice that a resource's contents changed."""
+    """Return the notice that a resource's contents changed.
+
+    Raises:
+        DefinitionError: The URI is no text, or holds half a character, as names of files that are no UTF-8 do.
+    """
+    if not isinstance(uri, str):
+        raise DefinitionError(f"resource_updated: uri: expected a string, not {type(uri).__name__}")
+    if not uri.isascii():
+        try:
+            uri.encode()
+        except UnicodeEncodeError:
+            raise DefinitionError(
+                "resource_updated: uri: expected whole characters; percent-encode the others"
+            ) from None
     return Notice("notifications/resources/updated", uri)
 
 

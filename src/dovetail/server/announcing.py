@@ -7,7 +7,6 @@ while the server does not run.
 from typing import TYPE_CHECKING
 
 from dovetail.core import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice, resource_updated
-from dovetail.errors import DefinitionError
 
 if TYPE_CHECKING:
     from dovetail.server.app import Server
@@ -28,10 +27,8 @@ class Announcer:
         """Tell those who subscribed to a resource, and may see it, that its contents changed.
 
         Raises:
-            DefinitionError: The URI is no text.
+            DefinitionError: The URI is no text, or holds half a character.
         """
-        if not isinstance(uri, str):
-            raise DefinitionError(f"resource_updated: uri: expected a string, not {type(uri).__name__}")
         self._announce(resource_updated(uri))
 
     def tools_changed(self) -> None:

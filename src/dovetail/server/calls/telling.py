@@ -133,10 +133,8 @@ class Notify:
         """Tell that a resource's contents changed.
 
         Raises:
-            DefinitionError: The URI is no text.
+            DefinitionError: The URI is no text, or holds half a character.
         """
-        if not isinstance(uri, str):
-            raise DefinitionError(f"resource_updated: uri: expected a string, not {type(uri).__name__}")
         await self._publish(resource_updated(uri))
 
     @said
