@@ -1,5 +1,7 @@
 """Builds the database of `make run`: flights, airports, movies and weather as the Vega project publishes them.
 
+From its npm package: the Python one holds two of these tables, and for flights and movies only where to fetch them.
+
 python examples/database.py examples/data/node_modules/vega-datasets/data out/real.sqlite
 """
 
