@@ -89,3 +89,20 @@ def test_a_temperature_is_the_same_in_both_systems(value: float, unit: str) -> N
 def test_any_wind_is_decided_on(text: str) -> None:
     low, high = wind(text, "metric")
     assert (low is None) == (high is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "speeds"),
+    [
+        ("10 mph", (10.0, 10.0)),
+        ("10.5 mph", (10.5, 10.5)),
+        ("5 to 10 mph", (5.0, 10.0)),
+        ("5-10 mph", (5.0, 10.0)),
+        ("1000 mph", (1000.0, 1000.0)),
+        ("12345 mph", (None, None)),
+        ("1e3 mph", (None, None)),
+        ("around 10 mph", (None, None)),
+    ],
+)
+def test_a_wind_is_read_as_a_whole_or_not_at_all(text: str, speeds: tuple[float | None, float | None]) -> None:
+    assert wind(text, "imperial") == speeds

@@ -442,3 +442,41 @@ async def test_a_service_that_is_not_there_is_told_without_its_address(server: M
     async with Client(server(nws_url=f"http://127.0.0.1:{unused_tcp_port}", attempts=2)) as client:
         result = await client.call_tool("get_alerts", {"state": "NY"})
     assert result.is_error and "cannot be reached" in result.text and str(unused_tcp_port) not in result.text
+
+
+async def test_an_answer_of_another_shape_is_not_kept_however_long_it_says_that_it_holds(
+    usual: Site, server: Made
+) -> None:
+    path = f"{GRID}/forecast?units=si"
+    usual.page(path, '{"properties": {}}', GEO, cache_control="max-age=86400")
+    async with Client(server(attempts=1)) as client:
+        assert (await client.call_tool("get_forecast", WASHINGTON)).is_error
+        usual.page(path, recorded.SI, GEO)
+        assert not (await client.call_tool("get_forecast", WASHINGTON)).is_error
+
+
+async def test_who_subscribed_hears_that_a_forecast_has_changed_and_that_it_was_read_by_another_way(
+    usual: Site, server: Made
+) -> None:
+    uri = "weather://forecast/38.8894,-77.0352"
+    async with (
+        Client(server(cache_entries=0)) as client,
+        client.listen(resources=[uri, "weather://alerts/CA"]) as changes,
+    ):
+        await client.read_resource(uri)
+        await client.read_resource("weather://alerts/CA")
+        usual.page(f"{GRID}/forecast?units=si", recorded.US, GEO)
+        usual.page("/alerts/active?area=CA", recorded.alerts(), GEO)
+        async with asyncio.timeout(5):
+            await client.call_tool("get_forecast", WASHINGTON)
+            await client.get_prompt("brief_alerts", {"state": "CA"})
+            assert {(await anext(changes)).uri, (await anext(changes)).uri} == {uri, "weather://alerts/CA"}
+
+
+async def test_a_forecast_has_so_many_periods_and_its_times_are_times(usual: Site, server: Made) -> None:
+    one = recorded.period(1, 10, "C", "16 km/h") | {"startTime": "x" * 5_000}
+    usual.page(f"{GRID}/forecast?units=si", recorded.forecast(*[one] * 400), GEO)
+    async with Client(server()) as client:
+        found = (await client.call_tool("get_forecast", WASHINGTON)).structured
+    assert len(found["periods"]) <= 200
+    assert max(len(each["start"]) for each in found["periods"]) <= 40

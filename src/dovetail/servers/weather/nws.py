@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from dovetail.errors import ToolError
 from dovetail.servers.weather.places import Point
-from dovetail.servers.weather.reports import Alert, Conditions, Forecast, Period, Source, cut
+from dovetail.servers.weather.reports import MOST_PERIODS, TIME, Alert, Conditions, Forecast, Period, Source, cut
 from dovetail.servers.weather.service import Refused, Service, Unavailable
 from dovetail.servers.weather.units import Quantity, System, compass, converted, spelled, units_of, wind
 
@@ -156,8 +156,8 @@ async def forecast(service: Service, point: Point, system: System, *, hourly: bo
         latitude=float(point.latitude),
         longitude=float(point.longitude),
         units=units_of(system),
-        updated=found.update_time or found.generated_at,
-        periods=[_period(hours, system) for hours in found.periods],
+        updated=cut(found.update_time or found.generated_at, TIME),
+        periods=[_period(hours, system) for hours in found.periods[:MOST_PERIODS]],
     )
 
 
@@ -181,7 +181,7 @@ async def conditions(service: Service, point: Point, system: System) -> Conditio
         source=SOURCE,
         place=cut(station.name, 100) or station.station_identifier,
         units=units_of(system),
-        observed=seen.timestamp,
+        observed=cut(seen.timestamp, TIME),
         summary=cut(seen.text_description, 200),
         temperature=_value(seen.temperature, "temperature", system),
         feels_like=_value(feels, "temperature", system),
@@ -243,8 +243,8 @@ def _period(hours: _Hours, system: System) -> Period:
     chance = _number(hours.probability_of_precipitation)
     return Period(
         name=cut(hours.name, 50),
-        start=hours.start_time,
-        end=hours.end_time,
+        start=cut(hours.start_time, TIME),
+        end=cut(hours.end_time, TIME),
         daytime=hours.is_daytime,
         temperature=_temperature(hours, system),
         precipitation_chance=None if chance is None else round(chance),
@@ -289,8 +289,8 @@ def _alert(alert: _Alert) -> Alert:
         urgency=cut(alert.urgency, 20),
         certainty=cut(alert.certainty, 20),
         areas=cut(alert.area_desc, 1_000),
-        onset=alert.onset or alert.effective or "",
-        ends=alert.ends or alert.expires or "",
+        onset=cut(alert.onset or alert.effective, TIME),
+        ends=cut(alert.ends or alert.expires, TIME),
         headline=cut(alert.headline, 300),
         description=cut(alert.description, 3_000),
         instruction=cut(alert.instruction, 1_500),

@@ -1,7 +1,9 @@
 """Whom to ask for which place: the National Weather Service where it answers, else OpenWeather, if there is a key."""
 
 import asyncio
-from typing import Literal
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, Literal
 
 from dovetail.errors import ToolError
 from dovetail.servers.weather import nws, openweather
@@ -13,13 +15,20 @@ from dovetail.servers.weather.settings import Settings
 from dovetail.servers.weather.units import System
 
 Choice = Literal["auto", "nws", "openweather"]
+_READ: Final = 1000
+"""Resources of which is known what they held when they were read last."""
 
 
 class Offices:
     """The services, and the key."""
 
-    def __init__(self, settings: Settings, means: Means) -> None:
+    def __init__(self, settings: Settings, means: Means, tell: Callable[[str], None] = lambda uri: None) -> None:
         """Put together; nothing is opened.
+
+        Args:
+            settings: Of the server.
+            means: Time, chance and waiting.
+            tell: Hears of a resource whose contents have changed since somebody read them last.
 
         Raises:
             DefinitionError: A setting that cannot be.
@@ -29,7 +38,9 @@ class Offices:
         self._nws = Service("The National Weather Service", nws_url, nws.ACCEPT, settings, means)
         self._other = Service("OpenWeather", other_url, openweather.ACCEPT, settings, means)
         self._key = Key(keyring=not settings.no_keyring)
-        self._alerts: dict[str, int] = {}
+        self._tell = tell
+        self._system = settings.units
+        self._read: OrderedDict[str, int] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"<Offices {self._nws!r}, {self._other!r}>"
@@ -46,7 +57,10 @@ class Offices:
         """
         if choice != "openweather":
             try:
-                return await nws.forecast(self._nws, point, system, hourly=hourly)
+                found = await nws.forecast(self._nws, point, system, hourly=hourly)
+                if not hourly and system == self._system:
+                    self._note(f"weather://forecast/{point.path}", hash(tuple(found.periods)))
+                return found
             except nws.Outside:
                 outside = True
         else:
@@ -84,6 +98,8 @@ class Offices:
             found = await nws.alerts(self._nws, where)
         except nws.Outside:
             raise ToolError("There are alerts for the United States, its territories and waters only") from None
+        if code is not None:
+            self._note(f"weather://alerts/{code}", hash(tuple(found)))
         end = min(len(found), start + most)
         return Alerts(
             where=next(iter(where.values())),
@@ -92,12 +108,14 @@ class Offices:
             next_index=end if end < len(found) else None,
         )
 
-    def changed(self, found: Alerts) -> bool:
-        """Tell whether a state's alerts are others than when they were last read."""
-        now = hash((found.total, tuple(found.alerts)))
-        before = self._alerts.get(found.where)
-        self._alerts[found.where] = now
-        return before is not None and before != now
+    def _note(self, uri: str, found: int) -> None:
+        """Take note of what was read; tell who subscribed when it is something else than the last time."""
+        before = self._read.pop(uri, None)
+        self._read[uri] = found
+        if len(self._read) > _READ:
+            self._read.popitem(last=False)
+        if before is not None and before != found:
+            self._tell(uri)
 
     async def _wanted(self, choice: Choice, outside: bool) -> str:
         """Return the key, which is needed now."""

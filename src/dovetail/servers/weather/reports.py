@@ -1,10 +1,15 @@
 """What the tools return. Texts are the services' own words, cut to a length."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from dovetail.servers.weather.units import Units
+
+TIME: Final = 40
+"""Characters of a time with its offset; what is longer is none."""
+MOST_PERIODS: Final = 200
+"""Periods of a forecast: a week of hours is 168."""
 
 Source = Literal["National Weather Service", "OpenWeather"]
 

@@ -39,8 +39,8 @@ def make(settings: Settings, means: Means | None = None) -> Server:
     agent_of(settings)
     Offices(settings, means or Means())  # what cannot be is seen here
 
-    async def lifespan(_: Server) -> AsyncIterator[Offices]:
-        offices = Offices(settings, means or Means())
+    async def lifespan(server: Server) -> AsyncIterator[Offices]:
+        offices = Offices(settings, means or Means(), server.notify.resource_updated)
         try:
             yield offices
         finally:
@@ -131,10 +131,7 @@ def _offer_alerts(app: Server) -> None:
             limit: The most alerts to return; next_index says where the rest begins.
         """
         where = None if latitude is None or longitude is None else point(latitude, longitude)
-        found = await _offices(ctx).alerts(state, where, start_index, limit)
-        if state is not None and start_index == 0 and limit == 20 and _offices(ctx).changed(found):
-            await ctx.notify.resource_updated(f"weather://alerts/{found.where}")
-        return found
+        return await _offices(ctx).alerts(state, where, start_index, limit)
 
 
 def _offer_resources(app: Server, system: System) -> None:

@@ -106,19 +106,19 @@ class Service:
             Unavailable: It does not answer, or not with what it should.
         """
         where = path + (f"?{urlencode(query)}" if query else "")
-        body = await self._body(where, secret or {})
+        body = await self._body(kind, where, secret or {})
         try:
             return msgspec.json.decode(body, type=kind)
         except (msgspec.MsgspecError, UnicodeError):
             raise Unavailable(f"{self.name} answered without what was asked for: try again later") from None
 
-    async def _body(self, where: str, secret: Mapping[str, str]) -> bytes:
+    async def _body(self, kind: type[Any], where: str, secret: Mapping[str, str]) -> bytes:
         kept = self._shelf.get(where)
         if kept is not None and self._means.clock() < kept.until:
             return kept.body
         task = self._flights.get(where)
         if task is None:
-            task = self._flights[where] = asyncio.ensure_future(self._in_time(where, secret, kept))
+            task = self._flights[where] = asyncio.ensure_future(self._in_time(kind, where, secret, kept))
             task.add_done_callback(lambda done: self._landed(where, done))
         # It is short, and others may want it, too: who leaves does not end it.
         return await asyncio.shield(task)
@@ -128,21 +128,23 @@ class Service:
         if not task.cancelled():
             task.exception()  # taken note of, also when everybody who wanted to know has left
 
-    async def _in_time(self, where: str, secret: Mapping[str, str], kept: Answer | None) -> bytes:
+    async def _in_time(self, kind: type[Any], where: str, secret: Mapping[str, str], kept: Answer | None) -> bytes:
         begun = self._means.clock()
         try:
             async with asyncio.timeout(self._settings.seconds):
-                return await self._patiently(where, secret, kept, begun)
+                return await self._patiently(kind, where, secret, kept, begun)
         except TimeoutError:
             raise Unavailable(f"{self.name} did not answer in time: try again later") from None
 
-    async def _patiently(self, where: str, secret: Mapping[str, str], kept: Answer | None, begun: float) -> bytes:
+    async def _patiently(
+        self, kind: type[Any], where: str, secret: Mapping[str, str], kept: Answer | None, begun: float
+    ) -> bytes:
         most = self._settings.attempts
         for attempt in range(1, most + 1):
             wait = self._breaker.wait(self._means.clock())
             if wait is not None:
                 raise Unavailable(f"{self.name} has failed several times in a row: try again in {wait:.0f} seconds")
-            tried = await self._once(where, secret, kept)
+            tried = await self._once(kind, where, secret, kept)
             if isinstance(tried, bytes):
                 return tried
             seconds = pause(attempt, self._settings.pause, self._means.chance)
@@ -155,7 +157,9 @@ class Service:
             await self._means.sleep(seconds)
         raise Unavailable(f"{self.name} was not asked")
 
-    async def _once(self, where: str, secret: Mapping[str, str], kept: Answer | None) -> "bytes | _Passing":
+    async def _once(
+        self, kind: type[Any], where: str, secret: Mapping[str, str], kept: Answer | None
+    ) -> "bytes | _Passing":
         """Ask once: a body, or why there is none for now."""
         clock = self._means.clock
         try:
@@ -168,7 +172,7 @@ class Service:
             raise
         if status == 304 and kept is not None:
             status, body = 200, kept.body
-        if status == 200 and _is_json(body):
+        if status == 200 and _reads(body, kind):
             self._breaker.worked()
             self._shelf.put(where, answer_of(body, headers, clock()))
             return body
@@ -179,8 +183,7 @@ class Service:
             self._breaker.worked()  # it is there, and knows what it says
         else:
             self._breaker.failed(clock())
-        why = "answered with something else than data" if status == 200 else f"answered with status {status}"
-        return _Passing(why, retry_after(headers, clock()))
+        return _Passing(_what(status, body), retry_after(headers, clock()))
 
     async def _exchange(
         self, where: str, secret: Mapping[str, str], more: Mapping[str, str]
@@ -252,9 +255,17 @@ def agent_of(settings: Settings) -> str:
     return agent
 
 
-def _is_json(body: bytes) -> bool:
+def _what(status: int, body: bytes) -> str:
+    if status != 200:
+        return f"answered with status {status}"
+    data = _reads(body, dict[str, Any])
+    return "answered without what was asked for" if data else "answered with something else than data"
+
+
+def _reads(body: bytes, kind: type[Any]) -> bool:
+    """Tell whether a body is what was asked for: anything else is neither kept nor believed."""
     try:
-        msgspec.json.decode(body, type=dict[str, Any])
+        msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
     return True

@@ -26,7 +26,8 @@ _SPELLINGS: Final = {
     "F": "°F", "C": "°C", "K": "K", "degC": "°C", "degF": "°F", "km_h-1": "km/h", "m_s-1": "m/s", "knots": "kt",
     "kts": "kt", "unit:degC": "°C", "unit:km_h-1": "km/h",
 }  # fmt: skip
-_WIND: Final = re.compile(r"([0-9]{1,3})(?: to ([0-9]{1,3}))? (mph|km/h|kt|kts|knots|m/s)")
+_SPEED: Final = r"([0-9]{1,4}(?:\.[0-9]{1,3})?)"
+_WIND: Final = re.compile(rf"\s*{_SPEED}(?:\s*(?:to|-)\s*{_SPEED})?\s*(mph|km/h|kts|kt|knots|m/s)\s*")
 _MOST: Final = 1e9
 """Nothing on Earth is more, in any unit."""
 _POINTS: Final = "N NNE NE ENE E ESE SE SSE S SSW SW WSW W WNW NW NNW".split()
@@ -75,7 +76,7 @@ def converted(value: float | None, unit: str, quantity: Quantity, system: System
 
 def wind(text: str, system: System) -> tuple[float | None, float | None]:
     """Read `10 mph` or `10 to 15 mph`; both None where it is something else."""
-    match = _WIND.search(text)
+    match = _WIND.fullmatch(text[:64])
     if match is None:
         return None, None
     low, high, unit = float(match[1]), float(match[2] or match[1]), spelled(match[3])
