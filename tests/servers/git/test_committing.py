@@ -1,5 +1,6 @@
 """git_commit: offered only when allowed, asks first, and commits what was named."""
 
+import asyncio
 from typing import Any, cast
 
 import pygit2
@@ -198,3 +199,44 @@ async def test_a_branch_that_moved_meanwhile_is_not_overwritten(story: Maker, op
         result = await client.call_tool("git_commit", {"message": "Mine", "paths": ["new"]})
         assert not result.is_error, result.text
     assert cast("pygit2.Commit", story.git[story.tip.parent_ids[0]]).message == "Meanwhile"
+
+
+async def test_while_somebody_holds_the_index_nothing_is_committed(story: Maker, opened: Open) -> None:
+    story.write("new.txt", "new\n")
+    before = story.tip.id
+    lock = story.path / ".git" / "index.lock"
+    lock.touch()
+    async with opened(story.path, allow_commit=True, confirm="never") as client:
+        result = await client.call_tool("git_commit", {"message": "New", "paths": ["new.txt"]})
+        assert result.is_error
+        assert "index is locked, and nothing was committed" in result.text
+        assert story.tip.id == before
+        assert (await client.call_tool("git_status")).structured["untracked"] == ["new.txt"]
+        lock.unlink()
+        assert not (await client.call_tool("git_commit", {"message": "New", "paths": ["new.txt"]})).is_error
+    assert not [path.name for path in (story.path / ".git").iterdir() if path.name.startswith("index.")]
+
+
+@pytest.mark.timeout(60)
+async def test_of_commits_that_several_servers_make_at_once_none_takes_another_one_back(
+    story: Maker, opened: Open
+) -> None:
+    names = [f"new{number}.txt" for number in range(12)]
+    for name in names:
+        story.write(name, name)
+
+    async def committing(mine: list[str]) -> list[str]:
+        async with opened(story.path, allow_commit=True, confirm="never") as client:
+            made = [(name, await client.call_tool("git_commit", {"message": name, "paths": [name]})) for name in mine]
+        return [name for name, result in made if not result.is_error]
+
+    done = await asyncio.gather(*(committing(names[at::3]) for at in range(3)))
+    committed = {name for names in done for name in names}
+    assert committed
+    assert committed <= {entry.name for entry in story.tip.tree}
+
+
+async def test_a_file_at_a_revision_is_called_what_it_was_asked_for(story: Maker, opened: Open) -> None:
+    async with opened(story.path) as client:
+        contents = (await client.read_resource("git://main/README.md")).contents
+    assert [each.uri for each in contents] == ["git://main/README.md"]

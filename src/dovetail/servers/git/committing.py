@@ -10,9 +10,11 @@ from typing import Final
 import pygit2
 
 from dovetail.servers.git.arguments import CommitArgs
-from dovetail.servers.git.changes import Change, below, staged, unstaged
+from dovetail.servers.git.changes import Change, below, between, staged, unstaged
 from dovetail.servers.git.names import quote_name, read_path
+from dovetail.servers.git.objects import Commit
 from dovetail.servers.git.repository import Refused, Repository
+from dovetail.servers.git.staging import Staging, staging
 from dovetail.servers.git.status import doing
 from dovetail.servers.git.text import cut, plain
 from dovetail.servers.git.types import Committed, Preview
@@ -49,26 +51,13 @@ def commit(repository: Repository, asked: CommitArgs) -> Committed:
     """Stage and commit."""
     author = _author(repository)
     _check(repository, asked)
-    index = repository.git.index
-    index.read(True)
-    head = repository.head
-    for steps, there in _paths(repository, asked):
-        path = os.fsdecode(b"/".join(steps))
-        if there:
-            index.add(path)
-        elif path in index:
-            index.remove(path)
-        elif head is None or repository.find(head.tree, steps) is None:  # else it is staged as deleted already
-            raise Refused(f"There is no file {quote_name(os.fsencode(path))}; git_status shows what is changed.")
-    tree = index.write_tree()
-    if (head is None and not len(index)) or (head is not None and str(tree) == head.tree):
-        raise Refused("There is nothing to commit: name changed files in `paths`; git_status shows them.")
     message = asked.message if asked.message.endswith("\n") else asked.message + "\n"
-    parents = [] if head is None else [pygit2.Oid(hex=head.id)]
-    made = repository.git.create_commit("HEAD", author, author, message, tree, parents)
-    index.write()
-    from dovetail.servers.git.changes import between
-
+    with staging(repository) as staged_now:
+        head = repository.head
+        tree = _staged(repository, staged_now, asked, head)
+        parents = [] if head is None else [pygit2.Oid(hex=head.id)]
+        made = repository.git.create_commit("HEAD", author, author, message, tree, parents)
+        staged_now.put()
     files = between(repository, head, repository.commit(str(made)))
     return Committed(
         commit=str(made),
@@ -76,6 +65,24 @@ def commit(repository: Repository, asked: CommitArgs) -> Committed:
         files=[change.shown for change in files[:_FILES]],
         note=_note(repository),
     )
+
+
+def _staged(repository: Repository, now: Staging, asked: CommitArgs, head: Commit | None) -> pygit2.Oid:
+    """Stage what was named; return the tree that is to be committed."""
+    if now.index.conflicts is not None:
+        raise Refused("There are conflicts in the index; the user settles them first.")
+    for steps, there in _paths(repository, asked):
+        path = os.fsdecode(b"/".join(steps))
+        if there:
+            now.add(path)
+        elif path in now.index:
+            now.index.remove(path)
+        elif head is None or repository.find(head.tree, steps) is None:  # else it is staged as deleted already
+            raise Refused(f"There is no file {quote_name(os.fsencode(path))}; git_status shows what is changed.")
+    tree = now.tree()
+    if (head is None and not len(now.index)) or (head is not None and str(tree) == head.tree):
+        raise Refused("There is nothing to commit: name changed files in `paths`; git_status shows them.")
+    return tree
 
 
 def _note(repository: Repository) -> str | None:
