@@ -138,3 +138,9 @@ def test_a_repository_that_is_none_is_a_mistake_that_names_the_setting(
 ) -> None:
     with pytest.raises(DefinitionError, match=f"^git: repository: .*{said}"):
         make(Settings(repository=str(story.path / repository)))
+
+
+async def test_a_tilde_is_the_home_folder(story: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(story.path.parent))
+    async with Client(make(Settings(repository=f"~/{story.path.name}", also=("~",)))) as client:
+        assert not (await client.call_tool("git_log")).is_error

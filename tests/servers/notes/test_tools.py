@@ -287,3 +287,13 @@ async def test_over_stdio_as_a_host_starts_it(folder: Path) -> None:
             (folder / "made.md").write_text("outside")
             assert (await anext(changes)).uri == "note://made"
         assert (await told(client, "read_note", name="made"))["text"] == "outside"
+
+
+async def test_a_tilde_is_the_home_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "one.md").write_text("# One\n")
+    async with Client(make(Settings(directory="~/notes", import_folder=("~/old",), no_watch=True))) as client:
+        assert len((await told(client, "list_notes"))["notes"]) == 3
+        assert not (await client.call_tool("import_folder")).is_error
+        assert (folder / "one.md").exists()

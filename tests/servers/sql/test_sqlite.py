@@ -10,6 +10,8 @@ import pytest
 from dovetail import Client
 from dovetail.errors import DefinitionError
 from dovetail.servers.sql import Settings, make
+from dovetail.servers.sql.database import Limits
+from dovetail.servers.sql.sqlite_database import SqliteDatabase
 
 ERAS = pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
 
@@ -299,3 +301,67 @@ def test_a_file_that_is_no_database_is_refused_when_the_server_is_made(tmp_path:
 def test_a_denied_name_that_is_misspelt_is_refused(shop: Path, name: str) -> None:
     with pytest.raises(DefinitionError, match=f"has no '{name}'; is it misspelt"):
         make(Settings(url=str(shop), deny=(name,)))
+
+
+NEVER_ENDING = (
+    "SELECT printf('%.*c%.*c%.*c%.*c', 2000000000, 'x', 2000000000, 'x', 2000000000, 'x', 2000000000, 'x')",
+    "SELECT instr(hex(zeroblob(7000000)), hex(zeroblob(3000000)) || '1')",
+    "SELECT replace(hex(zeroblob(7000000)), hex(zeroblob(3000000)) || '1', '')",
+)
+"""One call of a function each, which SQLite itself never interrupts."""
+
+
+@pytest.mark.parametrize("sql", NEVER_ENDING)
+async def test_one_long_call_of_a_function_is_stopped_and_blocks_nothing(shop: Path, sql: str) -> None:
+    async with client(shop, timeout=0.3, connections=1) as session:
+        loop = asyncio.get_running_loop()
+        await session.call_tool("query", {"sql": "SELECT count(*) FROM orders"})  # its process is there now
+        began = loop.time()
+        long = asyncio.create_task(session.call_tool("query", {"sql": sql}))
+        for _ in range(20):
+            short = await session.call_tool("query", {"sql": "SELECT 1"})
+            assert short.structured["rows"] == [[1]] and not long.done()
+        assert "ran longer than 0.3 seconds" in (await long).text
+        assert loop.time() - began < 3
+        after = await session.call_tool("query", {"sql": "SELECT count(*) FROM orders"})
+        assert after.structured["rows"] == [[3]]
+
+
+async def test_the_end_of_the_server_and_of_a_call_wait_for_no_function(shop: Path) -> None:
+    loop = asyncio.get_running_loop()
+    async with client(shop, timeout=600) as session:
+        began = loop.time()
+        calls = [asyncio.create_task(session.call_tool("query", {"sql": sql})) for sql in NEVER_ENDING]
+        await asyncio.wait(calls, timeout=0.5)
+        calls[0].cancel()
+        plain = await session.call_tool("query", {"sql": "SELECT 1"})
+        assert plain.structured["rows"] == [[1]]
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert loop.time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) FROM numbers",
+        "SELECT 1 FROM orders WHERE item LIKE 't%'",
+        "SELECT body FROM notes LIMIT 1",
+        "SELECT printf('%d', 1)",
+        "WITH a AS (SELECT 1) SELECT * FROM a",
+        "SELECT * FROM (SELECT * FROM (SELECT 1))",
+        "SELECT 1" + " " * 2_000,
+    ],
+)
+async def test_what_may_be_long_in_a_step_or_to_prepare_does_not_run_in_place(shop: Path, sql: str) -> None:
+    database = SqliteDatabase(shop, [], Limits(5.0, 10, 100, 1000, 10), 1, 64)
+    await database.open()
+    try:
+        await database.query("SELECT id, item FROM orders WHERE id = 1", None, None, None)
+        assert not database._workers._all
+        assert (await database.query(sql, None, None, None)).rows
+        assert len(database._workers._all) == 1
+    finally:
+        await database.close()
+    assert not database._workers._all

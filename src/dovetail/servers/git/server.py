@@ -1,5 +1,6 @@
 """The server as a definition: what it offers, and what is opened for it when it starts."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -35,6 +36,12 @@ def make(settings: Settings) -> Server:
     """
     if find_spec("pygit2") is None:
         raise ModuleNotFoundError("No module named 'pygit2'", name="pygit2")
+    # A client's configuration has no shell that would know what ~ is.
+    settings = msgspec.structs.replace(
+        settings,
+        repository=os.path.expanduser(settings.repository),
+        also=tuple(map(os.path.expanduser, settings.also)),
+    )
     try:
         places = locate(settings.repository, settings.also)
         check_links(places)

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from dovetail import Context, Server, __version__
 from dovetail.errors import DefinitionError
 from dovetail.servers.notes.folder import Folder
@@ -33,7 +35,9 @@ def make(settings: Settings) -> Server:
     """
     if os.open not in os.supports_dir_fd or not hasattr(os, "O_NOFOLLOW"):
         raise DefinitionError("The notes server needs a POSIX system, such as Linux or macOS")
-    root = _folder("directory", settings.directory)
+    # A client's configuration has no shell that would know what ~ is.
+    settings = replace(settings, import_folder=tuple(map(os.path.expanduser, settings.import_folder)))
+    root = _folder("directory", os.path.expanduser(settings.directory))
     for name in settings.import_folder:
         if settings.read_only:
             raise DefinitionError("import_folder: nothing can be imported with read_only; leave one of them out")

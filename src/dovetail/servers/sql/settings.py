@@ -52,7 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     memory: Annotated[
         int,
         Meta(
-            description="Memory that SQLite may use in this process; of PostgreSQL, work_mem for one sort or hash.",
+            description="Memory that SQLite may use in one process; of PostgreSQL, work_mem for one sort or hash.",
             ge=16,
             le=65_536,
             extra={"metavar": "MIB"},

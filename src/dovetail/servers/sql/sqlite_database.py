@@ -7,11 +7,11 @@ from typing import Any
 from dovetail.errors import ToolError
 from dovetail.servers.sql import changes, cursors, sqlite_schema, statements
 from dovetail.servers.sql.answers import Cell, Page, Table, TableName
-from dovetail.servers.sql.cells import Rows
 from dovetail.servers.sql.changes import Built, question
 from dovetail.servers.sql.database import Params, Where
 from dovetail.servers.sql.names import quoted
-from dovetail.servers.sql.sqlite_reader import Asked, Reader
+from dovetail.servers.sql.sqlite_jobs import Plan, Query
+from dovetail.servers.sql.sqlite_reader import Asked
 from dovetail.servers.sql.sqlite_running import Running
 from dovetail.servers.sql.sqlite_writer import changed
 
@@ -29,20 +29,14 @@ class SqliteDatabase(Running):
         skipped = cursors.offset(cursor, of)
         most = min(limit or self.limits.rows, self.limits.rows)
         asked = _asked(sql, params, statement)
-
-        def work(reader: Reader) -> Rows:
-            rows = Rows([], most, self.limits.cell, self.limits.answer)
-            reader.page(asked, skipped, rows)
-            return rows
-
-        rows = await self.run(work, statement)
-        return rows.page(cursors.make(skipped + len(rows.rows), of) if rows.full else None)
+        job = Query(asked, skipped, most, self.limits.cell, self.limits.answer, of)
+        return await self.run_job(job, Page, statement)
 
     async def explain(self, sql: str, params: Params) -> str:
         """Return the plan of a statement: what is scanned, what is looked up by an index."""
         statement = statements.read(sql, self.dialect)
-        asked = _asked(sql, params, statement)
-        steps = await self.run(lambda reader: reader.plan(asked), statement)
+        job = Plan(_asked(sql, params, statement))
+        steps = await self.run_job(job, list[tuple[int, int, int, str]], statement)
         depth: dict[int, int] = {0: -1}
         lines = []
         for step, parent, _, text in steps[:500]:
@@ -53,17 +47,17 @@ class SqliteDatabase(Running):
     async def version(self) -> Any:
         """Return what changes when others change the file."""
         try:
-            return await self.run(lambda reader: reader.version(), None)
+            return await self.run(lambda reader: reader.version())
         except ToolError:
             return None
 
     async def tables(self) -> list[TableName]:
         """Return the tables and views that may be read, sorted."""
-        return await self.run(lambda reader: sqlite_schema.names(reader), None)
+        return await self.run(lambda reader: sqlite_schema.names(reader))
 
     async def describe(self, table: str) -> Table:
         """Return one of them with its columns."""
-        return await self.run(lambda reader: sqlite_schema.described(reader, table), None)
+        return await self.run(lambda reader: sqlite_schema.described(reader, table))
 
     async def rows(self, table: str, cursor: str | None) -> Page:
         """Return rows of a table, in the order of its primary key."""
@@ -75,7 +69,7 @@ class SqliteDatabase(Running):
         found = await self.describe(table)
         changes.check(found, {}, where)
         sql, values = changes.counting(quoted(found.name), where, question)
-        rows = await self.run(lambda reader: reader.asked(sql, values), None)
+        rows = await self.run(lambda reader: reader.asked(sql, values))
         return int(rows[0][0])
 
     async def insert(self, table: str, rows: Sequence[Mapping[str, Cell]]) -> int:

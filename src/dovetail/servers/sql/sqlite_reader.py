@@ -86,7 +86,7 @@ class Asked(Struct, frozen=True):
 class Reader:
     """A connection that can only read."""
 
-    def __init__(self, path: Path, denied: Sequence[Parts], *, busy: float, longest: int) -> None:
+    def __init__(self, path: Path, denied: Sequence[Parts], *, busy: float, longest: int, quick: bool = False) -> None:
         """Open the file.
 
         Args:
@@ -94,8 +94,10 @@ class Reader:
             denied: What may not be read.
             busy: Seconds to wait for somebody else's lock.
             longest: Bytes of a value.
+            quick: Refuse statements of which one step may take long; `slow` tells.
         """
         self._denied = denied
+        self._quick = quick
         self._authorizer = Authorizer()
         self._deadline = 0.0
         self._stopped = False
@@ -131,11 +133,17 @@ class Reader:
         self._deadline = monotonic() + seconds
         self.expired = False
         self._stopped = False
+        self._authorizer.slow = False
 
     @property
     def refused(self) -> str:
         """What the authorizer denied last."""
         return self._authorizer.refused
+
+    @property
+    def slow(self) -> bool:
+        """The last statement was refused because one step of it may take long, which is no fault of it."""
+        return self._authorizer.slow
 
     @property
     def hidden(self) -> Hidden:
@@ -168,6 +176,7 @@ class Reader:
                 # Some prepare writing when they are first used: that is done here, while nobody's statement runs.
                 # One whose module is not there says so to whoever reads from it.
                 self._prepared(one.name)
+        self._authorizer.virtual = frozenset(ascii_lower(one.name) for one in schema if one.kind == "virtual")
         rules = hidden(self._denied, schema)
         self._authorizer.hidden = rules
         if rules:
@@ -226,7 +235,11 @@ class Reader:
         if columns and (asked.natural or columns & asked.joined):
             # SQLite does not ask its authorizer for what these compare; see `sqlite_rules`.
             raise ToolError("Join with ON and name the columns: NATURAL and USING are not possible here.")
-        return self.connection.execute(ASKED + before + asked.sql, asked.params)
+        self._authorizer.quick = self._quick
+        try:
+            return self.connection.execute(ASKED + before + asked.sql, asked.params)
+        finally:
+            self._authorizer.quick = False
 
     def version(self) -> tuple[int, int]:
         """What changes when others change the file: a number for the data, and one for the schema."""

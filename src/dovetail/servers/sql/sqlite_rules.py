@@ -19,6 +19,13 @@ from dovetail.servers.sql.policy import Parts, ascii_lower
 
 FUNCTIONS = frozenset(("load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "sqlite_log"))
 """Never called. The last four are of other builds of SQLite, and cost nothing to name."""
+QUICK = frozenset(
+    "sum total avg min max abs sign round coalesce ifnull nullif iif likely unlikely likelihood length lower upper "
+    "substr substring typeof date time datetime julianday unixepoch strftime hex quote char unicode row_number rank "
+    "dense_rank lag lead first_value last_value json_extract -> ->> json_type json_valid json_array_length".split()
+)
+"""Take no longer than their values are long. Of others a single call, which nothing can stop, may take for ever:
+printf with a width, replace, instr, trim and like on long values, count of all rows of a large table."""
 SCHEMA = frozenset(("sqlite_master", "sqlite_schema", "sqlite_sequence"))
 """Tables of the database about itself that may be read as long as nothing is denied."""
 OFF_LIMITS = frozenset(
@@ -119,6 +126,11 @@ class Authorizer:
         """True while the server itself asks for the schema."""
         self.refused = ""
         """What was denied last: the function or table, for the error."""
+        self.quick = False
+        """Refuse what one step of may take long: functions that are not `QUICK`, and virtual tables."""
+        self.slow = False
+        """That was the reason of a refusal."""
+        self.virtual: frozenset[str] = frozenset()
         self._data = _DATA | _FLOW if writes else frozenset()
 
     def __call__(
@@ -127,6 +139,9 @@ class Authorizer:
         """Decide on one thing that a statement would do."""
         if self.trusted or action in _HARMLESS:
             return _OK
+        if self.quick and self._slow(action, first, second):
+            self.slow = True
+            return _DENY
         if action == sqlite3.SQLITE_READ:
             allowed = self._reads(first or "", second or "", database)
         elif action == sqlite3.SQLITE_FUNCTION:
@@ -139,6 +154,11 @@ class Authorizer:
         if not allowed:
             self.refused = first or second or ""
         return _OK if allowed else _DENY
+
+    def _slow(self, action: int, first: str | None, second: str | None) -> bool:
+        if action == sqlite3.SQLITE_FUNCTION:
+            return ascii_lower(second or "") not in QUICK
+        return action == sqlite3.SQLITE_READ and ascii_lower(first or "") in self.virtual
 
     def _reads(self, table: str, column: str, database: str | None) -> bool:
         table = ascii_lower(table)

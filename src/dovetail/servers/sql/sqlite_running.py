@@ -1,34 +1,41 @@
-"""An SQLite file that is open: small reading in place, anything longer in threads.
+"""An SQLite file that is open: small reading in place, anything longer elsewhere.
 
 What is asked first runs on the event loop's own connection with a few milliseconds; most is done by then. What is not,
-or meets a lock or a long value, starts anew in a thread with the time that it may take. It reads only, so running it
-twice changes nothing.
+or meets a lock or a long value, starts anew with the time that it may take: what the server asks on its own behalf in a
+thread, somebody else's statement in a process that can be killed (`sqlite_workers`). It reads only, so running it twice
+changes nothing. SQLite looks at the clock between its steps only, so what may take long in a step, or before the first,
+does not run in place.
 """
 
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from dovetail.errors import DefinitionError, ToolError
 from dovetail.servers.sql.database import Limits
 from dovetail.servers.sql.policy import Parts
 from dovetail.servers.sql.sqlite_failures import BUSY, code, explained
+from dovetail.servers.sql.sqlite_jobs import FAILURES, Plan, Query, Setup
 from dovetail.servers.sql.sqlite_reader import Reader
 from dovetail.servers.sql.sqlite_rules import Known, missing
 from dovetail.servers.sql.sqlite_schema import visible
+from dovetail.servers.sql.sqlite_workers import Workers
 from dovetail.servers.sql.statements import Statement
 
 T = TypeVar("T")
+R = TypeVar("R")
 IN_PLACE: Final = 0.004
 """Seconds that a statement may keep the event loop."""
-SHORT, LONG = 1 << 17, 1 << 24
-"""Bytes that one value may have in place, and in a thread."""
+SHORT, LONG = 1 << 15, 1 << 24
+"""Bytes that one value may have in place, and elsewhere."""
 BUSY_SECONDS: Final = 5.0
-_FAILURES = (sqlite3.Error, MemoryError, OverflowError)
+PLAIN: Final = 2_000
+"""Characters of a statement that runs in place. SQLite writes WITH and subqueries anew wherever they are used: a short
+statement of many levels can take it very long to prepare."""
 
 
 class Running:
@@ -46,6 +53,8 @@ class Running:
         self._busy: set[Reader] = set()
         self._threads: ThreadPoolExecutor | None = None
         self._room = asyncio.Semaphore(connections)
+        setup = Setup(str(path), tuple(denied), LONG, BUSY_SECONDS, memory)
+        self._workers = Workers(setup, connections, limits.seconds)
 
     async def open(self) -> None:
         """Open the file.
@@ -55,7 +64,7 @@ class Running:
         """
         self._threads = ThreadPoolExecutor(self._connections, "dovetail-sql")
         try:
-            self._near = self._reader(SHORT, 0.0)
+            self._near = self._reader(SHORT, 0.0, quick=True)
             self._near.within(BUSY_SECONDS)
             self._near.asked(f"PRAGMA hard_heap_limit={self._memory << 20}")
         except sqlite3.Error:
@@ -65,34 +74,52 @@ class Running:
         """End what runs, and close all connections."""
         for reader in self._busy:
             reader.stop()
+        await self._workers.close()
         if self._threads is not None:
             self._threads.shutdown(wait=True, cancel_futures=True)
         for reader in [*self._free, *([self._near] if self._near else [])]:
             reader.close()
         self._free, self._near = [], None
 
-    def _reader(self, longest: int, busy: float) -> Reader:
-        return Reader(self.path, self.denied, busy=busy, longest=longest)
+    def _reader(self, longest: int, busy: float, *, quick: bool = False) -> Reader:
+        return Reader(self.path, self.denied, busy=busy, longest=longest, quick=quick)
 
-    async def run(self, work: Callable[[Reader], T], statement: Statement | None) -> T:
-        """Do something in place, or in a thread if it is long."""
+    async def run(self, work: Callable[[Reader], T]) -> T:
+        """Ask something on the server's own behalf, in place, or in a thread if it is long."""
+        done = self._run_near(work, None)
+        return done[0] if done else await self._run_far(work)
+
+    async def run_job(self, job: Query | Plan, returns: type[T], statement: Statement) -> T:
+        """Run a statement of somebody else's, in place, or in a process if it is long."""
+        if _plain(job.asked.sql):
+            done = self._run_near(job.run, statement)
+            if done:
+                return cast("T", done[0])
+        try:
+            return await self._workers.run(job, returns)
+        except FAILURES as error:
+            raise self._explained(error, statement) from None
+
+    def _run_near(self, work: Callable[[Reader], R], statement: Statement | None) -> tuple[R] | None:
+        """Return what comes of it; None if it is to be done elsewhere."""
         near = self._near
         if near is None:
             raise ToolError("The database is closed.")
         try:
             near.within(IN_PLACE)
-            return work(near)
-        except _FAILURES as error:
-            if not (near.expired or code(error) in BUSY or code(error) == sqlite3.SQLITE_TOOBIG):
+            return (work(near),)
+        except FAILURES as error:
+            far = near.expired or near.slow or code(error) in BUSY or code(error) == sqlite3.SQLITE_TOOBIG
+            if not far:
                 raise self._explained(error, statement) from None
-        return await self._run_far(work, statement)
+        return None
 
-    async def _run_far(self, work: Callable[[Reader], T], statement: Statement | None) -> T:
+    async def _run_far(self, work: Callable[[Reader], T]) -> T:
         async with self._room:
             try:
                 reader = self._free.pop() if self._free else self._reader(LONG, BUSY_SECONDS)
             except sqlite3.Error as error:
-                raise self._explained(error, statement) from None
+                raise self._explained(error, None) from None
             self._busy.add(reader)
             reader.within(self.limits.seconds)
             loop = asyncio.get_running_loop()
@@ -106,8 +133,8 @@ class Running:
                 await asyncio.wait([running])
                 running.exception()
                 raise
-            except _FAILURES as error:
-                raise self._explained(error, statement) from None
+            except FAILURES as error:
+                raise self._explained(error, None) from None
             finally:
                 timer.cancel()
                 self._busy.discard(reader)
@@ -129,7 +156,17 @@ class Running:
 
     def _visible(self) -> list[Known]:
         """What may be read, for errors."""
-        return visible(self._near.known, self._near.hidden) if self._near else []
+        if self._near is None:
+            return []
+        with suppress(sqlite3.Error):
+            self._near.within(IN_PLACE)
+            self._near.asked("SELECT 1")  # looks whether the schema has changed
+        return visible(self._near.known, self._near.hidden)
+
+
+def _plain(sql: str) -> bool:
+    text = sql.lower()
+    return len(sql) <= PLAIN and "with" not in text and text.count("select") <= 2
 
 
 def look(path: Path, denied: Sequence[Parts]) -> None:
