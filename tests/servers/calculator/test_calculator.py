@@ -167,6 +167,39 @@ async def test_statistics() -> None:
     assert found["stdev"] == "0.922436387448419"
 
 
+async def test_statistics_are_bounded_and_hold_nobody_up() -> None:
+    """The server answers while a process works, and stops it when its time is over."""
+    values = [f"1/(2^1000+{place})" for place in range(2_000)]
+    async with opened(Settings(seconds=1)) as client:
+        call = asyncio.create_task(client.call_tool("statistics", {"values": values}))
+        assert (await client.call_tool("calculate", {"expression": "1/3 + 1/6"}, timeout=5)).data.exact == "1/2"
+        assert not call.done()
+        assert "Stopped after 1 s" in (await call).text
+
+
+async def test_statistics_that_are_cancelled_end_their_process() -> None:
+    values = [f"1/(2^1000+{place})" for place in range(2_000)]
+    async with Workers(1, 512, 60) as workers:
+        await workers.run(job("sqrt(2)", 60))
+        worker = workers._idle[0]
+        much = Job(do="statistics", trees=[], names=values, digits=15, seconds=60)
+        task = asyncio.create_task(workers.run(much))
+        while workers._idle:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await asyncio.wait_for(worker.process.wait(), 10) < 0
+
+
+async def test_statistics_of_what_is_no_number_or_too_long_are_refused() -> None:
+    assert "Number 2 is not rational" in await asked("statistics", values=[1, "sqrt(2)"])
+    assert "Units are for calculate" in await asked("statistics", values=["1 km to m"])
+    assert "at most 200,000 are read" in await asked("statistics", values=["1" * 1_000] * 201)
+    assert "at most 10000 characters" in await asked("statistics", values=["1+" * 10_000])
+    assert "at most 200,000 are read" in await asked("matrix", operation="rank", rows=[["1+" * 4_000 + "1"] * 30])
+
+
 @pytest.mark.parametrize(
     "expression",
     ["9**9**9**9", "factorial(10**9)", "comb(10**9, 10**8)", "((2**1000)**1000)**1000", "1e999999999", "(" * 9_999],

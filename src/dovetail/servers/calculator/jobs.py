@@ -9,7 +9,11 @@ import sympy  # type: ignore[import-untyped]
 from sympy.core.evalf import PrecisionExhausted  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import Answer, Job, Matrix, Reply, Solution, Solutions, rational
-from dovetail.servers.calculator.failures import CalculatorError
+from dovetail.servers.calculator.exact import LARGE, Arithmetic, evaluate
+from dovetail.servers.calculator.failures import CalculatorError, Irrational
+from dovetail.servers.calculator.functions import call
+from dovetail.servers.calculator.parsing import parse
+from dovetail.servers.calculator.summaries import summary
 from dovetail.servers.calculator.symbolic import Builder, Expr, answer_of, numeric, written
 from dovetail.servers.calculator.zeros import real_zeros
 
@@ -182,6 +186,21 @@ def matrix(job: Job) -> Reply:
     return Reply(matrix=Matrix(value=answer_of(_tidy(found), job.digits)))
 
 
+def statistics(job: Job) -> Reply:
+    """A summary of the numbers whose texts `names` holds."""
+    arithmetic = Arithmetic(LARGE)
+    values = []
+    for place, text in enumerate(job.names):
+        read = parse(text)
+        if read.unit is not None:
+            raise CalculatorError("Units are for calculate and convert; leave them out here")
+        try:
+            values.append(evaluate(read.tree, arithmetic, call))
+        except Irrational:
+            raise CalculatorError(f"Number {place + 1} is not rational: write it as 12, 1.5 or 2/3") from None
+    return Reply(summary=summary(values, job.digits))
+
+
 def _solved(left: Any, right: Any) -> Any:
     return left.LUsolve(right)
 
@@ -253,4 +272,5 @@ JOBS: Final[dict[str, Callable[[Job], Reply]]] = {
     "limit": limit,
     "solve": solve,
     "matrix": matrix,
+    "statistics": statistics,
 }
