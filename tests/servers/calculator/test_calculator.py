@@ -101,6 +101,66 @@ async def test_solve() -> None:
     assert searched["complete"] is False
 
 
+async def test_what_holds_always_is_no_equation_without_solutions() -> None:
+    for equation in ("x = x", "(x + 1)^2 = x^2 + 2x + 1", "sin(x)^2 + cos(x)^2 = 1", "x - x/2 = x/2"):
+        found = await asked("solve", equations=[equation])
+        assert (found["solutions"], found["complete"]) == ([], False), equation
+        assert "whatever the unknowns are" in found["note"]
+    for equation in ("floor(x) = 2", "abs(x) = x", "log(x^2) = 2*log(x)"):
+        found = await asked("solve", equations=[equation])
+        assert "on whole intervals" in found["note"], equation
+        assert found["complete"] is False
+
+
+async def test_an_unknown_that_does_not_occur_is_said_so() -> None:
+    assert "y does not occur; the names are x" in await asked("solve", equations=["x^2 = 2"], unknowns=["y"])
+    assert "y cancels out" in await asked("solve", equations=["0*y + x = 2"], unknowns=["y"])
+
+
+@pytest.mark.parametrize(
+    ("equations", "solutions", "complete"),
+    [
+        (["(x^2-1)/(x-1) = 2"], [], True),
+        (["(x^2-1)/(x-1) = 0"], ["-1"], True),
+        (["x^2 = 10^60 + 4*10^30 + 4"], ["-1" + "0" * 29 + "2", "1" + "0" * 29 + "2"], True),
+        (["1/(x - 10^-30) = 10^30"], ["1/5" + "0" * 29], True),
+        (["1/x = 0"], [], True),
+        (["x^3 - 3x + 2 = 0"], ["-2", "1"], True),
+        (["x^2 = 4", "y^2 = 9"], ["-2", "-2", "2", "2"], True),
+        (["x^5 - x - 1 = 0", "y = x"], [], False),
+        (["tanh(x) = 1"], [], False),
+        (["erf(x) = 1"], [], False),
+        (["sqrt(x) = -1"], [], False),
+        (["exp(x) = 1"], ["0"], False),
+        (["e^x = -1"], ["i*pi"], False),
+        (["sec(x) = 2"], ["-pi/3", "pi/3"], False),
+        (["cot(x) = 1"], ["pi/4"], False),
+        (["cosh(x) = 1"], ["0"], False),
+        (["(x-1)^2 * (cos(x)-x) = 0"], [None, None], False),
+    ],
+)
+async def test_solutions_solve_and_are_called_all_only_where_they_are(
+    equations: list[str], solutions: list[str | None], complete: bool
+) -> None:
+    found = await asked("solve", equations=equations)
+    assert [one["values"]["x"]["exact"] for one in found["solutions"]] == solutions
+    assert found["complete"] is complete
+    assert complete or found["note"]
+
+
+async def test_a_step_is_no_solution() -> None:
+    assert "no real solution" in await asked("solve", equations=["floor(x) = 5/2"])
+
+
+async def test_all_zeros_of_a_polynomial_without_formulas_are_found() -> None:
+    found = await asked("solve", equations=["x^5 - x - 1 = 0"])
+    assert (len(found["solutions"]), found["complete"]) == (5, True)
+
+
+async def test_a_periodic_inequality_is_not_solved_for_good() -> None:
+    assert (await asked("solve", equations=["sin(x) > 1/2"]))["complete"] is False
+
+
 async def test_the_forms_of_simplify() -> None:
     assert (await asked("simplify", expression="(x^2 - 1)/(x - 1)"))["exact"] == "x + 1"
     assert (await asked("simplify", expression="(x + 1)^2", form="expand"))["exact"] == "x**2 + 2*x + 1"

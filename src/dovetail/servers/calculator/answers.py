@@ -58,7 +58,7 @@ class Solutions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         solutions: One for each; empty if there are none.
         conditions: For an inequality, what the unknown must satisfy.
-        complete: Whether these are all; false if only some were found, by a numeric search.
+        complete: Whether these are known to be all; false if there may be others: the note says which.
         note: What else should be known.
     """
 
