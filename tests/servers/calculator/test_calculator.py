@@ -101,6 +101,66 @@ async def test_solve() -> None:
     assert searched["complete"] is False
 
 
+async def test_what_holds_always_is_no_equation_without_solutions() -> None:
+    for equation in ("x = x", "(x + 1)^2 = x^2 + 2x + 1", "sin(x)^2 + cos(x)^2 = 1", "x - x/2 = x/2"):
+        found = await asked("solve", equations=[equation])
+        assert (found["solutions"], found["complete"]) == ([], False), equation
+        assert "whatever the unknowns are" in found["note"]
+    for equation in ("floor(x) = 2", "abs(x) = x", "log(x^2) = 2*log(x)"):
+        found = await asked("solve", equations=[equation])
+        assert "on whole intervals" in found["note"], equation
+        assert found["complete"] is False
+
+
+async def test_an_unknown_that_does_not_occur_is_said_so() -> None:
+    assert "y does not occur; the names are x" in await asked("solve", equations=["x^2 = 2"], unknowns=["y"])
+    assert "y cancels out" in await asked("solve", equations=["0*y + x = 2"], unknowns=["y"])
+
+
+@pytest.mark.parametrize(
+    ("equations", "solutions", "complete"),
+    [
+        (["(x^2-1)/(x-1) = 2"], [], True),
+        (["(x^2-1)/(x-1) = 0"], ["-1"], True),
+        (["x^2 = 10^60 + 4*10^30 + 4"], ["-1" + "0" * 29 + "2", "1" + "0" * 29 + "2"], True),
+        (["1/(x - 10^-30) = 10^30"], ["1/5" + "0" * 29], True),
+        (["1/x = 0"], [], True),
+        (["x^3 - 3x + 2 = 0"], ["-2", "1"], True),
+        (["x^2 = 4", "y^2 = 9"], ["-2", "-2", "2", "2"], True),
+        (["x^5 - x - 1 = 0", "y = x"], [], False),
+        (["tanh(x) = 1"], [], False),
+        (["erf(x) = 1"], [], False),
+        (["sqrt(x) = -1"], [], False),
+        (["exp(x) = 1"], ["0"], False),
+        (["e^x = -1"], ["i*pi"], False),
+        (["sec(x) = 2"], ["-pi/3", "pi/3"], False),
+        (["cot(x) = 1"], ["pi/4"], False),
+        (["cosh(x) = 1"], ["0"], False),
+        (["(x-1)^2 * (cos(x)-x) = 0"], [None, None], False),
+    ],
+)
+async def test_solutions_solve_and_are_called_all_only_where_they_are(
+    equations: list[str], solutions: list[str | None], complete: bool
+) -> None:
+    found = await asked("solve", equations=equations)
+    assert [one["values"]["x"]["exact"] for one in found["solutions"]] == solutions
+    assert found["complete"] is complete
+    assert complete or found["note"]
+
+
+async def test_a_step_is_no_solution() -> None:
+    assert "no real solution" in await asked("solve", equations=["floor(x) = 5/2"])
+
+
+async def test_all_zeros_of_a_polynomial_without_formulas_are_found() -> None:
+    found = await asked("solve", equations=["x^5 - x - 1 = 0"])
+    assert (len(found["solutions"]), found["complete"]) == (5, True)
+
+
+async def test_a_periodic_inequality_is_not_solved_for_good() -> None:
+    assert (await asked("solve", equations=["sin(x) > 1/2"]))["complete"] is False
+
+
 async def test_the_forms_of_simplify() -> None:
     assert (await asked("simplify", expression="(x^2 - 1)/(x - 1)"))["exact"] == "x + 1"
     assert (await asked("simplify", expression="(x + 1)^2", form="expand"))["exact"] == "x**2 + 2*x + 1"
@@ -165,6 +225,39 @@ async def test_statistics() -> None:
     found = await asked("statistics", values=[1, 2, 2, 0.1, "7/3"])
     assert (found["count"], found["median"], found["modes"], found["minimum"]) == (5, "2", ["2"], "0.1")
     assert found["stdev"] == "0.922436387448419"
+
+
+async def test_statistics_are_bounded_and_hold_nobody_up() -> None:
+    """The server answers while a process works, and stops it when its time is over."""
+    values = [f"1/(2^1000+{place})" for place in range(2_000)]
+    async with opened(Settings(seconds=1)) as client:
+        call = asyncio.create_task(client.call_tool("statistics", {"values": values}))
+        assert (await client.call_tool("calculate", {"expression": "1/3 + 1/6"}, timeout=5)).data.exact == "1/2"
+        assert not call.done()
+        assert "Stopped after 1 s" in (await call).text
+
+
+async def test_statistics_that_are_cancelled_end_their_process() -> None:
+    values = [f"1/(2^1000+{place})" for place in range(2_000)]
+    async with Workers(1, 512, 60) as workers:
+        await workers.run(job("sqrt(2)", 60))
+        worker = workers._idle[0]
+        much = Job(do="statistics", trees=[], names=values, digits=15, seconds=60)
+        task = asyncio.create_task(workers.run(much))
+        while workers._idle:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await asyncio.wait_for(worker.process.wait(), 10) < 0
+
+
+async def test_statistics_of_what_is_no_number_or_too_long_are_refused() -> None:
+    assert "Number 2 is not rational" in await asked("statistics", values=[1, "sqrt(2)"])
+    assert "Units are for calculate" in await asked("statistics", values=["1 km to m"])
+    assert "at most 200,000 are read" in await asked("statistics", values=["1" * 1_000] * 201)
+    assert "at most 10000 characters" in await asked("statistics", values=["1+" * 10_000])
+    assert "at most 200,000 are read" in await asked("matrix", operation="rank", rows=[["1+" * 4_000 + "1"] * 30])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 from dovetail.servers.calculator.rendering import SHOWN, decimal_text, exact_text
+from dovetail.servers.calculator.summaries import Summary
 from dovetail.servers.calculator.tree import Tree
 
 Kind = Literal["integer", "rational", "real", "complex", "boolean", "symbolic"]
@@ -57,7 +58,7 @@ class Solutions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         solutions: One for each; empty if there are none.
         conditions: For an inequality, what the unknown must satisfy.
-        complete: Whether these are all; false if only some were found, by a numeric search.
+        complete: Whether these are known to be all; false if there may be others: the note says which.
         note: What else should be known.
     """
 
@@ -89,7 +90,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         do: The job; see `jobs.JOBS`.
         trees: What it is about.
-        names: Variables, or options of the job.
+        names: Variables, or options of the job; numbers as texts, where they are many.
         digits: Of decimals.
         seconds: Of processor time.
     """
@@ -107,6 +108,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer: Answer | None = None
     solutions: Solutions | None = None
     matrix: Matrix | None = None
+    summary: Summary | None = None
     error: str | None = None
     spent: bool = False
     """The process is not good for another job: it ran out of memory."""

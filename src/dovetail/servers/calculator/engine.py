@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from fractions import Fraction
 
 import msgspec
 
@@ -12,11 +11,14 @@ from dovetail.servers.calculator.failures import CalculatorError, Irrational, To
 from dovetail.servers.calculator.functions import call
 from dovetail.servers.calculator.parsing import Expression, parse
 from dovetail.servers.calculator.quantities import as_written, has_units, in_unit, quantity, wanted
+from dovetail.servers.calculator.summaries import Summary
 from dovetail.servers.calculator.tree import Tree
 from dovetail.servers.calculator.units import joined, units
 from dovetail.servers.calculator.workers import Expired, Workers
 
 _FIRST_HALF = 0.6
+_TOGETHER = 200_000
+"""Characters that all expressions of one call may have."""
 
 
 class Engine:
@@ -119,6 +121,17 @@ class Engine:
         assert reply.matrix is not None
         return reply.matrix
 
+    async def summary(self, texts: Sequence[str], digits: int | None) -> Summary:
+        """Summarise rational numbers, which the computing process reads itself: they may be many.
+
+        Raises:
+            CalculatorError: One is none, they are too long together, or this takes too long.
+        """
+        _check_length(texts)
+        reply = await self.run("statistics", [], list(texts), digits or self.digits)
+        assert reply.summary is not None
+        return reply.summary
+
     async def run(self, do: str, trees: list[Tree], names: list[str], digits: int, share: float = 1.0) -> Reply:
         """Do a job in a computing process.
 
@@ -129,23 +142,8 @@ class Engine:
         return await self._workers.run(Job(do=do, trees=trees, names=names, digits=digits, seconds=seconds))
 
 
-def numbers(texts: Sequence[str]) -> list[Fraction]:
-    """Return the values of expressions that are rational numbers.
-
-    Raises:
-        CalculatorError: One is not.
-    """
-    arithmetic = Arithmetic(SMALL)
-    found = []
-    for place, text in enumerate(texts):
-        try:
-            found.append(evaluate(_trees([text])[0], arithmetic, call))
-        except Irrational:
-            raise CalculatorError(f"Number {place + 1} is not rational: write it as 12, 1.5 or 2/3") from None
-    return found
-
-
 def _trees(texts: Sequence[str]) -> list[Tree]:
+    _check_length(texts)
     found = []
     for text in texts:
         read = parse(text)
@@ -153,6 +151,14 @@ def _trees(texts: Sequence[str]) -> list[Tree]:
             raise CalculatorError("Units are for calculate and convert; leave them out here")
         found.append(read.tree)
     return found
+
+
+def _check_length(texts: Sequence[str]) -> None:
+    length = sum(map(len, texts))
+    if length > _TOGETHER:
+        raise CalculatorError(
+            f"Together these have {length:,} characters, and at most {_TOGETHER:,} are read in a call"
+        )
 
 
 def _in_place(tree: Tree, digits: int) -> Answer:

@@ -8,10 +8,14 @@ import msgspec
 import sympy  # type: ignore[import-untyped]
 from sympy.core.evalf import PrecisionExhausted  # type: ignore[import-untyped]
 
-from dovetail.servers.calculator.answers import Answer, Job, Matrix, Reply, Solution, Solutions, rational
-from dovetail.servers.calculator.failures import CalculatorError
-from dovetail.servers.calculator.symbolic import Builder, Expr, answer_of, numeric, written
-from dovetail.servers.calculator.zeros import real_zeros
+from dovetail.servers.calculator.answers import Answer, Job, Matrix, Reply, rational
+from dovetail.servers.calculator.equations import solve
+from dovetail.servers.calculator.exact import LARGE, Arithmetic, evaluate
+from dovetail.servers.calculator.failures import CalculatorError, Irrational
+from dovetail.servers.calculator.functions import call
+from dovetail.servers.calculator.parsing import parse
+from dovetail.servers.calculator.summaries import summary
+from dovetail.servers.calculator.symbolic import Builder, Expr, answer_of, numeric
 
 _TIDY: Final = 200
 """Operations up to which a result is simplified on its own."""
@@ -98,67 +102,6 @@ def limit(job: Job) -> Reply:
     return Reply(answer=answer_of(found, job.digits))
 
 
-def solve(job: Job) -> Reply:
-    """The solutions of equations for the unknowns in `names`, or for all names in them."""
-    builder = Builder(symbols=True)
-    built = [builder.build(tree) for tree in job.trees]
-    if any(one is sympy.false for one in built):
-        return Reply(solutions=Solutions(solutions=[], note="an equation is false whatever the unknowns are"))
-    equations = [one for one in built if one is not sympy.true]
-    if not equations:
-        return Reply(solutions=Solutions(solutions=[], note="the equations hold whatever the unknowns are"))
-    free = sorted({symbol for one in equations for symbol in one.free_symbols}, key=lambda symbol: str(symbol.name))
-    unknowns = [sympy.Symbol(name) for name in job.names] or free
-    if not unknowns:
-        raise CalculatorError("There is no unknown to solve for; an equation has one, such as x^2 = 2")
-    if any(one.is_Relational and not isinstance(one, sympy.Eq) for one in equations):
-        return Reply(solutions=_inequality(equations, unknowns))
-    return Reply(solutions=_equations(equations, unknowns, job.digits))
-
-
-def _inequality(relations: list[Expr], unknowns: list[Expr]) -> Solutions:
-    if len(unknowns) != 1 or any(relation.free_symbols != set(unknowns) for relation in relations):
-        raise CalculatorError("Inequalities are solved for one unknown, without other variables")
-    found = sympy.reduce_inequalities(relations, unknowns[0])
-    if found in (sympy.true, sympy.false):
-        return Solutions(note="true for all real numbers" if found is sympy.true else "true for no real number")
-    return Solutions(conditions=written(found))
-
-
-def _equations(equations: list[Expr], unknowns: list[Expr], digits: int) -> Solutions:
-    try:
-        found = sympy.solve(equations[0] if len(equations) == 1 else equations, unknowns, dict=True)
-    except RuntimeError:  # sympy says so where it has no way, by a kind of it
-        found = None
-    if not found and len(equations) == len(unknowns) == 1 and equations[0].free_symbols == set(unknowns):
-        searched = real_zeros(_difference(equations[0]), unknowns[0], digits)
-        if searched:
-            note = "found by a search for real solutions between -1,000 and 1,000; there may be others"
-            name = str(unknowns[0].name)
-            return Solutions(solutions=[_solution({name: one}) for one in searched], complete=False, note=note)
-        if found is None:
-            raise CalculatorError(
-                "No way to solve this is known, and no real solution between -1,000 and 1,000 was found"
-            )
-    if found is None:
-        raise CalculatorError("No way to solve this is known; try fewer unknowns, or give numbers for some of them")
-    solutions = [
-        _solution({str(unknown.name): answer_of(value, digits) for unknown, value in one.items()})
-        for one in found[:100]
-    ]
-    periodic = any(one.has(sympy.sin, sympy.cos, sympy.tan) for one in equations)
-    more = "within one period; add multiples of the period for the others" if periodic and solutions else None
-    return Solutions(solutions=solutions, complete=not periodic and len(found) <= 100, note=more)
-
-
-def _difference(equation: Expr) -> Expr:
-    return equation.lhs - equation.rhs if isinstance(equation, sympy.Eq) else equation
-
-
-def _solution(values: dict[str, Answer]) -> Solution:
-    return Solution(values=values)
-
-
 def matrix(job: Job) -> Reply:
     """An operation on a matrix; `names` holds the operation and the shape of each, the trees their cells."""
     builder = Builder(symbols=True)
@@ -180,6 +123,21 @@ def matrix(job: Job) -> Reply:
     if isinstance(found, list):
         return Reply(matrix=Matrix(values=[answer_of(_tidy(value), job.digits) for value in found]))
     return Reply(matrix=Matrix(value=answer_of(_tidy(found), job.digits)))
+
+
+def statistics(job: Job) -> Reply:
+    """A summary of the numbers whose texts `names` holds."""
+    arithmetic = Arithmetic(LARGE)
+    values = []
+    for place, text in enumerate(job.names):
+        read = parse(text)
+        if read.unit is not None:
+            raise CalculatorError("Units are for calculate and convert; leave them out here")
+        try:
+            values.append(evaluate(read.tree, arithmetic, call))
+        except Irrational:
+            raise CalculatorError(f"Number {place + 1} is not rational: write it as 12, 1.5 or 2/3") from None
+    return Reply(summary=summary(values, job.digits))
 
 
 def _solved(left: Any, right: Any) -> Any:
@@ -253,4 +211,5 @@ JOBS: Final[dict[str, Callable[[Job], Reply]]] = {
     "limit": limit,
     "solve": solve,
     "matrix": matrix,
+    "statistics": statistics,
 }

@@ -16,6 +16,7 @@ from dovetail.servers.calculator.tree import Tree, name, node, number
 from dovetail.servers.calculator.units import Dimensions, Unit, joined, spelled, unknown
 
 Find = Callable[[str], Unit | None]
+Scale = Literal["plain", "absolute", "difference"]
 CONSTANT_NAMES: Final = frozenset(["pi", "tau", "e", "i", "inf", "phi", "euler_gamma", "catalan"])
 _ALIKE: Final = frozenset(["min", "max", "sum", "mean", "median", "stdev", "pstdev"])
 """Functions of several values of one dimension, whose result has it, too."""
@@ -40,14 +41,16 @@ class Quantity(msgspec.Struct, frozen=True):
         factor: What one of those is in base units, as a tree; None for 1.
         scale: What a temperature is on: a thermometer (`absolute`), a difference of two, or nothing of the kind.
         offset: What is added on the way to kelvin, when it is on a thermometer.
+        counted: Whether a reading has its number: `degC` alone has none yet.
     """
 
     tree: Tree
     dimensions: Dimensions = ()
     shown: tuple[tuple[str, Fraction], ...] = ()
     factor: Tree | None = None
-    scale: Literal["plain", "absolute", "difference"] = "plain"
+    scale: Scale = "plain"
     offset: Fraction | None = None
+    counted: bool = True
 
 
 def has_units(tree: Tree) -> bool:
@@ -74,12 +77,14 @@ def in_unit(value: Quantity, target: Quantity, text: str) -> Tree:
     Raises:
         CalculatorError: The dimensions differ, or the target is no unit.
     """
-    if value.scale == "absolute" and value.tree.kind == "negative":
+    if _negated(value):
         raise CalculatorError(_ALONE)
     if value.dimensions != target.dimensions:
         raise CalculatorError(
             f"A value in {spelled(value.dimensions)} cannot be given in {text}, which is {spelled(target.dimensions)}"
         )
+    if value.scale == "absolute" and target.scale == "difference":
+        raise CalculatorError(f"A reading of a thermometer is no difference in {text}; subtract another reading first")
     if target.offset is not None:
         if value.scale == "difference":
             raise CalculatorError(f"A difference of temperatures is no reading in {text}; use delta_{text}")
@@ -106,6 +111,10 @@ def _is_unit(tree: Tree) -> bool:
     return (tree.kind == "name" and tree.text not in CONSTANT_NAMES) or (tree.kind == "number" and tree.text == "1")
 
 
+def _negated(value: Quantity) -> bool:
+    return value.scale == "absolute" and value.tree.kind == "negative"
+
+
 def _factor(value: Quantity) -> Tree:
     return value.factor or number(1)
 
@@ -115,8 +124,6 @@ def as_written(value: Quantity) -> tuple[Tree, str | None]:
     if not value.shown:
         return value.tree, None
     unit = joined(dict(value.shown))
-    if value.scale == "difference" and value.offset is None and any(n.startswith("deg") for n, _ in value.shown):
-        unit = f"delta_{unit}"
     return in_unit(value, value, unit), unit
 
 
@@ -132,12 +139,22 @@ def _named(tree: Tree, find: Find) -> Quantity:
     shown = ((tree.text, Fraction(1)),)
     if unit.offset is not None:
         value = node("add", factor, number(str(unit.offset)))
-        return Quantity(value, unit.dimensions, shown, factor, "absolute", unit.offset)
-    return Quantity(factor, unit.dimensions, shown, factor)
+        return Quantity(value, unit.dimensions, shown, factor, "absolute", unit.offset, counted=False)
+    return Quantity(factor, unit.dimensions, shown, factor, "difference" if unit.name.startswith("delta_") else "plain")
 
 
 def _with(value: Quantity, tree: Tree) -> Quantity:
-    return msgspec.structs.replace(value, tree=tree)
+    return msgspec.structs.replace(value, tree=tree, counted=True)
+
+
+def _scale(dimensions: Dimensions, parts: list[Quantity]) -> Scale:
+    """Return what a product is on: what differences are multiplied into stays one, as long as kelvins are in it."""
+    warm = any(base == "kelvin" for base, _ in dimensions)
+    return "difference" if warm and any(part.scale == "difference" for part in parts) else "plain"
+
+
+def _difference(shown: tuple[tuple[str, Fraction], ...]) -> tuple[tuple[str, Fraction], ...]:
+    return tuple((f"delta_{unit.replace('°', 'deg')}", power) for unit, power in shown)
 
 
 def _plain(value: Quantity, where: str) -> Tree:
@@ -157,17 +174,17 @@ def _sum(left: Quantity, right: Quantity) -> Quantity:
     _check_alike(left, right)
     tree = _SUM
     shape = left if left.shown else right
-    scales = {left.scale, right.scale}
-    if "absolute" not in scales:
-        scale: Literal["plain", "difference"] = "difference" if "difference" in scales else "plain"
+    if "absolute" not in (left.scale, right.scale):
+        scale = _scale(left.dimensions, [left, right])
         return msgspec.structs.replace(shape, tree=tree, scale=scale, offset=None)
     if left.scale == right.scale == "absolute":
         subtracted = right.tree.kind == "negative"
         if not subtracted:
             raise CalculatorError("Two thermometer readings cannot be added; add a difference, such as 5 delta_degC")
-        return msgspec.structs.replace(left, tree=tree, scale="difference", offset=None)
+        shown = _difference(left.shown)
+        return msgspec.structs.replace(left, tree=tree, shown=shown, scale="difference", offset=None)
     reading = left if left.scale == "absolute" else right
-    if reading.tree.kind == "negative":
+    if _negated(reading):
         raise CalculatorError(_ALONE)
     return msgspec.structs.replace(reading, tree=tree)
 
@@ -184,11 +201,13 @@ def _product(tree: Tree, find: Find) -> Quantity:
         for base, power in part.dimensions:
             dimensions[base] = dimensions.get(base, Fraction(0)) + power
     factors = [part.factor for part in parts if part.factor is not None]
+    left = _tidy(dimensions)
     return Quantity(
         node("multiply", *[part.tree for part in parts]),
-        _tidy(dimensions),
+        left,
         tuple((unit, power) for unit, power in shown.items() if power),
         node("multiply", *factors) if factors else None,
+        _scale(left, parts),
     )
 
 
@@ -199,7 +218,8 @@ def _tidy(powers: dict[str, Fraction]) -> Dimensions:
 def _reading(parts: list[Quantity]) -> Quantity:
     """Make a thermometer reading: a plain number times one unit with an offset."""
     last = parts[-1]
-    if last.offset is None or len(parts) < 2 or any(part.dimensions or part.offset is not None for part in parts[:-1]):
+    bare = last.offset is not None and not last.counted and len(parts) > 1
+    if not bare or any(part.dimensions or part.offset is not None for part in parts[:-1]):
         raise CalculatorError(_ALONE)
     count = parts[0].tree if len(parts) == 2 else node("multiply", *[part.tree for part in parts[:-1]])
     value = node("add", node("multiply", count, _factor(last)), number(str(last.offset)))
@@ -210,11 +230,13 @@ def _power(value: Quantity, power: Fraction) -> Quantity:
     if value.offset is not None:
         raise CalculatorError(_ALONE)
     exponent = number(str(power))
+    dimensions = tuple((base, have * power) for base, have in value.dimensions if power)
     return Quantity(
         node("invert", value.tree) if power == -1 else node("power", value.tree, exponent),
-        tuple((base, have * power) for base, have in value.dimensions if power),
+        dimensions,
         tuple((unit, have * power) for unit, have in value.shown if power),
         None if value.factor is None else node("power", value.factor, exponent),
+        _scale(dimensions, [value]),
     )
 
 
@@ -243,7 +265,8 @@ def _called(tree: Tree, find: Find) -> Quantity:
             _check_alike(parts[0], part)
         if any(part.offset is not None for part in parts):
             raise CalculatorError(f"{tree.text} takes temperatures in kelvin only")
-        return _with(parts[0], node("call", *[part.tree for part in parts], text=tree.text))
+        found = node("call", *[part.tree for part in parts], text=tree.text)
+        return msgspec.structs.replace(parts[0], tree=found, scale=_scale(parts[0].dimensions, parts))
     if tree.text in ("abs", "sign") and len(parts) == 1 and parts[0].offset is None:
         inside = node("call", parts[0].tree, text=tree.text)
         return Quantity(inside) if tree.text == "sign" else _with(parts[0], inside)
@@ -266,6 +289,8 @@ def _negative(tree: Tree, find: Find) -> Quantity:
 def _compared(tree: Tree, find: Find) -> Quantity:
     left, right = (quantity(part, find) for part in tree.parts)
     _check_alike(left, right)
+    if {left.scale, right.scale} == {"absolute", "difference"} or _negated(left) or _negated(right):
+        raise CalculatorError(_ALONE)
     return Quantity(node("compare", left.tree, right.tree, text=tree.text))
 
 

@@ -1,4 +1,4 @@
-"""A summary of numbers, from fractions."""
+"""A summary of numbers, from fractions. Only a computing process makes one: sums of fractions have no bound."""
 
 from collections import Counter
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
@@ -46,9 +46,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 def summary(values: list[Fraction], digits: int) -> Summary:
     """Summarise one number or more."""
     ordered, count = sorted(values), len(values)
-    total = sum(ordered, Fraction(0))
+    total = _total(ordered)
     mean = total / count
-    squares = sum(((value - mean) ** 2 for value in ordered), Fraction(0))
+    squares = _total([value * value for value in ordered]) - total * mean  # exact: nothing is lost by subtracting
     sample = squares / (count - 1) if count > 1 else None
     often = Counter(ordered).most_common(20)
     modes = sorted(value for value, times in often if times == often[0][1] and times > 1)
@@ -71,6 +71,14 @@ def summary(values: list[Fraction], digits: int) -> Summary:
         population_variance=text(squares / count),
         population_stdev=root_text(squares / count, digits),
     )
+
+
+def _total(values: list[Fraction]) -> Fraction:
+    """Add in pairs, and those in pairs: so few of the additions have long denominators."""
+    while len(values) > 1:
+        rest = values[-1:] if len(values) % 2 else []
+        values = [left + right for left, right in zip(values[::2], values[1::2], strict=False)] + rest
+    return values[0]
 
 
 def quantile(ordered: list[Fraction], share: Fraction) -> Fraction:

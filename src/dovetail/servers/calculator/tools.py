@@ -7,14 +7,14 @@ from msgspec import Meta
 
 from dovetail import Context, Server, ToolAnnotations
 from dovetail.servers.calculator.answers import Answer, Matrix, Solutions
-from dovetail.servers.calculator.engine import Engine, numbers
+from dovetail.servers.calculator.engine import Engine
 from dovetail.servers.calculator.failures import CalculatorError
-from dovetail.servers.calculator.summaries import Summary, summary
+from dovetail.servers.calculator.summaries import Summary
 
 Digits = Annotated[int, Meta(ge=1, le=1000, description="Significant digits of decimals.")]
 Text = Annotated[str, Meta(max_length=10_000)]
 Variable = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,31}$")]
-Cells = Annotated[list[Annotated[list[str | int | float], Meta(min_length=1, max_length=30)]], Meta(max_length=30)]
+Cells = Annotated[list[Annotated[list[Text | int | float], Meta(min_length=1, max_length=30)]], Meta(max_length=30)]
 
 
 def _shown(title: str) -> ToolAnnotations:
@@ -194,7 +194,7 @@ async def matrix(
 
 
 async def statistics(
-    values: Annotated[list[str | int | float], Meta(min_length=1, max_length=10_000)],
+    values: Annotated[list[Text | int | float], Meta(min_length=1, max_length=10_000)],
     ctx: Context,
     digits: Digits | None = None,
 ) -> Summary:
@@ -206,7 +206,7 @@ async def statistics(
         values: Such as `[1, 2.5, "7/3"]`; at most 10,000.
         digits: Significant digits of decimals.
     """
-    return summary(numbers([_text(value) for value in values]), digits or _engine(ctx).digits)
+    return await _engine(ctx).summary([_text(value) for value in values], digits)
 
 
 def _text(value: str | int | float) -> str:

@@ -1,0 +1,185 @@
+"""Solving equations: what sympy finds is put in and checked, and called complete only where that can be counted.
+
+Loaded only in a computing process.
+"""
+
+from itertools import product
+from typing import Any, Final
+
+import sympy  # type: ignore[import-untyped]
+from sympy.functions.elementary.trigonometric import TrigonometricFunction  # type: ignore[import-untyped]
+
+from dovetail.servers.calculator.answers import Job, Reply, Solution, Solutions
+from dovetail.servers.calculator.failures import CalculatorError
+from dovetail.servers.calculator.symbolic import CONSTANTS, Builder, Expr, answer_of, written
+from dovetail.servers.calculator.zeros import fulfils, identical, real_zeros
+
+_MOST: Final = 100
+_MONOMIALS: Final = 400
+_ANYTHING: Final = "the equations hold whatever the unknowns are, wherever they are defined"
+_SEARCHED: Final = "found by a search for real solutions between -1,000 and 1,000; there may be others"
+_UNFOUND: Final = "none was found, by formulas or by a search for real ones between -1,000 and 1,000; there may be some"
+_INTERVALS: Final = "it holds on whole intervals, of which these are not all: try an inequality, or plot it"
+_PERIODIC: Final = "there may be others, such as with multiples of a period added"
+_OTHERS: Final = "there may be others, complex ones among them"
+_GENERAL: Final = "for general values of the other names; where a divisor becomes 0, for instance, there may be others"
+
+
+def solve(job: Job) -> Reply:
+    """The solutions of equations for the unknowns in `names`, or for all names in them."""
+    builder = Builder(symbols=True)
+    built = [builder.build(tree) for tree in job.trees]
+    named = {name for tree in job.trees for name in tree.names()} - set(CONSTANTS)
+    for name in job.names:
+        if name not in named:
+            raise CalculatorError(f"The unknown {name} does not occur; the names are {', '.join(sorted(named)[:20])}")
+    if any(one is sympy.false for one in built):
+        return Reply(solutions=Solutions(solutions=[], note="an equation is false whatever the unknowns are"))
+    equations = [one for one in built if one is not sympy.true and not _identity(one)]
+    if named and not equations:
+        return Reply(solutions=Solutions(solutions=[], complete=False, note=_ANYTHING))
+    free = sorted({symbol for one in equations for symbol in one.free_symbols}, key=lambda symbol: str(symbol.name))
+    unknowns = [sympy.Symbol(name) for name in job.names] or free
+    if not unknowns:
+        raise CalculatorError("There is no unknown to solve for; an equation has one, such as x^2 = 2")
+    for unknown in unknowns:
+        if unknown not in free:
+            raise CalculatorError(f"{unknown.name} cancels out of the equations: they say nothing about it")
+    if any(one.is_Relational and not isinstance(one, sympy.Eq) for one in equations):
+        return Reply(solutions=_inequality(equations, unknowns))
+    return Reply(solutions=_equations([_difference(one) for one in equations], unknowns, job.digits))
+
+
+def _identity(one: Expr) -> bool:
+    if one.is_Relational and not isinstance(one, sympy.Eq):
+        return False
+    return identical(_difference(one))
+
+
+def _difference(equation: Expr) -> Expr:
+    return equation.lhs - equation.rhs if isinstance(equation, sympy.Eq) else equation
+
+
+def _inequality(relations: list[Expr], unknowns: list[Expr]) -> Solutions:
+    if len(unknowns) != 1 or any(relation.free_symbols != set(unknowns) for relation in relations):
+        raise CalculatorError("Inequalities are solved for one unknown, without other variables")
+    found = sympy.reduce_inequalities(relations, unknowns[0])
+    sides = [side for one in relations for side in (one.args if one.is_Relational else (one,))]
+    known = all(side.replace(sympy.Abs, lambda inside: inside).is_rational_function(unknowns[0]) for side in sides)
+    if found in (sympy.true, sympy.false):
+        return Solutions(
+            complete=known, note="true for all real numbers" if found is sympy.true else "true for no real number"
+        )
+    periodic = any(side.has(TrigonometricFunction) for side in sides)
+    return Solutions(
+        conditions=written(found), complete=known, note=None if known else _PERIODIC if periodic else _OTHERS
+    )
+
+
+def _equations(zeros: list[Expr], unknowns: list[Expr], digits: int) -> Solutions:
+    """Solve expressions that shall be 0."""
+    try:
+        found = sympy.solve(zeros[0] if len(zeros) == 1 else zeros, unknowns, dict=True)
+    except RuntimeError:  # sympy says so where it has no way, by a kind of it
+        found = None
+    good = [one for one in (found or [])[:_MOST] if _fits(zeros, one)]
+    if not good and len(zeros) == len(unknowns) == 1 and zeros[0].free_symbols == set(unknowns):
+        if found is not None and _complete(zeros, unknowns, 0):
+            return Solutions(solutions=[])
+        return _searched(zeros[0], unknowns[0], digits, known=found is not None)
+    if found is None:
+        raise CalculatorError("No way to solve this is known; try fewer unknowns, or give numbers for some of them")
+    solutions = [
+        Solution(values={str(unknown.name): answer_of(value, digits) for unknown, value in one.items()}) for one in good
+    ]
+    complete = len(found) <= _MOST and _complete(zeros, unknowns, len(good))
+    return Solutions(solutions=solutions, complete=complete, note=None if complete else _why(zeros, unknowns))
+
+
+def _why(zeros: list[Expr], unknowns: list[Expr]) -> str:
+    if any(one.has(TrigonometricFunction) for one in zeros):
+        return _PERIODIC
+    return _GENERAL if any(one.free_symbols - set(unknowns) for one in zeros) else _OTHERS
+
+
+def _searched(zero: Expr, unknown: Expr, digits: int, known: bool) -> Solutions:
+    answers, interval = real_zeros(_once(zero), unknown, digits)
+    if not answers and not interval:
+        if not known:
+            raise CalculatorError(
+                "No way to solve this is known, and no real solution between -1,000 and 1,000 was found"
+            )
+        return Solutions(solutions=[], complete=False, note=_UNFOUND)
+    name = str(unknown.name)
+    solutions = [Solution(values={name: one}) for one in answers]
+    return Solutions(solutions=solutions, complete=False, note=_INTERVALS if interval else _SEARCHED)
+
+
+def _once(zero: Expr) -> Expr:
+    """Return an expression with the same zeros in which none is a double one, as far as its factors show."""
+    factors = sympy.Mul.make_args(sympy.factor(zero))
+    return sympy.Mul(*[one.base if one.is_Pow and one.exp.is_Integer and one.exp > 0 else one for one in factors])
+
+
+_TRIED: Final = (sympy.Rational(1371, 1000), sympy.Rational(-2719, 1000), sympy.Rational(613, 1000))
+
+
+def _fits(zeros: list[Expr], values: dict[Expr, Expr]) -> bool:
+    """Tell whether a solution lies in the domain and fulfils what it was found for.
+
+    One that has other names in it fits if it does for some numbers in their place: `x = a^2` solves `sqrt(x) = a`.
+    """
+    others = sorted(set().union(*(one.free_symbols for one in zeros)) - set(values), key=str)
+    if not others:
+        return fulfils(zeros, values)
+    for start in range(len(_TRIED)):
+        numbers = {other: _TRIED[(start + place) % 3] + place for place, other in enumerate(others)}
+        here = {**numbers, **{unknown: value.subs(numbers) for unknown, value in values.items()}}
+        if fulfils(zeros, here):
+            return True
+    return False
+
+
+def _complete(zeros: list[Expr], unknowns: list[Expr], count: int) -> bool:
+    """Tell whether so many solutions are known to be all: of what is rational in the unknowns, they can be counted."""
+    if any(one.free_symbols - set(unknowns) or not one.is_rational_function(*unknowns) for one in zeros):
+        return False
+    try:
+        numerators = [sympy.Poly(sympy.numer(sympy.together(one)), *unknowns) for one in zeros]
+        if len(unknowns) == len(numerators) == 1:
+            return _distinct(numerators[0], zeros[0], unknowns[0]) == count
+        if all(one.is_polynomial(*unknowns) for one in zeros) and all(one.total_degree() <= 1 for one in numerators):
+            return True
+        return _dimension(numerators, unknowns) == count
+    except (RuntimeError, sympy.polys.polyerrors.BasePolynomialError):
+        return False
+
+
+def _distinct(numerator: Any, zero: Expr, unknown: Expr) -> int:
+    """Count the distinct zeros of a numerator that are zeros of no divisor."""
+    left = numerator.sqf_part()
+    for power in zero.atoms(sympy.Pow):
+        if power.exp.is_negative and power.base.has(unknown):
+            divisor = sympy.Poly(sympy.numer(sympy.together(power.base)), unknown)
+            left = left.quo(left.gcd(divisor))
+    return int(left.degree())
+
+
+def _dimension(polynomials: list[Any], unknowns: list[Expr]) -> int | None:
+    """Count the solutions of polynomials with their multiplicities; None where they are endless, or too many."""
+    basis = sympy.groebner(polynomials, *unknowns, order="grevlex")
+    leading = [one.monoms(order="grevlex")[0] for one in basis.polys]
+    if any(not any(monomial) for monomial in leading):
+        return 0
+    if not basis.is_zero_dimensional:
+        return None
+    bounds = [
+        min(monomial[place] for monomial in leading if sum(monomial) == monomial[place])
+        for place in range(len(unknowns))
+    ]
+    if sympy.prod(bounds) > _MONOMIALS:
+        return None
+    return sum(
+        not any(all(have >= need for have, need in zip(each, monomial, strict=True)) for monomial in leading)
+        for each in product(*map(range, bounds))
+    )
