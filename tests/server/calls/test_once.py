@@ -396,6 +396,50 @@ async def test_an_effect_that_has_begun_goes_on_when_its_call_ends_and_the_retry
     await client.close()
 
 
+@pytest.mark.parametrize("kind", ["async", "plain", "from a thread"])
+@pytest.mark.parametrize("failure", [SystemExit, KeyboardInterrupt])
+@pytest.mark.req("S-25")
+async def test_an_effect_that_would_end_the_process_fails_its_own_call_only(
+    stores: Stores, kind: str, failure: type[BaseException]
+) -> None:
+    app, effects, go_on = server(stores, Effects()), [0], asyncio.Event()
+
+    def plain() -> None:
+        effects[0] += 1
+        raise failure("CANARY")
+
+    async def effect() -> None:
+        await asyncio.sleep(0)
+        plain()
+
+    async def work(ctx: Context) -> None:
+        await ctx.once("effect", effect if kind == "async" else plain)
+
+    async def ends(ctx: Context) -> str:
+        try:
+            await (asyncio.to_thread(ctx.ask_sync, work(ctx)) if kind == "from a thread" else work(ctx))
+        except BaseException as raised:
+            assert type(raised) is failure
+        with pytest.raises(OnceUnknown, match=f"it failed before with {failure.__name__}"):
+            await work(ctx)
+        raise failure
+
+    async def bystander() -> str:
+        await go_on.wait()
+        return "undisturbed"
+
+    app.tool(ends)
+    app.tool(bystander)
+    client = Conversation(app)
+    held = client.begin("tools/call", {"name": "bystander", "arguments": {}, "_meta": meta()})
+    said = text_of(await client.call("tools/call", name="ends", arguments={}, _meta=meta()))
+    assert said.startswith("Internal error") and "CANARY" not in said
+    go_on.set()
+    assert (await client.outcome(held))["result"]["content"][0]["text"] == "undisturbed"
+    assert effects == [1]
+    await client.close()
+
+
 def answered(asked: dict[str, Any]) -> dict[str, Any]:
     """Return what a client adds to its call when it answers each question with 1."""
     answer = {"action": "accept", "content": {"value": 1}}

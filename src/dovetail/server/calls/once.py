@@ -94,9 +94,9 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
     What it uses of the call is kept for it a while, as it is for a thread; who calls again with the same state waits
     for its result.
     """
-    effect = context.runtime.effect(_effect(context, call, name, function, args))
+    effect = context.runtime.effect(turns.caught(_effect(context, call, name, function, args)))
     try:
-        return await asyncio.shield(effect)
+        value, failure = await asyncio.shield(effect)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if effect.cancelled() and (task is None or not task.cancelling()):
@@ -104,6 +104,9 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
         if turn_of(context).stop is not None:
             await asyncio.wait({effect}, timeout=turns.GRACE_SECONDS)
         raise
+    if failure is not None:
+        raise failure
+    return value
 
 
 async def _effect(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
@@ -118,7 +121,7 @@ async def _effect(context: Context, call: str, name: str, function: Callable[...
     except BaseException as error:
         # It may have happened in part: what is recorded is that it must not run again. One that is cut off settles its
         # claim, too: whoever waits for it would wait for as long as this process lives.
-        rests = RESTS if isinstance(error, Exception) else ()  # who cuts it off waits for nobody's store
+        rests = () if isinstance(error, asyncio.CancelledError) else RESTS  # who cuts it off waits for nobody's store
         await asyncio.shield(_settle(context, call, name, _Outcome(error=type(error).__name__), rests))
         raise
     await _settle(context, call, name, record)

@@ -293,6 +293,18 @@ def goes_through(failure: BaseException) -> bool:
     return task is not None and task.cancelling() > 0
 
 
+async def caught(work: Coroutine[Any, Any, T]) -> tuple[T, None] | tuple[None, BaseException]:
+    """Run what a user wrote in a task of its own, and hand over as a value what asyncio would end the loop with.
+
+    A task that ends with `SystemExit` or `KeyboardInterrupt` raises it out of the loop, too: the server, and
+    everybody's calls, would be gone (S-25).
+    """
+    try:
+        return await work, None
+    except (SystemExit, KeyboardInterrupt) as failure:
+        return None, failure
+
+
 def _let_through(failure: BaseException) -> None:
     if goes_through(failure):
         raise failure
