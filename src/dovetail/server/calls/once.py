@@ -18,7 +18,7 @@ from dovetail.core import Fresh, Lost, Running, Settled
 from dovetail.errors import Disconnected, OnceUnknown, ToolError
 from dovetail.server.calls import turn as turns
 from dovetail.server.calls.context import Context
-from dovetail.server.calls.turn import turn_of
+from dovetail.server.calls.turn import owner_of, turn_of
 from dovetail.server.functions.kept import Read, reader_of, written
 
 log = logging.getLogger("dovetail.server")
@@ -32,6 +32,9 @@ new state has gone over the effects before it, and asked for each again."""
 
 RESTS: Final = (0.05, 0.2, 1.0, 5.0, 5.0, 5.0, 10.0, 10.0)
 """Seconds between attempts to record what came of an effect, while the ledger is out of reach."""
+
+RECORD_BYTES: Final = 256 * 1024
+"""How large the result of an effect may be, as JSON. It is kept for hours, in its caller's share of the ledger."""
 
 LONGEST_SECONDS = 600.0
 """How long an effect may go on: as long as the state of a call is valid, with which somebody may ask for its result."""
@@ -55,14 +58,14 @@ async def once(context: Context, name: str, function: Callable[..., Any], args: 
     if (call, name) in context.runtime.unrecorded:
         raise OnceUnknown(f"{name}: it ran, and what came of it could not be recorded")
     try:
-        claim = await ledger.claim(call, name, CLAIM_SECONDS)
+        claim = await ledger.claim(call, name, CLAIM_SECONDS, owner_of(context))
         if isinstance(claim, Running):
             if turn_of(context).stop is not None:
                 raise OnceUnknown(f"{name}: it runs, and this call has ended")
             async with asyncio.timeout(LONGEST_SECONDS):
                 claim = await ledger.wait(call, name)
-    except Disconnected:
-        raise OnceUnknown(f"{name}: the ledger is out of reach; nothing was run") from None
+    except Disconnected as error:
+        raise OnceUnknown(f"{name}: the ledger is out of reach, or full; nothing was run ({error})") from None
     except TimeoutError:
         raise OnceUnknown(f"{name}: nobody says what came of it; it was not run again") from None
     match claim:
@@ -114,7 +117,7 @@ async def _effect(context: Context, call: str, name: str, function: Callable[...
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
             value = await context.runtime.pool.call(context, function, args)
-        record = _Outcome(value=msgspec.Raw(written(value)))
+        raw = written(value)
     except ToolError as error:
         await _settle(context, call, name, _Outcome(error=str(error), told=True))
         raise
@@ -124,7 +127,11 @@ async def _effect(context: Context, call: str, name: str, function: Callable[...
         rests = () if isinstance(error, asyncio.CancelledError) else RESTS  # who cuts it off waits for nobody's store
         await asyncio.shield(_settle(context, call, name, _Outcome(error=type(error).__name__), rests))
         raise
-    await _settle(context, call, name, record)
+    if len(raw) > RECORD_BYTES:
+        large = f"a result of more than {RECORD_BYTES // 1024} KiB"
+        await _settle(context, call, name, _Outcome(error=large))
+        raise OnceUnknown(f"{name}: it ran, and ended with {large}, which is not kept; it is not run again")
+    await _settle(context, call, name, _Outcome(value=msgspec.Raw(raw)))
     return value
 
 

@@ -212,6 +212,11 @@ def turn_of(context: Context) -> Turn:
     return turn
 
 
+def owner_of(context: Context) -> str:
+    """Return in whose share a call keeps things; "" for who is alone with the server, and has all of it."""
+    return context.principal.bucket if context.network else ""
+
+
 async def run_call(runtime: "Runtime", context: Context) -> None:
     """Serve one call: exactly one terminal outcome reaches its outlet, whatever its handler does (S-25)."""
     token = CURRENT.set(context)
