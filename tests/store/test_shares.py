@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dovetail.core import Stores
+from dovetail.core import Fresh, Settled, Stores
 from dovetail.errors import Disconnected
 from dovetail.store import MemoryStores, SqliteStores, sqlite_file
 from tests.store.conftest import Clock
@@ -66,6 +66,33 @@ async def test_what_all_keep_together_is_bounded_and_what_is_kept_stays(stores: 
     assert await stores.ledger.burn("nonce", 60.0), "the other ports have their own room"
     clock.forward(60.0)
     await stores.ledger.keep("more", bytes(20_000), 60.0, "owner5")
+
+
+async def claimed(stores: Stores, owner: str, size: int = 20_000) -> int:
+    """Claim and settle for an owner until no more fit; return how many there are."""
+    for number in range(1000):
+        try:
+            await stores.ledger.claim(f"{owner}{number}", "pay", 60.0, owner)
+        except Disconnected:
+            return number
+        await stores.ledger.settle(f"{owner}{number}", "pay", bytes(size))
+    raise AssertionError("there was no bound")
+
+
+@pytest.mark.req("S-22")
+async def test_one_owner_fills_its_share_of_claims_and_no_more(stores: Stores, clock: Clock) -> None:
+    count = await claimed(stores, "greedy")
+    assert count == SHARE // 20_256 + 1, "what has begun is recorded, though it is more than the share"
+    with pytest.raises(Disconnected, match=f"claims of one caller is full \\({SHARE} bytes\\)"):
+        await stores.ledger.claim("more", "pay", 60.0, "greedy")
+    assert await stores.ledger.claim("greedy0", "pay", 60.0, "greedy") == Settled(bytes(20_000))
+    assert await stores.ledger.claim("other", "pay", 60.0, "other") == Fresh()
+    assert await stores.ledger.claim("more", "pay", 60.0) == Fresh(), "what was refused was not claimed"
+    await stores.ledger.drop("greedy0", ["pay"])
+    await stores.ledger.drop("greedy1", ["pay"])
+    assert await stores.ledger.claim("again", "pay", 60.0, "greedy") == Fresh()
+    clock.forward(61.0)
+    assert await claimed(stores, "greedy") == count, "what expired makes room"
 
 
 @pytest.mark.req("S-22")
@@ -150,10 +177,16 @@ async def test_what_is_held_is_counted_right_whatever_was_forgotten_and_by_whom(
     for number in range(40):
         await stores.events.append(f"s{number % 5}", f"{number % 3}", bytes(number), f"owner{number % 2}")
         await stores.ledger.keep(f"k{number % 7}", bytes(number), 60.0 + number, f"owner{number % 2}")
+        await stores.ledger.claim(f"c{number}", "pay", 60.0 + number, f"owner{number % 2}" if number % 3 else "")
+        if number % 5:
+            await stores.ledger.settle(f"c{number}", "pay", bytes(number))
+            await stores.ledger.settle(f"c{number}", "pay", bytes(1000))
     await stores.events.forget("s1", "0")
     await stores.events.forget("s2")
     clock.forward(70.0)
     await stores.ledger.keep("k", b"", 60.0, "owner0")
+    await stores.ledger.drop("c39", ["pay"])
+    assert await stores.ledger.claim("c7", "pay", 60.0, "owner0") == Fresh()
     await stores.aclose()
     assert rows(tmp_path, "SELECT bytes FROM held WHERE what = 'all events'") == rows(
         tmp_path, "SELECT total(length(message) + 128) FROM events"
@@ -162,9 +195,11 @@ async def test_what_is_held_is_counted_right_whatever_was_forgotten_and_by_whom(
         ("events", "events", "owner", "length(message) + 128"),
         ("events of session", "events", "session", "length(message) + 128"),
         ("kept", "kept", "owner", "length(value) + 256"),
+        ("claims", "claims", "caller", "length(call) + length(name) + 256 + ifnull(length(value), 0)"),
     ):
         counted = rows(tmp_path, f"SELECT owner, bytes FROM held WHERE what = '{what}' ORDER BY owner")
-        there = rows(tmp_path, f"SELECT {column}, sum({weight}) FROM {table} GROUP BY {column} ORDER BY {column}")
+        query = f"SELECT {column}, sum({weight}) FROM {table} WHERE {column} <> '' GROUP BY {column} ORDER BY {column}"
+        there = rows(tmp_path, query)
         assert counted == there != []
     clock.forward(1000.0)
     await stores.open()

@@ -93,16 +93,20 @@ Claim = Fresh | Running | Settled | Lost
 class Ledger(Protocol):
     """What must happen at most once, shared by all workers and outliving a restart where the store does."""
 
-    async def claim(self, call: str, name: str, ttl: float) -> Claim:
+    async def claim(self, call: str, name: str, ttl: float, owner: str = "") -> Claim:
         """Claim (call, name) atomically; only the first gets `Fresh`. A claim is kept `ttl` seconds after this.
 
-        A claim counts as alive while its process renews it (the store does so by itself, every second or so);
+        It, and its outcome, are held in the share of `owner`; "" has none. A claim counts as alive while its
+        process renews it (the store does so by itself, every second or so);
         one that was not renewed for ten seconds and has no value is `Lost`, for good.
+
+        Raises:
+            Disconnected: Also when the share of the owner is used up: nothing was claimed.
         """
         ...
 
     async def settle(self, call: str, name: str, value: bytes) -> None:
-        """Record the outcome of a claim that was `Fresh`."""
+        """Record the outcome of a claim that was `Fresh`. It is never refused for its owner's share."""
         ...
 
     async def wait(self, call: str, name: str) -> Settled | Lost:

@@ -42,7 +42,7 @@ from dovetail.server.calls.context import Context, Failed
 from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.outcomes import masked, sayable, unwrapped
 from dovetail.server.calls.pool import Pool
-from dovetail.server.calls.turn import GRACE_SECONDS, Turn, end_calls, turn_of
+from dovetail.server.calls.turn import GRACE_SECONDS, Turn, end_calls, owner_of, turn_of
 from dovetail.server.methods import Method, Methods, wrapped
 from dovetail.server.notices import Hub
 from dovetail.wire import (
@@ -335,9 +335,8 @@ class Runtime:
         assert ledger is not None
         state = ledger.next_state(self.limits.rounds)
         seconds = URL_STATE_SECONDS if _wants_visit(ledger) else STATE_SECONDS
-        owner = context.principal.bucket if context.network else ""  # who is alone with the server has all of it
         for given in ledger.oversize():
-            await self.stores.ledger.keep(f"{state.call}:{given.key}", given.value, seconds, owner)
+            await self.stores.ledger.keep(f"{state.call}:{given.key}", given.value, seconds, owner_of(context))
         sealed = seal_state(
             write_state(without_values(state)),
             self.binding(context),

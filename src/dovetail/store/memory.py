@@ -70,14 +70,14 @@ class MemoryLedger:
     def __repr__(self) -> str:
         return f"<MemoryLedger {self._claims!r} {self._kept!r} {self._nonces!r}>"
 
-    async def claim(self, call: str, name: str, ttl: float) -> Claim:
-        """Claim (call, name); only the first gets `Fresh`. A claim is kept `ttl` seconds after this."""
+    async def claim(self, call: str, name: str, ttl: float, owner: str = "") -> Claim:
+        """Claim (call, name); only the first gets `Fresh`. A claim is kept `ttl` seconds, in the share of `owner`."""
         key = _key(call, name)
         found = self._claims.get(key)
         if found is not None:
             self._claims.renew(key, ttl)
             return found
-        self._claims.put(key, Running(), ttl, len(key) + _OVERHEAD)
+        self._claims.put(key, Running(), ttl, len(key) + _OVERHEAD, owner)
         return Fresh()
 
     async def settle(self, call: str, name: str, value: bytes) -> None:
@@ -183,9 +183,8 @@ class MemoryStores:
         per_stream: Messages kept of one resumable stream; the oldest goes first.
         idle: Seconds until the messages of a quiet session are forgotten.
         max_bytes: The most that each port may hold. Where dropping would break a promise (sessions, claims, kept
-        values,
-            nonces) a full port raises `Disconnected`; streams' messages make room by forgetting the quietest session.
-            Of kept values and of messages, one owner has a quarter.
+            values, nonces) a full port raises `Disconnected`; streams' messages make room by forgetting the quietest
+            session. Of claims, kept values and messages, one owner has a quarter.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ class SqliteStores:
         idle: Seconds until the messages of a quiet session are forgotten.
         max_bytes: What the database may grow to; past it, writing raises `Disconnected` as on a full disk. A quarter is
             for streams' messages, whose oldest go first, and a quarter for kept values, past which keeping one raises
-            `Disconnected`; of either, one owner has a quarter.
+            `Disconnected`; of either one owner has a quarter, and as much of claims.
         durable: Also survive a loss of power, at the price of one fsync a commit.
         sockets: Whether workers nudge each other by Unix sockets; else each looks every 50 ms.
     """

@@ -77,6 +77,22 @@ MIGRATIONS = (
         DELETE FROM held WHERE bytes <= 0 AND what = 'kept' AND owner = old.owner;
     END;
     """,
+    """
+    ALTER TABLE claims ADD COLUMN caller TEXT NOT NULL DEFAULT '';
+    CREATE TRIGGER claim_in AFTER INSERT ON claims WHEN new.caller <> '' BEGIN
+        INSERT INTO held VALUES ('claims', new.caller, length(new.call) + length(new.name) + 256)
+            ON CONFLICT (what, owner) DO UPDATE SET bytes = bytes + excluded.bytes;
+    END;
+    CREATE TRIGGER claim_settled AFTER UPDATE OF value ON claims WHEN new.caller <> '' BEGIN
+        UPDATE held SET bytes = bytes + ifnull(length(new.value), 0) - ifnull(length(old.value), 0)
+            WHERE what = 'claims' AND owner = new.caller;
+    END;
+    CREATE TRIGGER claim_out AFTER DELETE ON claims WHEN old.caller <> '' BEGIN
+        UPDATE held SET bytes = bytes - length(old.call) - length(old.name) - 256 - ifnull(length(old.value), 0)
+            WHERE what = 'claims' AND owner = old.caller;
+        DELETE FROM held WHERE bytes <= 0 AND what = 'claims' AND owner = old.caller;
+    END;
+    """,
 )
 """Each brings the file one version up; entries are only ever added.
 

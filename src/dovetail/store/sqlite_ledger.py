@@ -33,7 +33,10 @@ class SqliteLedger:
     """The `Ledger` port in SQLite."""
 
     def __init__(self, shelf: Shelf, bus: SqliteBus, *, max_bytes: int) -> None:
-        """Keep values of at most `max_bytes` together; claims and nonces have all that the file may grow to."""
+        """Keep values of at most `max_bytes` together, and of one owner a share of that; of claims, too.
+
+        All claims, and nonces, have what the file may grow to.
+        """
         self._shelf = shelf
         self._max_bytes = max_bytes
         self._bus = bus
@@ -44,8 +47,8 @@ class SqliteLedger:
     def __repr__(self) -> str:
         return f"<SqliteLedger {self._waiting!r} {self._shelf!r}>"
 
-    async def claim(self, call: str, name: str, ttl: float) -> Claim:
-        """Claim (call, name) atomically; only the first gets `Fresh`. A claim is kept `ttl` seconds after this."""
+    async def claim(self, call: str, name: str, ttl: float, owner: str = "") -> Claim:
+        """Claim (call, name) atomically; only the first gets `Fresh`. It is kept `ttl` seconds, in `owner`'s share."""
 
         def work(connection: sqlite3.Connection) -> Claim:
             now = self._shelf.now()
@@ -53,10 +56,13 @@ class SqliteLedger:
             if found is not None:
                 connection.execute("UPDATE claims SET expires = ? WHERE call = ? AND name = ?", (now + ttl, call, name))
                 return found
+            # Deleted first, and not replaced: what is held is counted by triggers, which a replacement passes by.
+            connection.execute("DELETE FROM claims WHERE call = ? AND name = ?", (call, name))
             connection.execute(
-                "INSERT OR REPLACE INTO claims (call, name, owner, ticket, expires) VALUES (?, ?, ?, ?, ?)",
-                (call, name, self._shelf.worker, ticket, now + ttl),
+                "INSERT INTO claims (call, name, owner, ticket, expires, caller) VALUES (?, ?, ?, ?, ?, ?)",
+                (call, name, self._shelf.worker, ticket, now + ttl, owner),
             )
+            self._check_share(connection, owner, now)
             return Fresh()
 
         def give_back(connection: sqlite3.Connection) -> None:
@@ -163,6 +169,13 @@ class SqliteLedger:
             return Running()
         connection.execute("UPDATE claims SET lost = 1 WHERE call = ? AND name = ?", (call, name))
         return Lost()
+
+    def _check_share(self, connection: sqlite3.Connection, owner: str, now: float) -> None:
+        share = self._max_bytes // SHARES
+        if owner and held(connection, "claims", owner) > share:
+            connection.execute("DELETE FROM claims WHERE expires <= ?", (now,))
+            if held(connection, "claims", owner) > share:
+                raise Disconnected(f"The room for claims of one caller is full ({share} bytes)")
 
     def _alive(self, connection: sqlite3.Connection, owner: str, now: float) -> bool:
         if owner == self._shelf.worker:

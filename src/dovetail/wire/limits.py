@@ -82,11 +82,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     session_seconds: float = 3600.0
     """How long a session may be idle: nobody connected, nothing sent, no call with a time limit at work."""
     memory_bytes: int = 64 * MIB
-    """Kept in memory of each: sessions, claims, answers over 8 KiB, messages to resume; of the last two a quarter for
-    one caller."""
+    """Kept in memory of each: sessions, claims, answers over 8 KiB, messages to resume; of the last three a quarter
+    for one caller."""
     state_bytes: int = 1024 * MIB
-    """What `state.db` may grow to; a quarter for answers over 8 KiB, a quarter for messages to resume; of either, a
-    quarter for one caller."""
+    """What `state.db` may grow to; a quarter for answers over 8 KiB, a quarter for messages to resume; a
+    sixteenth for one caller of either, and of claims."""
     list_items: int = 20_000
     """Items of one list that a client takes, over all its pages."""
     list_bytes: int = 64 * MIB

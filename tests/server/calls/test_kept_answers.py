@@ -32,6 +32,33 @@ def asking(stores: Stores) -> Any:
     return server.asgi()
 
 
+@pytest.mark.req("S-22")
+async def test_one_caller_fills_its_share_of_effects_and_another_is_unaffected(make: Make) -> None:
+    server, run = Server("effects", limits=LIMITS, stores=make()), list[str]()
+
+    def document() -> str:
+        run.append("document")
+        return "x" * 30_000
+
+    @server.tool
+    async def report(ctx: Context) -> int:
+        size = len(await ctx.once("document", document))
+        return size + len((await ctx.elicit("Name?", str)).value or "")
+
+    asgi = server.asgi()
+    greedy, other = Http(asgi, "10.0.0.1"), Http(asgi, "10.0.0.2")
+    for _ in range(4):
+        assert (await begun(greedy, "report"))["resultType"] == "input_required"
+    assert run == ["document"] * 4
+    refused = await begun(greedy, "report")
+    assert refused["isError"] and "nothing was run" in text_of(refused)
+    assert "claims of one caller is full (100000 bytes)" in text_of(refused)
+    assert run == ["document"] * 4
+    assert (await begun(other, "report"))["resultType"] == "input_required"
+    assert run == ["document"] * 5
+    await asgi.stop()
+
+
 async def answered(client: Http, asked: Json, text: str) -> Json:
     (key,) = asked["inputRequests"]
     answer = {key: {"action": "accept", "content": {"value": text}}}
@@ -40,8 +67,8 @@ async def answered(client: Http, asked: Json, text: str) -> Json:
     return result
 
 
-async def begun(client: Http) -> Json:
-    result: Json = (await client.modern("tools/call", {"name": "two", "arguments": {}})).json["result"]
+async def begun(client: Http, name: str = "two") -> Json:
+    result: Json = (await client.modern("tools/call", {"name": name, "arguments": {}})).json["result"]
     return result
 
 

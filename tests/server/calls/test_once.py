@@ -14,6 +14,7 @@ import pytest
 from dovetail import Context, Server, ToolError
 from dovetail.core import Stores
 from dovetail.errors import DefinitionError, Disconnected, OnceUnknown
+from dovetail.server.calls.once import RECORD_BYTES
 from dovetail.server.transports.run import shared_runtime
 from dovetail.store import MemoryStores, SqliteStores
 from tests.server.peers import Conversation, accept, meta, text_of
@@ -393,6 +394,81 @@ async def test_an_effect_that_has_begun_goes_on_when_its_call_ends_and_the_retry
     await asyncio.wait_for(ended.wait(), 5)
     assert text_of(await client.call("tools/call", **retry)) == "result 1"
     assert count == [1]
+    await client.close()
+
+
+async def test_a_result_too_large_to_be_kept_is_a_typed_error_and_not_run_again(stores: Stores) -> None:
+    app, count = Server("once", stores=stores), [0]
+
+    def document(size: int) -> str:
+        count[0] += 1
+        return "x" * (size - 2)
+
+    @app.tool
+    async def report(ctx: Context, size: int) -> list[str]:
+        said: list[str] = []
+        for _ in range(2):
+            try:
+                said.append(str(len(await ctx.once("document", document, size))))
+            except OnceUnknown as error:
+                said.append(str(error))
+        return said
+
+    client = Conversation(app)
+    fits, large = [
+        (await client.call("tools/call", name="report", arguments={"size": size}, _meta=meta()))["result"]
+        for size in (RECORD_BYTES, RECORD_BYTES + 1)
+    ]
+    assert fits["structuredContent"] == [str(RECORD_BYTES - 2)] * 2
+    assert large["structuredContent"] == [
+        "document: it ran, and ended with a result of more than 256 KiB, which is not kept; it is not run again",
+        "document: it failed before with a result of more than 256 KiB; it was not run again",
+    ]
+    assert count == [2]
+    await client.close()
+
+
+@pytest.mark.parametrize("kind", ["async", "plain", "from a thread"])
+@pytest.mark.parametrize("failure", [SystemExit, KeyboardInterrupt])
+@pytest.mark.req("S-25")
+async def test_an_effect_that_would_end_the_process_fails_its_own_call_only(
+    stores: Stores, kind: str, failure: type[BaseException]
+) -> None:
+    app, effects, go_on = server(stores, Effects()), [0], asyncio.Event()
+
+    def plain() -> None:
+        effects[0] += 1
+        raise failure("CANARY")
+
+    async def effect() -> None:
+        await asyncio.sleep(0)
+        plain()
+
+    async def work(ctx: Context) -> None:
+        await ctx.once("effect", effect if kind == "async" else plain)
+
+    async def ends(ctx: Context) -> str:
+        try:
+            await (asyncio.to_thread(ctx.ask_sync, work(ctx)) if kind == "from a thread" else work(ctx))
+        except BaseException as raised:
+            assert type(raised) is failure
+        with pytest.raises(OnceUnknown, match=f"it failed before with {failure.__name__}"):
+            await work(ctx)
+        raise failure
+
+    async def bystander() -> str:
+        await go_on.wait()
+        return "undisturbed"
+
+    app.tool(ends)
+    app.tool(bystander)
+    client = Conversation(app)
+    held = client.begin("tools/call", {"name": "bystander", "arguments": {}, "_meta": meta()})
+    said = text_of(await client.call("tools/call", name="ends", arguments={}, _meta=meta()))
+    assert said.startswith("Internal error") and "CANARY" not in said
+    go_on.set()
+    assert (await client.outcome(held))["result"]["content"][0]["text"] == "undisturbed"
+    assert effects == [1]
     await client.close()
 
 

@@ -136,6 +136,29 @@ async def test_what_a_coroutine_could_not_raise_fails_its_own_call_only(failure:
     await client.close()
 
 
+@pytest.mark.req("S-25")
+@pytest.mark.parametrize("failure", [SystemExit, KeyboardInterrupt])
+async def test_what_is_asked_from_a_thread_cannot_end_the_process(failure: type[BaseException]) -> None:
+    app = Server("threads")
+
+    async def question() -> None:
+        await asyncio.sleep(0)
+        raise failure
+
+    @app.tool
+    def work(ctx: Context) -> str:
+        with pytest.raises(failure):
+            ctx.ask_sync(question())
+        raise failure
+
+    client = Conversation(app)
+    await client.open()
+    for _ in range(3):
+        assert (await client.call("tools/call", name="work", arguments={}))["result"]["isError"] is True
+    assert not (await shared_runtime(app)).in_flight
+    await client.close()
+
+
 async def test_a_call_that_is_cancelled_before_its_turn_never_runs_and_gives_nothing_back_twice() -> None:
     app, room = Server("threads", threads=1), Room()
     ran: list[str] = []

@@ -18,7 +18,7 @@ from dovetail.core import Fresh, Lost, Running, Settled
 from dovetail.errors import Disconnected, OnceUnknown, ToolError
 from dovetail.server.calls import turn as turns
 from dovetail.server.calls.context import Context
-from dovetail.server.calls.turn import turn_of
+from dovetail.server.calls.turn import owner_of, turn_of
 from dovetail.server.functions.kept import Read, reader_of, written
 
 log = logging.getLogger("dovetail.server")
@@ -32,6 +32,9 @@ new state has gone over the effects before it, and asked for each again."""
 
 RESTS: Final = (0.05, 0.2, 1.0, 5.0, 5.0, 5.0, 10.0, 10.0)
 """Seconds between attempts to record what came of an effect, while the ledger is out of reach."""
+
+RECORD_BYTES: Final = 256 * 1024
+"""How large the result of an effect may be, as JSON. It is kept for hours, in its caller's share of the ledger."""
 
 LONGEST_SECONDS = 600.0
 """How long an effect may go on: as long as the state of a call is valid, with which somebody may ask for its result."""
@@ -55,14 +58,14 @@ async def once(context: Context, name: str, function: Callable[..., Any], args: 
     if (call, name) in context.runtime.unrecorded:
         raise OnceUnknown(f"{name}: it ran, and what came of it could not be recorded")
     try:
-        claim = await ledger.claim(call, name, CLAIM_SECONDS)
+        claim = await ledger.claim(call, name, CLAIM_SECONDS, owner_of(context))
         if isinstance(claim, Running):
             if turn_of(context).stop is not None:
                 raise OnceUnknown(f"{name}: it runs, and this call has ended")
             async with asyncio.timeout(LONGEST_SECONDS):
                 claim = await ledger.wait(call, name)
-    except Disconnected:
-        raise OnceUnknown(f"{name}: the ledger is out of reach; nothing was run") from None
+    except Disconnected as error:
+        raise OnceUnknown(f"{name}: the ledger is out of reach, or full; nothing was run ({error})") from None
     except TimeoutError:
         raise OnceUnknown(f"{name}: nobody says what came of it; it was not run again") from None
     match claim:
@@ -94,9 +97,9 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
     What it uses of the call is kept for it a while, as it is for a thread; who calls again with the same state waits
     for its result.
     """
-    effect = context.runtime.effect(_effect(context, call, name, function, args))
+    effect = context.runtime.effect(turns.caught(_effect(context, call, name, function, args)))
     try:
-        return await asyncio.shield(effect)
+        value, failure = await asyncio.shield(effect)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if effect.cancelled() and (task is None or not task.cancelling()):
@@ -104,6 +107,9 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
         if turn_of(context).stop is not None:
             await asyncio.wait({effect}, timeout=turns.GRACE_SECONDS)
         raise
+    if failure is not None:
+        raise failure
+    return value
 
 
 async def _effect(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
@@ -111,17 +117,21 @@ async def _effect(context: Context, call: str, name: str, function: Callable[...
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
             value = await context.runtime.pool.call(context, function, args)
-        record = _Outcome(value=msgspec.Raw(written(value)))
+        raw = written(value)
     except ToolError as error:
         await _settle(context, call, name, _Outcome(error=str(error), told=True))
         raise
     except BaseException as error:
         # It may have happened in part: what is recorded is that it must not run again. One that is cut off settles its
         # claim, too: whoever waits for it would wait for as long as this process lives.
-        rests = RESTS if isinstance(error, Exception) else ()  # who cuts it off waits for nobody's store
+        rests = () if isinstance(error, asyncio.CancelledError) else RESTS  # who cuts it off waits for nobody's store
         await asyncio.shield(_settle(context, call, name, _Outcome(error=type(error).__name__), rests))
         raise
-    await _settle(context, call, name, record)
+    if len(raw) > RECORD_BYTES:
+        large = f"a result of more than {RECORD_BYTES // 1024} KiB"
+        await _settle(context, call, name, _Outcome(error=large))
+        raise OnceUnknown(f"{name}: it ran, and ended with {large}, which is not kept; it is not run again")
+    await _settle(context, call, name, _Outcome(value=msgspec.Raw(raw)))
     return value
 
 

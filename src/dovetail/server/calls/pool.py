@@ -16,7 +16,7 @@ from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from dovetail.errors import DefinitionError
 from dovetail.server.calls import turn as turns
@@ -238,12 +238,15 @@ def ask_from_thread(context: Context, question: Coroutine[Any, Any, T]) -> T:
     watched = MADE.set(None)  # what is asked runs on the loop, where coroutines are awaited by themselves
     try:
         asked = context.runtime.pool.beside(question) if holds_place else question
-        return asyncio.run_coroutine_threadsafe(asked, loop).result()
+        answer, failure = asyncio.run_coroutine_threadsafe(turns.caught(asked), loop).result()
     except FutureCancelled:
         # The turn has ended. Not an Exception: the function must unwind, and runs again with the answer.
         raise asyncio.CancelledError from None
     finally:
         MADE.reset(watched)
+    if failure is not None:
+        raise failure
+    return cast("T", answer)
 
 
 def _on_event_loop() -> bool:

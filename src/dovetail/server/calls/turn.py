@@ -212,6 +212,11 @@ def turn_of(context: Context) -> Turn:
     return turn
 
 
+def owner_of(context: Context) -> str:
+    """Return in whose share a call keeps things; "" for who is alone with the server, and has all of it."""
+    return context.principal.bucket if context.network else ""
+
+
 async def run_call(runtime: "Runtime", context: Context) -> None:
     """Serve one call: exactly one terminal outcome reaches its outlet, whatever its handler does (S-25)."""
     token = CURRENT.set(context)
@@ -291,6 +296,18 @@ def goes_through(failure: BaseException) -> bool:
         return False
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def caught(work: Coroutine[Any, Any, T]) -> tuple[T, None] | tuple[None, BaseException]:
+    """Run what a user wrote in a task of its own, and hand over as a value what asyncio would end the loop with.
+
+    A task that ends with `SystemExit` or `KeyboardInterrupt` raises it out of the loop, too: the server, and
+    everybody's calls, would be gone (S-25).
+    """
+    try:
+        return await work, None
+    except (SystemExit, KeyboardInterrupt) as failure:
+        return None, failure
 
 
 def _let_through(failure: BaseException) -> None:
