@@ -297,3 +297,14 @@ async def test_a_tilde_is_the_home_folder(folder: Path, tmp_path: Path, monkeypa
         assert len((await told(client, "list_notes"))["notes"]) == 3
         assert not (await client.call_tool("import_folder")).is_error
         assert (folder / "one.md").exists()
+
+
+def test_a_search_that_takes_too_long_says_how_far_it_came(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"n{number}.md").write_text("green tea")
+    book = Notebook(Folder(tmp_path, 10), Settings(directory=str(tmp_path), search_seconds=2.0))
+    seconds = iter(range(100))
+    found = searched(book, "tea", "", None, None, 10, lambda: float(next(seconds)))
+    assert [hit.name for hit in found.hits] == ["n0", "n1", "n2"]
+    assert found.note is not None and "Only 3 of 5 notes were looked at" in found.note
+    assert searched(book, "tea", "", None, None, 10).total == 5

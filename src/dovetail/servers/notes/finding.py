@@ -1,6 +1,7 @@
 """Lists and searches over all notes: which there are in a folder, with a tag, with words in them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from time import monotonic
 
 from dovetail.errors import ToolError
 from dovetail.servers.notes.descriptors import Found
@@ -31,8 +32,16 @@ def listed(notebook: Notebook, folder: str, tag: str | None, newest: bool, curso
     )
 
 
-def searched(notebook: Notebook, query: str, folder: str, tag: str | None, cursor: str | None, limit: int) -> Hits:
-    """Search the notes, the best fit first.
+def searched(
+    notebook: Notebook,
+    query: str,
+    folder: str,
+    tag: str | None,
+    cursor: str | None,
+    limit: int,
+    clock: Callable[[], float] = monotonic,
+) -> Hits:
+    """Search the notes, the best fit first; no longer than the settings allow.
 
     Raises:
         ToolError: Nothing to look for, or a cursor that is none of ours.
@@ -41,8 +50,13 @@ def searched(notebook: Notebook, query: str, folder: str, tag: str | None, curso
     if not wanted:
         raise ToolError("query: nothing to look for in it. Give a word or more, or use list_notes for everything.")
     scan = notebook.scan()
-    rated = []
+    rated, looked, cut = [], 0, False
+    until = clock() + notebook.settings.search_seconds
     for name in _chosen(notebook, scan.notes, folder, tag):
+        if looked and clock() > until:
+            cut = True
+            break
+        looked += 1
         known = notebook.indexed(name, scan.notes[name])
         title, tags = folded(known.about.title), folded(" ".join(known.about.tags))
         value, missing = score(wanted, folded(name), title, tags, known.text)
@@ -56,7 +70,7 @@ def searched(notebook: Notebook, query: str, folder: str, tag: str | None, curso
         hits=[_hit(notebook, name, scan.notes[name], wanted, missing) for _, _, name, missing in page],
         total=len(rated),
         next_cursor=str(end) if end < len(rated) else None,
-        note=_left_out(scan.ignored),
+        note=_cut_off(looked, len(scan.notes), notebook.settings.search_seconds) if cut else _left_out(scan.ignored),
     )
 
 
@@ -99,6 +113,13 @@ def place(cursor: str | None) -> int:
     if not (cursor.isascii() and cursor.isdigit()) or len(cursor) > 9:
         raise ToolError("cursor: this is none that was given; begin again without one.")
     return int(cursor)
+
+
+def _cut_off(looked: int, all_notes: int, seconds: float) -> str:
+    return (
+        f"Only {looked} of {all_notes} notes were looked at: a search ends after {seconds:g} seconds. Name a folder or "
+        "a tag to look in fewer."
+    )
 
 
 def _left_out(ignored: int) -> str | None:

@@ -38,6 +38,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_notes: Annotated[
         int, Meta(ge=1, le=100_000, description="Notes that are looked at, and may be.", extra={"metavar": "COUNT"})
     ] = 10_000
+    search_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=600,
+            description="How long one search looks; it then says how far it came.",
+            extra={"metavar": "SECONDS"},
+        ),
+    ] = 10.0
     listed: Annotated[
         int,
         Meta(
