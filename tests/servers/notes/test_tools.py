@@ -12,6 +12,9 @@ import pytest
 from dovetail import Client
 from dovetail.errors import DefinitionError, PeerError
 from dovetail.servers.notes import Settings, make
+from dovetail.servers.notes.finding import searched
+from dovetail.servers.notes.folder import Folder
+from dovetail.servers.notes.notebook import Notebook
 from dovetail.wire import PromptReference, ResourceTemplateReference
 from tests.house import ROOT
 from tests.servers.notes.worlds import BEANS, CAFE, TOMATOES, everything, fill, notes, refused, told
