@@ -448,7 +448,7 @@ async def test_an_effect_keeps_its_tools_place_while_it_runs(stores: Stores, mon
     refused = await client.call("tools/call", **given)
     assert "concurrency limit" in str(refused)
     go_on.set()
-    effects = (await shared_runtime(app))._effects
+    effects = (await shared_runtime(app)).effects
     if effects:
         await asyncio.wait(effects)
     await asyncio.sleep(0)
