@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Callable
 
 import pytest
@@ -93,6 +95,41 @@ def test_a_generator_that_does_not_let_itself_be_closed_is_left_behind(factory: 
         await anext(generator)
 
     run_to_end(main(), factory, patience=0.1)
+
+
+@LOOPS
+@pytest.mark.req("R-05")
+@pytest.mark.parametrize("ends", ["returns", "raises"])
+def test_a_thread_of_the_loop_that_does_not_end_is_left_behind_and_the_process_ends(
+    factory: Factory, ends: str, request: pytest.FixtureRequest
+) -> None:
+    script = f"""
+import asyncio, sys, threading
+from dovetail.net import run_to_end
+from dovetail.net.serving import loop_factory
+
+async def main():
+    began = asyncio.Event()
+    def hang():
+        loop.call_soon_threadsafe(began.set)
+        threading.Event().wait()
+    loop = asyncio.get_running_loop()
+    hanging = asyncio.create_task(asyncio.to_thread(hang))
+    await began.wait()
+    assert await asyncio.to_thread(int, "7") == 7
+    if {ends == "raises"}:
+        raise LookupError("main")
+
+run_to_end(main(), loop_factory({request.node.callspec.id.split("-")[-1]!r}), patience=0.2)
+print("cleaned up")
+sys.exit(5)
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, text=True, timeout=9)
+    assert "Threads that have not ended 0.2 s after the server, and are left behind: 1" in told.stderr
+    if ends == "raises":
+        assert (told.returncode, told.stdout) == (1, "") and "LookupError: main" in told.stderr
+    else:
+        assert (told.returncode, told.stdout) == (5, "cleaned up\n")
 
 
 @LOOPS

@@ -1,8 +1,9 @@
 """uvicorn's server, taught to leave well: the application is told first, streams end by themselves, waiting is bounded.
 
 Order of an end: no new connections; the application's `drain()`, so that listen streams finish with their result;
-connections close when their response is complete; after the patience the application's `end_calls()` answers what is
-left, and what is left even then is cancelled and aborted; then the lifespan ends. A second signal ends the patience.
+connections close when their response is complete, and what is still done for requests that are over is waited for
+(`settled()`); after the patience the application's `end_calls()` answers what is left, and what is left even then is
+cancelled and aborted; then the lifespan ends. A second signal ends the patience.
 """
 
 import asyncio
@@ -181,6 +182,20 @@ class DrainingServer(uvicorn.Server):
         tasks = [] if self.force_exit else list(self.server_state.tasks)
         if tasks:
             await asyncio.wait(tasks)
+        await self._settled()
+
+    async def _settled(self) -> None:
+        settled = getattr(self._application, "settled", None)
+        if settled is None or self.force_exit:
+            return
+        settling = asyncio.get_running_loop().create_task(settled())
+        settling.add_done_callback(lambda _: self._news.set())
+        try:
+            while not settling.done() and not self.force_exit:
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            settling.cancel()
 
     async def _end_all(self) -> None:
         await self._answer_all()

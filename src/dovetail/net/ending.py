@@ -2,7 +2,8 @@
 
 `asyncio.Runner` ends when every task has ended. One that swallows its cancellation would keep a process alive that has
 nobody left to serve, for ever. Here every task is cancelled and waited for, as there, but not for longer than it may
-take; who is not done by then is left behind, and said.
+take; who is not done by then is left behind, and said. So is a thread of `asyncio.to_thread`, which the interpreter
+would join at its exit: the loop's default executor is one whose threads nobody waits for.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
+
+from dovetail.net.threads import LeavingExecutor
 
 log = logging.getLogger("dovetail.net")
 
@@ -22,13 +25,16 @@ def run_to_end(
     loop_factory: Callable[[], asyncio.AbstractEventLoop],
     patience: float = PATIENCE_SECONDS,
 ) -> None:
-    """Run a coroutine in a loop of its own; at its end, end all tasks within `patience` seconds, and the loop.
+    """Run a coroutine in a loop of its own; at its end, end the loop.
+
+    Its tasks, and then its threads, have `patience` seconds each to end.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came; `main` was cancelled, and has cleaned up.
     """
     runner = asyncio.Runner(loop_factory=loop_factory)
     loop = runner.get_loop()
+    loop.set_default_executor(LeavingExecutor(patience))
     try:
         runner.run(main)
     finally:

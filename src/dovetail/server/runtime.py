@@ -94,7 +94,8 @@ class Runtime:
         self.draining = False
         self._exit = AsyncExitStack()
         self._background: set[asyncio.Task[Any]] = set()
-        self._effects: set[asyncio.Task[Any]] = set()
+        self.effects: set[asyncio.Task[Any]] = set()
+        """What `ctx.once` runs, for calls that are over, too."""
         self.unrecorded: set[tuple[str, str]] = set()
         """Effects, by call and name, whose outcome the store did not take: who asks again is not to wait for it."""
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -167,8 +168,8 @@ class Runtime:
         tasks = [turn.task for context in self.in_flight if (turn := context.turn) and turn.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
-        if self._effects:
-            _, cut = await asyncio.wait(self._effects, timeout=1.0)
+        if self.effects:
+            _, cut = await asyncio.wait(self.effects, timeout=1.0)
             for task in cut:
                 task.cancel()
             if cut:
@@ -190,12 +191,12 @@ class Runtime:
     def effect(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Run a side effect beside the call that wants it; it goes on when the call is over."""
         task = asyncio.get_running_loop().create_task(work)
-        self._effects.add(task)
+        self.effects.add(task)
         task.add_done_callback(self._done)
         return task
 
     def _done(self, task: "asyncio.Task[Any]") -> None:
-        self._effects.discard(task)
+        self.effects.discard(task)
         if not task.cancelled():
             task.exception()  # the call hears of it, if it still waits; the ledger keeps what a later one is told
 

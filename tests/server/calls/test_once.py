@@ -397,6 +397,65 @@ async def test_an_effect_that_has_begun_goes_on_when_its_call_ends_and_the_retry
     await client.close()
 
 
+@pytest.mark.parametrize("kind", ["async", "plain", "nested"])
+async def test_an_effect_that_waits_for_itself_is_an_error_at_once(stores: Stores, kind: str) -> None:
+    app, told = Server("once", stores=stores), list[str]()
+
+    @app.tool
+    async def work(ctx: Context) -> str:
+        async def effect() -> str:
+            name = "other" if kind == "nested" else "effect"
+            return str(await ctx.once(name, again if kind == "nested" else effect))
+
+        async def again() -> str:
+            return str(await ctx.once("effect", effect))
+
+        def plain() -> str:
+            return str(ctx.ask_sync(ctx.once("effect", plain)))
+
+        try:
+            await ctx.once("effect", plain if kind == "plain" else effect)
+        except DefinitionError as error:
+            told.append(str(error))
+        return str(await ctx.once("free", lambda: "free"))
+
+    client = Conversation(app)
+    assert text_of(await client.call("tools/call", name="work", arguments={}, _meta=meta())) == "free"
+    assert told == ["once('effect'): its effect calls once with the same name: it waits for itself"]
+    await client.close()
+
+
+async def test_an_effect_keeps_its_tools_place_while_it_runs(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dovetail.server.calls.turn.GRACE_SECONDS", 0.05)
+    app, began, go_on, ended = Server("once", stores=stores), asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def effect() -> None:
+        began.set()
+        await go_on.wait()
+
+    @app.tool(concurrency=1, timeout=0.2)
+    async def work(ctx: Context) -> str:
+        try:
+            await ctx.once("effect", effect)
+        finally:
+            asyncio.get_running_loop().call_soon(ended.set)
+        return "done"
+
+    client = Conversation(app)
+    given: dict[str, Any] = {"name": "work", "arguments": {}, "_meta": meta()}
+    assert "did not finish" in text_of(await client.call("tools/call", **given))
+    await asyncio.wait_for(ended.wait(), 5)
+    refused = await client.call("tools/call", **given)
+    assert "concurrency limit" in str(refused)
+    go_on.set()
+    effects = (await shared_runtime(app)).effects
+    if effects:
+        await asyncio.wait(effects)
+    await asyncio.sleep(0)
+    assert text_of(await client.call("tools/call", **given)) == "done"
+    await client.close()
+
+
 async def test_a_result_too_large_to_be_kept_is_a_typed_error_and_not_run_again(stores: Stores) -> None:
     app, count = Server("once", stores=stores), [0]
 

@@ -316,3 +316,52 @@ def test_a_call_that_is_cut_off_at_the_end_of_a_drain_is_answered_and_nothing_is
             assert (errors, process.returncode) == (b"", 0)
         finally:
             process.kill()
+
+
+EFFECT = """
+import asyncio, sys
+from dovetail import Context, Server
+from dovetail.server.calls import turn
+
+turn.GRACE_SECONDS = 0.01
+app = Server("draining")
+
+
+async def effect() -> None:
+    sys.stderr.write("begun" + chr(10))
+    sys.stderr.flush()
+    await asyncio.sleep(2)
+    sys.stderr.write("settled" + chr(10))
+
+
+@app.tool(timeout=0.01)
+async def wait(ctx: Context) -> None:
+    await ctx.once("effect", effect)
+
+
+app.run("http", port=0, drain_seconds=20)
+"""
+
+
+@pytest.mark.req("R-42")
+@pytest.mark.timeout(30)
+def test_a_drain_waits_for_an_effect_whose_call_is_over(tmp_path: Path) -> None:
+    program = tmp_path / "draining.py"
+    program.write_text(EFFECT)
+    with subprocess.Popen([sys.executable, str(program)], stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stderr is not None
+            announced = process.stderr.readline().decode().split()[2]
+            connection = http.client.HTTPConnection(announced.split("/")[2], timeout=20)
+            body = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "wait", "_meta": meta()}}
+            headers = {"mcp-protocol-version": STATELESS, "mcp-method": "tools/call", "mcp-name": "wait"}
+            headers |= {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+            connection.request("POST", "/mcp", json.dumps(body), headers)
+            assert process.stderr.readline() == b"begun\n"
+            with contextlib.closing(connection), connection.getresponse() as response:
+                assert b"did not finish" in response.read()
+            process.terminate()
+            _, errors = process.communicate(timeout=20)
+            assert b"settled\n" in errors and process.returncode == 0
+        finally:
+            process.kill()

@@ -341,7 +341,8 @@ class Context:
 
         Raises:
             OnceUnknown: It was claimed before and its outcome is not known, or the ledger is out of reach.
-            DefinitionError: It promises to return what JSON has no words for, and was not run; or it asks the client.
+            DefinitionError: It promises to return what JSON has no words for, and was not run; it asks the client, or
+                calls once with its own name.
         """
         from dovetail.server.calls.once import once
 

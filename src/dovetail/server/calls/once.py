@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from dovetail.core import Fresh, Lost, Running, Settled
-from dovetail.errors import Disconnected, OnceUnknown, ToolError
+from dovetail.errors import DefinitionError, Disconnected, OnceUnknown, ToolError
 from dovetail.server.calls import turn as turns
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.turn import owner_of, turn_of
@@ -25,6 +25,9 @@ log = logging.getLogger("dovetail.server")
 
 EFFECT: ContextVar[str | None] = ContextVar("dovetail_effect", default=None)
 """The effect that runs here. It cannot ask: where questions end the turn, it would be stopped in the middle."""
+
+AROUND: ContextVar[frozenset[tuple[str, str]]] = ContextVar("dovetail_effects", default=frozenset())
+"""The effects, by call and name, inside which this runs: one that waited for one of these would wait for itself."""
 
 CLAIM_SECONDS = 2 * 3600.0
 """How long a claim is kept after it was last asked for: longer than any state of a call is valid. A turn that issues a
@@ -60,10 +63,7 @@ async def once(context: Context, name: str, function: Callable[..., Any], args: 
     try:
         claim = await ledger.claim(call, name, CLAIM_SECONDS, owner_of(context))
         if isinstance(claim, Running):
-            if turn_of(context).stop is not None:
-                raise OnceUnknown(f"{name}: it runs, and this call has ended")
-            async with asyncio.timeout(LONGEST_SECONDS):
-                claim = await ledger.wait(call, name)
+            claim = await _waited(context, call, name)
     except Disconnected as error:
         raise OnceUnknown(f"{name}: the ledger is out of reach, or full; nothing was run ({error})") from None
     except TimeoutError:
@@ -78,6 +78,16 @@ async def once(context: Context, name: str, function: Callable[..., Any], args: 
             return _recorded(name, value, read)
         case Lost():
             raise OnceUnknown(f"{name}: it was begun before, and its outcome is not known; it was not run again")
+
+
+async def _waited(context: Context, call: str, name: str) -> Settled | Lost:
+    """Wait for what comes of an effect that runs."""
+    if (call, name) in AROUND.get():
+        raise DefinitionError(f"once({name!r}): its effect calls once with the same name: it waits for itself")
+    if turn_of(context).stop is not None:
+        raise OnceUnknown(f"{name}: it runs, and this call has ended")
+    async with asyncio.timeout(LONGEST_SECONDS):
+        return await context.runtime.stores.ledger.wait(call, name)
 
 
 def _call_id(context: Context, name: str) -> str:
@@ -105,15 +115,27 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
         if effect.cancelled() and (task is None or not task.cancelling()):
             raise OnceUnknown(f"{name}: it was cut off, and is not run again") from None
         if turn_of(context).stop is not None:
-            await asyncio.wait({effect}, timeout=turns.GRACE_SECONDS)
+            try:
+                await asyncio.wait({effect}, timeout=turns.GRACE_SECONDS)
+            finally:
+                _keep_place(context, effect)
         raise
     if failure is not None:
         raise failure
     return value
 
 
+def _keep_place(context: Context, effect: "asyncio.Task[Any]") -> None:
+    """Let an effect that outlives its call keep a place of its entry (`concurrency=`), as a thread does."""
+    slots = context.slots
+    if slots is not None and not effect.done():
+        slots.taken += 1
+        effect.add_done_callback(lambda _: slots.leave())
+
+
 async def _effect(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     EFFECT.set(name)
+    AROUND.set(AROUND.get() | {(call, name)})
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
             value = await context.runtime.pool.call(context, function, args)

@@ -19,10 +19,10 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from dovetail.errors import DefinitionError
+from dovetail.net import Threads
 from dovetail.server.calls import turn as turns
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.telling import MADE
-from dovetail.server.calls.threads import Threads
 from dovetail.server.calls.turn import turn_of
 from dovetail.server.functions.parameters import is_async
 

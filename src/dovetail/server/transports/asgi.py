@@ -191,6 +191,11 @@ class App:
         if self._endpoint is not None:
             self._endpoint.runtime.drain()
 
+    async def settled(self) -> None:
+        """Wait for the effects (`ctx.once`) of calls that are over: one that has begun goes on to its end."""
+        while self._endpoint is not None and (effects := self._endpoint.runtime.effects):
+            await asyncio.wait(effects)
+
     def end_calls(self) -> None:
         """Cut off the calls under way; each is answered with an error that says so."""
         if self._endpoint is not None:

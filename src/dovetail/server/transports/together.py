@@ -112,6 +112,11 @@ class Together:
         for app in self._apps.values():
             app.drain()
 
+    async def settled(self) -> None:
+        """Wait for the effects of calls that are over."""
+        for app in self._apps.values():
+            await app.settled()
+
 
 def together(
     servers: "Mapping[str, Server]",

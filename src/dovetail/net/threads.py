@@ -2,14 +2,22 @@
 
 `concurrent.futures` joins its threads at exit, so one function that hangs would keep a server that has left alive
 (R-05). These are daemons: what still runs then ends with the process. Who leaves waits for calls before, within bounds.
+
+`LeavingExecutor` is such threads as an event loop wants them, for `asyncio.to_thread` and `run_in_executor(None, ...)`.
 """
 
+import logging
+import os
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+log = logging.getLogger("dovetail.net")
+
+P = ParamSpec("P")
 T = TypeVar("T")
 _Work = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
@@ -67,6 +75,48 @@ class Threads:
             del work  # an idle thread keeps nothing alive
             with self._lock:
                 self._idle += 1
+
+
+class LeavingExecutor(ThreadPoolExecutor):
+    """An event loop's default executor: its shutdown waits `patience` seconds and no longer, and nobody does after.
+
+    It is a `ThreadPoolExecutor` because event loops take nothing else; none of that one's threads is ever started.
+    """
+
+    def __init__(self, patience: float) -> None:
+        """Prepare for as many threads as an event loop has by default."""
+        size = min(32, (os.cpu_count() or 1) + 4)
+        super().__init__(size)
+        self._patience = patience
+        self._daemons = Threads(size)
+        self._open: set[Future[Any]] = set()
+
+    def __repr__(self) -> str:
+        return f"<LeavingExecutor {self._daemons!r}>"
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        """Call a function in a thread.
+
+        Raises:
+            RuntimeError: After `shutdown`.
+        """
+        future = self._daemons.submit(partial(fn, *args, **kwargs))
+        self._open.add(future)
+        future.add_done_callback(self._open.discard)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Start no more, and wait a while for what runs; what waits for a thread is cancelled."""
+        self._daemons.close()
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
+        if wait:
+            self._wait()
+
+    def _wait(self) -> None:
+        left = wait(set(self._open), timeout=self._patience).not_done
+        if left:
+            said = "Threads that have not ended %g s after the server, and are left behind: %d"
+            log.warning(said, self._patience, len(left))
 
 
 def _do(future: "Future[Any]", function: Callable[..., Any], args: tuple[Any, ...]) -> None:
