@@ -238,6 +238,29 @@ async def test_what_keeps_failing_is_told_without_its_words(usual: Site, server:
     assert len(usual.requests) == 3 and len(time.pauses) == 2
 
 
+async def test_an_answer_of_another_shape_is_not_kept(usual: Site, server: Made, time: Time) -> None:
+    wrong = answer('{"features": 5}', GEO, cache_control="max-age=999999999")
+    usual.routes["/alerts/active?area=NY"] = sequence(wrong, answer(recorded.alerts(), GEO))
+    async with Client(server()) as client:
+        first = await client.call_tool("get_alerts", {"state": "NY"})
+        second = await client.call_tool("get_alerts", {"state": "NY"})
+    assert first.is_error and not second.is_error
+
+
+async def test_a_service_cannot_fill_an_answer_with_times_or_periods(usual: Site, server: Made) -> None:
+    endless = "x" * 1_000
+    usual.page(
+        "/alerts/active?area=NY", recorded.alerts(recorded.alert("Flood", "Severe", onset=endless, ends=endless))
+    )
+    many = [recorded.period(1, 50, "F", "5 mph") | {"startTime": endless, "endTime": endless}] * 300
+    usual.page(f"{GRID}/forecast?units=us", recorded.forecast(*many).replace("2026-11-21T14:39:00+00:00", endless))
+    async with Client(server()) as client:
+        warned = await client.call_tool("get_alerts", {"state": "NY"})
+        foreseen = await client.call_tool("get_forecast", {**WASHINGTON, "units": "imperial"})
+    assert not warned.is_error and endless[:50] not in warned.text
+    assert not foreseen.is_error and len(foreseen.structured["periods"]) == 200 and endless[:50] not in foreseen.text
+
+
 async def test_the_pause_that_a_service_asks_for_is_kept(usual: Site, server: Made, time: Time) -> None:
     good = answer(recorded.alerts(), GEO)
     usual.routes["/alerts/active?area=NY"] = sequence(answer("", "", 429, retry_after="7"), good)

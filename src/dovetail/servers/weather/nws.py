@@ -21,6 +21,10 @@ T = TypeVar("T")
 ACCEPT: Final = "application/geo+json"
 SOURCE: Final[Source] = "National Weather Service"
 _OFFICE: Final = re.compile(r"[A-Z]{3,4}")
+_TIME: Final = 40
+"""Characters of a time, as a service writes it."""
+_PERIODS: Final = 200
+"""Of a forecast: by the hour, it has 156."""
 _STATION: Final = re.compile(r"[A-Z0-9]{3,10}")
 _SYSTEMS: Final[dict[System, str]] = {"metric": "si", "imperial": "us"}
 _RANKS: Final = {"Extreme": 0, "Severe": 1, "Moderate": 2, "Minor": 3}
@@ -156,8 +160,8 @@ async def forecast(service: Service, point: Point, system: System, *, hourly: bo
         latitude=float(point.latitude),
         longitude=float(point.longitude),
         units=units_of(system),
-        updated=found.update_time or found.generated_at,
-        periods=[_period(hours, system) for hours in found.periods],
+        updated=cut(found.update_time or found.generated_at, _TIME),
+        periods=[_period(hours, system) for hours in found.periods[:_PERIODS]],
     )
 
 
@@ -181,7 +185,7 @@ async def conditions(service: Service, point: Point, system: System) -> Conditio
         source=SOURCE,
         place=cut(station.name, 100) or station.station_identifier,
         units=units_of(system),
-        observed=seen.timestamp,
+        observed=cut(seen.timestamp, _TIME),
         summary=cut(seen.text_description, 200),
         temperature=_value(seen.temperature, "temperature", system),
         feels_like=_value(feels, "temperature", system),
@@ -243,8 +247,8 @@ def _period(hours: _Hours, system: System) -> Period:
     chance = _number(hours.probability_of_precipitation)
     return Period(
         name=cut(hours.name, 50),
-        start=hours.start_time,
-        end=hours.end_time,
+        start=cut(hours.start_time, _TIME),
+        end=cut(hours.end_time, _TIME),
         daytime=hours.is_daytime,
         temperature=_temperature(hours, system),
         precipitation_chance=None if chance is None else round(chance),
@@ -289,8 +293,8 @@ def _alert(alert: _Alert) -> Alert:
         urgency=cut(alert.urgency, 20),
         certainty=cut(alert.certainty, 20),
         areas=cut(alert.area_desc, 1_000),
-        onset=alert.onset or alert.effective or "",
-        ends=alert.ends or alert.expires or "",
+        onset=cut(alert.onset or alert.effective, _TIME),
+        ends=cut(alert.ends or alert.expires, _TIME),
         headline=cut(alert.headline, 300),
         description=cut(alert.description, 3_000),
         instruction=cut(alert.instruction, 1_500),

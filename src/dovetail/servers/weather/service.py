@@ -110,6 +110,7 @@ class Service:
         try:
             return msgspec.json.decode(body, type=kind)
         except (msgspec.MsgspecError, UnicodeError):
+            self._shelf.put(where, None)  # what nobody can read is asked for again, however long it was to be kept
             raise Unavailable(f"{self.name} answered without what was asked for: try again later") from None
 
     async def _body(self, where: str, secret: Mapping[str, str]) -> bytes:

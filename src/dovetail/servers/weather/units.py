@@ -26,7 +26,8 @@ _SPELLINGS: Final = {
     "F": "°F", "C": "°C", "K": "K", "degC": "°C", "degF": "°F", "km_h-1": "km/h", "m_s-1": "m/s", "knots": "kt",
     "kts": "kt", "unit:degC": "°C", "unit:km_h-1": "km/h",
 }  # fmt: skip
-_WIND: Final = re.compile(r"([0-9]{1,3})(?: to ([0-9]{1,3}))? (mph|km/h|kt|kts|knots|m/s)")
+_SPEED: Final = r"([0-9]{1,3}(?:\.[0-9]{1,3})?)"
+_WIND: Final = re.compile(rf"(?<![0-9.,-]){_SPEED}(?:(?: to |-){_SPEED})? ?(mph|km/h|kts?|knots|m/s)(?![\w/])")
 _MOST: Final = 1e9
 """Nothing on Earth is more, in any unit."""
 _POINTS: Final = "N NNE NE ENE E ESE SE SSE S SSW SW WSW W WNW NW NNW".split()
