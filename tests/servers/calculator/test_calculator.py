@@ -66,6 +66,43 @@ EXPRESSIONS = [
 ]
 
 
+NEAR = [
+    ("log(1 + 10^-30)", "1e-30"),
+    ("10^30 * log(1 + 10^-30)", "1"),
+    ("acos(1 - 10^-40)", "1.4142135623731e-20"),
+    ("log(cos(10^-15))", "-5e-31"),
+    ("floor(acos(1 - 10^-40) * 10^30)", "14142135623"),
+    ("acos(1 - 10^-40) > 0", None),
+    ("cbrt(-2)", "-1.25992104989487"),
+    ("cbrt(-2 m^3)", "-1.25992104989487"),
+    ("ceil(-pi)", "-3"),
+    ("200 + -10%", "180"),
+    ("1 + 10^-20*i", "1 + 1e-20*i"),
+]
+
+
+async def test_small_numbers_are_not_taken_for_0() -> None:
+    async with opened() as client:
+        for expression, decimal in NEAR:
+            found = (await client.call_tool("calculate", {"expression": expression})).structured
+            assert found["decimal"] == decimal, expression
+            assert found["kind"] != "boolean" or found["exact"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("1.0001^3000000 mod 1000", "needs all digits"),
+        ("floor(1.0001^3000000)", "needs all digits"),
+        ("sin(1.0001^3000000)", "needs all digits"),
+        ("1.0001^3000000 - 1.0001^2999999*1.0001", "cancel each other"),
+        ("e^(e^100)", "beyond all that can be computed"),
+    ],
+)
+async def test_what_was_rounded_is_not_taken_for_exact(expression: str, told: str) -> None:
+    assert told in await asked("calculate", expression=expression)
+
+
 @pytest.mark.parametrize("revision", [STATEFUL, NEWEST])
 async def test_calculate(revision: str) -> None:
     async with opened(revision=revision) as client:
@@ -182,6 +219,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("integrate", {"expression": "x^x"}, "give lower and upper"),
     ("integrate", {"expression": "x", "lower": "0"}, "both bounds"),
     ("integrate", {"expression": "1/x", "lower": "-1", "upper": "1"}, "diverges"),
+    ("integrate", {"expression": "atan(tan(x))", "lower": "0", "upper": "pi"}, "piece by piece"),
+    ("differentiate", {"expression": "max(x, 2)", "at": "2"}, "no derivative there"),
     ("limit", {"expression": "1/x", "to": "0"}, "no limit"),
     ("solve", {"equations": ["2 + 2"]}, "no unknown to solve for"),
     ("matrix", {"operation": "inverse", "rows": [[1, 2], [2, 4]]}, "determinant is 0"),

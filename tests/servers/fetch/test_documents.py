@@ -66,6 +66,8 @@ def test_text_without_a_label_is_guessed_from_its_beginning() -> None:
 
 
 def test_what_nobody_sees_is_left_out() -> None:
+    hidden = "\u2066\u2069\u200b\u200c\u200d\u2060\ufe00\ufe0f\ufeff\u00ad\U000e0100\U000e01ef"
+    assert cleaned(f"a{hidden}b\u00e9 \u05d0 \U0001f600") == "ab\u00e9 \u05d0 \U0001f600"
     assert cleaned("a\r\nb\x00\x1b[31m\u202ec\U000e0041\U000e007f\td") == "a\nb[31mc\td"
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from dovetail.errors import ToolError
 from dovetail.servers.fetch import reading
 from dovetail.servers.fetch.entries import MemoryCache
 from dovetail.servers.fetch.extraction import Extraction
@@ -49,6 +50,18 @@ async def test_a_page_that_may_be_kept_is_read_once(site: Site, reader: Reader, 
     for _ in range(2):
         await reader.read(f"{site.origin}/not")
     assert counting.pages == 3
+
+
+async def test_a_page_that_overran_is_not_tried_again(
+    site: Site, reader: Reader, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.page("/slow", ARTICLE, cache_control="max-age=60")
+    monkeypatch.setattr(counting, "_seconds", 0.0)
+    for _ in range(3):
+        assert "in time" in (await reader.read(f"{site.origin}/slow")).how
+    with pytest.raises(ToolError, match="in time"):
+        await reader.links(f"{site.origin}/slow")
+    assert counting.pages == 1
 
 
 async def test_what_is_remembered_is_bounded(

@@ -178,3 +178,21 @@ def test_a_redirect_leads_to_a_checked_url_or_nowhere(location: str) -> None:
 
 def test_an_allowed_network_is_one_of_its_family() -> None:
     assert networks_of(("fd00::/8", "10.0.0.0/8")) == (ip_network("fd00::/8"), ip_network("10.0.0.0/8"))
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/a/../private/x", "/private/x"),
+        ("/./private/x", "/private/x"),
+        ("/a/%2e%2E/private/x", "/private/x"),
+        ("/../../x", "/x"),
+        ("/a/..", "/"),
+        ("/a/b/.", "/a/b/"),
+        ("/a//b", "/a//b"),
+        ("/a/...", "/a/..."),
+        ("", "/"),
+    ],
+)
+def test_a_path_has_one_name(path: str, found: str) -> None:
+    assert Policy().check(f"https://example.com{path}").url == f"https://example.com{found}"

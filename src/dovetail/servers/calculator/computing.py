@@ -6,6 +6,7 @@ before it loads anything, opens no file, and its parent ends it whenever a job t
 
 import sys
 from collections.abc import Callable
+from decimal import InvalidOperation
 from typing import BinaryIO
 
 import msgspec
@@ -52,7 +53,7 @@ def answered(line: bytes, jobs: dict[str, Callable[[Job], Reply]]) -> Reply:
         return Reply(error=str(error))
     except MemoryError:
         return Reply(error="This needs more memory than a calculation may have; use smaller numbers", spent=True)
-    except OverflowError:
+    except (OverflowError, InvalidOperation):
         return Reply(error="This leads to a number beyond all that can be computed; use its logarithm")
     except RecursionError:
         return Reply(error="This is too deep to be worked on; use a simpler expression", spent=True)

@@ -9,6 +9,7 @@ import sympy  # type: ignore[import-untyped]
 from sympy.core.evalf import PrecisionExhausted  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import Answer, Job, Matrix, Reply, rational
+from dovetail.servers.calculator.certainty import contradicted
 from dovetail.servers.calculator.equations import solve
 from dovetail.servers.calculator.exact import LARGE, Arithmetic, evaluate
 from dovetail.servers.calculator.failures import CalculatorError, Irrational
@@ -44,7 +45,10 @@ def differentiate(job: Job) -> Reply:
     variable = sympy.Symbol(job.names[0])
     derivative = sympy.diff(builder.build(job.trees[0]), variable, int(job.names[1]))
     if len(job.trees) > 1:
-        derivative = derivative.subs(variable, builder.build(job.trees[1]))
+        place = builder.build(job.trees[1])
+        if any(step.args[0].subs(variable, place).is_zero for step in derivative.atoms(sympy.Heaviside, sympy.sign)):
+            raise CalculatorError("There is no derivative there: it is another one from the left and from the right")
+        derivative = derivative.subs(variable, place)
     return Reply(answer=answer_of(_tidy(derivative), job.digits))
 
 
@@ -62,7 +66,14 @@ def integrate(job: Job) -> Reply:
     found = sympy.integrate(inside, (variable, *bounds))
     if found.has(sympy.nan, sympy.zoo):
         raise CalculatorError("This integral diverges between these bounds; leave out where the integrand is infinite")
-    return quadrature(job) if found.has(sympy.Integral) else Reply(answer=answer_of(_tidy(found), job.digits))
+    if found.has(sympy.Integral):
+        return quadrature(job)
+    if contradicted(found, inside, variable, bounds):
+        raise CalculatorError(
+            "The formula that was found does not agree with the integrand between these bounds, which jumps there or "
+            "is infinite; integrate piece by piece, from jump to jump"
+        )
+    return Reply(answer=answer_of(_tidy(found), job.digits))
 
 
 def quadrature(job: Job) -> Reply:

@@ -46,6 +46,10 @@ def parse(text: str) -> Expression:
     return Expression(tree, unit)
 
 
+def _is_percent(term: Tree) -> bool:
+    return term.kind == "percent" or (term.kind == "negative" and _is_percent(term.parts[0]))
+
+
 class _Reader:
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
@@ -100,7 +104,7 @@ class _Reader:
         while self._is("+", "-"):
             negative = self.step().text == "-"
             term = self._product()
-            if term.kind == "percent":  # as on a pocket calculator: 200 + 10% is 220
+            if _is_percent(term) and not all(map(_is_percent, terms)):  # as on a pocket calculator: 200 + 10% is 220
                 share = node("negative", term) if negative else term
                 whole = terms[0] if len(terms) == 1 else node("add", *terms)
                 terms = [node("multiply", whole, node("add", number(1), share))]
@@ -190,6 +194,10 @@ class _Reader:
         after = self._after()
         if after.sort == "name":
             return after.text in ("of", "to", "in")
+        if after.text in ("+", "-") and after.at > self.here.at + 1:
+            following = self._tokens[min(self._at + 2, len(self._tokens) - 1)]
+            if following.at == after.at + 1:
+                raise CalculatorError("This can be read in two ways: write mod(10, -3) or 10% - 3", self.here.at)
         return after.sort != "number" and after.text != "("
 
     def _primary(self) -> Tree:

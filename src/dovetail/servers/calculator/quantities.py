@@ -259,7 +259,8 @@ def _called(tree: Tree, find: Find) -> Quantity:
     parts = [quantity(part, find) for part in arguments]
     roots = {"sqrt": Fraction(1, 2), "cbrt": Fraction(1, 3)}
     if tree.text in roots and parts and parts[0].dimensions:
-        return _power(parts[0], roots[tree.text])
+        root = _power(parts[0], roots[tree.text])
+        return _with(root, node("call", parts[0].tree, text=tree.text))
     if tree.text in _ALIKE and parts and any(part.dimensions for part in parts):
         for part in parts[1:]:
             _check_alike(parts[0], part)

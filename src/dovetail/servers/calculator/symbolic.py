@@ -14,6 +14,7 @@ from sympy.core.evalf import PrecisionExhausted  # type: ignore[import-untyped]
 from sympy.printing.str import StrPrinter  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import CUT, Answer, rational
+from dovetail.servers.calculator.certainty import certain, sign_of, whole_below
 from dovetail.servers.calculator.exact import LARGE, Arithmetic, bits_of_power, magnitude, spread
 from dovetail.servers.calculator.failures import CalculatorError, Irrational
 from dovetail.servers.calculator.functions import call, check_count
@@ -21,6 +22,11 @@ from dovetail.servers.calculator.rendering import SHOWN, plain
 from dovetail.servers.calculator.tree import Tree
 
 Expr = Any
+_BY_LOGARITHM: Final = "compute with its logarithm: log(a^b) is b*log(a)"
+_SMOOTH: Final = frozenset(
+    ["sqrt", "cbrt", "root", "log", "log2", "log10", "abs", "sign", "min", "max", "sum", "product", "count", "mean"]
+)
+"""Functions that may have what was rounded: as many digits as it had are right in what they return."""
 CONSTANTS: Final[dict[str, Expr]] = {
     "pi": sympy.pi,
     "tau": 2 * sympy.pi,
@@ -87,7 +93,12 @@ class Builder:
     def _operation(self, kind: str, parts: list[Expr]) -> Expr:
         if kind in ("modulo", "factorial"):
             return self._call("mod" if kind == "modulo" else kind, parts)
-        return _ARITHMETIC[kind](*parts)
+        made = _ARITHMETIC[kind](*parts)
+        if kind == "add" and made.is_number and any(part.has(sympy.Float) for part in parts):
+            largest = max(abs(part.evalf(15)) for part in parts)
+            if not abs(made.evalf(15)) > largest / 10**6:
+                raise CalculatorError(f"These cancel each other, and a power in them was rounded; {_BY_LOGARITHM}")
+        return made
 
     def power(self, base: Expr, exponent: Expr) -> Expr:
         """Raise to a power, if that is of a size to be written."""
@@ -114,6 +125,8 @@ class Builder:
         if name in ("gamma", "zeta") and parts[0].is_Integer and parts[0] > 0:
             self.arithmetic.spend(abs(int(parts[0])))
         function = _SYMBOLIC.get(name)
+        if name not in _SMOOTH and any(part.has(sympy.Float) for part in parts):
+            raise CalculatorError(f"{name} needs all digits of a power that has too many; {_BY_LOGARITHM}")
         if function is None:
             raise CalculatorError(f"{name} takes rational numbers only, such as 12, 1.5 or 2/3")
         return function(*parts)
@@ -121,11 +134,19 @@ class Builder:
 
 def relation(sign: str, left: Expr, right: Expr) -> Expr:
     """Return a comparison, true or false where it can be told."""
+    sign_known = sign_of(left - right)
+    if sign_known is not None:
+        return _holds(sign, sign_known)
     made = {"=": sympy.Eq, "!=": sympy.Ne, "<": sympy.Lt, "<=": sympy.Le, ">": sympy.Gt, ">=": sympy.Ge}[sign]
     try:
         return made(left, right)
     except TypeError:
         raise CalculatorError("Only real numbers have an order; compare abs(...) or re(...)") from None
+
+
+def _holds(sign: str, here: int) -> Expr:
+    holds = {"=": here == 0, "!=": here != 0, "<": here < 0, "<=": here <= 0, ">": here > 0, ">=": here >= 0}[sign]
+    return sympy.true if holds else sympy.false
 
 
 def answer_of(expression: Expr, digits: int, note: str | None = None) -> Answer:
@@ -166,12 +187,12 @@ def numeric(expression: Expr, digits: int) -> tuple[str | None, str | None]:
     Raises:
         PrecisionExhausted: So many digits cannot be found.
     """
-    value = expression.evalf(digits + 5, maxn=2 * digits + 200, strict=True)
+    value = certain(expression, digits + 5)
     real, imaginary = value.as_real_imag()
     if not (real.is_Float or real.is_Rational) or not (imaginary.is_Float or imaginary.is_Rational):
         return None, None
     small = sympy.Float(10) ** -(digits + 2)
-    if abs(imaginary) <= small * abs(real):
+    if abs(imaginary) <= small * abs(real) and (expression.is_real is not False or not imaginary):
         return _float_text(real, digits), None
     if abs(real) <= small * abs(imaginary):
         return None, _float_text(imaginary, digits)
@@ -260,7 +281,12 @@ def _whole_log(value: Expr, base: Expr) -> Expr | None:
 
 def _round(value: Expr, places: Expr = sympy.S.Zero) -> Expr:
     shift = sympy.Integer(10) ** places
-    return sympy.floor(value * shift + sympy.Rational(1, 2)) / shift
+    return whole_below(value * shift + sympy.Rational(1, 2)) / shift
+
+
+def _cube_root(value: Expr) -> Expr:
+    """Return the real root of a real number, as of -8: of -2, too."""
+    return -sympy.cbrt(-value) if value.is_negative else sympy.cbrt(value)
 
 
 def _prime(value: Expr) -> Expr:
@@ -305,7 +331,7 @@ _ARITHMETIC: Final[dict[str, Callable[..., Expr]]] = {
     "percent": lambda value: value / 100,
 }
 _SYMBOLIC: Final[dict[str, Callable[..., Expr]]] = {
-    **{name: getattr(sympy, name) for name in ("sqrt", "cbrt", "root", "exp", "re", "im", "arg", "sign", "floor")},
+    **{name: getattr(sympy, name) for name in ("sqrt", "root", "exp", "re", "im", "arg", "sign")},
     **{
         name: getattr(sympy, name)
         for name in ("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "atan2")
@@ -313,8 +339,10 @@ _SYMBOLIC: Final[dict[str, Callable[..., Expr]]] = {
     **{name: getattr(sympy, name) for name in ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")},
     **{name: getattr(sympy, name) for name in ("gamma", "erf", "zeta", "factorial")},
     "abs": sympy.Abs,
-    "ceil": sympy.ceiling,
-    "trunc": lambda value: sympy.sign(value) * sympy.floor(sympy.Abs(value)),
+    "cbrt": _cube_root,
+    "floor": whole_below,
+    "ceil": lambda value: sympy.ceiling(value) if value.free_symbols else -whole_below(-value),
+    "trunc": lambda value: sympy.sign(value) * whole_below(sympy.Abs(value)),
     "round": _round,
     "log": _log,
     "log2": lambda value: _log(value, sympy.Integer(2)),
@@ -325,8 +353,8 @@ _SYMBOLIC: Final[dict[str, Callable[..., Expr]]] = {
     "comb": sympy.binomial,
     "perm": lambda total, chosen: sympy.ff(total, chosen),
     "fib": sympy.fibonacci,
-    "mod": lambda left, right: left - right * sympy.floor(left / right),
-    "quotient": lambda left, right: sympy.floor(left / right),
+    "mod": lambda left, right: left - right * whole_below(left / right),
+    "quotient": lambda left, right: whole_below(left / right),
     "min": sympy.Min,
     "max": sympy.Max,
     "sum": lambda *values: sympy.Add(*values),

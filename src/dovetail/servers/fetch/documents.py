@@ -32,8 +32,13 @@ _MEANT: Final = {"iso8859-1": "cp1252", "ascii": "cp1252", "iso8859-9": "cp1254"
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _PRESCAN: Final = 1024
 _SAMPLE: Final = 16 * 1024
-# Controls, and the invisible "tag" characters, with which text says to a model what no person sees.
-_UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\u202a-\u202e\U000e0000-\U000e007f]")
+# Controls, what changes the direction of text, and what has no width: with them text says to a model what no person
+# sees. Joiners (U+200C, U+200D) and emoji variation (U+FE0F) are left out, too: nothing is lost but a ligature.
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 
 
 class Media(msgspec.Struct, frozen=True):

@@ -7,16 +7,19 @@ are ever sent. Equal requests that are under way at the same time are one.
 """
 
 import asyncio
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 
 from dovetail.auth import refusals
-from dovetail.errors import DefinitionError, Disconnected, LimitExceeded, ProtocolViolation, ToolError, Unsent, quote
+from dovetail.errors import DefinitionError, Disconnected, LimitExceeded, ProtocolViolation, ToolError, Unsent
 from dovetail.net import HttpClient, Response
 from dovetail.servers.fetch import freshness, robots
 from dovetail.servers.fetch.entries import Cache, Entry, kept_fields
@@ -295,6 +298,18 @@ async def _body(response: Response, size: int, cut: bool) -> bytes:
     return b"".join(pieces)[:size]
 
 
+def _when(said: str) -> str:
+    """Read `Retry-After`: seconds or a date (RFC 9110, 10.2.3). Anything else is a stranger's words, and not told."""
+    if re.fullmatch("[0-9]{1,6}", said):
+        return f"after {int(said)} seconds"
+    try:
+        until = parsedate_to_datetime(said[:64])
+        until = until.astimezone(UTC) if until.tzinfo else until
+        return f"after {until:%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return "later"
+
+
 def failed(entry: Entry) -> str | None:
     """Say why an answer is no page; None when it is one. Nothing of its body is told."""
     status = entry.status
@@ -308,6 +323,5 @@ def failed(entry: Entry) -> str | None:
     if status in (401, 403):
         advice = "the page is not for everybody, or not for programs; look for another source"
     elif status == 429 or status >= 500:
-        wait = entry.headers.get("retry-after", "")
-        advice = f"try again {f'after {quote(wait, 40)}' if wait else 'later'}"
+        advice = f"try again {_when(entry.headers.get('retry-after', ''))}"
     return f"The server answered with status {status}{phrase}: {advice}"

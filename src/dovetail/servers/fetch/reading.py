@@ -15,6 +15,8 @@ from dovetail.servers.fetch.paging import Page
 
 _MEMORY: Final = 16 * 1024 * 1024
 """Characters of Markdown that are remembered."""
+_OVERRAN: Final = 1_000
+"""Pages of which is remembered that they could not be read in time."""
 
 
 class Reader:
@@ -38,6 +40,7 @@ class Reader:
         self._polite = polite
         self._blob = blob
         self._made: OrderedDict[bytes, Extract] = OrderedDict()
+        self._overran: OrderedDict[bytes, None] = OrderedDict()
         self._size = 0
 
     def __repr__(self) -> str:
@@ -73,7 +76,7 @@ class Reader:
         if media.kind == "text" or raw:
             return _with(page, how="raw HTML" if media.kind == "html" else media.type, text=cleaned(text))
         try:
-            made = await self._extract(entry.body, text, entry.url, keep=freshness.storable(entry))
+            made = await self._extract(entry.body, text, entry.url, keep=freshness.storable(entry), anew=renew)
         except Overrun:
             return _with(page, how="raw HTML, as it could not be read in time", text=cleaned(text))
         if made.how == "nothing":
@@ -108,13 +111,21 @@ class Reader:
             raise ToolError(failure)
         return got
 
-    async def _extract(self, body: bytes, text: str, url: str, *, keep: bool) -> Extract:
+    async def _extract(self, body: bytes, text: str, url: str, *, keep: bool, anew: bool = False) -> Extract:
         key = hashlib.sha256(url.encode() + b"\n" + body).digest()
         made = self._made.get(key)
         if made is not None:
             self._made.move_to_end(key)
             return made
-        made = await self._extraction.extract(text, url)
+        if key in self._overran and not anew:  # each further piece of it would cost as much again
+            raise Overrun
+        try:
+            made = await self._extraction.extract(text, url)
+        except Overrun:
+            self._overran[key] = None
+            if len(self._overran) > _OVERRAN:
+                self._overran.popitem(last=False)
+            raise
         if keep and key not in self._made:
             self._made[key] = made
             self._size += len(made.text)

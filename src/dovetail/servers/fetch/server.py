@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from dovetail import Complete, Context, File, Image, Server, ToolAnnotations, __version__, get_context
-from dovetail.errors import DefinitionError, ToolError
+from dovetail.errors import DefinitionError, InvalidParams, ToolError
 from dovetail.servers.fetch import freshness
 from dovetail.servers.fetch.cache_file import FileCache
 from dovetail.servers.fetch.entries import Cache, MemoryCache
@@ -233,7 +233,10 @@ def _offer_resources(app: Server) -> None:
         """A web page as Markdown, whole: page://https://example.com/page. At most a million characters; untrusted."""
         # The matcher has decoded what was percent-encoded; what a URL cannot hold is encoded again.
         url = quote(url, safe="!#$%&'()*+,-./:;=?@[]_~")
-        found = await _reader(ctx).read(url)
+        try:
+            found = await _reader(ctx).read(url)
+        except ToolError as error:
+            raise InvalidParams(str(error)) from None
         if found.blob is not None:
             return File(found.blob, found.media_type, uri=f"page://{url}")
         kind = "text/markdown" if found.how == "Markdown" else "text/plain" if found.how == "text" else found.media_type

@@ -83,7 +83,7 @@ class Policy(msgspec.Struct, frozen=True):
         shown = f"[{name}]" if ":" in name else name
         origin = f"{scheme}://{shown}" if number == _PORTS[scheme] else f"{scheme}://{shown}:{number}"
         query = f"?{parts.query}" if parts.query else ""
-        url = origin + quote((parts.path or "/") + query, safe=_SAFE)
+        url = origin + quote((_without_dots(parts.path) or "/") + query, safe=_SAFE)
         if len(url) > LONGEST:
             raise ToolError(f"The URL has more than {LONGEST} characters once it is encoded: give a shorter one")
         return Target(url, origin, shown)
@@ -187,6 +187,22 @@ def ports_of(texts: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
             raise DefinitionError("allow_port: expected a port such as 8443, or a range such as 8000-8099")
         found.append((first, last))
     return tuple(found)
+
+
+def _without_dots(path: str) -> str:
+    """Return a path without `.` and `..` in it (RFC 3986, 5.2.4): what robots.txt forbids has one name."""
+    kept: list[str] = []
+    segments = path.split("/")
+    for place, segment in enumerate(segments):
+        meant = segment.replace("%2e", ".").replace("%2E", ".")
+        if meant not in (".", ".."):
+            kept.append(segment)
+            continue
+        if meant == ".." and len(kept) > 1:
+            kept.pop()
+        if place == len(segments) - 1:
+            kept.append("")
+    return "/".join(kept)
 
 
 def _ascii(host: str) -> str:
