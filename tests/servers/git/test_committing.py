@@ -1,5 +1,7 @@
 """git_commit: offered only when allowed, asks first, and commits what was named."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from typing import Any, cast
 
 import pygit2
@@ -198,3 +200,41 @@ async def test_a_branch_that_moved_meanwhile_is_not_overwritten(story: Maker, op
         result = await client.call_tool("git_commit", {"message": "Mine", "paths": ["new"]})
         assert not result.is_error, result.text
     assert cast("pygit2.Commit", story.git[story.tip.parent_ids[0]]).message == "Meanwhile"
+
+
+async def test_while_others_hold_the_index_nothing_is_committed(
+    story: Maker, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.write("new", "x")
+    lock = story.path / ".git" / "index.lock"
+    async with opened(story.path, allow_commit=True, confirm="never", timeout=0.5) as client:
+        lock.touch()
+        result = await client.call_tool("git_commit", {"message": "x", "paths": ["new"]})
+        assert result.is_error and "nothing was committed" in result.text and "index.lock" in result.text
+        assert lock.exists() and story.tip.message == "Say zero"
+        lock.unlink()
+        assert not (await client.call_tool("git_commit", {"message": "x", "paths": ["new"]})).is_error
+        assert (await client.call_tool("git_status")).structured["clean"]
+    assert not lock.exists() and not list(lock.parent.glob("index.*"))
+
+
+@pytest.mark.timeout(60)
+async def test_who_commits_at_the_same_time_loses_nothing_of_the_others(story: Maker, opened: Open) -> None:
+    for number in range(24):
+        story.write(f"p{number}", f"{number}")
+    async with AsyncExitStack() as stack:
+        several = [
+            await stack.enter_async_context(opened(story.path, allow_commit=True, confirm="never")) for _ in range(4)
+        ]
+
+        async def some(at: int) -> None:
+            for number in range(at, 24, 4):
+                asked = {"message": f"p{number}", "paths": [f"p{number}"]}
+                result = await several[at].call_tool("git_commit", asked)
+                assert not result.is_error, result.text
+                assert result.structured["files"] == [{"path": f"p{number}", "state": "added"}]
+
+        await asyncio.gather(*(some(at) for at in range(4)))
+        assert (await several[0].call_tool("git_status")).structured["clean"]
+    tree = story.tip.tree
+    assert {f"p{number}" for number in range(24)} <= {entry.name for entry in tree}

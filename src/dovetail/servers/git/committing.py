@@ -5,13 +5,16 @@ libgit2 runs no hook, no filter program and no signing program; what a hook woul
 
 import os
 import stat
+from pathlib import Path
 from typing import Final
 
 import pygit2
 
 from dovetail.servers.git.arguments import CommitArgs
-from dovetail.servers.git.changes import Change, below, staged, unstaged
+from dovetail.servers.git.changes import Change, below, between, staged, unstaged
+from dovetail.servers.git.locking import locked, next_index
 from dovetail.servers.git.names import quote_name, read_path
+from dovetail.servers.git.objects import Commit
 from dovetail.servers.git.repository import Refused, Repository
 from dovetail.servers.git.status import doing
 from dovetail.servers.git.text import cut, plain
@@ -49,26 +52,11 @@ def commit(repository: Repository, asked: CommitArgs) -> Committed:
     """Stage and commit."""
     author = _author(repository)
     _check(repository, asked)
-    index = repository.git.index
-    index.read(True)
-    head = repository.head
     for steps, there in _paths(repository, asked):
-        path = os.fsdecode(b"/".join(steps))
-        if there:
-            index.add(path)
-        elif path in index:
-            index.remove(path)
-        elif head is None or repository.find(head.tree, steps) is None:  # else it is staged as deleted already
-            raise Refused(f"There is no file {quote_name(os.fsencode(path))}; git_status shows what is changed.")
-    tree = index.write_tree()
-    if (head is None and not len(index)) or (head is not None and str(tree) == head.tree):
-        raise Refused("There is nothing to commit: name changed files in `paths`; git_status shows them.")
-    message = asked.message if asked.message.endswith("\n") else asked.message + "\n"
-    parents = [] if head is None else [pygit2.Oid(hex=head.id)]
-    made = repository.git.create_commit("HEAD", author, author, message, tree, parents)
-    index.write()
-    from dovetail.servers.git.changes import between
-
+        if there:  # what is long is done before anybody has to wait
+            repository.git.create_blob_fromworkdir(os.fsdecode(b"/".join(steps)))
+    with locked(repository) as file:
+        made, head = _made(repository, asked, author, file)
     files = between(repository, head, repository.commit(str(made)))
     return Committed(
         commit=str(made),
@@ -76,6 +64,37 @@ def commit(repository: Repository, asked: CommitArgs) -> Committed:
         files=[change.shown for change in files[:_FILES]],
         note=_note(repository),
     )
+
+
+def _made(
+    repository: Repository, asked: CommitArgs, author: pygit2.Signature, file: Path
+) -> tuple[pygit2.Oid, Commit | None]:
+    """Commit what the index and HEAD are now, while nobody else can change the index."""
+    _check(repository, asked)
+    index = repository.git.index
+    index.read(True)
+    head = repository.head
+    entries: dict[str, pygit2.IndexEntry | None] = {}
+    for steps, there in _paths(repository, asked):
+        path = os.fsdecode(b"/".join(steps))
+        if there:
+            index.add(path)
+            entries[path] = index[path]
+        elif path in index:
+            index.remove(path)
+            entries[path] = None
+        elif head is None or repository.find(head.tree, steps) is None:  # else it is staged as deleted already
+            raise Refused(f"There is no file {quote_name(os.fsencode(path))}; git_status shows what is changed.")
+    tree = index.write_tree()
+    if (head is None and not len(index)) or (head is not None and str(tree) == head.tree):
+        raise Refused("There is nothing to commit: name changed files in `paths`; git_status shows them.")
+    message = asked.message if asked.message.endswith("\n") else asked.message + "\n"
+    parents = [] if head is None else [pygit2.Oid(hex=head.id)]
+    with next_index(file, entries) as beside:
+        # Refused by libgit2 when HEAD is not the parent any more.
+        made = repository.git.create_commit("HEAD", author, author, message, tree, parents)
+        beside.replace(file)
+    return made, head
 
 
 def _note(repository: Repository) -> str | None:
