@@ -25,7 +25,7 @@ from dovetail.servers.sql.postgres_hidden import (
 )
 from dovetail.servers.sql.postgres_rewriting import Relation, references, rewritten, types
 from dovetail.servers.sql.postgres_schema import KINDS, listed
-from dovetail.servers.sql.postgres_words import bare, called, numbered, words
+from dovetail.servers.sql.postgres_words import bare, called, numbered, unbound, words
 
 _COLUMNS = """
 SELECT attrelid, attname::text FROM pg_catalog.pg_attribute
@@ -84,6 +84,8 @@ class Checker:
         values: Sequence[Any] = list(params or ())
         if isinstance(params, Mapping):
             plain, names = numbered(plain, words(plain), params)
+            if lost := unbound(plain):
+                raise ToolError(f"params has no value for :{lost}: give one by that name.")
             values = [params[name] for name in names]
         statement = statements.read(plain, "postgres")
         await self._check_names(connection, plain)
