@@ -3,6 +3,7 @@
 import mimetypes
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -89,4 +90,6 @@ async def file_at(
     if found.folder:
         return found.data.decode()
     kind = mimetypes.guess_type(path, strict=False)[0]
-    return File(found.data, kind or ("text/plain" if b"\0" not in found.data else "application/octet-stream"))
+    kind = kind or ("text/plain" if b"\0" not in found.data else "application/octet-stream")
+    uri = f"git://{quote(revision, safe='')}/{quote(path)}"
+    return File(found.data, kind, name=path.rsplit("/", 1)[-1], uri=uri)
