@@ -289,6 +289,13 @@ async def test_over_stdio_as_a_host_starts_it(folder: Path) -> None:
         assert (await told(client, "read_note", name="made"))["text"] == "outside"
 
 
+async def test_a_search_that_takes_too_long_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dovetail.servers.notes.finding.SECONDS", -1.0)
+    async with notes(folder) as client:
+        found = await told(client, "search_notes", query="beans")
+    assert found["hits"] == [] and "Not all notes were looked at" in found["note"]
+
+
 async def test_a_tilde_is_the_home_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "old").mkdir()

@@ -1,6 +1,8 @@
 """Lists and searches over all notes: which there are in a folder, with a tag, with words in them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from time import monotonic
+from typing import Final
 
 from dovetail.errors import ToolError
 from dovetail.servers.notes.descriptors import Found
@@ -8,6 +10,9 @@ from dovetail.servers.notes.names import is_folder, uri_of
 from dovetail.servers.notes.notebook import Notebook
 from dovetail.servers.notes.records import Hit, Hits, Notes
 from dovetail.servers.notes.searching import folded, score, snippets, terms
+
+SECONDS: Final = 10.0
+"""How long a search looks at notes."""
 
 
 def listed(notebook: Notebook, folder: str, tag: str | None, newest: bool, cursor: str | None, limit: int) -> Notes:
@@ -42,8 +47,15 @@ def searched(notebook: Notebook, query: str, folder: str, tag: str | None, curso
         raise ToolError("query: nothing to look for in it. Give a word or more, or use list_notes for everything.")
     scan = notebook.scan()
     rated = []
-    for name in _chosen(notebook, scan.notes, folder, tag):
+    end_of_time = monotonic() + SECONDS
+    late = None
+    for name in _chosen(notebook, scan.notes, folder, None):
+        if monotonic() > end_of_time:
+            late = f"Not all notes were looked at: it took longer than {SECONDS:g} s. Name a `folder` to search less."
+            break
         known = notebook.indexed(name, scan.notes[name])
+        if not _tagged(known.about.tags, tag):
+            continue
         title, tags = folded(known.about.title), folded(" ".join(known.about.tags))
         value, missing = score(wanted, folded(name), title, tags, known.text)
         if value:
@@ -56,7 +68,7 @@ def searched(notebook: Notebook, query: str, folder: str, tag: str | None, curso
         hits=[_hit(notebook, name, scan.notes[name], wanted, missing) for _, _, name, missing in page],
         total=len(rated),
         next_cursor=str(end) if end < len(rated) else None,
-        note=_left_out(scan.ignored),
+        note=late or _left_out(scan.ignored),
     )
 
 
@@ -80,12 +92,15 @@ def _chosen(notebook: Notebook, notes: dict[str, Found], folder: str, tag: str |
     below = folder.strip("/")
     if not is_folder(below):
         raise ToolError("folder: this cannot be the name of a folder; leave it out for all notes.")
-    wanted = None if tag is None else folded(tag.removeprefix("#"))
     for name, found in notes.items():
         if below and not name.startswith(f"{below}/"):
             continue
-        if wanted is None or wanted in map(folded, notebook.indexed(name, found).about.tags):
+        if tag is None or _tagged(notebook.indexed(name, found).about.tags, tag):
             yield name
+
+
+def _tagged(tags: Iterable[str], tag: str | None) -> bool:
+    return tag is None or folded(tag.removeprefix("#")) in map(folded, tags)
 
 
 def place(cursor: str | None) -> int:
