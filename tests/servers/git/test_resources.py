@@ -20,6 +20,7 @@ async def test_a_file_at_a_revision_is_a_resource_with_its_exact_bytes(story: Ma
     story.commit("Bytes", {"image.png": b"\x89PNG\r\n\0\x1b", "text.txt": "a\x1b\r\n"})
     async with opened(story.path, revision=era) as client:
         text = (await client.read_resource("git://feature%2Fx/src/main.py")).contents[0]
+        assert text.uri == "git://feature%2Fx/src/main.py"
         assert text.text == "print(1)\n"
         assert (await client.read_resource("git://HEAD/text.txt")).contents[0].text == "a\x1b\r\n"
         image = (await client.read_resource("git://HEAD/image.png")).contents[0]

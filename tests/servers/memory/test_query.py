@@ -59,3 +59,7 @@ def test_who_has_more_of_the_words_and_rarer_ones_comes_first() -> None:
     assert order[:3] == [7, 9, 8], "a name counts more than an observation, a word more than a part of one"
     assert ranked([coffee, ann], 10_000, 33)[0] == 33, "the entity of that very name comes first"
     assert sorted(order) == list(range(1, 50)) and ranked([], 0, None) == []
+
+
+def test_an_accent_of_its_own_is_one_with_its_letter() -> None:
+    assert [one.words for one in terms("cafe\u0301")] == [one.words for one in terms("caf\u00e9")]

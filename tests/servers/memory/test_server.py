@@ -79,7 +79,7 @@ async def test_below_read_only_nothing_can_write_either(tmp_path: Path) -> None:
         ({"file": "notes.txt"}, "no database"),
         ({"file": "memory.jsonl"}, "--import-file"),
         ({"file": "none.db", "read_only": True}, "without --read-only"),
-        ({"file": "new.db", "import_file": ("none.jsonl",)}, "import_file: there is no such file"),
+        ({"file": "new.db", "import_file": ("none.jsonl",)}, "none.jsonl.*: there is no such file"),
         ({"file": "memory.db", "import_file": ("memory.jsonl",), "read_only": True}, "import_file"),
     ],
 )
@@ -136,7 +136,9 @@ async def test_a_file_is_taken_in_once_for_each_content(tmp_path: Path) -> None:
         assert "Acme" in names(await told(client, "read_graph"))
 
 
-@pytest.mark.parametrize(("text", "expected"), [(b"{", "Line 1 is no JSON"), (b"\xff", "UTF-8")])
+@pytest.mark.parametrize(
+    ("text", "expected"), [(b"{", "old.jsonl.*: Line 1 is no JSON; correct that line"), (b"\xff", "UTF-8")]
+)
 def test_a_file_that_cannot_be_taken_in_is_said(tmp_path: Path, text: bytes, expected: str) -> None:
     (tmp_path / "old.jsonl").write_bytes(text)
     with pytest.raises(DefinitionError, match=expected):

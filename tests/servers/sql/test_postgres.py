@@ -275,3 +275,10 @@ async def test_connections_come_back_after_the_server_has_dropped_them(postgres:
         with psycopg.connect(postgres, autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dovetail'")
         assert await rows(session, "SELECT 1") == [[1]]
+
+
+async def test_a_value_that_is_missing_is_named(postgres: str) -> None:
+    async with Client(make(Settings(url=postgres))) as session:
+        for sql in ("SELECT :a", "SELECT 1 WHERE 1=:a", "SELECT coalesce(:a, :b)"):
+            text = await failing(session, "query", sql=sql, params={"b": 2})
+            assert text == "params has no value for :a: give one by that name."

@@ -209,3 +209,10 @@ async def test_a_file_that_cannot_be_written_to_is_told(shop: Path, monkeypatch:
     async with client(shop, User()) as session:
         result = await session.call_tool("delete", {"table": "orders", "where": {"id": 1}})
     assert result.text == "Nothing was changed: the file cannot be written to."
+
+
+async def test_too_many_values_of_a_condition_are_told_before_anybody_is_asked(shop: Path) -> None:
+    user = User()
+    async with client(shop, user) as session:
+        result = await session.call_tool("delete", {"table": "orders", "where": {"id": list(range(2_000))}})
+    assert "2000 values, of at most 1000" in result.text and not user.asked

@@ -31,6 +31,7 @@ GRACE: Final = 1.0
 """Seconds between the time of a call, after which it says what it has, and the alarm."""
 _PATH: Final = re.compile(r"(?<![\w.])/[^\s'\"]+")
 _AROUND: Final = 65_536
+_DAMAGE: Final = (pygit2.GitError, OSError)
 _DEEPEST: Final = 5
 _MAPPED: Final = 536_870_912
 
@@ -63,7 +64,10 @@ class Worker:
         except MemoryError:
             return Answer(refused="That needs more memory than a worker has; ask for less, or start with --memory.")
         except (pygit2.GitError, KeyError, ValueError, OSError, RecursionError) as error:
-            return Answer(refused=f"Git says: {_said(error)}")
+            advice = (
+                ". If it stays so, `git fsck` tells the user what is damaged." if isinstance(error, _DAMAGE) else ""
+            )
+            return Answer(refused=f"Git says: {_said(error)}{advice}")
 
     def _run(self, asked: Asked) -> Any:
         operation = OPERATIONS.get(asked.operation)

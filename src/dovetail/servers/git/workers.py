@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from dovetail.servers.git.arguments import SearchArgs
 from dovetail.servers.git.messages import HEAD, LONGEST, Answer, Asked, Setup, framed, length
 from dovetail.servers.git.settings import Settings
 
@@ -98,15 +99,16 @@ class Workers:
         """
         seconds = self._settings.timeout
         asked = Asked(operation=operation, arguments=msgspec.Raw(msgspec.msgpack.encode(arguments)), seconds=seconds)
+        late = _late(seconds, arguments)
         async with self._places:
-            answer = await self._answer(framed(asked), seconds)
+            answer = await self._answer(framed(asked), seconds, late)
         if answer.late:
-            raise Refusal(_late(seconds))
+            raise Refusal(late)
         if answer.refused:
             raise Refusal(answer.refused, missing=answer.missing, invalid=answer.invalid)
         return msgspec.msgpack.decode(answer.result, type=returns)
 
-    async def _answer(self, message: bytes, seconds: float) -> Answer:
+    async def _answer(self, message: bytes, seconds: float, late: str) -> Answer:
         worker = self._idle.pop() if self._idle else await self._start()
         patience = seconds + _WAIT + (0 if worker.calls else _START)
         try:
@@ -115,10 +117,10 @@ class Workers:
         except (EOFError, ConnectionError):  # IncompleteReadError is an EOFError
             status = await worker.fallen()
             await self._drop(worker)
-            raise Refusal(_fallen(status, seconds)) from None
+            raise Refusal(_fallen(status, late)) from None
         except TimeoutError:
             await self._drop(worker)
-            raise Refusal(_late(seconds)) from None
+            raise Refusal(late) from None
         except BaseException:
             self._drop_soon(worker)
             raise
@@ -158,16 +160,21 @@ class Workers:
         await asyncio.gather(*(self._drop(worker) for worker in tuple(self._all)), *self._ending)
 
 
-def _late(seconds: float) -> str:
+def _late(seconds: float, arguments: msgspec.Struct) -> str:
+    if isinstance(arguments, SearchArgs) and arguments.regex:
+        return (
+            f"That took longer than {seconds:g} s and was stopped: the regular expression may try too many ways. Write "
+            "it without repeats within repeats, as in (a+)+, search for plain text (regex=false), or name paths."
+        )
     return (
         f"That took longer than {seconds:g} s and was stopped. Ask for less: fewer lines, paths or revisions. "
         "If it was little already, the repository may be damaged; `git fsck` tells."
     )
 
 
-def _fallen(status: int | None, seconds: float) -> str:
+def _fallen(status: int | None, late: str) -> str:
     if status is not None and status == -14:  # SIGALRM: its own alarm
-        return _late(seconds)
+        return late
     return (
         "The process that reads the repository came to an end; the repository may be damaged. Ask for something else."
     )

@@ -1,5 +1,6 @@
 """The one tool that writes, offered only when it was allowed: stage named files and commit."""
 
+import asyncio
 from typing import Annotated
 
 from msgspec import Meta
@@ -34,7 +35,8 @@ def offer(server: Server, settings: Settings) -> None:
         asked = CommitArgs(message=message, paths=tuple(paths or ()))
         found = await ask(ctx, "preview", asked, Preview)
         await _confirm(ctx, settings, found, message)
-        made = await ask(ctx, "commit", asked, Committed)
+        # Who gives up waiting does not leave the repository halfway: a commit is short, and done to its end.
+        made = await asyncio.shield(ask(ctx, "commit", asked, Committed))
         for uri in ("git://HEAD", "git://log", "git://status"):
             await ctx.notify.resource_updated(uri)
         return made

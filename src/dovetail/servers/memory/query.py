@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from math import log
 from typing import Final
+from unicodedata import normalize
 
 import msgspec
 
@@ -62,7 +63,8 @@ def quoted(text: str) -> str:
 
 def terms(query: str) -> list[Term]:
     """Cut a query into what is looked for, each once, at most `MOST_TERMS`."""
-    cleaned = _UNPRINTED.sub(" ", query[:QUERY_CHARS])
+    # An accent that is a character of its own is a separator to the index.
+    cleaned = _UNPRINTED.sub(" ", normalize("NFC", query[:QUERY_CHARS]))
     found = (phrase or word for phrase, word in _PIECES.findall(cleaned))
     texts = dict.fromkeys(stripped for text in found if (stripped := text.strip().casefold()))
     return [Term(text) for text in list(texts)[:MOST_TERMS]]

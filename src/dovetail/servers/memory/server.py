@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from dovetail import Server, __version__
-from dovetail.errors import DefinitionError, ToolError
+from dovetail.errors import DefinitionError, ToolError, quote
 from dovetail.servers.memory.graph import Graph
 from dovetail.servers.memory.lines import EntityLine, RelationLine, Unreadable, read
 from dovetail.servers.memory.offers import Desk
@@ -98,19 +98,20 @@ def to_import(path: Path) -> Import:
     Raises:
         DefinitionError: It cannot be read, is too large, no UTF-8, or not of the format.
     """
+    what = f"import_file: {quote(path.name, 80)}"
     try:
         if path.stat().st_size > IMPORT_BYTES:
-            raise DefinitionError(f"import_file: larger than {IMPORT_BYTES:,} bytes")
+            raise DefinitionError(f"{what}: larger than {IMPORT_BYTES:,} bytes")
         data = path.read_bytes()
         return Import(sha256(data).hexdigest(), list(read(data.decode())))
     except UnicodeDecodeError:
-        raise DefinitionError("import_file: expected UTF-8") from None
+        raise DefinitionError(f"{what}: expected UTF-8") from None
     except Unreadable as error:
-        raise DefinitionError(f"import_file: {error}") from None
+        raise DefinitionError(f"{what}: {error}; correct that line, or take it out") from None
     except FileNotFoundError:
-        raise DefinitionError("import_file: there is no such file") from None
+        raise DefinitionError(f"{what}: there is no such file") from None
     except OSError as error:
-        raise DefinitionError(f"import_file: cannot be read: {error.strerror}") from None
+        raise DefinitionError(f"{what}: cannot be read: {error.strerror}") from None
 
 
 def import_once(graph: Graph, settings: Settings, found: Import) -> None:

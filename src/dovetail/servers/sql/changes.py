@@ -9,6 +9,8 @@ from dovetail.servers.sql.database import Where
 from dovetail.servers.sql.names import quoted, unknown
 
 Built = tuple[str, list[Any]]
+MOST = 1_000
+"""Values of one statement; SQLite is told to take no more."""
 Mark = Callable[[int], str]
 """How the n-th bound value, from 1, is written."""
 
@@ -38,6 +40,8 @@ def check(table: Table, values: Mapping[str, Any], where: Where | None = None) -
     for name in values:
         if columns[name].generated:
             raise ToolError(f"{name} is computed by the database and cannot be set: leave it out.")
+    if (count := sum(len(one) if isinstance(one, list) else 1 for one in (where or {}).values())) > MOST - len(values):
+        raise ToolError(f"`where` has {count} values, of at most {MOST - len(values)}: change fewer rows at a time.")
     if where is not None and not where:
         raise ToolError("`where` is empty: name at least one column and the value that it must have.")
 

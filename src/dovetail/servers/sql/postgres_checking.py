@@ -14,16 +14,18 @@ from dovetail.servers.sql.postgres_hidden import (
     CATALOGUE,
     DENIED,
     NAMED,
+    OBJECTS,
     READABLE,
     RELATIONS,
+    TYPES,
     UNSAFE,
     Hidden,
     hidden,
     wanted,
 )
-from dovetail.servers.sql.postgres_rewriting import Relation, references, rewritten
+from dovetail.servers.sql.postgres_rewriting import Relation, references, rewritten, types
 from dovetail.servers.sql.postgres_schema import KINDS, listed
-from dovetail.servers.sql.postgres_words import bare, called, numbered, words
+from dovetail.servers.sql.postgres_words import bare, called, numbered, unbound, words
 
 _COLUMNS = """
 SELECT attrelid, attname::text FROM pg_catalog.pg_attribute
@@ -82,6 +84,8 @@ class Checker:
         values: Sequence[Any] = list(params or ())
         if isinstance(params, Mapping):
             plain, names = numbered(plain, words(plain), params)
+            if lost := unbound(plain):
+                raise ToolError(f"params has no value for :{lost}: give one by that name.")
             values = [params[name] for name in names]
         statement = statements.read(plain, "postgres")
         await self._check_names(connection, plain)
@@ -105,10 +109,19 @@ class Checker:
             barred = [name for (name,) in rows if name not in READABLE or self.denied]
             if barred:
                 raise ToolError(f"{min(barred)} is not available here: list_tables and describe_table show the schema.")
+        if self.denied and (found := OBJECTS & {name.lstrip("_") for name in names.all}):
+            raise ToolError(f"{min(found)} is not available here: list_tables and describe_table show the schema.")
         if self.denied and "information_schema" in names.all:
             raise ToolError("information_schema is not available here: use list_tables and describe_table.")
 
+    async def _check_types(self, connection: Any, statement: statements.Statement) -> None:
+        named = types(statement.tree)
+        # One answer for what is denied, what is not there and what is: else a cast would tell them apart.
+        if named and await (await connection.execute(TYPES, [named])).fetchall():
+            raise ToolError("A type is not available here: cast to types of values; those of a table's rows are none.")
+
     async def _narrowed(self, connection: Any, statement: statements.Statement, denied: Hidden) -> str:
+        await self._check_types(connection, statement)
         named = references(statement.tree)
         rows = await (await connection.execute(RELATIONS, [named])).fetchall()
         relations = {named[at - 1]: Relation(oid, schema, name, kind) for at, oid, schema, name, kind in rows}

@@ -97,6 +97,9 @@ AND NOT CASE
     WHEN name = ANY('{random,random_normal,clock_timestamp,timeofday,gen_random_uuid,uuidv4,uuidv7,array_sample,
         array_shuffle,bernoulli,system}'::text[]) THEN true
     WHEN provolatile = 'v' THEN false
+    -- These tell of a name whether it stands for something, and which columns a row has.
+    WHEN $3 AND name ~ '^(to_reg|has_|jsonb?_populate_record|(obj|col|shobj)_description|format_type|row_security)'
+        THEN false
     WHEN name = ANY('{pg_typeof,pg_size_pretty,pg_size_bytes,pg_column_size,pg_get_userbyid}'::text[]) THEN true
     ELSE name !~ '^(pg|txid|lo|loread|lowrite|binary_upgrade|inet_(client|server))_'
         AND name !~ '(database|schema|table|query|cursor)_to_xml' AND name <> 'current_setting'
@@ -106,6 +109,22 @@ AND NOT CASE
 other sessions or at settings, or reads tables by name. $1: names; $2: those that are calls; $3: deny all but built-in
 ones. What is volatile is unsafe, if it is not known to be harmless; that is what the owner's own functions are by
 default."""
+
+TYPES = """
+SELECT w.name FROM unnest($1::text[]) AS w(name)
+WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_type t WHERE t.typname = w.name)
+   OR EXISTS (
+    SELECT 1 FROM pg_catalog.pg_type t
+    LEFT JOIN pg_catalog.pg_type e ON e.oid IN (t.typelem, t.typbasetype)
+    WHERE t.typname = w.name AND ('c' IN (t.typtype, e.typtype) OR t.typname ~ '^_?reg'))
+"""
+"""Of these names of types, those that stand for none, for the rows of a table, or for a name of the catalogue."""
+
+OBJECTS = frozenset(
+    "regclass regtype regproc regprocedure regoper regoperator regnamespace regrole regconfig regdictionary "
+    "regcollation".split()
+)
+"""Types that look a text up in the catalogue."""
 
 RELATIONS = """
 SELECT t.at, c.oid, n.nspname, c.relname, c.relkind::text

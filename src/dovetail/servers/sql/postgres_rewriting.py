@@ -51,6 +51,18 @@ def references(tree: Tree) -> list[str]:
     return list(found)
 
 
+def types(tree: Tree) -> list[str]:
+    """Return the names of types that a statement names and the parser does not know, without their schemas."""
+    found: dict[str, None] = {}
+    for node in nodes(tree):
+        if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.USERDEFINED:
+            kind = node.args.get("kind")
+            while isinstance(kind, exp.Dot):
+                kind = kind.expression
+            found[folded(kind) if isinstance(kind, exp.Identifier) else str(kind)] = None
+    return list(found)
+
+
 def common(tree: Tree) -> set[str]:
     """Return the names of all common table expressions."""
     return {folded(node.args["alias"].this) for node in nodes(tree) if type(node) is exp.CTE}

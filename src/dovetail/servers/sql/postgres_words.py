@@ -201,6 +201,24 @@ def bare(sql: str, found: list[Word]) -> str:
     return sql
 
 
+def unbound(sql: str) -> str:
+    """Return a `:name` that stands where a value begins: behind a sign or a keyword; no slice, cast or key of JSON."""
+    found = words(sql)
+    depth = 0
+    for before, word, name in zip(found, found[1:], found[2:], strict=False):
+        depth += {"[": 1, "]": -1}.get(before.text if before.kind == "sign" else "", 0)
+        begins = (
+            before.text in _BEGINNING if before.kind == "name" else before.kind == "sign" and before.text not in ")]:"
+        )
+        colon = word.kind == "sign" and word.text == ":" and name.kind == "name" and name.start == word.end
+        if colon and begins and not depth:
+            return sql[name.start : name.end][:80]
+    return ""
+
+
+_BEGINNING = frozenset("select where and or not in like ilike limit offset then else when between by having on".split())
+
+
 def numbered(sql: str, found: list[Word], given: Collection[str]) -> tuple[str, list[str]]:
     """Return a statement with `:name` written as `$1`, and the names in that order.
 

@@ -53,7 +53,8 @@ class Running:
         self._busy: set[Reader] = set()
         self._threads: ThreadPoolExecutor | None = None
         self._room = asyncio.Semaphore(connections)
-        setup = Setup(str(path), tuple(denied), LONG, BUSY_SECONDS, memory)
+        self._patience = min(BUSY_SECONDS, limits.seconds)
+        setup = Setup(str(path), tuple(denied), LONG, self._patience, memory)
         self._workers = Workers(setup, connections, limits.seconds)
 
     async def open(self) -> None:
@@ -117,7 +118,7 @@ class Running:
     async def _run_far(self, work: Callable[[Reader], T]) -> T:
         async with self._room:
             try:
-                reader = self._free.pop() if self._free else self._reader(LONG, BUSY_SECONDS)
+                reader = self._free.pop() if self._free else self._reader(LONG, self._patience)
             except sqlite3.Error as error:
                 raise self._explained(error, None) from None
             self._busy.add(reader)
