@@ -67,7 +67,7 @@ async def test_a_process_ends_itself_when_the_time_of_its_call_is_over(story: Ma
     try:
         await workers.call("log", LogArgs(), LogPage)
         (first,) = workers._all
-        with pytest.raises(Refusal, match="took longer.*regular expression"):
+        with pytest.raises(Refusal, match=r"took longer.*regular expression"):
             await workers.call("search", BOMB, MatchList)
         assert first.process.returncode == -signal.SIGALRM
     finally:
