@@ -51,9 +51,19 @@ class SqliteBus:
         return f"<SqliteBus {means} {self._local!r} {self._shelf!r}>"
 
     async def publish(self, topic: str, message: bytes) -> None:
-        """Hand a message to every subscriber of a topic in every worker; the own ones get it even if this raises."""
-        self._local.deliver(topic, message)
-        await self._shelf.thread.write(lambda connection: self.insert(connection, topic, message))
+        """Hand a message to every subscriber of a topic in every worker; the own ones get it even if this raises.
+
+        The own ones first get what others said before it: whoever acts upon a message knows what came earlier.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            self.look(connection)
+            self.insert(connection, topic, message)
+
+        try:
+            await self._shelf.thread.write(work)
+        finally:
+            self._local.deliver(topic, message)
 
     def subscribe(self, topic: str, receive: Callable[[bytes], None]) -> Callable[[], None]:
         """Call `receive` on the event loop for every message of a topic, until the returned function is called."""

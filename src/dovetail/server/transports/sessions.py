@@ -182,8 +182,9 @@ class Sessions:
         """Store what must survive, and tell the other workers."""
         if session.closed:
             return  # ended while this request was served: it stays ended
-        await self._runtime.stores.sessions.save(session.id, session.record(), self._seconds(session.id))
-        await self.tell(session.id, "changed")
+        record = session.record()
+        await self._runtime.stores.sessions.save(session.id, record, self._seconds(session.id))
+        await self.tell(session.id, "changed", record)
 
     async def end(self, session: Session) -> None:
         """End a session: its id is dead from now on."""
@@ -331,14 +332,9 @@ class Sessions:
                 if context is not None:
                     cancel(context)
             case "changed":
-                self._runtime.spawn(self._reload(session))
+                session.restore(word.body)  # at once: the next message may be a notice that it is about
             case "ended":
                 self._drop(session)
             case "own" if session.listener is not None:
                 session.listener.close()
                 self.streams.wake(session.id, NOTICES)
-
-    async def _reload(self, session: Session) -> None:
-        record = await self._runtime.stores.sessions.load(session.id)
-        if record is not None:
-            session.restore(record)
