@@ -3,8 +3,8 @@
     {"mcpServers": {"files": {"command": "dovetail", "args": ["serve", "files", "docs"]},
                     "shop": {"command": "dovetail", "args": ["run", "shop.py"]}}}
 
-So the block that people paste into a client is a manifest, too. JSON, TOML or YAML; `servers`, as VS Code spells it, or
-a bare map of names will do. An entry may have `try`: calls that are made once, to show what the server can do.
+So the block that people paste into a client is a manifest, too, in any of its spellings; JSON, TOML or YAML. An entry
+may have `try`: calls that are made once, to show what the server can do.
 """
 
 import os
@@ -17,14 +17,15 @@ import msgspec
 from dovetail.cli.loading import load
 from dovetail.cli.options import Usage
 from dovetail.cli.serve import ordered
+from dovetail.client import servers_in
 from dovetail.errors import DefinitionError
 from dovetail.servers import make_server
+from dovetail.wire import check
 
 if TYPE_CHECKING:
     from dovetail.server import Server
 
 MOST_BYTES: Final = 1 << 20
-_WRAPPERS: Final = ("mcpServers", "servers")
 _OURS: Final = ("serve", "run")
 
 
@@ -68,11 +69,8 @@ def read_manifest(path: str) -> list[Entry]:
         DefinitionError: It cannot be read, or an entry is none that one process can serve; the text says which.
     """
     whole = _decoded(path)
-    for wrapper in _WRAPPERS:
-        if isinstance(whole.get(wrapper), dict):
-            whole = whole[wrapper]
-            break
-    entries = [_entry(str(name), given) for name, given in whole.items()]
+    found = servers_in(whole)
+    entries = [_entry(str(name), given) for name, given in (whole if found is None else found).items()]
     if not entries:
         raise DefinitionError(f"{Path(path).name} names no server")
     return entries
@@ -102,15 +100,22 @@ def _decoded(path: str) -> dict[str, Any]:
 
 def _decoders() -> Mapping[str, Callable[[bytes], Any]]:
     yaml = msgspec.yaml.decode
-    return {".json": msgspec.json.decode, ".toml": msgspec.toml.decode, ".yaml": yaml, ".yml": yaml}
+    return {".json": _strictly, ".toml": msgspec.toml.decode, ".yaml": yaml, ".yml": yaml}
+
+
+def _strictly(data: bytes) -> Any:
+    check(data)  # of two servers with one name, one would be gone without a word
+    return msgspec.json.decode(data)
 
 
 def _entry(name: str, given: Any) -> Entry:
+    if not name:
+        raise DefinitionError("expected servers by their names, which say where they are served; not one without")
     if not isinstance(given, dict):
         raise DefinitionError(f"{name}: expected an object with `command` and `args`")
     command, args = given.get("command"), given.get("args", [])
     words = [*(command if isinstance(command, list) else [command]), *(args if isinstance(args, list) else [args])]
-    if not all(isinstance(word, str) for word in words):
+    if not words or not all(isinstance(word, str) for word in words):
         raise DefinitionError(
             f"{name}: expected `command` and `args` as texts; a server elsewhere needs its own process"
         )

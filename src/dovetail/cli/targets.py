@@ -14,11 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from dovetail.cli.options import Usage
+from dovetail.client import address_in, servers_in
 
 _FILES: Final = frozenset({".py", ".js", ".mjs", ".cjs"})
 _MANIFESTS: Final = frozenset({".json", ".toml"})
-_WRAPPERS: Final = ("mcpServers", "mcp_servers", "servers", "context_servers")
-_ENTRY: Final = frozenset({"command", "url", "serverUrl", "httpUrl", "endpoint"})
 
 Json = dict[str, Any]
 
@@ -82,7 +81,7 @@ def _parsed(text: str, what: str, *, toml: bool = False) -> Any:
 
 def _entry_of(document: Any, what: str, name: str) -> Json:
     """Return one server's entry of a manifest, or the document if it is an entry itself."""
-    servers = _servers(document)
+    servers: dict[str, Json] | None = servers_in(document)
     if servers is None:
         raise Usage(f"{what} is no manifest: it has neither mcpServers nor a command or url")
     if not name and len(servers) == 1:
@@ -96,30 +95,12 @@ def _entry_of(document: Any, what: str, name: str) -> Json:
     raise Usage(f"{what} has no server {name!r}; " + (f"did you mean {close[0]}?" if close else f"there are: {there}"))
 
 
-def _servers(document: Any) -> dict[str, Json] | None:
-    if not isinstance(document, dict):
-        return None
-    if _ENTRY & document.keys():
-        return {"": document}
-    for key in _WRAPPERS:
-        if isinstance(document.get(key), dict):
-            return _entries(document[key])
-    if isinstance(document.get("mcp"), dict):  # as in a file of settings
-        return _servers(document["mcp"])
-    return _entries(document) or None
-
-
-def _entries(document: Json) -> dict[str, Json]:
-    return {name: each for name, each in document.items() if isinstance(each, dict) and _ENTRY & each.keys()}
-
-
 def url_of(target: Any) -> str | None:
     """Return a target's URL, if it has one."""
     if isinstance(target, str):
         return target if "://" in target else None
-    if not isinstance(target, Mapping):
-        return None
-    return next((str(target[key]) for key in ("url", "serverUrl", "httpUrl", "endpoint") if key in target), None)
+    found = address_in(target) if isinstance(target, Mapping) else None
+    return None if found is None else str(found)
 
 
 def pairs(given: Sequence[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@
 "server.py", Path("server.js")       a file, run by its own interpreter, over stdio
 ["npx", "-y", "..."]                 a program and its arguments, over stdio
 {"command": ..., "args": [...]}      a manifest entry, in any spelling that people use
-{"mcpServers": {name: entry}}        a manifest of one server; also `servers`, or `{name: entry}` alone
+{"mcpServers": {name: entry}}        a manifest of one server, likewise
 server                               an object with `connect()`, such as `dovetail.Server`: in memory
 channel                              an open channel
 """
@@ -18,20 +18,13 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
+from dovetail.client.manifest import read_entry
 from dovetail.errors import DefinitionError, quote
 from dovetail.net import Channel
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
 _USER: Final = re.compile(r"//[^/@]*@")
-_ADDRESS_KEYS: Final = ("url", "serverUrl", "httpUrl", "endpoint")
-_KNOWN: Final = frozenset(
-    {"command", "args", "env", "environment", "cwd", "workingDirectory", "headers", "requestInit", "type", "transport"}
-    | {"transportType", *_ADDRESS_KEYS}
-)
-"""What is read of an entry; all else is somebody else's, and nothing in it is looked up."""
 _HOST: Final = re.compile(r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?P<port>:\d{1,5})?(?:/\S*)?")
-_VARIABLE: Final = re.compile(r"\$\{(?P<name>[^}:]+(?::(?!-)[^}:]*)?)(?::-(?P<default>[^}]*))?\}")
-_WRAPPERS: Final = ("mcpServers", "servers")
 _INTERPRETERS: Final = {".py": (sys.executable,), ".js": ("node",), ".mjs": ("node",), ".cjs": ("node",)}
 
 
@@ -105,7 +98,7 @@ def target_of(given: Any, env: Mapping[str, str] | None = None, cwd: str | os.Pa
             return _file(os.fspath(given), env or {}, cwd)
         case Mapping():
             return _entry(given, env or {})
-        case Sequence() if given and all(isinstance(item, str | os.PathLike) for item in given):
+        case Sequence() if given and given[0] and all(isinstance(item, str | os.PathLike) for item in given):
             return Program(tuple(map(os.fspath, given)), dict(env or {}), None if cwd is None else os.fspath(cwd))
         case Connectable():
             return Neighbour(given)
@@ -133,106 +126,10 @@ def _file(path: str, env: Mapping[str, str], cwd: str | os.PathLike[str] | None)
 
 
 def _entry(manifest: Mapping[str, Any], env: Mapping[str, str]) -> Target:
-    """Read a manifest entry: `command`/`args`/`env`/`cwd`, or `url`/`headers` with `type` or `transport`.
-
-    Variables that the client was given besides (`env`) come before those of the entry.
-    """
-    known = {key: value for key, value in _only_entry(manifest).items() if key in _KNOWN}
-    defaults = {"workspaceFolder": os.getcwd(), **_inputs(manifest)}
-    entry = expanded(known, {**defaults, **os.environ, **env})
-    url = next((entry[key] for key in _ADDRESS_KEYS if key in entry), None)
-    kind = _kind(entry)
-    if isinstance(url, str) and kind != "stdio":
-        # "a URL ending in /sse" is the older transport's, by a convention of those who write such entries.
-        sse = kind == "sse" or (not kind and url.partition("?")[0].endswith("/sse"))
-        return Address(_address(url), {**_requested(entry), **_texts(entry, "headers")}, sse=sse)
-    command = entry.get("command")
-    words = [command] if isinstance(command, str) else command
-    args = entry.get("args") or []
-    if isinstance(args, list):
-        args = [str(word) if isinstance(word, int | float) and not isinstance(word, bool) else word for word in args]
-    words = [*words, *args] if isinstance(words, list) and isinstance(args, list) else []
-    if not words or not all(isinstance(word, str) for word in words):
-        if isinstance(url, str):
-            raise DefinitionError("A manifest entry of type `stdio` needs `command`; for its URL leave the type out")
-        raise DefinitionError("A manifest entry needs `command` (with `args`), or `url`")
-    cwd = entry.get("cwd", entry.get("workingDirectory"))
-    own = {name: value for name, value in env.items() if not name.startswith("input:")}
-    return Program(tuple(words), {**_texts(entry, "environment"), **_texts(entry, "env"), **own}, cwd)
-
-
-def _kind(entry: Mapping[str, Any]) -> str:
-    """Return the transport that an entry names, in lower case, under whichever key; empty for none."""
-    given = entry.get("type", entry.get("transport", entry.get("transportType", "")))
-    if isinstance(given, Mapping):
-        given = given.get("type", "")
-    return str(given).lower()
-
-
-def _requested(entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return the header fields that stand where the TypeScript SDK and the Inspector have them."""
-    given = entry.get("requestInit")
-    return _texts(given, "headers") if isinstance(given, Mapping) else {}
-
-
-def _inputs(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Return what VS Code would offer when it asks for an input: what has no default must be given by `env`."""
-    given = manifest.get("inputs")
-    asked = [each for each in given if isinstance(each, Mapping)] if isinstance(given, list) else []
-    return {f"input:{each.get('id')}": str(each["default"]) for each in asked if each.get("default") is not None}
-
-
-def _only_entry(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the one entry of a manifest: under `mcpServers` or `servers`, in a bare map of names, or the thing itself.
-
-    Raises:
-        DefinitionError: There are several, or none.
-    """
-    where, inner = "", manifest
-    for wrapper in _WRAPPERS:
-        if isinstance(found := manifest.get(wrapper), Mapping):
-            where, inner = f"{wrapper}: ", found
-            break
-    else:
-        known = ("command", *_ADDRESS_KEYS)
-        bare = manifest and not any(key in manifest for key in known)
-        if not bare or not all(
-            isinstance(item, Mapping) and any(key in item for key in known) for item in manifest.values()
-        ):
-            return manifest
-    if len(inner) != 1:
-        raise DefinitionError(f"{where}a client is for one server, and here are {len(inner)}: use a Host")
-    entry = next(iter(inner.values()))
-    if not isinstance(entry, Mapping):
-        raise DefinitionError(f"A manifest entry is an object with `command` or `url`, not {type(entry).__name__}")
-    return entry
-
-
-def expanded(value: Any, variables: Mapping[str, str]) -> Any:
-    """Return JSON with the variables in its texts replaced: `${NAME}`, `${env:NAME}`, `${NAME:-default}`.
-
-    Raises:
-        DefinitionError: One that is not defined, and has no default; it is named.
-    """
-    if isinstance(value, Mapping):
-        return {key: expanded(item, variables) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [expanded(item, variables) for item in value]
-    return _VARIABLE.sub(lambda found: _value(found, variables), value) if isinstance(value, str) else value
-
-
-def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:
-    name, default = found["name"].removeprefix("env:"), found["default"]
-    value = variables.get(name)
-    if default is not None and not value:
-        return default
-    if value is None:
-        if name.startswith("input:"):
-            raise DefinitionError(f"{name}: a manifest entry asks for this; give it as env={{{name!r}: ...}}")
-        raise DefinitionError(
-            f"{name}: a manifest entry uses this variable, and it is neither defined nor has a default"
-        )
-    return value
+    entry = read_entry(manifest, env)
+    if entry.argv:
+        return Program(entry.argv, entry.env, entry.cwd)
+    return Address(_address(entry.url), entry.headers, sse=entry.sse)
 
 
 def _address(url: str) -> str:
@@ -269,14 +166,3 @@ def _no_scheme(url: str) -> DefinitionError:
     return DefinitionError(
         f"{quote(url.partition('?')[0], 64)} is no URL without its scheme: put http:// or https:// before it"
     )
-
-
-def _texts(entry: Mapping[str, Any], key: str) -> dict[str, str]:
-    given = entry.get(key) or {}
-    if not isinstance(given, Mapping) or not all(isinstance(value, str | int | float) for value in given.values()):
-        raise DefinitionError(f"{key}: expected an object of texts")
-    return {str(name): _word(value) for name, value in given.items()}
-
-
-def _word(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,252 @@
+"""Manifests: what the configuration of a client says of its servers, in the spellings that people use.
+
+    {"mcpServers": {"shop": {"command": "npx", "args": ["-y", "shop"], "env": {"KEY": "${TOKEN}"}}}}
+
+The servers stand under `mcpServers` (Claude, Cursor), `servers` (VS Code), `mcp_servers` (Codex) or `context_servers`
+(Zed), by name or in a list (Continue); any of these may lie inside `mcp`, as in files of settings; or they are a bare
+map of names; or there is but one entry. What is not known of an entry is somebody else's, and nothing in it is looked
+up.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from dovetail.errors import DefinitionError, quote
+
+ADDRESS_KEYS: Final = ("url", "serverUrl", "httpUrl", "endpoint")
+_WRAPPERS: Final = ("mcpServers", "mcp_servers", "servers", "context_servers")
+_ENTRY: Final = frozenset({"command", *ADDRESS_KEYS})
+_KNOWN: Final = _ENTRY | frozenset(
+    "args env environment envFile cwd workingDirectory headers requestInit type transport transportType "
+    "http_headers env_http_headers bearer_token_env_var".split()
+)
+_TRANSPORTS: Final = frozenset(
+    {"", "stdio", "local", "sse", "http", "remote", "streamable-http", "streamable_http", "streamablehttp"}
+)
+_VARIABLE: Final = re.compile(r"\$\{(?P<name>[^}:]+(?::(?!-)[^}:]*)?)(?::-(?P<default>[^}]*))?\}")
+_LINE: Final = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(?P<value>.*)")
+_MOST_BYTES: Final = 1 << 20
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One server of a manifest, read: a program, or else a URL.
+
+    Attributes:
+        argv: The program and its arguments; empty for a URL.
+        env: Its variables.
+        cwd: Its working directory; None for ours.
+        url: Where the server is; as it is written.
+        headers: Header fields of every request.
+        sse: It is known to speak the 2024-11-05 transport.
+    """
+
+    argv: tuple[str, ...] = ()
+    env: Mapping[str, str] = {}
+    cwd: str | None = None
+    url: str = ""
+    headers: Mapping[str, str] = {}
+    sse: bool = False
+
+
+def servers_in(document: Any) -> dict[str, Any] | None:
+    """Return the entries of a manifest by their names, whatever they are; None for what is no manifest.
+
+    A document that is an entry itself has the name "".
+    """
+    if not isinstance(document, Mapping):
+        return None
+    if _ENTRY & document.keys():
+        return {"": document}
+    for wrapper in _WRAPPERS:
+        found = document.get(wrapper)
+        if isinstance(found, list):
+            return {str(each.get("name", at)): each for at, each in enumerate(found, 1) if isinstance(each, Mapping)}
+        if isinstance(found, Mapping):
+            return dict(found)
+    if isinstance(document.get("mcp"), Mapping):
+        return servers_in(document["mcp"])
+    bare = {str(name): each for name, each in document.items() if isinstance(each, Mapping)}
+    return bare if any(_ENTRY & each.keys() for each in bare.values()) else None
+
+
+def address_in(entry: Mapping[str, Any]) -> Any:
+    """Return the URL that an entry gives, under whichever key; None for none."""
+    return next((entry[key] for key in ADDRESS_KEYS if key in entry), None)
+
+
+def read_entry(manifest: Mapping[str, Any], env: Mapping[str, str]) -> Entry:
+    """Read an entry, or a manifest of one server.
+
+    Args:
+        manifest: It.
+        env: Variables that the client was given besides: they come before those of the entry. `input:ID` answers what
+            VS Code would ask for.
+
+    Raises:
+        DefinitionError: It is none, or names a variable that there is not.
+    """
+    variables = {**_places(), **_inputs(manifest), **os.environ, **env}
+    known = {key: value for key, value in _only(manifest).items() if key in _KNOWN}
+    entry = _flat(expanded(known, variables))
+    url, kind = address_in(entry), _kind(entry)
+    if isinstance(url, str) and kind not in ("stdio", "local"):
+        # "a URL ending in /sse" is the older transport's, by a convention of those who write such entries.
+        sse = kind == "sse" or (not kind and url.partition("?")[0].endswith("/sse"))
+        return Entry(url=url, headers=_headers(entry, variables), sse=sse)
+    own = {name: value for name, value in env.items() if not name.startswith("input:")}
+    given = {**_env_file(entry), **_texts(entry, "environment"), **_texts(entry, "env"), **own}
+    return Entry(argv=_words(entry), env=given, cwd=_folder(entry))
+
+
+def expanded(value: Any, variables: Mapping[str, str]) -> Any:
+    """Return JSON with the variables in its texts replaced: `${NAME}`, `${env:NAME}`, `${NAME:-default}`.
+
+    Raises:
+        DefinitionError: One that is not defined, and has no default; it is named.
+    """
+    if isinstance(value, Mapping):
+        return {key: expanded(item, variables) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [expanded(item, variables) for item in value]
+    return _VARIABLE.sub(lambda found: _value(found, variables), value) if isinstance(value, str) else value
+
+
+def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:
+    name, default = found["name"].removeprefix("env:"), found["default"]
+    value = variables.get(name)
+    if default is not None and not value:
+        return default
+    if value is None:
+        if name.startswith("input:"):
+            raise DefinitionError(f"{name}: a manifest entry asks for this; give it as env={{{name!r}: ...}}")
+        raise DefinitionError(
+            f"{name}: a manifest entry uses this variable, and it is neither defined nor has a default"
+        )
+    return value
+
+
+def _places() -> dict[str, str]:
+    """Return the variables that VS Code and Cursor know besides the environment's."""
+    here = os.getcwd()
+    return {
+        "workspaceFolder": here,
+        "workspaceFolderBasename": os.path.basename(here),
+        "userHome": os.path.expanduser("~"),
+        "pathSeparator": os.sep,
+        "/": os.sep,
+    }
+
+
+def _inputs(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return what VS Code would offer when it asks for an input: what has no default must be given by `env`."""
+    inner = manifest.get("mcp")
+    given = manifest.get("inputs", inner.get("inputs") if isinstance(inner, Mapping) else None)
+    asked = [each for each in given if isinstance(each, Mapping)] if isinstance(given, list) else []
+    return {f"input:{each.get('id')}": str(each["default"]) for each in asked if each.get("default") is not None}
+
+
+def _only(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    servers = servers_in(manifest)
+    if servers is None:
+        raise DefinitionError("A manifest entry needs `command` (with `args`), or `url`")
+    if len(servers) != 1:
+        raise DefinitionError(f"a client is for one server, and here are {len(servers)}: use a Host")
+    entry = next(iter(servers.values()))
+    if not isinstance(entry, Mapping):
+        raise DefinitionError(f"A manifest entry is an object with `command` or `url`, not {type(entry).__name__}")
+    return entry
+
+
+def _flat(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry whose command is an object (Zed) as others write it."""
+    command = entry.get("command")
+    if not isinstance(command, Mapping):
+        return entry
+    inner = {key: command[key] for key in ("args", "env") if command.get(key) is not None}
+    return {**entry, "command": command.get("path"), **inner}
+
+
+def _kind(entry: Mapping[str, Any]) -> str:
+    """Return the transport that an entry names, in lower case, under whichever key; empty for none."""
+    given = entry.get("type", entry.get("transport", entry.get("transportType", "")))
+    if isinstance(given, Mapping):
+        given = given.get("type", "")
+    kind = str(given).lower()
+    if kind not in _TRANSPORTS:
+        raise DefinitionError(f"type: {quote(kind, 32)} is no transport of MCP; expected stdio, http or sse")
+    return kind
+
+
+def _words(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    command, args = entry.get("command"), entry.get("args") or []
+    words = [command] if isinstance(command, str) else command
+    if isinstance(args, list):
+        args = [str(word) if isinstance(word, int | float) and not isinstance(word, bool) else word for word in args]
+    words = [*words, *args] if isinstance(words, list) and isinstance(args, list) else []
+    if words and words[0] and all(isinstance(word, str) for word in words):
+        return tuple(words)
+    if address_in(entry) is not None:
+        raise DefinitionError("A manifest entry of type `stdio` needs `command`; for its URL leave the type out")
+    raise DefinitionError("A manifest entry needs `command` (with `args`), or `url`")
+
+
+def _folder(entry: Mapping[str, Any]) -> str | None:
+    given = entry.get("cwd", entry.get("workingDirectory"))
+    if given is None or (isinstance(given, str) and given):
+        return given
+    raise DefinitionError(f"cwd: expected the path of a directory, not {type(given).__name__}")
+
+
+def _env_file(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Read `envFile` (VS Code): `NAME=VALUE` a line, in quotes or without; `#` begins a comment."""
+    path = entry.get("envFile")
+    if path is None:
+        return {}
+    if not isinstance(path, str):
+        raise DefinitionError(f"envFile: expected the path of a file, not {type(path).__name__}")
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read(_MOST_BYTES)
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise DefinitionError(f"envFile: cannot read {quote(Path(path).name, 64)}: {said}") from None
+    found = (_LINE.fullmatch(line.strip()) for line in text.splitlines())
+    return {line["name"]: _unquoted(line["value"]) for line in found if line is not None}
+
+
+def _unquoted(value: str) -> str:
+    if value[:1] in ("'", '"') and (end := value.find(value[0], 1)) > 0:
+        return value[1:end]
+    return re.split(r"\s#", value, maxsplit=1)[0].rstrip()
+
+
+def _headers(entry: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the header fields of an entry: also where the TypeScript SDK, the Inspector and Codex have them."""
+    inner = entry.get("requestInit")
+    fields = _texts(inner, "headers") if isinstance(inner, Mapping) else {}
+    named = _texts(entry, "env_http_headers")
+    fields |= _texts(entry, "http_headers") | {name: _variable(key, variables) for name, key in named.items()}
+    bearer = entry.get("bearer_token_env_var")
+    if isinstance(bearer, str):
+        fields["Authorization"] = f"Bearer {_variable(bearer, variables)}"
+    return fields | _texts(entry, "headers")
+
+
+def _variable(name: str, variables: Mapping[str, str]) -> str:
+    return str(expanded(f"${{{name}}}", variables))
+
+
+def _texts(entry: Mapping[str, Any], key: str) -> dict[str, str]:
+    given = entry.get(key) or {}
+    if not isinstance(given, Mapping) or not all(isinstance(value, str | int | float) for value in given.values()):
+        raise DefinitionError(f"{key}: expected an object of texts")
+    return {str(name): _word(value) for name, value in given.items()}
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
