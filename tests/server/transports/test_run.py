@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -330,7 +331,7 @@ app = Server("draining")
 async def effect() -> None:
     sys.stderr.write("begun" + chr(10))
     sys.stderr.flush()
-    await asyncio.sleep(2)
+    await asyncio.to_thread(sys.stdin.readline)
     sys.stderr.write("settled" + chr(10))
 
 
@@ -348,11 +349,11 @@ app.run("http", port=0, drain_seconds=20)
 def test_a_drain_waits_for_an_effect_whose_call_is_over(tmp_path: Path) -> None:
     program = tmp_path / "draining.py"
     program.write_text(EFFECT)
-    with subprocess.Popen([sys.executable, str(program)], stderr=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, str(program)], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             assert process.stderr is not None
-            announced = process.stderr.readline().decode().split()[2]
-            connection = http.client.HTTPConnection(announced.split("/")[2], timeout=20)
+            place = process.stderr.readline().decode().split()[2].split("/")[2]
+            connection = http.client.HTTPConnection(place, timeout=20)
             body = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "wait", "_meta": meta()}}
             headers = {"mcp-protocol-version": STATELESS, "mcp-method": "tools/call", "mcp-name": "wait"}
             headers |= {"content-type": "application/json", "accept": "application/json, text/event-stream"}
@@ -361,7 +362,10 @@ def test_a_drain_waits_for_an_effect_whose_call_is_over(tmp_path: Path) -> None:
             with contextlib.closing(connection), connection.getresponse() as response:
                 assert b"did not finish" in response.read()
             process.terminate()
-            _, errors = process.communicate(timeout=20)
+            with pytest.raises(ConnectionError):  # it takes no more, and drains
+                while True:
+                    socket.create_connection((place.split(":")[0], int(place.split(":")[1])), timeout=20).close()
+            _, errors = process.communicate(b"\n", timeout=20)
             assert b"settled\n" in errors and process.returncode == 0
         finally:
             process.kill()
