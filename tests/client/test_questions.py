@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dovetail import Client
+from dovetail import Client, Context, Server
+from dovetail.errors import Disconnected
 from tests.client.scripted import Json, Scripted, text
 from tests.net.raw_server import Visit, raw_server
 
@@ -126,3 +127,40 @@ async def test_over_http_the_server_hears_that_nobody_waits_for_the_answer() -> 
             await given_up(call)
             await user.left.wait()
             assert (await told)["error"]["message"] == "Nobody waits for the answer any more"
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_closing_the_client_ends_a_call_whose_question_is_open(version: str) -> None:
+    app, user = Server("asks"), User()
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        return (await ctx.elicit("Which?", int)).action
+
+    client = Client(app, revision=version, on_elicit=user.on_elicit)
+    await client.connect()
+    call = asyncio.create_task(client.call_tool("ask"))
+    await user.asked.wait()
+    async with asyncio.timeout(5):
+        await client.aclose()
+        with pytest.raises(Disconnected):
+            await call
+        await user.left.wait()
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_a_user_may_close_the_client_instead_of_an_answer(version: str) -> None:
+    app = Server("asks")
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        return (await ctx.elicit("Which?", int)).action
+
+    async def on_elicit(question: Any) -> None:
+        await client.aclose()
+
+    client = Client(app, revision=version, on_elicit=on_elicit)
+    await client.connect()
+    async with asyncio.timeout(5):
+        with pytest.raises(Disconnected):
+            await client.call_tool("ask")

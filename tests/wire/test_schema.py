@@ -271,6 +271,7 @@ def test_a_schema_that_would_cost_too_much_is_refused_at_once(bomb: Any) -> None
 
 
 @pytest.mark.req("C-13")
+@pytest.mark.timeout(60)
 def test_the_largest_schemas_that_pass_compile_in_time() -> None:
     for schema in (
         {"anyOf": [{"const": n} for n in range(4_999)]},

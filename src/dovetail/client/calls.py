@@ -7,7 +7,7 @@ round's state is returned byte for byte and on no other call (C-07), and what ma
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -37,7 +37,6 @@ from dovetail.errors import (
 from dovetail.wire import (
     INPUT_REQUIRED,
     METHODS,
-    ElicitResult,
     InputRequest,
     InputRequiredResult,
     UrlElicitationRequiredData,
@@ -117,6 +116,7 @@ class Caller:
             held: Tells whether the client is open: nothing is tried again for one that is not.
         """
         self._held = held
+        self._asking: set[asyncio.Future[Any]] = set()
         self._link = link
         self._answering = answering
         self._rounds = rounds
@@ -222,12 +222,35 @@ class Caller:
         try:
             link = await self._link(outgoing.principal, outgoing.authorizer)
             async with asyncio.TaskGroup() as group:
-                tasks = {key: group.create_task(self._answer(raw, link)) for key, raw in questions.items()}
+                tasks = {key: group.create_task(self._heard(self._answer(raw, link))) for key, raw in questions.items()}
         except BaseExceptionGroup as group_error:
             raise _first(group_error) from None
         finally:
             timer.resume()
         return {key: msgspec.Raw(task.result()) for key, task in tasks.items()}
+
+    async def _heard(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for our own user, for as long as the client is open.
+
+        Raises:
+            Disconnected: The client was closed meanwhile.
+        """
+        task = asyncio.ensure_future(work)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if task.cancelled():
+            raise Disconnected("The client was closed while a question of the server was open")
+        return task.result()
+
+    def close(self) -> None:
+        """Take back the questions that our user has not answered: the client is being closed."""
+        for task in self._asking - {asyncio.current_task()}:
+            task.cancel()
 
     async def _answer(self, raw: msgspec.Raw, link: Link) -> bytes:
         try:
@@ -253,7 +276,7 @@ class Caller:
             for question in wanted:
                 waiting = asyncio.ensure_future(self._visited(question.elicitation_id or ""))
                 try:
-                    answer: ElicitResult = await self._answering.elicit(question)
+                    answer = await self._heard(self._answering.elicit(question))
                     if answer.action != "accept":
                         raise error
                     await asyncio.wait({waiting}, timeout=self._visit_seconds)

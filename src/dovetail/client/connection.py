@@ -83,6 +83,11 @@ class Connection:
         return self._users > 0
 
     @property
+    def last(self) -> bool:
+        """Whether there is one use, so that giving it up closes the link."""
+        return self._users == 1
+
+    @property
     def opening(self) -> bool:
         """Whether the link is being opened."""
         return self._opening is not None and not self._opening.done()

@@ -77,6 +77,8 @@ class Conversation:
 
     async def release(self) -> None:
         """Give up one use of the connection; with the last one, also what the cache is about."""
+        if self.connection.last:
+            self._caller.close()
         await self.connection.release()
         if self.connection.held:
             return
