@@ -236,6 +236,18 @@ async def test_of_commits_that_several_servers_make_at_once_none_takes_another_o
     assert committed <= {entry.name for entry in story.tip.tree}
 
 
+@pytest.mark.timeout(60)
+async def test_commits_that_a_model_asks_for_at_once_are_made_one_after_another(story: Maker, opened: Open) -> None:
+    names = [f"new{number}.txt" for number in range(4)]
+    for name in names:
+        story.write(name, name)
+    async with opened(story.path, allow_commit=True, confirm="never") as client:
+        calls = (client.call_tool("git_commit", {"message": name, "paths": [name]}) for name in names)
+        made = await asyncio.gather(*calls)
+    assert [result.text for result in made if result.is_error] == []
+    assert {*names} <= {entry.name for entry in story.tip.tree}
+
+
 async def test_a_file_at_a_revision_is_called_what_it_was_asked_for(story: Maker, opened: Open) -> None:
     async with opened(story.path) as client:
         contents = (await client.read_resource("git://main/README.md")).contents

@@ -47,7 +47,6 @@ def offer(server: Server, settings: Settings) -> None:
         annotations=ToolAnnotations(
             title="Commit", read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False
         ),
-        concurrency=1,
     )
 
 
