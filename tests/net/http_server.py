@@ -75,6 +75,9 @@ class App:
         body = await self.body(receive)
         scope["extensions"]["dovetail.direct"].whole(200, [(b"content-type", b"text/plain")], body)
 
+    async def on_direct_big(self, scope: Any, receive: Any, send: Any) -> None:
+        scope["extensions"]["dovetail.direct"].whole(200, [(b"content-type", b"text/plain")], b"x" * 1_000_000)
+
     async def on_refuses_early(self, scope: Any, receive: Any, send: Any) -> None:
         await self.reply(send, 403, b"{}")
 

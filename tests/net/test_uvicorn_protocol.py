@@ -313,6 +313,22 @@ def test_requests_sent_ahead_are_answered_in_order(server: Running) -> None:
     assert places == sorted(places)
 
 
+def test_a_request_that_came_ahead_waits_for_its_client_to_read(server: Running) -> None:
+    asked = 60
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        client.settimeout(8)
+        client.connect(("127.0.0.1", server.port))
+        client.sendall(b"GET /direct-big HTTP/1.1\r\n%b\r\n" % HOST * asked)
+        for _ in range(50):  # time enough to serve them all, if nothing held them
+            server.ask_once(GET)
+        begun = sum(scope["path"] == "/direct-big" for scope in server.app.seen)
+        assert 0 < begun < asked // 2  # what the system holds of a socket is a few megabytes
+        answered = 0
+        while answered < asked * 1_000_000:
+            answered += client.recv(65_536).count(b"x")
+
+
 @pytest.mark.req("S-07")
 def test_what_is_sent_ahead_is_bounded(server: Running) -> None:
     with server.connect() as client:

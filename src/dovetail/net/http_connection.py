@@ -4,7 +4,8 @@ A connection is in one of four states: HEAD (waits for a request, or reads its h
 its body still comes), BUSY (the application runs), LINGER (the last word is said; what still comes is dropped).
 Invariants:
 
-* One request at a time. What a client sends ahead is kept, at most `AHEAD_LIMIT` and one read, until it is its turn.
+* One request at a time. What a client sends ahead is kept, at most `AHEAD_LIMIT` and one read, until it is its turn;
+  which is when it has read the answer to the request before, but for what a transport likes to hold.
 * A connection that waits for its client has a deadline, always. The site's timer finds those that are overdue.
 * After a refusal nothing that comes is read as HTTP.
 * An Upgrade is never taken: the request is served as what it is, in HTTP/1.1 (RFC 9110, section 7.8).
@@ -216,6 +217,8 @@ class HttpConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client has caught up."""
         self.out.resume()
+        if self._state == _BUSY and self._cycle is None:
+            self.loop.call_soon(self._next)
 
     def default_lines(self) -> bytes:
         """Return the fields of every response, as lines."""
@@ -250,6 +253,8 @@ class HttpConnection(asyncio.Protocol):
             self._last_word(b"")
         elif close or not self._keep_alive:
             self._close()
+        elif self.out.paused:
+            return  # the next request waits for the client to read; how long that may take is `out`'s business
         elif self._ahead:
             self.loop.call_soon(self._next)
         else:
@@ -258,7 +263,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _next(self) -> None:
         """Read what came ahead."""
-        if self._transport is not None and self._state == _BUSY:
+        if self._transport is not None and self._state == _BUSY and self._cycle is None:
             data, self._ahead = self._ahead, b""
             self._state = _HEAD
             self.deadline = self._site.clock() + self._limits.header_seconds
@@ -343,5 +348,5 @@ class HttpConnection(asyncio.Protocol):
     def shutdown(self) -> None:
         """End after the request that is under way, now if there is none (called by uvicorn's server)."""
         self._keep_alive = False
-        if self._transport is not None and self._state == _HEAD:
+        if self._transport is not None and (self._state == _HEAD or (self._state == _BUSY and self._cycle is None)):
             self._close()
