@@ -25,6 +25,7 @@ from dovetail.net import Channel
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.outcomes import masked
 from dovetail.server.calls.turn import cancel, run_call
+from dovetail.server.transports.backlog import Backlog, ChannelStream
 from dovetail.server.transports.listen import Subscription
 from dovetail.server.transports.opening import Opening, is_modern
 from dovetail.server.transports.session import Session
@@ -109,6 +110,9 @@ class Connection:
         self.opening = Opening(runtime)
         self._outlet = ChannelOutlet(self)
         self._subscriptions: dict[bytes, Subscription] = {}
+        self.backlog = Backlog(
+            channel, runtime.limits, say=self._say, spawn=runtime.spawn, overflow=self._end_listening
+        )
         self._queue: deque[Request] = deque()
         self._queued_bytes = 0
         self._starting = 0
@@ -300,6 +304,7 @@ class Connection:
         subscription = self._subscriptions.pop(id_key(identifier), None)
         if subscription is not None:
             self.runtime.hub.leave(subscription)
+            self.backlog.forget(subscription.id)
             return
         context = self.endpoint.find(identifier)
         if context is not None:
@@ -336,11 +341,7 @@ class Connection:
     # Notices.
 
     def _listen(self, call: Call) -> None:
-        self._subscriptions[id_key(call.id)] = Subscription(self.runtime, call, self)
-
-    def put(self, frame: bytes) -> None:
-        """Send a message of a listen stream."""
-        self._say(frame)
+        self._subscriptions[id_key(call.id)] = Subscription(self.runtime, call, ChannelStream(self.backlog, call.id))
 
     def beat(self) -> None:
         """Show that the channel lives; a pipe needs no sign of life."""
@@ -351,7 +352,7 @@ class Connection:
         """Tell a client of a stateful revision what it subscribed to, or may always hear."""
         session = self.session
         if session.ready and session.hears(notice):
-            self._say(notice.frame())
+            self.backlog.tell(notice.frame())
 
     def _refuse(self, request: Request, error: Refusal) -> None:
         self.runtime.refused(request, self.principal, error)
@@ -365,8 +366,12 @@ class Connection:
 
     def end_streams(self) -> None:
         """End all listen streams, since the server shuts down."""
-        for subscription in self._subscriptions.values():
-            self.runtime.hub.leave(subscription)
-            for frame in subscription.ending():
-                self._say(frame)
-        self._subscriptions.clear()
+        for subscription in tuple(self._subscriptions.values()):
+            self._end_listening(subscription.id)
+
+    def _end_listening(self, identifier: bytes) -> None:
+        subscription = self._subscriptions.pop(id_key(identifier))
+        self.runtime.hub.leave(subscription)
+        self.backlog.forget(identifier)
+        for frame in subscription.ending():
+            self._say(frame)
