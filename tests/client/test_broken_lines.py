@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovetail.client.broken_lines import LONGEST, answered_in
+from tests import pace
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,18 @@ from dovetail.client.broken_lines import LONGEST, answered_in
 )
 def test_only_what_stands_outermost_is_an_answer(line: bytes, ids: list[bytes]) -> None:
     assert list(answered_in(line)) == ids
+
+
+@pytest.mark.req("C-01")
+@pytest.mark.parametrize("part", [b'\\"', b'"', b"\\", b'\\\\"', b"{", b'"\\', b'"a":'])
+@pytest.mark.parametrize("last", [b"", b"\\", b'"'])
+def test_a_line_is_looked_over_in_time_that_grows_as_it_does(part: bytes, last: bytes) -> None:
+    line = b'{"jsonrpc":"2.0","id":7,"result":{"text":"'
+
+    def looked_over() -> None:
+        assert list(answered_in(line + part * ((LONGEST - 100) // len(part)) + last)) == []
+
+    assert pace.milliseconds(looked_over, rounds=1) < 2_000
 
 
 @given(st.binary(max_size=300))

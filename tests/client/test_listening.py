@@ -98,6 +98,18 @@ async def test_a_real_server_is_heard_over_http(version: str) -> None:
 
 
 @both_eras
+async def test_who_leaves_takes_no_subscription_from_those_who_stay(version: str) -> None:
+    app = shop()
+    async with Client(app, revision=version) as client, client.listen(resources=["note://a"]) as stays:
+        for _ in range(3):
+            async with client.listen(resources=["note://a", "note://b"]):
+                pass
+        app.notify.resource_updated("note://b")
+        app.notify.resource_updated("note://a")
+        assert await soon(stays) == Change("resource", "note://a")
+
+
+@both_eras
 async def test_equal_changes_that_nobody_took_are_one(version: str) -> None:
     server = listening_server(version)
     async with Client(server, revision=version) as client, client.listen(tools=True, prompts=True) as changes:

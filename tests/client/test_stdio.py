@@ -22,6 +22,19 @@ sys.stderr.write("the database is gone\\n")
 sys.exit(3)
 """
 
+DIES_READING = """
+import json, os, sys
+line = sys.stdin.buffer.raw.readline(1_000_000)
+about = {"capabilities": {}, "serverInfo": {"name": "greedy", "version": "1"}}
+result = {"protocolVersion": "2025-11-25", **about}
+print(json.dumps({"jsonrpc": "2.0", "id": json.loads(line)["id"], "result": result}), flush=True)
+while b"tools/call" not in os.read(0, 1000):
+    pass
+sys.stderr.write("MemoryError: boom\\n")
+sys.stderr.flush()
+os._exit(3)
+"""
+
 DEAF = """
 import json, os, signal, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -55,6 +68,14 @@ async def test_a_file_is_started_used_and_stopped(version: str) -> None:
 async def test_a_child_that_dies_says_with_which_code_and_what_it_said_last() -> None:
     with pytest.raises(Disconnected, match=r"(?s)exit code 3.*the database is gone"):
         await Client([sys.executable, "-c", DIES]).connect()
+
+
+@pytest.mark.req("C-02")
+@pytest.mark.timeout(30)
+async def test_a_child_that_dies_while_a_large_request_is_written_says_so_too() -> None:
+    async with Client([sys.executable, "-c", DIES_READING], revision="2025-11-25") as client:
+        with pytest.raises(Disconnected, match=r"(?s)ended with exit code 3.*MemoryError: boom"):
+            await client.call_tool("t", {"x": "y" * 3_000_000})
 
 
 @pytest.mark.timeout(30)

@@ -11,7 +11,8 @@ from typing import Final
 
 LONGEST: Final = 1 << 20
 """Bytes of a line that is looked over."""
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+# A string that never ends goes to the end of the line, in one step: else it would be begun anew at each quote in it.
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?|[{}\[\]]', re.DOTALL)
 _NUMBER: Final = re.compile(rb"\s*:\s*(\d{1,15})\s*[,}]")
 _ANSWERS: Final = frozenset({b'"result"', b'"error"'})
 

@@ -5,6 +5,7 @@ a late, repeated or unknown one is dropped and counted. At the end of the channe
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -62,6 +63,8 @@ Waiter = asyncio.Future[Answer | Failure | Broken]
 Reason = Callable[[], Awaitable[DovetailError]]
 
 _SHOWN: Final = 120
+_SOON: Final = 0.5
+"""Seconds in which an end that was met in writing is met in reading, too; a call is to fail within one (C-02)."""
 _TURN: Final = 64
 """Messages that are taken before others have their turn."""
 MOST_QUESTIONS: Final = 100
@@ -158,7 +161,7 @@ class ChannelLink:
                 self._channel.send(frame)
             except Disconnected as error:
                 raise unsent(error) from None
-            await self._channel.drain()
+            await self._drained()
             return result_of(await waiter)
         except asyncio.CancelledError:
             self._cancel(identifier, outgoing.method)
@@ -167,13 +170,24 @@ class ChannelLink:
             self._questions.ended(identifier)
             self._endpoint.withdraw(identifier)
             self._listeners.pop(identifier, None)
+            if waiter.done() and not waiter.cancelled():
+                waiter.exception()  # told in other words, or to nobody: asyncio need not complain
 
     async def notify(self, method: str, params: bytes | None = None) -> None:
         """See `Link.notify`."""
         if self.lost is not None:
             raise self.lost
         self._channel.send(notification_frame(method, params))
-        await self._channel.drain()
+        await self._drained()
+
+    async def _drained(self) -> None:
+        """Let the server read. One that no longer does has ended, most often, and whoever reads hears soon of what."""
+        try:
+            await self._channel.drain()
+        except Disconnected as error:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _SOON)
+            raise self.lost or error from None
 
     async def hearing(self) -> None:
         """See `Link.hearing`: all that it says comes over the one channel."""

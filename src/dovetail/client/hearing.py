@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from dovetail.client.answering import Answering
-from dovetail.client.link import Outgoing, Pausable
+from dovetail.client.link import Link, Outgoing, Pausable
 from dovetail.client.options import ClientOptions
 from dovetail.errors import InvalidParams, quote
 from dovetail.revisions import Revision
@@ -137,12 +138,22 @@ class Hearing:
         self._answering = answering
         self._timers = timers
         self.deliveries = Deliveries()
-        self.listeners: set[Listener] = set()
+        self.listeners: dict[Listener, frozenset[str]] = {}
+        """Who hears of changes, and of which resources."""
+        self._turns: WeakKeyDictionary[Link, asyncio.Lock] = WeakKeyDictionary()
         self.watcher: Listener | None = None
         self.strays = 0
         self._on_log = options.get("on_log")
         self._on_stray = options.get("on_stray")
         self._visits: dict[str, asyncio.Future[None]] = {}
+
+    def turn(self, link: Link) -> asyncio.Lock:
+        """Return who holds the subscriptions of a link: they are made and ended by one at a time, in order."""
+        return self._turns.setdefault(link, asyncio.Lock())
+
+    def wants(self, uri: str) -> bool:
+        """Tell whether somebody listens for a resource."""
+        return any(uri in uris for uris in self.listeners.values())
 
     def heard(self, notification: Notification) -> None:
         """Take one notification."""

@@ -314,7 +314,7 @@ class Changes:
     async def _stateful(self, link: Link, unbounded: Callable[[], None]) -> None:
         """Subscribe, and stay until the link is lost (2025-11-25, Resources, Subscriptions)."""
         revision = link.peer.revision
-        self._hearing.listeners.add(self._hear)
+        self._hearing.listeners[self._hear] = frozenset(self._want.uris)
         try:
             try:
                 await link.hearing()
@@ -322,22 +322,26 @@ class Changes:
                 if error.status != _NO_STREAM:
                     raise
                 raise NotOffered(f"listen: the server offers no stream on which it could tell: {error}") from None
-            for uri in sorted(self._want.uris):
-                params = said(SubscribeRequestParams(uri=uri), revision)
-                await link.request(Outgoing(method="resources/subscribe", params=params))
+            async with self._hearing.turn(link):
+                for uri in sorted(self._want.uris):
+                    params = said(SubscribeRequestParams(uri=uri), revision)
+                    await link.request(Outgoing(method="resources/subscribe", params=params))
             # Not checked: servers that declare nothing of this tell all the same, such as those of the Python SDK.
             self._opened(self._want.declared(link.peer.capabilities))
             unbounded()
             await link.ended()
         finally:
-            self._hearing.listeners.discard(self._hear)
+            self._hearing.listeners.pop(self._hear, None)
             with contextlib.suppress(DovetailError, TimeoutError):
                 await asyncio.wait_for(self._unsubscribe(link), _FAREWELL)
 
     async def _unsubscribe(self, link: Link) -> None:
-        for uri in sorted(self._want.uris) if link.lost is None else ():
-            params = said(UnsubscribeRequestParams(uri=uri), link.peer.revision)
-            await link.request(Outgoing(method="resources/unsubscribe", params=params))
+        """End the subscriptions that nobody else has: a session has but one for each resource."""
+        async with self._hearing.turn(link):
+            for uri in sorted(self._want.uris):
+                if link.lost is None and not self._hearing.wants(uri):
+                    params = said(UnsubscribeRequestParams(uri=uri), link.peer.revision)
+                    await link.request(Outgoing(method="resources/unsubscribe", params=params))
 
     def _hear(self, notification: Notification | None) -> None:
         if notification is None:
