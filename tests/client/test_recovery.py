@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from dovetail import Client, Server
+from dovetail import Client, Server, ToolAnnotations
 from dovetail.client.listening import Change, Changes
 from dovetail.client.options import Retry
 from dovetail.errors import Disconnected, DovetailError
@@ -247,17 +247,17 @@ async def changes_until(changes: Changes, kind: str) -> AsyncIterator[Change]:
 
 
 @pytest.mark.parametrize("version", [VERSIONS[-2], VERSIONS[-1]])
-async def test_a_call_that_is_refused_because_there_are_too_many_is_made_again_when_the_server_says(
-    version: str,
-) -> None:
+async def test_what_may_be_asked_again_waits_as_long_as_a_busy_server_says(version: str) -> None:
     app = Server("busy", rate="2/s burst 1")
 
-    @app.tool
+    @app.tool(annotations=ToolAnnotations(idempotent_hint=True))
     async def hello() -> str:
         """Say hello."""
         return "hello"
 
-    async with serving(app.asgi()) as url, Client(url, revision=version) as client:
+    retry = Retry(idempotent_tools=True)
+    async with serving(app.asgi()) as url, Client(url, revision=version, retry=retry) as client:
+        await client.list_tools()
         results = await asyncio.gather(client.call_tool("hello"), client.call_tool("hello"))
         assert [result.text for result in results] == ["hello", "hello"]
 

@@ -306,6 +306,7 @@ class Caller:
         attempt = 1
         forgotten = False
         while True:
+            open_before = not self._breaker.closed()
             try:
                 return await self._try(work)
             except Unsent as error:
@@ -321,13 +322,12 @@ class Caller:
                     raise
                 failure = error
             except HttpFailure as error:
-                # 429 counts requests, so it comes before anything is done (RFC 6585, section 4). A 503 may come of a
-                # gateway whose server had begun.
-                if error.status not in _TEMPORARY or not (repeatable or error.status == 429):
+                # Also of 429: who counts requests (RFC 6585, section 4) may do so when one has done its work.
+                if error.status not in _TEMPORARY or not repeatable:
                     raise
                 failure = error
-            # Once the circuit is open, who found that out tells why; later calls wait for one probe, and no more.
-            if attempt >= self._retry.attempts or (_is_down(failure) and not self._breaker.closed()):
+            # With the circuit open, a call waits for one pause and one probe, and no more.
+            if attempt >= self._retry.attempts or (open_before and _is_down(failure) and not self._breaker.closed()):
                 raise failure
             await self._pause(failure, attempt)
             attempt += 1
