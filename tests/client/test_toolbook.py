@@ -1,12 +1,15 @@
 """What is known of a tool from the last list, and what it is used for."""
 
 import asyncio
+import json
+from typing import Annotated, Any
 
 import pytest
 
-from dovetail import Client
+from dovetail import Client, Header, Server
 from dovetail.errors import ProtocolViolation
 from tests.client.scripted import Json, Scripted, text
+from tests.client.serving import serving
 
 SCHEMA: Json = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
@@ -78,3 +81,65 @@ async def test_tools_are_not_listed_for_a_result_whose_data_needs_no_schema(resu
     async with Client(server) as client:
         assert (await client.call_tool("x")).data == result.get("structuredContent")
     assert not server.of("tools/list")
+
+
+class Different:
+    """A server over HTTP that shows each caller another tool `q`; sessions are none of its business."""
+
+    def __init__(self) -> None:
+        self.lists = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        body = (await receive())["body"] if scope["method"] == "POST" else b""
+        message = json.loads(body or b"{}")
+        kind = "integer" if (b"authorization", b"Bearer a") in scope["headers"] else "string"
+        result: Json | None = None
+        match message.get("method"):
+            case "initialize":
+                about = {"capabilities": {"tools": {}}, "serverInfo": {"name": "d", "version": "1"}}
+                result = {"protocolVersion": "2025-11-25", **about}
+            case "tools/list":
+                self.lists += 1
+                schema = {"type": "object", "properties": {"x": {"type": kind}}, "required": ["x"]}
+                result = {"tools": [{"name": "q", "inputSchema": {"type": "object"}, "outputSchema": schema}]}
+            case "tools/call":
+                result = {"content": [], "structuredContent": {"x": 1 if kind == "integer" else "one"}}
+            case _:
+                pass
+        said = b"" if result is None else json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
+        status = 405 if scope["method"] == "GET" else 202 if result is None else 200
+        head = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": status, "headers": head})
+        await send({"type": "http.response.body", "body": said})
+
+
+@pytest.mark.parametrize(
+    "callers",
+    [
+        ({"principal": "a", "auth": "a"}, {"principal": "b", "auth": "b"}),
+        ({"auth": "a"}, {"auth": "b"}),
+        ({"headers": {"Authorization": "Bearer a"}}, {}),
+    ],
+)
+async def test_what_one_caller_sees_is_not_taken_for_what_another_one_sees(callers: tuple[Any, Any]) -> None:
+    server = Different()
+    async with serving(server) as url, Client(url, revision="2025-11-25") as client:
+        for _ in range(3):
+            first, second = [(await client.call_tool("q", **caller)).data for caller in callers]
+            assert (first.x, second.x) == (1, "one")
+    assert server.lists == 2
+
+
+async def test_a_call_that_is_driven_by_hand_has_the_header_fields_of_its_tool() -> None:
+    app = Server("regions")
+
+    @app.tool
+    async def where(region: Annotated[str, Header("Region")]) -> str:
+        return region
+
+    async with serving(app.asgi()) as url, Client(url, revision="2026-07-28") as client:
+        for _ in range(2):  # also before the tools are known
+            result = await client.request("tools/call", {"name": "where", "arguments": {"region": "eu"}})
+            assert result["content"][0]["text"] == "eu"

@@ -3,10 +3,10 @@
 The face alone: importing it costs little, so nothing here may import asyncio. What works behind it is `Conversation`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import msgspec
 
@@ -23,7 +23,7 @@ from dovetail.client.options import (
 from dovetail.client.results import ToolResult
 from dovetail.client.target import target_of
 from dovetail.errors import HEADER_MISMATCH, DefinitionError, Disconnected, DovetailError, PeerError
-from dovetail.revisions import NEWEST, revision_for
+from dovetail.revisions import NEWEST, Revision, revision_for
 from dovetail.wire import (
     METHODS,
     CallToolRequestParams,
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from dovetail.client.listening import Changes
     from dovetail.client.portal import SyncClient
     from dovetail.core import ServerPeer
+
+T = TypeVar("T")
 
 
 class Client:
@@ -141,7 +143,7 @@ class Client:
     async def list_tools(self, **options: Unpack[CallOptions]) -> Listing[Tool]:
         """Return all tools, however many pages; those with invalid `x-mcp-header` are left out, with a warning."""
         conversation = self._conversation
-        return conversation.tools.learn(await conversation.requests.list(TOOLS, options))
+        return conversation.tools.of(options).learn(await conversation.requests.list(TOOLS, options))
 
     async def call_tool(
         self, name: str, arguments: Mapping[str, Any] | msgspec.Raw | None = None, **options: Unpack[CallOptions]
@@ -164,25 +166,41 @@ class Client:
         except (TypeError, ValueError, RecursionError) as error:
             raise DefinitionError(f"call_tool {name}: the arguments are no JSON: {error}") from None
         conversation = self._conversation
-        tools = conversation.tools
         left = conversation.requests.time_left(options)
         revision = await conversation.requests.revision(options)
         params = said(CallToolRequestParams(name=name, arguments=raw), revision)
-        for attempt in range(2):
-            headers = tools.mirrored(name, raw) if conversation.mirrors(revision) else NOTHING
-            try:
-                result = await conversation.requests.typed("tools/call", params, CallToolResult, options, name, headers)
-                break
-            except PeerError as error:
-                # "the client SHOULD refresh its tool list and retry" (2026-07-28, Streamable HTTP, Client Behavior):
-                # a call that was refused for its headers has not begun.
-                # Where there are no such headers, the code is the server's own, and says nothing of that kind.
-                if error.code != HEADER_MISMATCH or attempt or not conversation.mirrors(revision):
-                    raise
-                await self.list_tools(**listing_options(options))
-        return await tools.result(
-            name, result, lambda: self.list_tools(**listing_options(options)), left(), options.get("principal")
+
+        def call(headers: Mapping[str, str]) -> Awaitable[CallToolResult]:
+            return conversation.requests.typed("tools/call", params, CallToolResult, options, name, headers)
+
+        result = await self._mirroring(name, raw, revision, options, call)
+        return await conversation.tools.of(options).result(
+            name, result, lambda: self.list_tools(**listing_options(options)), left()
         )
+
+    async def _mirroring(
+        self,
+        name: str,
+        arguments: msgspec.Raw,
+        revision: Revision,
+        options: CallOptions,
+        call: Callable[[Mapping[str, str]], Awaitable[T]],
+    ) -> T:
+        """Call a tool with the header fields that it wants; list the tools and call again if they were others."""
+        conversation = self._conversation
+        if not conversation.mirrors(revision):
+            return await call(NOTHING)
+        tools = conversation.tools.of(options)
+        try:
+            return await call(tools.mirrored(name, arguments))
+        except PeerError as error:
+            # "the client SHOULD refresh its tool list and retry" (2026-07-28, Streamable HTTP, Client Behavior):
+            # a call that was refused for its headers has not begun. Where there are no such headers, the code is the
+            # server's own, and says nothing of that kind.
+            if error.code != HEADER_MISMATCH:
+                raise
+        await self.list_tools(**listing_options(options))
+        return await call(tools.mirrored(name, arguments))
 
     # Resources.
 
@@ -297,5 +315,14 @@ class Client:
             options["meta"] = {**meta, **options.get("meta", {})}
         field = METHODS[method].name_field if method in METHODS else None
         name = given.get(field) if field is not None else None
-        raw = await self._conversation.requests.raw(method, msgspec.json.encode(given), options, name, by_hand=True)
-        return msgspec.json.decode(raw)
+        encoded, requests = msgspec.json.encode(given), self._conversation.requests
+
+        def call(headers: Mapping[str, str]) -> Awaitable[bytes]:
+            return requests.raw(method, encoded, options, name, headers, by_hand=True)
+
+        passed = given.get("arguments", {})
+        if method != "tools/call" or not isinstance(name, str) or not isinstance(passed, Mapping):
+            return msgspec.json.decode(await call(NOTHING))
+        arguments = msgspec.Raw(msgspec.json.encode(passed))
+        revision = await requests.revision(options)
+        return msgspec.json.decode(await self._mirroring(name, arguments, revision, options, call))

@@ -19,7 +19,7 @@ from dovetail.client.options import CallOptions, ClientOptions, Retry
 from dovetail.client.requests import Requests
 from dovetail.client.target import Address
 from dovetail.client.timer import Timers
-from dovetail.client.toolbook import ToolBook
+from dovetail.client.toolbook import ToolBooks
 from dovetail.revisions import OLDEST, Revision, revision_for
 from dovetail.wire import Implementation, LoggingLevel, SetLevelRequestParams
 
@@ -69,7 +69,7 @@ class Conversation:
             server=str(target),
             held=lambda: self.connection.held,
         )
-        self.tools = ToolBook(str(target))
+        self.tools = ToolBooks(str(target))
         if options.get("cache"):
             self.cache = cache_of(target, options, msgspec.json.encode(self._introduced()), witness, self.connection)
             self._hearing.watcher = self.cache.heard
@@ -107,9 +107,11 @@ class Conversation:
         held, server = lambda: connection.held, str(self._target)
         return Changes(want, connection.link, self._hearing, self._retry, self.requests.patience, held, server)
 
-    def _repeatable(self, method: str, name: str | None) -> bool:
+    def _repeatable(self, method: str, name: str | None, options: CallOptions) -> bool:
         """Tell what changes nothing, or says that it may be called twice and is believed (C-11)."""
-        return method != "tools/call" or (self._retry.idempotent_tools and self.tools.idempotent(name or ""))
+        if method != "tools/call":
+            return True
+        return self._retry.idempotent_tools and self.tools.of(options).idempotent(name or "")
 
     def _introduced(self, level: LoggingLevel | None = None) -> Identity:
         """Return who we say that we are."""

@@ -42,7 +42,7 @@ class Requests:
         hearing: Hearing,
         links: Links,
         options: ClientOptions,
-        repeatable: Callable[[str, str | None], bool],
+        repeatable: Callable[[str, str | None, CallOptions], bool],
         cache: "ResponseCache | None" = None,
     ) -> None:
         """Make requests.
@@ -196,7 +196,7 @@ class Requests:
             outgoing=outgoing,
             seconds=seconds,
             most=most,
-            repeatable=self._repeatable(method, name),
+            repeatable=self._repeatable(method, name, options),
             by_hand=by_hand,
             on_asked=on_asked,
         )

@@ -1,14 +1,21 @@
-"""What a client knows of its server's tools from the last list: headers to mirror, results to check and to rebuild."""
+"""What a client knows of its server's tools from the last list: headers to mirror, results to check and to rebuild.
+
+Each caller has a book, since a server may show each other tools, or other schemas under the same name. What a schema
+compiles to is shared.
+"""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from dovetail.client.failures import asked, named
+from dovetail.client.link import NOTHING
 from dovetail.client.listings import Known, Listing, usable
+from dovetail.client.options import CallOptions
 from dovetail.client.results import ToolResult
 from dovetail.errors import DovetailError, InvalidArguments, InvalidSchema, ProtocolViolation, quote
 from dovetail.wire import CallToolResult, Tool, Validator, compile_schema, header_value
@@ -17,7 +24,10 @@ log = logging.getLogger("dovetail.client")
 
 _LARGE: Final = 4096
 """Bytes of a schema that is compiled in a thread: a hostile one takes half a second (C-13)."""
-_PRINCIPALS: Final = 1000
+_BOOKS: Final = 1000
+"""Callers whose tools are remembered: who calls for more of them lists again for those not heard of for longest."""
+_CALLERS: Final = frozenset({"principal", "auth", "headers"})
+_SCHEMAS: Final = 20_000
 _REST_SECONDS: Final = 60.0
 """How long the tools are not listed again for a result, once that has failed."""
 
@@ -35,17 +45,86 @@ class _Output:
             self.validator = None  # a schema that cannot be used binds nobody; the others go on (C-13)
 
 
-class ToolBook:
-    """What is known of the tools."""
+class _Outputs:
+    """Output schemas in use, each compiled once."""
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[bytes, _Output] = OrderedDict()
+
+    async def of(self, schema: bytes) -> _Output:
+        output = self._made.get(schema)
+        if output is None:
+            large = len(schema) > _LARGE
+            output = self._made[schema] = await asyncio.to_thread(_Output, schema) if large else _Output(schema)
+            if len(self._made) > _SCHEMAS:
+                self._made.popitem(last=False)
+        else:
+            self._made.move_to_end(schema)
+        return output
+
+
+class ToolBooks:
+    """The books of one client."""
 
     def __init__(self, server: str) -> None:
         """Know nothing yet of the tools of `server`, which is its name in errors."""
         self._server = server
+        self._outputs = _Outputs()
+        self._own = ToolBook(server, self._outputs)
+        self._books: OrderedDict[Hashable, ToolBook] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<ToolBooks of {len(self._books)} callers>"
+
+    def of(self, options: CallOptions) -> "ToolBook":
+        """Return the book of whoever calls: a principal, or credentials of the call's own."""
+        if options.keys().isdisjoint(_CALLERS):
+            return self._own
+        caller = (options.get("principal"), _Credentials(options.get("auth"), options.get("headers", NOTHING)))
+        book = self._books.get(caller)
+        if book is None:
+            book = self._books[caller] = ToolBook(self._server, self._outputs)
+            if len(self._books) > _BOOKS:
+                self._books.popitem(last=False)
+        else:
+            self._books.move_to_end(caller)
+        return book
+
+    async def aclose(self) -> None:
+        """Give up listings that nobody waits for any more."""
+        for book in (self._own, *self._books.values()):
+            await book.aclose()
+
+
+class _Credentials:
+    """Who a call of its own credentials is from: the same object, or the same text, is the same caller."""
+
+    __slots__ = ("_auth", "_field")
+
+    def __init__(self, auth: Any, headers: Mapping[str, str]) -> None:
+        self._auth = auth
+        self._field = next((value for name, value in headers.items() if name.lower() == "authorization"), None)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Credentials) or self._field != other._field:
+            return False
+        return self._auth is other._auth or (isinstance(self._auth, str) and self._auth == other._auth)
+
+    def __hash__(self) -> int:
+        return hash((self._auth if isinstance(self._auth, str) else id(self._auth), self._field))
+
+
+class ToolBook:
+    """What is known of the tools that one caller sees."""
+
+    def __init__(self, server: str, outputs: _Outputs) -> None:
+        """Know nothing yet. See `ToolBooks`."""
+        self._server = server
+        self._outputs = outputs
         self._known: dict[str, Known] = {}
-        self._outputs: dict[bytes, _Output] = {}
         self._sought: set[str] = set()
-        self._seeking: dict[str | None, asyncio.Task[None]] = {}
-        self._resting: dict[str | None, float] = {}
+        self._seeking: asyncio.Task[None] | None = None
+        self._resting = 0.0
 
     def __repr__(self) -> str:
         return f"<ToolBook of {len(self._known)} tools>"
@@ -54,8 +133,6 @@ class ToolBook:
         """Take a complete list in; return what of it may be used."""
         listing[:], self._known = usable(listing)
         self._sought.clear()
-        outputs = {known.output for known in self._known.values()}
-        self._outputs = {schema: output for schema, output in self._outputs.items() if schema in outputs}
         return listing
 
     def mirrored(self, name: str, arguments: msgspec.Raw) -> dict[str, str]:
@@ -78,7 +155,6 @@ class ToolBook:
         result: CallToolResult,
         listed: Callable[[], Awaitable[object]],
         seconds: float,
-        principal: str | None = None,
     ) -> ToolResult:
         """Return a tool's result with its data.
 
@@ -91,7 +167,6 @@ class ToolBook:
             result: What it returned.
             listed: Lists the tools, and has them learnt.
             seconds: What is left of the call's time: the result is here, and is not kept back for longer.
-            principal: Whose call it was; others may see other tools.
 
         Raises:
             ProtocolViolation: It does not fit; the text names the place and never the value.
@@ -99,15 +174,11 @@ class ToolBook:
         if result.is_error or (name in self._known and not self._known[name].output):
             return ToolResult(result)
         if name not in self._known and not isinstance(result.structured_content, msgspec.UnsetType):
-            await self._seek(name, listed, seconds, principal)
+            await self._seek(name, listed, seconds)
         known = self._known.get(name)
         if known is None or not known.output:
             return ToolResult(result)
-        output = self._outputs.get(known.output)
-        if output is None:
-            large = len(known.output) > _LARGE
-            output = await asyncio.to_thread(_Output, known.output) if large else _Output(known.output)
-            self._outputs[known.output] = output
+        output = await self._outputs.of(known.output)
         if output.validator is not None:
             try:
                 self._check(name, result, output.validator)
@@ -115,43 +186,38 @@ class ToolBook:
                 raise named(error, self._server, asked("tools/call", name)) from None
         return ToolResult(result, output.read)
 
-    async def _seek(
-        self, name: str, listed: Callable[[], Awaitable[Any]], seconds: float, principal: str | None
-    ) -> None:
+    async def _seek(self, name: str, listed: Callable[[], Awaitable[Any]], seconds: float) -> None:
         """List the tools for one that is not known: once for all who wait, and not again for one that is in no list.
 
         Where that fails it is not tried again for a while: each call would wait for it.
         """
-        if name in self._sought or self._resting.get(principal, 0.0) > asyncio.get_running_loop().time():
+        if name in self._sought or self._resting > asyncio.get_running_loop().time():
             return
-        seeking = self._seeking.get(principal)
+        seeking = self._seeking
         if seeking is None:
-            seeking = asyncio.create_task(self._listed(listed, principal), name="dovetail: listing for a result")
-            self._seeking[principal] = seeking
+            seeking = self._seeking = asyncio.create_task(self._listed(listed), name="dovetail: listing for a result")
         done, _ = await asyncio.wait({seeking}, timeout=max(0.0, seconds))
         if not done:
             _tell(name, "it takes too long to list the tools")
-        elif not self._resting.get(principal):
+        elif not self._resting:
             self._sought.add(name)
 
-    async def _listed(self, listed: Callable[[], Awaitable[Any]], principal: str | None) -> None:
+    async def _listed(self, listed: Callable[[], Awaitable[Any]]) -> None:
         try:
             await listed()
-            self._resting.pop(principal, None)
+            self._resting = 0.0
         except DovetailError as error:  # the tool was called, so its result is not lost for this
-            if len(self._resting) >= _PRINCIPALS:
-                del self._resting[next(iter(self._resting))]
-            self._resting[principal] = asyncio.get_running_loop().time() + _REST_SECONDS
+            self._resting = asyncio.get_running_loop().time() + _REST_SECONDS
             _tell("", str(error))
         finally:
-            self._seeking.pop(principal, None)
+            self._seeking = None
 
     async def aclose(self) -> None:
-        """Give up listings that nobody waits for any more."""
-        seeking, self._seeking = list(self._seeking.values()), {}
-        for task in seeking:
-            task.cancel()
-        await asyncio.gather(*seeking, return_exceptions=True)
+        """Give up a listing that nobody waits for any more."""
+        seeking, self._seeking = self._seeking, None
+        if seeking is not None:
+            seeking.cancel()
+            await asyncio.gather(seeking, return_exceptions=True)
 
     def _check(self, name: str, result: CallToolResult, validator: Validator) -> None:
         what = "the structured content"
