@@ -1,16 +1,19 @@
 """The client without `async`."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from dovetail import Client, Context, Server
-from dovetail.client import SyncClient
+from dovetail.client import SyncClient, portal
 from dovetail.errors import DefinitionError, Disconnected, Timeout
 from tests.client.test_client import shop
 from tests.client.test_stdio import QUICKSTART
@@ -205,3 +208,47 @@ def test_a_client_that_nobody_has_any_more_leaves_no_thread_and_no_program() -> 
     thread.join(5)
     assert not thread.is_alive()
     assert child.exit is not None
+
+
+def test_two_threads_that_close_a_client_both_return_when_it_is_closed() -> None:
+    ending, go = threading.Event(), threading.Event()
+
+    @asynccontextmanager
+    async def lifespan(app: Server) -> AsyncIterator[None]:
+        yield
+        ending.set()
+        assert await asyncio.to_thread(go.wait, 5)
+
+    client = Client.connect_sync(Server("slow", lifespan=lifespan))
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(client.close)
+        assert ending.wait(5)
+        second = pool.submit(client.close)
+        assert not first.done() and not second.done()
+        go.set()
+        assert [first.result(5), second.result(5)] == [None, None]
+
+
+def test_a_handler_that_swallows_its_cancellation_does_not_keep_a_client_from_closing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(portal, "_PATIENCE", 0.05)
+    app, asked, left = Server("asks"), threading.Event(), threading.Event()
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        return (await ctx.elicit("Which?", int)).action
+
+    async def on_elicit(question: object) -> None:
+        asked.set()
+        while not left.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+
+    client = Client.connect_sync(app, on_elicit=on_elicit, revision="2026-07-28")
+    with ThreadPoolExecutor() as pool:
+        call = pool.submit(client.call_tool, "ask")
+        assert asked.wait(5)
+        client.close()
+        left.set()
+        assert isinstance(call.exception(5), Disconnected)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PATIENCE: Final = 5.0
+"""Seconds in which what is cancelled has to end; a handler that swallows its cancellation is left behind."""
 _FAREWELL: Final = 10.0
 """Seconds in which a client that was forgotten has to be closed."""
 
@@ -56,6 +58,7 @@ class SyncClient:
     def __init__(self, target: Any, **options: Unpack[ClientOptions]) -> None:
         """Open a client; see `Client.connect`."""
         self._lock = threading.Lock()
+        self._closing = threading.Lock()
         self._stopped = False
         self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
@@ -88,12 +91,15 @@ class SyncClient:
             DefinitionError: Called from a callback of its own.
         """
         self._check_thread()
-        if self._stopped or os.getpid() != self._process:
+        if os.getpid() != self._process:
             return  # after a fork it is the parent's to close
-        try:
-            self._run(self._client.aclose())
-        finally:
-            self._stop()
+        with self._closing:  # who closes it, too, returns when it is closed
+            if self._stopped:
+                return
+            try:
+                self._run(self._client.aclose())
+            finally:
+                self._stop()
 
     @property
     def server(self) -> "ServerPeer":
@@ -282,4 +288,8 @@ async def _all_ended() -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    if others:
+        done, _ = await asyncio.wait(others, timeout=_PATIENCE)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # nobody is there to be told
