@@ -160,20 +160,25 @@ class Runtime:
         for connection in list(self.connections):
             connection.end_streams()
 
-    async def stop(self) -> None:
-        """End what is under way and release everything; idempotent."""
+    async def stop(self, seconds: float = 1.0, grace: float = GRACE_SECONDS) -> None:
+        """End what is under way and release everything; idempotent.
+
+        Args:
+            seconds: What calls may take to end; effects have a second in any case.
+            grace: What effects may take that are cut off then.
+        """
         self.server.running.discard(self)
         self.drain()
         end_calls(self)
         tasks = [turn.task for context in self.in_flight if (turn := context.turn) and turn.task is not None]
         if tasks:
-            await asyncio.wait(tasks, timeout=1.0)
+            await asyncio.wait(tasks, timeout=seconds)
         if self.effects:
             _, cut = await asyncio.wait(self.effects, timeout=1.0)
             for task in cut:
                 task.cancel()
             if cut:
-                await asyncio.wait(cut, timeout=GRACE_SECONDS)  # each says in the ledger that it was cut off
+                await asyncio.wait(cut, timeout=grace)  # each says in the ledger that it was cut off
         for task in list(self._background):
             task.cancel()
         await self._close()

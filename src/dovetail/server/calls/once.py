@@ -121,7 +121,9 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
                 _keep_place(context, effect)
         raise
     if failure is not None:
-        raise failure
+        # Not raised as what it is: in a task that the handler has made (`gather`), it would end the server.
+        log.error("The effect of once(%r) ended with %s", name, type(failure).__name__, exc_info=failure)
+        raise OnceUnknown(f"{name}: it ended with {type(failure).__name__}, and is not run again")
     return value
 
 

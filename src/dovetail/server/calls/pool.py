@@ -1,9 +1,10 @@
 """Plain functions run in a thread pool of their own: bounded, apart from everybody else's, and cancelled cooperatively.
 
 A place is held while a function runs, and given back while it waits for the client's answer (`ask_sync`), so that
-questions that nobody answers cannot use the pool up. A thread cannot be stopped from outside: a cancelled call ends for
-its client at once, its thread goes on until it looks at `ctx.cancelled`. Until then its place stays taken, and so does
-its entry's (`concurrency=`); what it was given is closed after it, unless it takes longer than the grace period.
+questions that nobody answers cannot use the pool up; nor can one caller (`Places`). A thread cannot be stopped from
+outside: a cancelled call ends for its client at once, its thread goes on until it looks at `ctx.cancelled`. Until then
+its place stays taken, and so does its entry's (`concurrency=`); what it was given is closed after it, unless it takes
+longer than the grace period.
 
 Here, too, is the one place that knows how to call what a user wrote: async or plain, and with what it returns awaited.
 """
@@ -16,14 +17,16 @@ from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from dovetail.errors import DefinitionError
 from dovetail.net import Threads
 from dovetail.server.calls import turn as turns
 from dovetail.server.calls.context import Context
+from dovetail.server.calls.places import Places
 from dovetail.server.calls.telling import MADE
-from dovetail.server.calls.turn import turn_of
+from dovetail.server.calls.turn import owner_of, turn_of
 from dovetail.server.functions.parameters import is_async
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ class Pool:
     def __init__(self, size: int) -> None:
         """Prepare for at most `size` functions at a time; threads start when they are needed."""
         self.size = size
-        self._slots = asyncio.Semaphore(size)
+        self._places = Places(size)
         self._asking = 0
         self._threads = Threads(size + ASKING_THREADS)
 
@@ -94,11 +97,11 @@ class Pool:
             kwargs: By name.
             slots: Where the caller holds a place: a thread that outlives the call takes one of its own.
         """
-        turn = turn_of(context)
-        await self._slots.acquire()
+        turn, owner = turn_of(context), owner_of(context)
+        await self._places.take(owner)
         loop = asyncio.get_running_loop()
         future: Future[T] = self._threads.submit(copy_context().run, _guarded, function, args, kwargs or {})
-        future.add_done_callback(lambda _: _on_loop(loop, self._slots.release))
+        future.add_done_callback(lambda _: _on_loop(loop, partial(self._places.leave, owner)))
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
@@ -120,20 +123,21 @@ class Pool:
             return function(*args)
         return await asyncio.shield(asyncio.wrap_future(future))
 
-    async def beside(self, question: Coroutine[Any, Any, T]) -> T:
-        """Ask with the thread's slot given back, and take it again.
+    async def beside(self, context: Context, question: Coroutine[Any, Any, T]) -> T:
+        """Ask with the thread's place given back, and take it again.
 
-        Beyond `ASKING_THREADS` at a time the slot is kept: were it given away, those who got it would wait for a thread
-        of those who wait for it.
+        Beyond `ASKING_THREADS` at a time the place is kept: were it given away, those who got it would wait for a
+        thread of those who wait for it.
         """
+        owner = owner_of(context)
         if self._asking >= ASKING_THREADS:
             return await question
         self._asking += 1
-        self._slots.release()
+        self._places.leave(owner)
         try:
             return await question
         finally:
-            await self._slots.acquire()
+            await self._places.take(owner)
             self._asking -= 1
 
     def close(self) -> None:
@@ -237,7 +241,7 @@ def ask_from_thread(context: Context, question: Coroutine[Any, Any, T]) -> T:
     holds_place = MADE.get() is not None
     watched = MADE.set(None)  # what is asked runs on the loop, where coroutines are awaited by themselves
     try:
-        asked = context.runtime.pool.beside(question) if holds_place else question
+        asked = context.runtime.pool.beside(context, question) if holds_place else question
         answer, failure = asyncio.run_coroutine_threadsafe(turns.caught(asked), loop).result()
     except FutureCancelled:
         # The turn has ended. Not an Exception: the function must unwind, and runs again with the answer.

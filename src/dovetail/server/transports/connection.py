@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dovetail.server")
 
+_LEAVE_SECONDS = 0.5
+"""How long calls may take to clean up when their client has left. A server whose client was killed is gone within two
+seconds, all in all (R-05)."""
 _TURNS = 64
 """Messages that are served inline before others on the loop get a turn."""
 
@@ -148,7 +151,7 @@ class Connection:
                 self._leader.cancel()  # it serves no call: it reads
             tasks = {task for task in self._tasks if task is not asyncio.current_task()}
             if tasks:
-                await asyncio.wait(tasks, timeout=1.0)
+                await asyncio.wait(tasks, timeout=_LEAVE_SECONDS)
             for task in tasks:
                 task.cancel()
             await self.channel.aclose()

@@ -40,6 +40,9 @@ PARTING_SECONDS = 5.0
 """How long a client in memory waits at the end for its server: for its clean-up, and its lifespan where it was the
 last."""
 
+_LAST_SECONDS = 0.25
+"""How long what will not end is waited for, at each step of the end, once stdio's client has left (R-05)."""
+
 LEAVING_SECONDS = 1.0
 """How long calls under way on stdio may take to finish once SIGTERM came: a client that sent it kills soon after."""
 
@@ -75,7 +78,7 @@ def run(server: "Server", transport: str, options: dict[str, Any]) -> None:
             options = checked('run("stdio")', StdioOptions, options)
             check_streams()
             with contextlib.suppress(KeyboardInterrupt):
-                run_to_end(serve_stdio(server, **options), _loop_factory())
+                run_to_end(serve_stdio(server, **options), _loop_factory(), patience=_LAST_SECONDS)
         case "http":
             try:
                 from dovetail.server.transports.run_http import run_http
@@ -126,7 +129,7 @@ async def serve_stdio(server: "Server", *, state: str | os.PathLike[str] | None 
         with _leaving_on_sigterm(connection):
             await connection.serve()
     finally:
-        await runtime.stop()
+        await runtime.stop(_LAST_SECONDS, grace=_LAST_SECONDS)
         await channel.aclose()
 
 
