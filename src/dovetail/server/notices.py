@@ -48,7 +48,7 @@ class Hub:
         self._bus = bus
         self._listeners: dict[Listener, None] = {}
         self._due: dict[Notice, None] = {}
-        self._scheduled = False
+        self._saying: asyncio.Future[None] | None = None
         self._leave: Callable[[], None] | None = None
         self._beat: asyncio.TimerHandle | None = None
         self._publishing: set[asyncio.Task[None]] = set()
@@ -80,28 +80,39 @@ class Hub:
         """Remove a listener; unknown ones are ignored."""
         self._listeners.pop(listener, None)
 
-    def publish(self, notice: Notice) -> None:
-        """Tell everybody, once for all equal notices of this loop iteration."""
+    def publish(self, notice: Notice) -> "asyncio.Future[None]":
+        """Tell everybody, once for all equal notices of this loop iteration.
+
+        Returns:
+            Done when the bus has the notice: from then on it outlives this process, if the stores do.
+        """
         self._due[notice] = None
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+        if self._saying is None:
+            loop = asyncio.get_running_loop()
+            self._saying = loop.create_future()
+            loop.call_soon(self._flush)
+        return self._saying
 
     def _flush(self) -> None:
-        self._scheduled = False
+        said, self._saying = self._saying, None
         due, self._due = self._due, {}
-        task = asyncio.get_running_loop().create_task(self._send(list(due)))
+        assert said is not None
+        task = asyncio.get_running_loop().create_task(self._send(list(due), said))
         self._publishing.add(task)
         task.add_done_callback(self._publishing.discard)
 
-    async def _send(self, notices: list[Notice]) -> None:
-        for notice in notices:
-            message = _encode(notice)
-            try:
-                await self._bus.publish(TOPIC, message)
-            except Disconnected as error:
-                log.error("A notice reaches the clients of this process alone: %s", error)
-                self._receive(message)
+    async def _send(self, notices: list[Notice], said: "asyncio.Future[None]") -> None:
+        try:
+            for notice in notices:
+                message = _encode(notice)
+                try:
+                    await self._bus.publish(TOPIC, message)
+                except Disconnected as error:
+                    log.error("A notice reaches the clients of this process alone: %s", error)
+                    self._receive(message)
+        finally:
+            if not said.done():
+                said.set_result(None)
 
     def _receive(self, message: bytes) -> None:
         notice = _decode(message)

@@ -225,8 +225,8 @@ class Runtime:
     # Notices.
 
     async def publish(self, notice: Notice) -> None:
-        """Tell every client that wants to hear."""
-        self.hub.publish(notice)
+        """Tell every client that wants to hear; return when the bus has it."""
+        await asyncio.shield(self.hub.publish(notice))
 
     def announce(self, notice: Notice) -> None:
         """Publish from anywhere, threads included."""
