@@ -98,6 +98,36 @@ def test_a_server_that_cannot_be_made_is_named(words: list[str], says: str) -> N
     assert says.lower() in str(refused.value).lower()
 
 
+@pytest.mark.parametrize(
+    ("args", "tool", "says"),
+    [
+        (
+            ["serve", "calculator"],
+            "calculat",
+            "a: `try` names a tool 'calculat', which this server does not have; did you",
+        ),
+        (["run", "shop.py"], "buy", "a: `try` names a tool 'buy', which this server does not have; there are: none"),
+    ],
+)
+def test_a_tool_to_try_that_is_not_there_is_a_fault_of_the_manifest(args: list[str], tool: str, says: str) -> None:
+    (entry,) = read_manifest(written({"a": {"command": "dovetail", "args": args, "try": {tool: {}}}}))
+    with pytest.raises(DefinitionError) as caught:
+        entry.load()
+    assert str(caught.value).startswith(says)
+
+
+def test_a_tool_that_a_server_adds_when_it_starts_may_be_tried() -> None:
+    Path("shop.py").write_text(
+        "from dovetail import Server\n"
+        "async def lifespan(server):\n"
+        "    server.add_tool(lambda: 1, name='late')\n"
+        "    yield\n"
+        "app = Server('shop', lifespan=lifespan)\n"
+    )
+    (entry,) = read_manifest(written({"a": {**SHOP, "try": {"late": {}}}}))
+    assert entry.load().name == "shop"
+
+
 def test_a_file_that_fails_is_told_of() -> None:
     Path("wrong.py").write_text("1 / 0\n")
     with pytest.raises(NotLoaded):

@@ -9,6 +9,7 @@ may have `try`: calls that are made once, to show what the server can do.
 
 import os
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,7 @@ from dovetail.cli.loading import load
 from dovetail.cli.options import Usage
 from dovetail.cli.serve import ordered
 from dovetail.client import servers_in
-from dovetail.errors import DefinitionError
+from dovetail.errors import DefinitionError, quote
 from dovetail.servers import make_server
 from dovetail.wire import check
 
@@ -46,20 +47,36 @@ class Entry(msgspec.Struct, frozen=True):
         """Return the server.
 
         Raises:
-            DefinitionError: It cannot be made as the entry says.
+            DefinitionError: It cannot be made as the entry says, or lacks a tool that is to be tried.
             NotLoaded: Its file fails.
         """
         try:
-            if self.words[0] == "serve":
-                order = ordered(self.words[1:])
-                if order.options:
-                    raise Usage(f"{next(iter(order.options))} is for all servers: say it once, beside --from")
-                return make_server(order.name, order.settings)
-            if len(self.words) != 2:
-                raise Usage("expected run FILE[:object], and no options: those are for all servers")
-            return load(self.words[1])
+            server = self._made()
+            self._check_calls(server)
+            return server
         except (Usage, DefinitionError) as error:
             raise DefinitionError(f"{self.name}: {error}") from None
+
+    def _made(self) -> "Server":
+        if self.words[0] == "serve":
+            order = ordered(self.words[1:])
+            if order.options:
+                raise Usage(f"{next(iter(order.options))} is for all servers: say it once, beside --from")
+            return make_server(order.name, order.settings)
+        if len(self.words) != 2:
+            raise Usage("expected run FILE[:object], and no options: those are for all servers")
+        return load(self.words[1])
+
+    def _check_calls(self, server: "Server") -> None:
+        """Look for the tools that are to be tried; a file's own lifespan may add some that are not there yet."""
+        if self.words[0] == "run" and server.lifespan is not None:
+            return
+        known = [tool.name for tool in server.catalogue.tools]
+        for tool, _ in self.calls:
+            if tool not in known:
+                close = get_close_matches(tool, known, 1)
+                there = f"did you mean {close[0]}?" if close else f"there are: {', '.join(sorted(known)) or 'none'}"
+                raise Usage(f"`try` names a tool {quote(tool, 64)}, which this server does not have; {there}")
 
 
 def read_manifest(path: str) -> list[Entry]:

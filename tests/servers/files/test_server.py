@@ -133,7 +133,8 @@ async def test_a_file_is_written_and_written_over(client: Client, house: Path) -
     again = await done(client, "write_file", path=f"{house}/new.txt", content="x")
     assert (again["created"], again["path"]) == (False, f"{house}/new.txt")
     assert (house / "new.txt").read_text() == "x"
-    assert "is not there" in await refused(client, "write_file", path="no/such/file.txt", content="x")
+    told = await refused(client, "write_file", path="no/such/file.txt", content="x")
+    assert told.endswith("the directory that it is to lie in is not there. Make it with create_directory.")
 
 
 async def test_too_much_is_not_written(house: Path) -> None:
@@ -237,6 +238,9 @@ async def test_files_are_moved_and_deleted(client: Client, house: Path) -> None:
     assert (await done(client, "move_file", source="docs/a.txt", destination="b.txt"))["path"] == "b.txt"
     assert "is there already" in await refused(client, "move_file", source="b.txt", destination="docs")
     assert "into itself" in await refused(client, "move_file", source="docs", destination="docs/deep/x")
+    told = await refused(client, "move_file", source="b.txt", destination="no/b.txt")
+    assert told == "'no/b.txt': the directory that it is to lie in is not there. Make it with create_directory."
+    assert (await refused(client, "move_file", source="nope", destination="c")).startswith("'nope' is not there.")
     assert "something in it" in await refused(client, "delete_file", path="docs")
     await done(client, "delete_file", path="b.txt")
     assert not (house / "b.txt").exists()
@@ -280,6 +284,14 @@ async def test_files_and_directories_are_resources(client: Client, house: Path) 
     (allowed,) = (await client.read_resource("files://directories")).contents
     assert json.loads(allowed.text or "")["directories"] == [{"path": str(house), "uri": house.as_uri()}]
     assert [template.uri_template for template in await client.list_resource_templates()] == ["file:///{+path}"]
+
+
+async def test_a_file_that_is_too_large_for_a_resource_says_which_tool_reads_it(house: Path) -> None:
+    (house / "large").write_text("x" * 5_000)
+    async with Client(make(Settings(directories=(str(house),), max_read=4_096))) as client:
+        with pytest.raises(PeerError, match=r"The file has 5000 bytes; .* Use read_text_file") as caught:
+            await client.read_resource((house / "large").as_uri())
+    assert caught.value.code == -32602
 
 
 @pytest.mark.req("S-19")

@@ -5,9 +5,14 @@ from typing import Any, cast
 
 import pygit2
 import pytest
+from pygit2.ffi import C
 
 from dovetail.servers.git import Settings
 from dovetail.servers.git.arguments import CommitArgs
+from dovetail.servers.git.committing import commit
+from dovetail.servers.git.places import locate
+from dovetail.servers.git.repository import Refused, Repository
+from dovetail.servers.git.staging import Staging
 from dovetail.servers.git.types import Committed
 from dovetail.servers.git.workers import Refusal, Workers
 from dovetail.wire import ElicitRequestParams
@@ -252,3 +257,118 @@ async def test_a_file_at_a_revision_is_called_what_it_was_asked_for(story: Maker
     async with opened(story.path) as client:
         contents = (await client.read_resource("git://main/README.md")).contents
     assert [each.uri for each in contents] == ["git://main/README.md"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("what", ["staged", "edited", "switched"])
+async def test_nothing_but_what_the_user_agreed_to_is_committed(
+    story: Maker, opened: Open, era: str, what: str
+) -> None:
+    """Somebody stages a file, changes one that was named, or switches branches, between the question and the answer."""
+    story.write("new.txt", "new\n")
+    story.write("secret.env", "KEY=1\n")
+    before = {name: str(story.git.branches.local[name].target) for name in story.git.branches.local}
+    asked: list[str] = []
+
+    async def on_elicit(question: ElicitRequestParams) -> dict[str, Any]:
+        if not asked:
+            if what == "staged":
+                story.stage("secret.env")
+            elif what == "edited":
+                story.write("new.txt", "another\n")
+            else:
+                story.git.set_head("refs/heads/feature/x")
+        asked.append(question.message)
+        return {}
+
+    async with opened(story.path, revision=era, allow_commit=True, on_elicit=on_elicit) as client:
+        call = {"message": "Mine", "paths": ["new.txt"]}
+        result = await client.call_tool("git_commit", call)
+        assert result.is_error
+        assert "has changed since the user was asked; nothing was committed" in result.text
+        assert before == {name: str(story.git.branches.local[name].target) for name in story.git.branches.local}
+        result = await client.call_tool("git_commit", call)
+        assert not result.is_error, result.text
+    assert len(asked) == 2
+    if what == "staged":
+        assert "secret.env" not in asked[0]
+        assert "added: secret.env" in asked[1]
+
+
+async def test_of_many_files_the_first_are_shown_and_the_others_counted(story: Maker, opened: Open) -> None:
+    user = User(agrees=False)
+    names = [f"new{number:02}" for number in range(23)]
+    for name in names:
+        story.write(name, "x")
+    async with opened(story.path, allow_commit=True, on_elicit=user) as client:
+        await client.call_tool("git_commit", {"message": "Many", "paths": names})
+    assert user.asked[0].endswith("added: new19\nand 3 more")
+
+
+def intend(maker: Maker, name: str) -> None:
+    """Do as `git add -N`: an entry without contents, of the third version of the index."""
+    maker.git.index.read(True)
+    empty = maker.git.create_blob(b"")
+    maker.git.index.add(pygit2.IndexEntry(name, empty, pygit2.enums.FileMode.BLOB))
+    path, number = name.encode(), list(maker.git.index).index(maker.git.index[name])
+    C.git_index_get_byindex(maker.git.index._index, number).flags_extended |= 1 << 13
+    maker.git.index.write()
+    assert path in (maker.path / ".git" / "index").read_bytes()
+
+
+async def test_a_file_that_is_only_meant_to_be_added_is_not_committed_and_stays_so(story: Maker, opened: Open) -> None:
+    user = User(agrees=True)
+    story.write("meant", "content\n")
+    intend(story, "meant")
+    story.write("README.md", "new\n")
+    async with opened(story.path, allow_commit=True, on_elicit=user) as client:
+        status = (await client.call_tool("git_status")).structured
+        assert "staged" not in status
+        assert {"path": "meant", "state": "added"} in status["changed"]
+        assert "No differences" in (await client.call_tool("git_diff_staged")).text
+        assert "+content" in (await client.call_tool("git_diff_unstaged")).text
+        assert "nothing to commit" in (await client.call_tool("git_commit", {"message": "Nothing"})).text
+        result = await client.call_tool("git_commit", {"message": "Read", "paths": ["README.md"]})
+        assert result.structured["files"] == [{"path": "README.md", "state": "modified"}]
+        assert "meant" not in user.asked[-1]
+        status = (await client.call_tool("git_status")).structured
+        assert status["changed"] == [{"path": "meant", "state": "added"}]
+        result = await client.call_tool("git_commit", {"message": "Meant", "paths": ["meant"]})
+        assert result.structured["files"] == [{"path": "meant", "state": "added"}]
+        assert (await client.call_tool("git_status")).structured["clean"]
+    assert cast("pygit2.Blob", story.tip.tree / "meant").data == b"content\n"
+
+
+async def test_before_the_first_commit_what_is_only_meant_is_nothing_to_commit(maker: Maker, opened: Open) -> None:
+    maker.write("meant", "content\n")
+    intend(maker, "meant")
+    async with opened(maker.path, allow_commit=True, confirm="never") as client:
+        assert "staged" not in (await client.call_tool("git_status")).structured
+        assert "nothing to commit" in (await client.call_tool("git_commit", {"message": "Nothing"})).text
+
+
+async def test_a_branch_that_another_program_holds_is_said_and_nothing_is_left(story: Maker, opened: Open) -> None:
+    story.write("new.txt", "new\n")
+    lock = story.path / ".git/refs/heads/main.lock"
+    lock.touch()
+    async with opened(story.path, allow_commit=True, confirm="never") as client:
+        result = await client.call_tool("git_commit", {"message": "New", "paths": ["new.txt"]})
+        assert "changing the branch: it is locked, and nothing was committed. Try again" in result.text
+        lock.unlink()
+        assert not (await client.call_tool("git_commit", {"message": "New", "paths": ["new.txt"]})).is_error
+
+
+def test_a_commit_that_came_first_is_said_and_no_damage(story: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    story.write("new.txt", "new\n")
+    repository = Repository(locate(str(story.path)), 1 << 20, 1 << 20)
+    tree = Staging.tree
+
+    def meanwhile(staged: Staging) -> pygit2.Oid:
+        made = tree(staged)
+        story.record("Meanwhile", story.tip.tree.id)
+        return made
+
+    monkeypatch.setattr(Staging, "tree", meanwhile)
+    with pytest.raises(Refused, match=r"committed at the same moment; nothing was committed\. Try again"):
+        commit(repository, CommitArgs(message="Mine", paths=("new.txt",)))
+    assert story.tip.message == "Meanwhile"

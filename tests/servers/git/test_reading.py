@@ -1,5 +1,6 @@
 """Each reading tool on a real repository, through the real framing."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +271,20 @@ async def test_a_bare_repository_is_served_without_what_needs_a_working_tree(tmp
         assert (await client.call_tool("git_grep", {"pattern": "text"})).is_error
         assert (await client.call_tool("git_grep", {"pattern": "text", "revision": "HEAD"})).structured["files"] == 1
         assert "git://status" not in [one.uri for one in await client.list_resources()]
+
+
+async def test_zeros_for_a_commit_say_that_they_are_none(story: Maker, opened: Open) -> None:
+    async with opened(story.path) as client:
+        result = await client.call_tool("git_show", {"revision": "0" * 40})
+        assert result.text.startswith("40 zeros name no commit")
+
+
+async def test_a_split_index_says_how_to_join_it_and_is_no_damage(story: Maker, opened: Open) -> None:
+    index = story.path / ".git" / "index"
+    data = index.read_bytes()[:-20] + b"link" + (20).to_bytes(4, "big") + b"\0" * 20
+    index.write_bytes(data + hashlib.sha1(data).digest())
+    async with opened(story.path) as client:
+        result = await client.call_tool("git_status")
+        assert "git update-index --no-split-index" in result.text
+        assert "fsck" not in result.text
+        assert not (await client.call_tool("git_log")).is_error

@@ -12,8 +12,8 @@ import dovetail
 from dovetail import Client
 from dovetail.errors import DefinitionError
 from dovetail.servers.git import Settings, make
-from dovetail.servers.git.arguments import LogArgs, SearchArgs
-from dovetail.servers.git.types import LogPage, MatchList
+from dovetail.servers.git.arguments import CommitArgs, LogArgs, SearchArgs
+from dovetail.servers.git.types import Committed, LogPage, MatchList
 from dovetail.servers.git.workers import Refusal, Workers
 from tests.servers.git.conftest import Maker
 
@@ -144,3 +144,119 @@ async def test_a_tilde_is_the_home_folder(story: Maker, monkeypatch: pytest.Monk
     monkeypatch.setenv("HOME", str(story.path.parent))
     async with Client(make(Settings(repository=f"~/{story.path.name}", also=("~",)))) as client:
         assert not (await client.call_tool("git_log")).is_error
+
+
+MANY = 20
+
+
+def large(maker: Maker) -> CommitArgs:
+    """Write what takes a second or two to commit."""
+    names = tuple(f"large{number}" for number in range(MANY))
+    for name in names:
+        maker.write(name, os.urandom(4_000_000))
+    return CommitArgs(message="Large", paths=names)
+
+
+def left(maker: Maker) -> list[str]:
+    return sorted(path.name for path in (maker.path / ".git").iterdir() if path.name.startswith("index"))
+
+
+async def held(maker: Maker) -> None:
+    """Wait until a commit has its copy of the index."""
+    while len(left(maker)) < 3:
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.timeout(60)
+async def test_a_commit_that_is_cut_short_leaves_the_index_free(story: Maker) -> None:
+    asked = large(story)
+    before = str(story.tip.id)
+    workers = Workers(Settings(repository=str(story.path), allow_commit=True))
+    call = asyncio.ensure_future(workers.finish("commit", asked, Committed))
+    await held(story)
+    (worker,) = workers._all
+    worker.process.kill()
+    with pytest.raises(Refusal, match="came to an end"):
+        await call
+    assert left(story) == ["index"]
+    assert str(story.tip.id) == before
+    await workers.aclose()
+
+
+@pytest.mark.timeout(60)
+async def test_a_commit_that_is_not_done_when_the_server_ends_leaves_the_index_free(
+    story: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dovetail.servers.git.workers._PARTING", 0.0)
+    asked = large(story)
+    workers = Workers(Settings(repository=str(story.path), allow_commit=True))
+    call = asyncio.ensure_future(workers.finish("commit", asked, Committed))
+    await held(story)
+    await workers.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert left(story) == ["index"]
+    assert story.tip.message == "Say zero"
+
+
+async def test_a_commit_under_way_is_done_to_its_end_though_nobody_waits_for_it(
+    story: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dovetail.servers.git.workers._PARTING", 9.0)
+    story.write("new", "x" * 500_000)
+    workers = Workers(Settings(repository=str(story.path), allow_commit=True))
+    await workers.call("log", LogArgs(), LogPage)
+    call = asyncio.ensure_future(workers.finish("commit", CommitArgs(message="New", paths=("new",)), Committed))
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await workers.aclose()
+    assert story.tip.message == "New\n"
+    assert left(story) == ["index"]
+
+
+@pytest.mark.timeout(60)
+async def test_a_commit_that_takes_too_long_says_so_and_leaves_the_index_free(story: Maker) -> None:
+    asked = large(story)
+    workers = Workers(Settings(repository=str(story.path), allow_commit=True, timeout=0.1))
+    try:
+        with pytest.raises(Refusal, match=r"longer than 0\.1 s and was stopped; nothing was committed\..*--timeout"):
+            await workers.finish("commit", asked, Committed)
+        assert left(story) == ["index"]
+    finally:
+        await workers.aclose()
+    assert story.tip.message == "Say zero"
+
+
+async def test_an_index_that_another_holds_is_said_within_a_short_time(story: Maker) -> None:
+    story.write("new", "x")
+    (story.path / ".git" / "index.lock").touch()
+    workers = Workers(Settings(repository=str(story.path), allow_commit=True, timeout=1))
+    try:
+        with pytest.raises(Refusal, match="its index is locked, and nothing was committed"):
+            await workers.finish("commit", CommitArgs(message="New", paths=("new",)), Committed)
+    finally:
+        await workers.aclose()
+    assert left(story) == ["index", "index.lock"]
+
+
+async def test_what_an_earlier_server_was_killed_over_is_let_go_of_at_the_start(story: Maker) -> None:
+    (story.path / ".git" / "index.lock").write_bytes(b"dovetail 4194305\n")  # a number that no process has
+    (story.path / ".git" / "index.dovetail.4194305").touch()
+    readonly = Workers(Settings(repository=str(story.path)))
+    await readonly.prepare()
+    await readonly.aclose()
+    assert len(left(story)) == 3
+    workers = Workers(Settings(repository=str(story.path), allow_commit=True))
+    await workers.prepare()
+    await workers.aclose()
+    assert left(story) == ["index"]
+
+
+async def test_a_signal_to_the_group_of_a_server_that_commits_leaves_its_workers_whole(story: Maker) -> None:
+    workers = Workers(Settings(repository=str(story.path), allow_commit=True))
+    await workers.call("log", LogArgs(), LogPage)
+    (worker,) = workers._all
+    assert os.getsid(worker.process.pid) != os.getsid(0)
+    await workers.aclose()

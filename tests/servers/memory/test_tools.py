@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dovetail import Client
+from dovetail.errors import PeerError
 from tests.servers.memory.worlds import PEOPLE, TIES, fill, memory, names, refused, told
 
 WRITING = {
@@ -186,6 +187,9 @@ async def test_resources_and_completion(client: Client) -> None:
     assert lines.mime_type == "application/jsonl" and (lines.text or "").count("\n") == 5
     with pytest.raises(Exception, match="Resource not found"):
         await client.read_resource("memory://entity/Nobody")
+    with pytest.raises(PeerError, match="cursor: this is none that read_graph gave; begin again") as caught:
+        await client.read_resource("memory://graph?cursor=zz")
+    assert caught.value.code == -32602
     from dovetail.wire import PromptReference, ResourceTemplateReference
 
     template = ResourceTemplateReference(uri="memory://entity/{name}")

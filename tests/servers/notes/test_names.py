@@ -155,3 +155,26 @@ def test_links_and_things_that_are_no_file_are_neither_read_nor_replaced(tmp_pat
                 work()
     assert outside.read_text() == "secret"
     assert not (tmp_path / "new.md").exists()
+
+
+def test_a_folder_with_the_name_of_a_notes_file_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / "x.md").mkdir()
+    book = Notebook(Folder(tmp_path, 100), Settings(directory=str(tmp_path)))
+    for work in (lambda: book.read("x"), lambda: book.create("x", "text"), lambda: book.append("x", "text")):
+        with pytest.raises(ToolError, match=r"A folder has the name of this note's file.*Choose another name"):
+            work()
+
+
+def test_what_a_writer_left_who_was_killed_goes_when_it_is_old_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    mine = f".dovetail-{'0a' * 8}.tmp"
+    old = [f"deep/{mine}", mine, ".dovetail-x.tmp", ".other.tmp", "note.md", f".hidden/{mine}"]
+    young = ["deep/.dovetail-0123456789abcdef.tmp"]
+    for name in (*old, *young):
+        (tmp_path / name).write_text("x")
+    for name in old:
+        os.utime(tmp_path / name, (1, 1))
+    Folder(tmp_path, 100).tidy()
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert left == sorted([*old[2:], *young])

@@ -65,6 +65,14 @@ async def test_a_table_that_is_denied_is_as_missing_as_one_that_is_not_there(
 
 
 @ERAS
+async def test_a_cursor_of_something_else_is_the_callers_mistake(shop: Path, revision: str) -> None:
+    async with Client(make(Settings(url=str(shop), poll=0)), revision=revision) as session:
+        with pytest.raises(PeerError, match="The cursor does not belong to this statement") as caught:
+            await session.read_resource("sql://table/orders?cursor=zz")
+    assert caught.value.code == -32602
+
+
+@ERAS
 async def test_names_of_tables_are_suggested(shop: Path, revision: str) -> None:
     server = make(Settings(url=str(shop), deny=("secrets",), poll=0))
     async with Client(server, revision=revision) as session:

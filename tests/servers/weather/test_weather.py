@@ -125,8 +125,25 @@ async def test_what_is_no_place_is_refused_and_nobody_is_asked(
 @pytest.mark.parametrize("uri", ["nan,0", "inf,0", "0,-inf", "91,0", "0,181", "1e400,0", "x,y"])
 async def test_what_is_no_place_in_a_uri_is_refused_as_well(site: Site, server: Made, uri: str) -> None:
     async with Client(server()) as client:
-        with pytest.raises(PeerError):
+        with pytest.raises(PeerError) as caught:
             await client.read_resource(f"weather://forecast/{uri}")
+    assert caught.value.code == -32602
+    assert site.requests == []
+
+
+async def test_what_is_no_place_in_a_resource_or_a_prompt_is_the_callers_mistake_and_says_what_is_one(
+    site: Site, server: Made
+) -> None:
+    async with Client(server()) as client:
+        for says, call in (
+            ("No such state: give its two letters", client.read_resource("weather://alerts/ZZ")),
+            ("latitude: expected degrees from -90 to 90", client.read_resource("weather://forecast/99,-77")),
+            ("No such state: give its two letters", client.get_prompt("brief_alerts", {"state": "ZZ"})),
+            ("longitude: expected", client.get_prompt("plan_my_day", {"latitude": "0", "longitude": "181"})),
+        ):
+            with pytest.raises(PeerError, match=says) as caught:
+                await call
+            assert caught.value.code == -32602
     assert site.requests == []
 
 

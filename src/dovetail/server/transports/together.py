@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
 from dovetail.core import Guard, Rejected, fields_of
-from dovetail.errors import DefinitionError, DovetailError, MethodNotFound
+from dovetail.errors import DefinitionError, DovetailError, InvalidName, MethodNotFound, quote
 from dovetail.net import Reply, ServeOptions, serve
 from dovetail.server.checking import checked
 from dovetail.server.transports.asgi import App, live, no_websocket
@@ -143,13 +143,23 @@ def together(
     hosts, origins = tuple(allowed_hosts), tuple(allowed_origins)
     apps = {}
     for name, server in servers.items():
-        check_tool_name(name)
+        _check_segment(name)
         if f"/{name}" in _FOR_ALL or not name.strip("."):
             raise DefinitionError(f"{name!r} is taken: something else is there; choose another name")
         place = None if state is None else Path(state) / name
         stores = stores_for(server, place)
         apps[name] = App(server, host=host, allowed_hosts=hosts, allowed_origins=origins, stores=stores)
     return Together(apps, Guard(hosts, origins, host))
+
+
+def _check_segment(name: str) -> None:
+    try:
+        check_tool_name(name)  # the same letters can stand in a URL as they are
+    except InvalidName:
+        raise InvalidName(
+            f"{quote(name)} cannot be a server's name here: it stands in the path of its URL, so it has 1 to 128 of "
+            "A-Z a-z 0-9 _ . -"
+        ) from None
 
 
 def run_together(servers: "Mapping[str, Server]", **options: Unpack[TogetherOptions]) -> None:

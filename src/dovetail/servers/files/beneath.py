@@ -60,6 +60,10 @@ class _Held:
             os.close(self.fd)
 
 
+class NoParent(FileNotFoundError):
+    """The directory in which something was to be made is not there."""
+
+
 class Changed(Exception):
     """Somebody else changed the file meanwhile; nothing was written."""
 
@@ -148,7 +152,7 @@ class Beneath:
             Changed: It is not in the state that was seen.
         """
         self._writing(steps)
-        with self._parent(steps) as held:
+        with self._place_in(steps) as held:
             name = steps[-1]
             old = _writable(name, held)
             if old is None:
@@ -210,7 +214,7 @@ class Beneath:
         self._writing(steps)
         other._writing(target)
         check_new(target[-1])
-        with self._parent(steps) as source, other._parent(target) as goal:
+        with self._parent(steps) as source, other._place_in(target) as goal:
             rename_new(source, steps[-1], goal, target[-1])
 
     def _open(self, steps: Sequence[str], flags: int) -> int:
@@ -233,6 +237,23 @@ class Beneath:
         if not steps:
             raise UnsafePath("The path names the whole directory that this server may use")
         return self.directory(steps[:-1])
+
+    @contextlib.contextmanager
+    def _place_in(self, steps: Sequence[str]) -> Iterator[int]:
+        """Hold the directory in which something is to be made.
+
+        Raises:
+            NoParent: It is not there.
+        """
+        root = self._root()
+        try:
+            held = open_under(root.fd, steps[:-1], _DIR)
+        except FileNotFoundError as error:
+            raise NoParent(error.errno, error.strerror) from None
+        try:
+            yield held
+        finally:
+            os.close(held)
 
     def _writing(self, steps: Sequence[str]) -> None:
         self._refuse_writing()

@@ -7,7 +7,7 @@ from typing import Final
 
 from dovetail import ToolError
 from dovetail.errors import UnsafePath, quote
-from dovetail.servers.files.beneath import Changed
+from dovetail.servers.files.beneath import Changed, NoParent
 
 _TEXTS: Final = {
     errno.ENOENT: "is not there. Look with list_directory, or find it with search_files.",
@@ -38,6 +38,8 @@ def explain(failure: Exception, shown: str) -> ToolError:
     what = quote(shown, 200)
     if isinstance(failure, Changed):
         return ToolError(f"{what} was changed by somebody else meanwhile; nothing was written. Read it again.")
+    if isinstance(failure, NoParent):
+        return ToolError(f"{what}: the directory that it is to lie in is not there. Make it with create_directory.")
     if isinstance(failure, UnsafePath):
         return ToolError(f"{what}: {failure.message}. list_allowed_directories tells what may be used.")
     number = failure.errno if isinstance(failure, OSError) else None

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from dovetail import Complete, Context, File, Server, ToolError
-from dovetail.errors import ResourceNotFound, UnsafePath
+from dovetail import Complete, Context, File, Server
+from dovetail.errors import InvalidParams, ResourceNotFound, UnsafePath
 from dovetail.servers.files.names import below, uri_of, visible
 from dovetail.servers.files.places import Place
 from dovetail.servers.files.reading import read_bytes
@@ -104,7 +104,7 @@ class Views:
         finally:
             os.close(file)
         if len(data) > most:
-            raise ToolError(
+            raise InvalidParams(
                 f"The file has {found.st_size} bytes; as a resource at most {most} are read. Use read_text_file."
             )
         return File(data, textual_type(data, place.name), name=place.name, uri=uri)

@@ -9,12 +9,12 @@ from typing import Annotated, TypeVar
 from msgspec import Meta
 
 from dovetail import Context, ToolError
-from dovetail.servers.files.beneath import Stamp
+from dovetail.servers.files.beneath import NoParent, Stamp
 from dovetail.servers.files.editing import Edit, apply, diff
 from dovetail.servers.files.places import Place
 from dovetail.servers.files.reading import as_text, read_bytes
 from dovetail.servers.files.site import Site
-from dovetail.servers.files.trouble import explained
+from dovetail.servers.files.trouble import explain, explained
 
 T = TypeVar("T")
 _BOM = b"\xef\xbb\xbf"
@@ -152,7 +152,14 @@ class Writes:
         old = await self._site.place(source, ctx)
         new = await self._site.place(destination, ctx)
         shown = f"{source} -> {destination}"
-        await self._change(shown, lambda: old.root.move(old.steps, new.root, new.steps))
+
+        def move() -> None:
+            try:
+                old.root.move(old.steps, new.root, new.steps)
+            except FileNotFoundError as missing:
+                raise explain(missing, destination if isinstance(missing, NoParent) else source) from None
+
+        await self._change(shown, move)
         await self._site.tell(ctx, old, new)
         return Done(new.shown, True)
 

@@ -124,7 +124,8 @@ class SearchArgs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommitArgs(msgspec.Struct, frozen=True, kw_only=True):
-    """What to commit."""
+    """What to commit; `shown` is the mark of what the user agreed to, empty when nobody was asked."""
 
     message: str
     paths: tuple[str, ...] = ()
+    shown: str = ""

@@ -1,12 +1,15 @@
 """Which files differ: between revisions, in the index, in the working tree. Runs in a worker; no contents are compared
 here but by libgit2 for renames, and no attribute, filter, driver or program of the repository has a say in it."""
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 import msgspec
 import pygit2
 from pygit2.enums import DeltaStatus, DiffFind, DiffOption
+from pygit2.ffi import C, ffi
 
 from dovetail.servers.git.names import quote_name, read_path
 from dovetail.servers.git.objects import Commit
@@ -16,6 +19,9 @@ from dovetail.servers.git.types import FileState
 
 _RENAMES: Final = 200
 _NONE: Final = "0" * 40
+_INTENDED: Final = 1 << 13
+"""GIT_INDEX_ENTRY_INTENT_TO_ADD, for which pygit2 has no word."""
+_CHANGED: Final = ("modified", "type changed")
 STATES: Final = {
     DeltaStatus.ADDED: "added",
     DeltaStatus.UNTRACKED: "untracked",
@@ -66,6 +72,7 @@ def staged(repository: Repository) -> list[Change]:
     """Return what the index has and HEAD has not."""
     head = repository.head
     index = _index(repository)
+    index = without_intended(index, Path(repository.git.path) / "index")
     if head is None:  # before the first commit: all of it
         return [
             Change("added", path, path, 0, int(one.mode), "", str(one.id))
@@ -101,13 +108,44 @@ def unstaged(repository: Repository, *, untracked: bool = False, all_files: bool
         flags |= DiffOption.INCLUDE_UNTRACKED
     if all_files:
         flags |= DiffOption.RECURSE_UNTRACKED_DIRS
-    return _listed(_index(repository).diff_to_workdir(flags=flags), renames=False)
+    index = _index(repository)
+    intended = _intended(index)
+    found = _listed(index.diff_to_workdir(flags=flags), renames=False)
+    return [_added(one) if one.path in intended and one.state in _CHANGED else one for one in found]
+
+
+def _added(change: Change) -> Change:
+    return Change("added", change.path, change.path, 0, change.mode, "", change.id)
 
 
 def _index(repository: Repository) -> pygit2.Index:
     index: pygit2.Index = repository.git.index
     index.read(False)
     return index
+
+
+def without_intended(index: pygit2.Index, file: Path) -> pygit2.Index:
+    """Return what an index holds to be committed: not the files that are only meant to be added (`git add -N`).
+
+    libgit2 takes those for empty files that are staged; Git leaves them out.
+
+    Args:
+        index: As it was read of the file.
+        file: It is read anew where something is to be left out, and never written.
+    """
+    intended = _intended(index)
+    if not intended:
+        return index
+    kept = pygit2.Index(str(file))
+    kept.read(True)
+    for path in intended:
+        kept.remove(os.fsdecode(path))
+    return kept
+
+
+def _intended(index: pygit2.Index) -> set[bytes]:
+    entries = (C.git_index_get_byindex(index._index, at) for at in range(len(index)))
+    return {ffi.string(entry.path) for entry in entries if entry.flags_extended & _INTENDED}
 
 
 def _listed(diff: pygit2.Diff, *, renames: bool) -> list[Change]:

@@ -3,8 +3,11 @@
 libgit2 runs no hook, no filter program and no signing program; what a hook would have checked is not checked.
 """
 
+import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import pygit2
@@ -23,6 +26,10 @@ from dovetail.servers.git.worktree import Absent, look
 PATHS: Final = 1_000
 MESSAGE: Final = 65_536
 _FILES: Final = 1_000
+_EMPTY: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+"""The tree in which nothing is."""
+_SHOWN: Final = 20
+_SHOWN_PATH: Final = 512
 
 
 def preview(repository: Repository, asked: CommitArgs) -> Preview:
@@ -39,12 +46,38 @@ def preview(repository: Repository, asked: CommitArgs) -> Preview:
     if not changed:
         raise Refused("There is nothing to commit: name changed files in `paths`; git_status shows them.")
     files = [_said(change) for _, change in sorted(changed.items())]
-    return Preview(branch=repository.branch, author=f"{author.name} <{author.email}>", files=files[:_FILES])
+    return Preview(
+        branch=repository.branch,
+        author=f"{author.name} <{author.email}>",
+        files=files[:_SHOWN],
+        more=max(0, len(files) - _SHOWN),
+        mark=_mark(repository, asked),
+    )
+
+
+def _mark(repository: Repository, asked: CommitArgs) -> str:
+    """Return what tells one commit from another: where it goes, whose it is, what is staged, and the files named.
+
+    The files are told by the stamps that every change of them moves: to read them is for the commit.
+    """
+    author = _author(repository)
+    inside = sorted((one.path, one.old_path, one.state, one.mode, one.id) for one in staged(repository))
+    named = [(steps, there and _stamp(repository, steps)) for steps, there in _paths(repository, asked)]
+    told = (repository.branch, author.name, author.email, inside, named)
+    return hashlib.sha256(repr(told).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _stamp(repository: Repository, steps: tuple[bytes, ...]) -> tuple[int, ...]:
+    work = repository.places.work
+    if work is None:
+        return ()
+    seen = look(work, steps)
+    return seen.st_mode, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino
 
 
 def _said(change: Change) -> str:
     shown = change.shown
-    return f"{'added' if change.state == 'untracked' else change.state}: {shown.path}"
+    return f"{'added' if change.state == 'untracked' else change.state}: {cut(shown.path, _SHOWN_PATH)}"
 
 
 def commit(repository: Repository, asked: CommitArgs) -> Committed:
@@ -55,8 +88,15 @@ def commit(repository: Repository, asked: CommitArgs) -> Committed:
     with staging(repository) as staged_now:
         head = repository.head
         tree = _staged(repository, staged_now, asked, head)
+        if asked.shown and asked.shown != _mark(repository, asked):  # after the files were read, so they are those
+            raise Refused(
+                "What would be committed has changed since the user was asked; nothing was committed. Look at "
+                "git_status, and call git_commit again: the user is asked anew."
+            )
         parents = [] if head is None else [pygit2.Oid(hex=head.id)]
-        made = repository.git.create_commit("HEAD", author, author, message, tree, parents)
+        repository.check()  # from here on it is done to its end
+        with _others():
+            made = repository.git.create_commit("HEAD", author, author, message, tree, parents)
         staged_now.put()
     files = between(repository, head, repository.commit(str(made)))
     return Committed(
@@ -67,20 +107,40 @@ def commit(repository: Repository, asked: CommitArgs) -> Committed:
     )
 
 
+@contextmanager
+def _others() -> Iterator[None]:
+    """Say what it means when the branch was another's: libgit2 has the same error for it and for damage."""
+    try:
+        yield
+    except (pygit2.GitError, OSError) as error:
+        said = str(error)
+        if "not the first parent" in said:
+            raise Refused("Somebody else committed at the same moment; nothing was committed. Try again.") from None
+        if "failed to lock file" in said:
+            raise Refused(
+                "Another program is changing the branch: it is locked, and nothing was committed. Try again; when no "
+                "Git program is at work there, the user removes the branch's `.lock` file from `refs` in the "
+                "repository's `.git`."
+            ) from None
+        raise
+
+
 def _staged(repository: Repository, now: Staging, asked: CommitArgs, head: Commit | None) -> pygit2.Oid:
     """Stage what was named; return the tree that is to be committed."""
     if now.index.conflicts is not None:
         raise Refused("There are conflicts in the index; the user settles them first.")
     for steps, there in _paths(repository, asked):
         path = os.fsdecode(b"/".join(steps))
+        repository.check()
         if there:
             now.add(path)
         elif path in now.index:
             now.index.remove(path)
         elif head is None or repository.find(head.tree, steps) is None:  # else it is staged as deleted already
             raise Refused(f"There is no file {quote_name(os.fsencode(path))}; git_status shows what is changed.")
+    repository.check()
     tree = now.tree()
-    if (head is None and not len(now.index)) or (head is not None and str(tree) == head.tree):
+    if str(tree) == (_EMPTY if head is None else head.tree):
         raise Refused("There is nothing to commit: name changed files in `paths`; git_status shows them.")
     return tree
 

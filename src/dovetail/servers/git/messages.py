@@ -20,11 +20,12 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A call: which operation, its arguments, and the seconds that it has."""
+    """A call: which operation, its arguments, the seconds that it has, and those more after which it is ended."""
 
     operation: str
     arguments: msgspec.Raw
     seconds: float
+    grace: float
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ _KEPT_COMMITS: Final = 60_000
 _KEPT_TREES: Final = 4_000
 _SPECIAL: Final = ("HEAD", "ORIG_HEAD", "FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 _DESCRIBED: Final = re.compile(r".+-[0-9]+-g([0-9a-f]{4,40})")
+_NULL: Final = "0" * 40
 _TREE_BYTES: Final = 67_108_864
 COMMIT_BYTES: Final = 8_388_608
 
@@ -103,6 +104,11 @@ class Repository:
     def late(self) -> bool:
         """True when the time is over: say what was found so far."""
         return time.monotonic() > self._deadline
+
+    @property
+    def left(self) -> float:
+        """Seconds that the call has left."""
+        return max(0.0, self._deadline - time.monotonic())
 
     def check(self) -> None:
         """Go on only in time.
@@ -247,6 +253,8 @@ class Repository:
 
     def _named(self, revision: Revision) -> str:
         name = revision.name
+        if name == _NULL:
+            raise Missing("40 zeros name no commit: Git writes them where there is none. git_log lists commits.")
         if len(name) == 40 and revision.is_hex and pygit2.Oid(hex=name) in self.git.odb:
             return name.lower()
         found = self._reference(name)

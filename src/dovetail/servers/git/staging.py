@@ -6,23 +6,23 @@ holds `index.lock` may. Until the commit is there nothing of ours can be seen; i
 
 import os
 import stat
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import pygit2
 from pygit2.enums import FileMode
 
+from dovetail.servers.git.changes import without_intended
+from dovetail.servers.git.holding import Hold, take
 from dovetail.servers.git.repository import Refused, Repository
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _CHUNK: Final = 1 << 20
 _PATIENCE: Final = 3.0
-"""Seconds to wait for others who hold the index: they are quick, or gone."""
-_LOOK: Final = 0.02
+"""Seconds to wait for others who hold the index: they are quick, or gone. Half of a call's time at most."""
 
 
 class Staging:
@@ -32,10 +32,10 @@ class Staging:
         index: The copy.
     """
 
-    def __init__(self, repository: Repository, copy: Path) -> None:
+    def __init__(self, repository: Repository, hold: Hold) -> None:
         self._repository = repository
-        self._copy = copy
-        self.index = pygit2.Index(str(copy))
+        self._hold = hold
+        self.index = pygit2.Index(str(hold.copy))
         self.index.read(True)
 
     def __repr__(self) -> str:
@@ -58,13 +58,14 @@ class Staging:
         return FileMode.BLOB_EXECUTABLE if mode & stat.S_IXUSR else FileMode.BLOB
 
     def tree(self) -> pygit2.Oid:
-        """Write what is staged as a tree; return its id."""
-        return self.index.write_tree(self._repository.git)
+        """Write what is staged as a tree; return its id. What is only intended (`git add -N`) is no part of it."""
+        self.index.write()
+        return without_intended(self.index, self._hold.copy).write_tree(self._repository.git)
 
     def put(self) -> None:
         """Put the copy in the place of the index."""
         self.index.write()
-        os.replace(self._copy, _index(self._repository))
+        os.replace(self._hold.copy, self._hold.index)
         self._repository.git.index.read(True)
 
 
@@ -75,41 +76,20 @@ def staging(repository: Repository) -> Iterator[Staging]:
     Raises:
         Refused: Somebody else holds it.
     """
-    index = _index(repository)
-    lock, copy = index.with_name("index.lock"), index.with_name(f"index.dovetail.{os.getpid()}")
-    _take(lock)
-    try:
-        _copied(index, copy)
-        yield Staging(repository, copy)
-    finally:
-        for path in (copy, lock):
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-
-
-def _take(lock: Path) -> None:
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            os.close(os.open(lock, _NEW, 0o644))
-            return
-        except FileExistsError:
-            if time.monotonic() < until:
-                time.sleep(_LOOK)
-                continue
+    hold = take(Path(repository.git.path), min(_PATIENCE, repository.left / 2))
+    if hold is None:
         raise Refused(
             "Another program is changing the repository: its index is locked, and nothing was committed. Try again; "
             "when no Git program is at work there, the user removes `index.lock` from the repository's `.git`."
         )
-
-
-def _index(repository: Repository) -> Path:
-    return Path(repository.git.path) / "index"
+    try:
+        _copied(hold.index, hold.copy)
+        yield Staging(repository, hold)
+    finally:
+        hold.release()
 
 
 def _copied(index: Path, copy: Path) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(copy)  # of a worker that was killed, and had our number
     try:
         source = os.open(index, _READ)
     except FileNotFoundError:

@@ -242,11 +242,21 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """What a commit would hold: shown to the user before it is made."""
+    """What a commit would hold: shown to the user before it is made.
+
+    Attributes:
+        branch: That it would be on; None when HEAD is detached.
+        author: With the address.
+        files: The first of them, each with what happens to it.
+        more: How many there are besides.
+        mark: Of all of it, contents included: another mark, another commit.
+    """
 
     branch: str | None
     author: str
     files: list[str]
+    more: int
+    mark: str
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -27,8 +27,6 @@ from dovetail.servers.git.repository import Late, Missing, Refused, Repository
 from dovetail.servers.git.revisions import BadRevision
 from dovetail.servers.git.text import cut, readable
 
-GRACE: Final = 1.0
-"""Seconds between the time of a call, after which it says what it has, and the alarm."""
 _PATH: Final = re.compile(r"(?<![\w.])/[^\s'\"]+")
 _AROUND: Final = 65_536
 _DAMAGE: Final = (pygit2.GitError, OSError)
@@ -64,10 +62,10 @@ class Worker:
         except MemoryError:
             return Answer(refused="That needs more memory than a worker has; ask for less, or start with --memory.")
         except (pygit2.GitError, KeyError, ValueError, OSError, RecursionError) as error:
-            advice = (
-                ". If it stays so, `git fsck` tells the user what is damaged." if isinstance(error, _DAMAGE) else ""
-            )
-            return Answer(refused=f"Git says: {_said(error)}{advice}")
+            said = _said(error)
+            damage = isinstance(error, _DAMAGE) and not said.endswith(".")  # what is ours to say is no damage
+            advice = ". If it stays so, `git fsck` tells the user what is damaged." if damage else ""
+            return Answer(refused=f"Git says: {said}{advice}")
 
     def _run(self, asked: Asked) -> Any:
         operation = OPERATIONS.get(asked.operation)
@@ -96,6 +94,8 @@ def _said(error: Exception) -> str:
             "it belongs to somebody else. If the user trusts it: `git config --global --add safe.directory FOLDER`, "
             "with its whole path."
         )
+    if "unsupported mandatory extension: 'link'" in str(error):
+        return "its index is split, which is not read here. The user joins it: `git update-index --no-split-index`."
     said = error.args[0] if error.args and isinstance(error.args[0], str) else type(error).__name__
     return cut(_PATH.sub("(a path)", readable(said.encode("utf-8", "surrogateescape"))), 200)
 
@@ -165,7 +165,7 @@ def main() -> int:
     worker = Worker(setup)
     while (message := _receive(source)) is not None:
         asked = msgspec.msgpack.decode(message, type=Asked)
-        _alarm(asked.seconds + GRACE)
+        _alarm(asked.seconds + asked.grace)
         answer = worker.answer(asked)
         _alarm(0)
         out.write(framed(answer))

@@ -1,7 +1,8 @@
 """The worker processes of a server: started when they are needed, one call in each at a time, ended when a call is.
 
 A call that is cancelled, or takes too long, ends its process: what libgit2 is in cannot be stopped otherwise. The next
-call starts another, in about a fifth of a second.
+call starts another, in about a fifth of a second. A commit is not ended with its call, but done to its end, within its
+time; whoever ends its process lets go of the index that the process held (`holding`).
 """
 
 import asyncio
@@ -14,8 +15,10 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from dovetail.servers.git.arguments import SearchArgs
+from dovetail.servers.git.arguments import CommitArgs, SearchArgs
+from dovetail.servers.git.holding import let_go
 from dovetail.servers.git.messages import HEAD, LONGEST, Answer, Asked, Setup, framed, length
+from dovetail.servers.git.places import Outside, locate
 from dovetail.servers.git.settings import Settings
 
 T = TypeVar("T")
@@ -25,6 +28,12 @@ _ROOT: Final = os.path.abspath(os.sep)
 _SOURCE: Final = str(Path(__file__).resolve().parents[3])
 """The folder that this library was loaded from."""
 _WAIT: Final = 5.0
+_GRACE: Final = 1.0
+"""Seconds between the time of a call, after which it says what it has, and its alarm."""
+_LONG_GRACE: Final = 10.0
+"""The same of a commit: it stops between two files, and never in the middle of what others see."""
+_PARTING: Final = 1.5
+"""Seconds that commits under way have when the server ends: a client on stdio waits 2 before it sends a signal."""
 _START: Final = 15.0
 """Seconds that a process may take to start, on a machine that is busy."""
 
@@ -86,9 +95,15 @@ class Workers:
         self._all: set[_Process] = set()
         self._places = asyncio.Semaphore(settings.processes)
         self._ending: set[asyncio.Task[None]] = set()
+        self._finishing: set[asyncio.Task[Any]] = set()
+        self._turn = asyncio.Lock()
 
     async def prepare(self) -> None:
-        """Start one process ahead of the first call: it loads what it needs while the client says hello."""
+        """Start one process ahead of the first call: it loads what it needs while the client says hello.
+
+        What an earlier server was killed over is let go of: Git could do nothing in the repository meanwhile.
+        """
+        self._let_go()
         self._idle.append(await self._start())
 
     async def call(self, operation: str, arguments: msgspec.Struct, returns: type[T]) -> T:
@@ -97,16 +112,45 @@ class Workers:
         Raises:
             Refusal: It was refused, took too long or fell over; the text is for the model.
         """
-        seconds = self._settings.timeout
-        asked = Asked(operation=operation, arguments=msgspec.Raw(msgspec.msgpack.encode(arguments)), seconds=seconds)
-        late = _late(seconds, arguments)
-        async with self._places:
-            answer = await self._answer(framed(asked), seconds, late)
-        if answer.late:
-            raise Refusal(late)
+        answer = await self._carried(operation, arguments, _GRACE)
         if answer.refused:
             raise Refusal(answer.refused, missing=answer.missing, invalid=answer.invalid)
         return msgspec.msgpack.decode(answer.result, type=returns)
+
+    async def finish(self, operation: str, arguments: msgspec.Struct, returns: type[T]) -> T:
+        """Carry out an operation to its end, though nobody waits for it any more; one after another.
+
+        Raises:
+            Refusal: As of `call`.
+        """
+        task = asyncio.ensure_future(self._finished(operation, arguments, returns))
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+        found = await asyncio.shield(task)
+        if isinstance(found, Refusal):
+            raise found
+        return found
+
+    async def _finished(self, operation: str, arguments: msgspec.Struct, returns: type[T]) -> T | Refusal:
+        async with self._turn:
+            try:
+                answer = await self._carried(operation, arguments, _LONG_GRACE)
+            except Refusal as error:
+                return error
+        if answer.refused:
+            return Refusal(answer.refused)
+        return msgspec.msgpack.decode(answer.result, type=returns)
+
+    async def _carried(self, operation: str, arguments: msgspec.Struct, grace: float) -> Answer:
+        seconds = self._settings.timeout
+        raw = msgspec.Raw(msgspec.msgpack.encode(arguments))
+        message = framed(Asked(operation=operation, arguments=raw, seconds=seconds, grace=grace))
+        late = _late(seconds, arguments)
+        async with self._places:
+            answer = await self._answer(message, seconds + grace, _cut(seconds) if operation == "commit" else late)
+        if answer.late:
+            raise Refusal(late)
+        return answer
 
     async def _answer(self, message: bytes, seconds: float, late: str) -> Answer:
         worker = self._idle.pop() if self._idle else await self._start()
@@ -138,6 +182,7 @@ class Workers:
             env=_environment(),
             cwd=_ROOT,
             limit=LONGEST,
+            start_new_session=self._setup.writes,  # a signal to the server's group leaves a commit whole
         )
         worker = _Process(process)
         self._all.add(worker)
@@ -148,6 +193,14 @@ class Workers:
     async def _drop(self, worker: _Process) -> None:
         self._all.discard(worker)
         await worker.end()
+        if worker.process.returncode is not None:
+            self._let_go(worker.process.pid)
+
+    def _let_go(self, dead: int | None = None) -> None:
+        """Remove what a worker that was killed left of a commit: neither Git nor we could make another."""
+        if self._setup.writes:
+            with contextlib.suppress(Outside):
+                let_go(locate(self._setup.repository, self._setup.also).git, dead)
 
     def _drop_soon(self, worker: _Process) -> None:
         task = asyncio.ensure_future(self._drop(worker))
@@ -155,7 +208,12 @@ class Workers:
         task.add_done_callback(self._ending.discard)
 
     async def aclose(self) -> None:
-        """End all of them."""
+        """End all of them; a commit under way has a moment to be done."""
+        if self._finishing:
+            _, left = await asyncio.wait(self._finishing, timeout=_PARTING)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
         self._idle.clear()
         await asyncio.gather(*(self._drop(worker) for worker in tuple(self._all)), *self._ending)
 
@@ -166,9 +224,21 @@ def _late(seconds: float, arguments: msgspec.Struct) -> str:
             f"That took longer than {seconds:g} s and was stopped: the regular expression may try too many ways. Write "
             "it without repeats within repeats, as in (a+)+, search for plain text (regex=false), or name paths."
         )
+    if isinstance(arguments, CommitArgs):
+        return (
+            f"That took longer than {seconds:g} s and was stopped; nothing was committed. Commit fewer or smaller "
+            "files at a time, or ask the user to start the server with a longer --timeout."
+        )
     return (
         f"That took longer than {seconds:g} s and was stopped. Ask for less: fewer lines, paths or revisions. "
         "If it was little already, the repository may be damaged; `git fsck` tells."
+    )
+
+
+def _cut(seconds: float) -> str:
+    return (
+        f"The commit took much longer than {seconds:g} s and was ended halfway. git_log tells whether it was made: "
+        "if not, commit fewer or smaller files at a time."
     )
 
 

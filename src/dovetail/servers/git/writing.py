@@ -1,8 +1,8 @@
 """The one tool that writes, offered only when it was allowed: stage named files and commit."""
 
-import asyncio
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from dovetail import CapabilityMissing, Context, Server, ToolAnnotations, ToolError
@@ -10,8 +10,7 @@ from dovetail.servers.git.arguments import CommitArgs
 from dovetail.servers.git.reading import ask
 from dovetail.servers.git.settings import Settings
 from dovetail.servers.git.types import Committed, Preview
-
-_SHOWN = 20
+from dovetail.servers.git.workers import Refusal, Workers
 
 
 def offer(server: Server, settings: Settings) -> None:
@@ -33,10 +32,12 @@ def offer(server: Server, settings: Settings) -> None:
                 staged already is committed, when none are given.
         """
         asked = CommitArgs(message=message, paths=tuple(paths or ()))
-        found = await ask(ctx, "preview", asked, Preview)
-        await _confirm(ctx, settings, found, message)
-        # Who gives up waiting does not leave the repository halfway: a commit is short, and done to its end.
-        made = await asyncio.shield(ask(ctx, "commit", asked, Committed))
+        shown = await _confirm(ctx, settings, asked)
+        workers: Workers = ctx.lifespan.workers
+        try:
+            made = await workers.finish("commit", msgspec.structs.replace(asked, shown=shown), Committed)
+        except Refusal as error:
+            raise ToolError(str(error)) from None
         for uri in ("git://HEAD", "git://log", "git://status"):
             await ctx.notify.resource_updated(uri)
         return made
@@ -50,13 +51,21 @@ def offer(server: Server, settings: Settings) -> None:
     )
 
 
-async def _confirm(ctx: Context, settings: Settings, found: Preview, message: str) -> None:
+async def _confirm(ctx: Context, settings: Settings, asked: CommitArgs) -> str:
+    """Ask the user; return the mark of what they agreed to, and nothing when they were not asked."""
+
+    async def look() -> Preview:
+        return await ask(ctx, "preview", asked, Preview)
+
     if settings.confirm == "never":
-        return
-    files = "\n".join(found.files[:_SHOWN])
-    more = f"\nand {len(found.files) - _SHOWN} more" if len(found.files) > _SHOWN else ""
+        await look()
+        return ""
+    # Once in the life of the call: where a question ends the turn, the answer is to what was seen before it.
+    found = await ctx.once("preview", look)
+    files = "\n".join(found.files)
+    more = f"\nand {found.more} more" if found.more else ""
     where = f"on {found.branch}" if found.branch else "with HEAD detached"
-    question = f"Commit {where} as {found.author}?\n\n{message.strip()}\n\n{files}{more}"
+    question = f"Commit {where} as {found.author}?\n\n{asked.message.strip()}\n\n{files}{more}"
     try:
         answer = await ctx.elicit(question)
     except CapabilityMissing:
@@ -64,6 +73,8 @@ async def _confirm(ctx: Context, settings: Settings, found: Preview, message: st
             raise ToolError(
                 "A commit needs the user's consent, and this client cannot ask for it. Ask the user to commit."
             ) from None
-        return
+        return ""
     if not answer.accepted:
         raise ToolError("The user did not agree: nothing was committed. Ask what they would like instead.")
+    mark: str = found.mark
+    return mark

@@ -84,6 +84,15 @@ def page(db: sqlite3.Connection, cursor: str | None, limit: int, room: Room) -> 
     return nodes
 
 
+def check_cursor(cursor: str) -> None:
+    """Look whether a cursor of `page` can be one.
+
+    Raises:
+        ToolError: It is none of ours.
+    """
+    _place(cursor)
+
+
 def _place(cursor: str | None) -> tuple[str, int]:
     if not cursor:
         return "e", 0

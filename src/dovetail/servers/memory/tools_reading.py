@@ -5,7 +5,7 @@ from typing import Annotated, Literal, cast
 from msgspec import Meta
 
 from dovetail import Complete, Context, Server, ToolAnnotations, get_context
-from dovetail.errors import ResourceNotFound, ToolError
+from dovetail.errors import InvalidParams, ResourceNotFound, ToolError
 from dovetail.servers.memory import reading
 from dovetail.servers.memory.offers import Desk, desk
 from dovetail.servers.memory.query import QUERY_CHARS
@@ -144,6 +144,10 @@ def graph_page(ctx: Context, cursor: str = "") -> Nodes:
         cursor: Where to go on.
     """
     at = desk(ctx)
+    try:
+        reading.check_cursor(cursor)
+    except ToolError as error:
+        raise InvalidParams(str(error)) from None
     return at.read(lambda db: reading.page(db, cursor or None, at.settings.page_size, at.room()))
 
 

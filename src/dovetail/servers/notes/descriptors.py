@@ -2,9 +2,10 @@
 
 import errno
 import os
+import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -22,6 +23,10 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _ALWAYS
 _READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _ALWAYS
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 _IN_THE_WAY: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EMLINK, errno.ENXIO})
+
+
+_TEMPORARY: Final = re.compile(r"\.dovetail-[0-9a-f]{16}\.tmp")
+_LEFT_SECONDS: Final = 3600.0
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -70,14 +75,23 @@ def read_file(parent: int, name: str, most: int) -> tuple[bytes, Found]:
         if error.errno in _IN_THE_WAY:
             raise UnsafePath("A link is in the way") from None
         raise
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise UnsafePath("This is no regular file")
+        if not stat.S_ISREG(found.st_mode):  # before it is a file to Python, which takes no folder, and leaves it open
+            raise UnsafePath(what_else(found.st_mode))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    with os.fdopen(descriptor, "rb") as file:
         data = file.read(most + 1)
     if len(data) > most:
         raise ToolError(f"This note is larger than {most:,} bytes (--max-bytes), and cannot be shown or changed here.")
     return data, found_of(found)
+
+
+def what_else(mode: int) -> str:
+    """Say what has the name of a note and is none."""
+    return "A folder has the name of this note's file (.md)" if stat.S_ISDIR(mode) else "This is no regular file"
 
 
 def placed(parent: int, temporary: str, name: str) -> None:
@@ -100,7 +114,7 @@ def placed(parent: int, temporary: str, name: str) -> None:
 @contextmanager
 def written(parent: int, data: bytes, mode: int | None) -> Iterator[str]:
     """Write a temporary file beside, hidden, and onto the disk; gone in the end if it is still there."""
-    temporary = f".{secrets.token_hex(8)}.tmp"
+    temporary = f".dovetail-{secrets.token_hex(8)}.tmp"
     descriptor = os.open(temporary, _NEW, 0o666, dir_fd=parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -113,6 +127,16 @@ def written(parent: int, data: bytes, mode: int | None) -> Iterator[str]:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=parent)
+
+
+def tidied(parent: int, names: Iterable[str], now: float) -> None:
+    """Remove temporary files that writers left who were killed; they are known by their names, and an hour old."""
+    for name in names:
+        if _TEMPORARY.fullmatch(name):
+            with suppress(OSError):
+                found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                if stat.S_ISREG(found.st_mode) and now - found.st_mtime > _LEFT_SECONDS:
+                    os.unlink(name, dir_fd=parent)
 
 
 def locked(lock: int) -> bool:

@@ -10,14 +10,14 @@ them. All of it blocks.
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from dovetail.errors import ToolError
+from dovetail.errors import ToolError, UnsafePath
 from dovetail.servers.notes.descriptors import (
     DIRECTORY,
     ROOT,
@@ -27,6 +27,8 @@ from dovetail.servers.notes.descriptors import (
     locked,
     placed,
     read_file,
+    tidied,
+    what_else,
     written,
 )
 from dovetail.servers.notes.names import MOST_STEPS, name_of
@@ -103,10 +105,15 @@ class Folder:
         """Make a file, and the folders that it needs.
 
         Raises:
-            FileExistsError: There is something of that name.
+            FileExistsError: There is a note of that name.
+            UnsafePath: There is something else of that name.
         """
         with self._parent(steps, make=True) as parent, written(parent, data, None) as temporary:
-            placed(parent, temporary, steps[-1])
+            try:
+                placed(parent, temporary, steps[-1])
+            except FileExistsError:
+                found = os.stat(steps[-1], dir_fd=parent, follow_symlinks=False).st_mode
+                raise (FileExistsError(steps[-1]) if stat.S_ISREG(found) else UnsafePath(what_else(found))) from None
             os.fsync(parent)
 
     def replace(self, steps: list[str], data: bytes) -> None:
@@ -121,6 +128,11 @@ class Folder:
         """Delete a file; a folder that is empty then stays."""
         with self._parent(steps) as parent:
             os.unlink(steps[-1], dir_fd=parent)
+
+    def tidy(self) -> None:
+        """Remove what writers left who were killed; see `tidied`."""
+        with suppress(ToolError, OSError), self._root() as root:
+            _walk(root, [], Scan({}), self._most, lambda held, names: tidied(held, names, time.time()))
 
     # The way.
 
@@ -153,14 +165,20 @@ class Folder:
                 os.close(held)
 
 
-def _walk(directory: int, steps: list[str], into: Scan, most: int) -> None:
-    """Look at a directory and those below, hidden ones and links left out."""
+Look = Callable[[int, list[str]], None]
+
+
+def _walk(directory: int, steps: list[str], into: Scan, most: int, hidden: Look | None = None) -> None:
+    """Look at a directory and those below, hidden ones and links left out; `hidden` gets the names of the former."""
     with os.scandir(directory) as entries:
-        found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+        everything = sorted(entries, key=lambda entry: entry.name)
+        if hidden is not None:
+            hidden(directory, [entry.name for entry in everything if entry.name.startswith(".")])
+        found = [entry for entry in everything if not entry.name.startswith(".")]
         for entry in found:
             with suppress(FileNotFoundError):  # it went away just now
                 if entry.is_dir(follow_symlinks=False):
-                    _descend(directory, [*steps, entry.name], into, most)
+                    _descend(directory, [*steps, entry.name], into, most, hidden)
                 elif entry.name.endswith(".md"):
                     name = name_of([*steps, entry.name]) if entry.is_file(follow_symlinks=False) else None
                     if name is None or len(into.notes) >= most:
@@ -169,7 +187,7 @@ def _walk(directory: int, steps: list[str], into: Scan, most: int) -> None:
                         into.notes[name] = found_of(entry.stat(follow_symlinks=False))
 
 
-def _descend(directory: int, steps: list[str], into: Scan, most: int) -> None:
+def _descend(directory: int, steps: list[str], into: Scan, most: int, hidden: Look | None) -> None:
     if len(steps) >= MOST_STEPS:
         return
     try:
@@ -177,6 +195,6 @@ def _descend(directory: int, steps: list[str], into: Scan, most: int) -> None:
     except OSError:  # swapped for a link just now, gone, or not for us to read
         return
     try:
-        _walk(below, steps, into, most)
+        _walk(below, steps, into, most, hidden)
     finally:
         os.close(below)

@@ -1,5 +1,6 @@
 """The notes server: what it offers, put together."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -49,6 +50,8 @@ def make(settings: Settings) -> Server:
     async def lifespan(server: Server) -> AsyncIterator[Desk]:
         """Watch the folder for as long as the server runs."""
         notebook = Notebook(Folder(root, settings.max_notes), settings)
+        if not settings.read_only:
+            await asyncio.to_thread(notebook.folder.tidy)
         async with announcing(notebook, server, _reader):
             yield Desk(notebook)
 

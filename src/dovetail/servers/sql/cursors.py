@@ -13,6 +13,10 @@ MOST = 100_000_000
 """Rows that can be skipped; reading them again takes time, which is limited anyway."""
 
 
+class UnknownCursor(ToolError):
+    """It is no cursor, or one of another statement."""
+
+
 def digest(statement: str, params: Any) -> bytes:
     """What a cursor belongs to."""
     return sha256(msgspec.json.encode([statement, params])).digest()[:12]
@@ -27,7 +31,7 @@ def offset(cursor: str | None, of: bytes) -> int:
     """Return how many rows to skip.
 
     Raises:
-        ToolError: It is no cursor, or one of another statement.
+        UnknownCursor: It is none of this statement.
     """
     if cursor is None:
         return 0
@@ -37,7 +41,7 @@ def offset(cursor: str | None, of: bytes) -> int:
         data = b""
     skipped = int.from_bytes(data[12:], "big")
     if len(data) != 18 or urlsafe_b64encode(data).decode() != cursor or data[:12] != of or skipped > MOST:
-        raise ToolError(
+        raise UnknownCursor(
             "The cursor does not belong to this statement. Pass next_cursor as it came, with the same statement and "
             "parameters; or leave it out to start from the first row."
         )

@@ -6,8 +6,9 @@ from urllib.parse import quote
 import msgspec
 
 from dovetail import Complete, Context, Server, get_context
-from dovetail.errors import ResourceNotFound
+from dovetail.errors import InvalidParams, ResourceNotFound
 from dovetail.servers.sql.answers import Page, Schema, Table
+from dovetail.servers.sql.cursors import UnknownCursor
 from dovetail.servers.sql.database import Database
 from dovetail.servers.sql.live import SCHEMA, table_uri
 from dovetail.servers.sql.names import UnknownTable
@@ -62,6 +63,8 @@ def offer(app: Server) -> None:
             page: Page = await ctx.lifespan.database.rows(table, cursor)
         except UnknownTable:
             raise ResourceNotFound(uri) from None
+        except UnknownCursor as error:
+            raise InvalidParams(str(error)) from None
         found = msgspec.to_builtins(page)
         following = found.pop("next_cursor", None)
         return found | ({"next": f"{uri}?cursor={following}"} if following else {})

@@ -1,11 +1,13 @@
 """The weather server as a model and a user see it: four tools, alerts and forecasts as resources, two prompts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 
 from msgspec import Meta
 
-from dovetail import Cache, Complete, Context, Server, ToolAnnotations, __version__
+from dovetail import Cache, Complete, Context, Server, ToolAnnotations, ToolError, __version__
+from dovetail.errors import InvalidParams
 from dovetail.servers.weather.offices import Choice, Offices
 from dovetail.servers.weather.places import STATES, Point, area, point, suggested
 from dovetail.servers.weather.reports import Alerts, Conditions, Forecast, Period
@@ -143,14 +145,18 @@ def _offer_resources(app: Server, system: System) -> None:
     @app.resource("weather://alerts/{state}", title="Alerts of a state", mime_type="application/json", cache=Cache(60))
     async def state_alerts(state: Annotated[str, Complete(suggested)], ctx: Context) -> Alerts:
         """The alerts that are in force in a state, the worst first; at most 100."""
-        return await _offices(ctx).alerts(state, None, 0, 100)
+        with _named():
+            code = area(state)
+        return await _offices(ctx).alerts(code, None, 0, 100)
 
     @app.resource(
         "weather://forecast/{latitude},{longitude}", title="Forecast", mime_type="application/json", cache=Cache(300)
     )
     async def place_forecast(latitude: float, longitude: float, ctx: Context) -> Forecast:
         """The forecast for a place, such as weather://forecast/38.8894,-77.0352."""
-        return await _offices(ctx).forecast(point(latitude, longitude), system, "auto", hourly=False)
+        with _named():
+            where = point(latitude, longitude)
+        return await _offices(ctx).forecast(where, system, "auto", hourly=False)
 
 
 def _offer_prompts(app: Server, system: System) -> None:
@@ -163,7 +169,8 @@ def _offer_prompts(app: Server, system: System) -> None:
             longitude: Degrees east.
             plans: What you want to do, if you know.
         """
-        where = point(latitude, longitude)
+        with _named():
+            where = point(latitude, longitude)
         hours = _shortened(await _offices(ctx).forecast(where, system, "auto", hourly=True), 16)
         lines = [f"The next hours at {hours.place or where.path} ({hours.source}):", *_table(hours)]
         if hours.source == "National Weather Service":
@@ -181,7 +188,8 @@ def _offer_prompts(app: Server, system: System) -> None:
         Args:
             state: Two letters such as CA, or a name.
         """
-        code = area(state)
+        with _named():
+            code = area(state)
         found = await _offices(ctx).alerts(code, None, 0, 30)
         lines = [f"{found.total} alerts are in force in {STATES[code]}."]
         lines += [
@@ -192,6 +200,15 @@ def _offer_prompts(app: Server, system: System) -> None:
             "Sum them up by place, the worst first: until when, and what people should do. Leave out no warning."
         )
         return "\n".join(lines)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Outside of tools, a place that is none is the caller's mistake in a name or an argument, not a failure here."""
+    try:
+        yield
+    except ToolError as error:
+        raise InvalidParams(str(error)) from None
 
 
 def _offices(ctx: Context) -> Offices:
