@@ -28,7 +28,7 @@ from dovetail.errors import (
 )
 from dovetail.store import FileTokens, MemoryTokens
 from tests.auth.play import Clock
-from tests.client.authority import Asked, Authority, Grant, Send
+from tests.client.authority import Asked, Authority, Grant, Resource, Send
 from tests.client.errands import REDIRECT_URI, ROOT, Town, login, pool, request, town
 
 
@@ -456,6 +456,34 @@ async def test_the_next_nonce_is_learned_from_an_answer_that_is_no_refusal() -> 
             assert response.status == 200
             await response.aclose()
         assert len(here.resource.to("/mcp")) == 2 + 6  # without a token, without a nonce, and six that counted
+
+
+@pytest.mark.req("A-10")
+async def test_calls_at_once_all_succeed_where_each_answer_makes_the_former_nonce_void() -> None:
+    metadata = {"dpop_signing_alg_values_supported": ["ES256"]}
+    async with town(Authority(metadata=metadata)) as here, pool() as http:
+        here.resource.dpop, here.resource.nonce, here.resource.rotates = True, "rs-0", True
+        ours = login(here.url)
+        assert await request(ours, http, here.url) == 200
+        assert await asyncio.gather(*[request(ours, http, here.url) for _ in range(20)]) == [200] * 20
+        assert len(here.authority.to("/token")) == 1
+
+
+@pytest.mark.req("A-10")
+async def test_a_server_that_takes_no_nonce_of_its_own_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dovetail.client.http_credentials._PAUSE", 0.0)
+
+    class Fickle(Resource):
+        async def answer(self, request: Asked, send: Send) -> None:
+            self.nonce = f"rs-{len(self.asked)}"
+            await super().answer(request, send)
+
+    metadata = {"dpop_signing_alg_values_supported": ["ES256"]}
+    async with town(Authority(metadata=metadata), Fickle) as here, pool() as http:
+        here.resource.dpop = True
+        with pytest.raises(AuthRequired, match="fewer calls at a time"):
+            await Credentialed(http, login(here.url)).send("POST", here.url, {}, b"{}")
+        assert len(here.resource.to("/mcp")) == 1 + 1 + 12  # without a token, without a nonce, and so often again
 
 
 @pytest.mark.req("A-10")
