@@ -17,7 +17,8 @@ from typing import Any
 
 from dovetail.auth import Means, TokenStore
 from dovetail.client.browser import Headless, consenting
-from dovetail.client.login import Attentive, Authorizer
+from dovetail.client.http_credentials import Credentialed
+from dovetail.client.login import Authorizer
 from dovetail.client.login_grants import oauth_login
 from dovetail.client.login_keeper import Login
 from dovetail.client.login_world import MEANS, LoginHttp
@@ -43,9 +44,9 @@ class Town:
 
 
 @asynccontextmanager
-async def town(authority: Authority | None = None) -> AsyncIterator[Town]:
+async def town(authority: Authority | None = None, kind: type[Resource] = Resource) -> AsyncIterator[Town]:
     here = authority or Authority()
-    resource = Resource(here)
+    resource = kind(here)
     async with serving(here) as one, serving(resource) as two:
         here.url, resource.url = one.removesuffix("/mcp"), two.removesuffix("/mcp")
         yield Town(here, resource)
@@ -59,18 +60,9 @@ def login(url: str, *, store: TokenStore | None = None, means: Means = MEANS, **
 
 async def request(authorizer: Authorizer, http: HttpClient, url: str, body: bytes = b"{}") -> int:
     """Make one request as a link does; return the last status."""
-    for _ in range(6):
-        headers = await authorizer.headers("POST", url, body)
-        response = await http.send("POST", url, headers, body)
-        status = response.status
-        try:
-            if status not in (401, 403) and isinstance(authorizer, Attentive):
-                authorizer.answered(url, response.headers)
-            if status not in (401, 403) or not await authorizer.challenged("POST", url, status, response.headers):
-                return status
-        finally:
-            await response.aclose()
-    return status
+    response = await Credentialed(http, authorizer).send("POST", url, {}, body)
+    await response.aclose()
+    return response.status
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,27 @@ async def test_roots_are_paths_uris_or_a_function_that_is_asked_each_time(versio
     async with Client(asking(), revision=version, roots=roots) as client:
         assert [(await client.call_tool("where")).text for _ in "12"] == ["file:///now"] * 2
     assert len(asked) == 2
+
+
+@both_eras
+async def test_a_function_for_roots_runs_in_a_thread_or_is_awaited(version: str) -> None:
+    threads: list[threading.Thread] = []
+
+    def plain() -> list[str]:
+        threads.append(threading.current_thread())
+        return ["file:///plain"]
+
+    def generator() -> Iterator[str]:
+        threads.append(threading.current_thread())
+        yield "file:///generator"
+
+    async def coroutine() -> list[str]:
+        await asyncio.sleep(0)
+        return ["file:///coroutine"]
+
+    for roots in (plain, generator, coroutine):
+        assert await called(version, "where", roots=roots) == f"file:///{roots.__name__}"
+    assert len(threads) == 2 and threading.main_thread() not in threads
 
 
 @both_eras
@@ -492,6 +514,32 @@ async def test_people_who_think_take_no_thread_away_from_anybody() -> None:
         assert await asyncio.to_thread(lambda: "free") == "free"
         enough.set()
         assert {(await each).text for each in calls} == {"decline"}
+
+
+@both_eras
+async def test_handlers_whose_calls_were_given_up_count_as_long_as_their_threads_go_on(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dovetail.client.answering.MOST_THREADS", 4)
+    thinking, enough, alive = threading.Semaphore(0), threading.Event(), []
+
+    def on_elicit(question: ElicitRequestParams) -> None:
+        alive.append(threading.current_thread())
+        thinking.release()
+        enough.wait(10)
+
+    async with Client(asking(), revision=version, on_elicit=on_elicit) as client:
+        calls = [asyncio.create_task(client.call_tool("form")) for _ in range(4)]
+        for _ in calls:
+            assert await asyncio.to_thread(thinking.acquire, True, 5)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        last = asyncio.create_task(client.call_tool("form"))
+        assert not await asyncio.to_thread(thinking.acquire, True, 0.1)
+        assert len(alive) == 4
+        enough.set()
+        assert (await last).text == "decline"
 
 
 @both_eras

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dovetail import Client
-from dovetail.client.channel_link import MOST_QUESTIONS
+from dovetail.client.questions import MOST_QUESTIONS
 from dovetail.errors import (
     DefinitionError,
     Disconnected,

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from dovetail.auth import Means, tokens_key, write_tokens
+from dovetail.auth import Means, TokenStore, tokens_key, write_tokens
 from dovetail.client.browser import Headless, consenting
 from dovetail.client.http_credentials import Credentialed
 from dovetail.client.login_attempts import ATTEMPTS, ATTEMPTS_IN_ALL, WINDOW
 from dovetail.client.login_grants import oauth_login
+from dovetail.client.login_keeper import Login
 from dovetail.client.login_world import MEANS, LoginHttp, known_logins
 from dovetail.errors import (
     AuthRequired,
@@ -25,8 +28,8 @@ from dovetail.errors import (
 )
 from dovetail.store import FileTokens, MemoryTokens
 from tests.auth.play import Clock
-from tests.client.authority import Authority, Grant
-from tests.client.errands import REDIRECT_URI, ROOT, login, pool, request, town
+from tests.client.authority import Asked, Authority, Grant, Resource, Send
+from tests.client.errands import REDIRECT_URI, ROOT, Town, login, pool, request, town
 
 
 def moved(clock: Clock) -> Means:
@@ -68,6 +71,81 @@ async def test_fifty_requests_with_a_token_that_is_over_lead_to_one_refresh() ->
         assert await asyncio.gather(*[request(ours, http, here.url) for _ in range(50)]) == [200] * 50
         assert [r.form["grant_type"] for r in here.authority.to("/token")] == ["authorization_code", "refresh_token"]
         assert len(here.resource.to("/mcp")) == 52  # nobody was refused: it was renewed before
+
+
+class Pausing(Authority):
+    """Grants tokens at once, and says so when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.granted, self.go = asyncio.Event(), asyncio.Event()
+        self.go.set()
+
+    async def _token(self, asked: Asked, send: Send) -> None:
+        async def later(event: Any) -> None:
+            self.granted.set()
+            await self.go.wait()
+            await send(event)
+
+        await super()._token(asked, later)
+
+    def pause(self) -> None:
+        self.granted.clear()
+        self.go.clear()
+
+
+@asynccontextmanager
+async def renewing(here: Town, store: TokenStore, clock: Clock, way: str = "over") -> AsyncIterator[Login]:
+    """A login in the middle of a renewal: its refresh token is used up, and the answer on its way."""
+    assert isinstance(here.authority, Pausing)
+    async with pool() as http:
+        ours = login(here.url, store=store, means=moved(clock))
+        assert await request(ours, http, here.url) == 200
+        here.authority.pause()
+        here.authority.tokens.clear()
+        if way == "over":
+            clock.at += 3600
+        waiting = asyncio.create_task(request(ours, http, here.url))
+        await here.authority.granted.wait()
+        yield ours
+        with pytest.raises(LoginUnavailable):
+            await waiting
+
+
+@pytest.mark.req("A-32")
+@pytest.mark.parametrize("way", ["over", "refused"])
+async def test_closing_does_not_cut_a_renewal_that_has_begun(way: str) -> None:
+    store, authority, clock = MemoryTokens(), Pausing(), Clock()
+    async with town(authority) as here, pool() as http:
+        async with renewing(here, store, clock, way) as ours:
+            closing = asyncio.create_task(ours.aclose())
+            await asyncio.sleep(0)
+            authority.go.set()
+            await closing
+        assert await request(login(here.url, store=store, means=moved(clock)), http, here.url) == 200
+        assert [r.form["grant_type"] for r in authority.to("/token")] == ["authorization_code", "refresh_token"]
+
+
+async def test_closing_waits_for_a_renewal_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dovetail.client.login_turns.CLOSING_SECONDS", 0.01)
+    store = MemoryTokens()
+    async with town(Pausing()) as here:
+        async with renewing(here, store, Clock()) as ours:
+            async with asyncio.timeout(5):
+                await ours.aclose()
+                async with store.alone(tokens_key(here.url, "")):
+                    pass
+
+
+async def test_who_gives_up_closing_ends_a_renewal_at_once() -> None:
+    async with town(Pausing()) as here, renewing(here, MemoryTokens(), Clock()) as ours:
+        closing = asyncio.create_task(ours.aclose())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        closing.cancel()
+        async with asyncio.timeout(2):
+            with pytest.raises(asyncio.CancelledError):
+                await closing
 
 
 @pytest.mark.req("A-32")
@@ -378,6 +456,34 @@ async def test_the_next_nonce_is_learned_from_an_answer_that_is_no_refusal() -> 
             assert response.status == 200
             await response.aclose()
         assert len(here.resource.to("/mcp")) == 2 + 6  # without a token, without a nonce, and six that counted
+
+
+@pytest.mark.req("A-10")
+async def test_calls_at_once_all_succeed_where_each_answer_makes_the_former_nonce_void() -> None:
+    metadata = {"dpop_signing_alg_values_supported": ["ES256"]}
+    async with town(Authority(metadata=metadata)) as here, pool() as http:
+        here.resource.dpop, here.resource.nonce, here.resource.rotates = True, "rs-0", True
+        ours = login(here.url)
+        assert await request(ours, http, here.url) == 200
+        assert await asyncio.gather(*[request(ours, http, here.url) for _ in range(20)]) == [200] * 20
+        assert len(here.authority.to("/token")) == 1
+
+
+@pytest.mark.req("A-10")
+async def test_a_server_that_takes_no_nonce_of_its_own_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dovetail.client.http_credentials._PAUSE", 0.0)
+
+    class Fickle(Resource):
+        async def answer(self, request: Asked, send: Send) -> None:
+            self.nonce = f"rs-{len(self.asked)}"
+            await super().answer(request, send)
+
+    metadata = {"dpop_signing_alg_values_supported": ["ES256"]}
+    async with town(Authority(metadata=metadata), Fickle) as here, pool() as http:
+        here.resource.dpop = True
+        with pytest.raises(AuthRequired, match="fewer calls at a time"):
+            await Credentialed(http, login(here.url)).send("POST", here.url, {}, b"{}")
+        assert len(here.resource.to("/mcp")) == 1 + 1 + 12  # without a token, without a nonce, and so often again
 
 
 @pytest.mark.req("A-10")

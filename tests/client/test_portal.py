@@ -82,7 +82,7 @@ class Caught:
 
 
 @pytest.mark.parametrize("use", [SyncClient.list_tools, SyncClient.ping, SyncClient.close])
-@pytest.mark.parametrize("callback", ["on_progress", "on_log", "roots"])
+@pytest.mark.parametrize("callback", ["on_progress", "on_log"])
 def test_a_callback_that_uses_its_own_client_is_refused_at_once(
     callback: str, use: Callable[[SyncClient], Any]
 ) -> None:
@@ -109,6 +109,21 @@ def test_a_callback_that_runs_in_a_thread_may_use_its_client() -> None:
 
     with Client.connect_sync(app, on_elicit=on_elicit) as client:
         assert client.call_tool("ask").text == "1"
+
+
+def test_a_function_for_roots_may_use_its_client_too() -> None:
+    app = Server("asking")
+
+    @app.tool
+    async def where(ctx: Context) -> str:
+        """Ask where the client works."""
+        return str([root.uri for root in await ctx.roots()])
+
+    def roots() -> list[str]:
+        return [f"file:///{tool.name}" for tool in client.list_tools()]
+
+    with Client.connect_sync(app, roots=roots) as client:
+        assert client.call_tool("where").text == "['file:///where']"
 
 
 def test_the_level_of_log_messages_and_the_roots_can_be_changed() -> None:

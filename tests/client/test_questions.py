@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from dovetail import Client, Context, Server
-from dovetail.errors import Disconnected
+from dovetail.client.questions import MOST_QUESTIONS
+from dovetail.errors import Disconnected, ProtocolViolation
+from tests.client.hosted import Hosted, Send, Stream
 from tests.client.scripted import Json, Scripted, text
+from tests.client.serving import serving
 from tests.net.raw_server import Visit, raw_server
 
 QUESTION = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
@@ -164,3 +167,102 @@ async def test_a_user_may_close_the_client_instead_of_an_answer(version: str) ->
     async with asyncio.timeout(5):
         with pytest.raises(Disconnected):
             await client.call_tool("ask")
+
+
+# However many a server asks.
+
+
+def asked(number: int) -> Json:
+    return {**ASKED, "id": f"q{number}"}
+
+
+class Counting(Hosted):
+    """Asks on the stream of a call, and ends it when as many questions as it says were refused."""
+
+    def __init__(self, questions: int, refused: int) -> None:
+        super().__init__(self._ask)
+        self._questions = questions
+        self._refused = refused
+        self.answers: asyncio.Queue[Json] = asyncio.Queue()
+        self.takes = asyncio.Event()
+        self.takes.set()
+
+    async def _ask(self, server: Hosted, stream: Stream, request: Json) -> None:
+        for number in range(self._questions):
+            await stream.event(asked(number))
+        for _ in range(self._refused):
+            answer = await self.answers.get()
+            assert answer["error"] == {"code": -32603, "message": "Too many requests at a time"}
+        await stream.event({"jsonrpc": "2.0", "id": request["id"], "result": text("done")})
+
+    async def _post(self, message: Json, session: str, send: Send) -> None:
+        if "method" not in message:
+            self.answers.put_nowait(message)
+            await self.takes.wait()
+        await super()._post(message, session, send)
+
+
+async def test_over_http_only_so_many_questions_are_answered_at_a_time_and_more_are_refused() -> None:
+    users: list[User] = []
+
+    async def on_elicit(question: Any) -> Json:
+        users.append(User())
+        return await users[-1].on_elicit(question)
+
+    server = Counting(MOST_QUESTIONS + 50, 50)
+    async with serving(server) as url, Client(url, revision="2025-11-25", on_elicit=on_elicit) as client:
+        async with asyncio.timeout(5):
+            assert (await client.call_tool("ask")).text == "done"
+            assert len(users) == MOST_QUESTIONS
+            for user in users:
+                user.answering.set_result({})
+            answers = [await server.answers.get() for _ in users]
+        assert {answer["id"] for answer in answers} == {f"q{number}" for number in range(MOST_QUESTIONS)}
+        assert {answer["result"]["action"] for answer in answers} == {"accept"}
+
+
+async def test_over_http_questions_that_are_not_even_refused_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dovetail.client.http_link._MOST_REFUSED", 3)
+    monkeypatch.setattr("dovetail.client.questions.MOST_QUESTIONS", 0)
+    strays: list[str] = []
+    server = Counting(4, 3)
+    server.takes.clear()
+
+    def on_stray(what: str) -> None:
+        strays.append(what)
+        server.takes.set()
+
+    async with serving(server) as url, Client(url, revision="2025-11-25", on_stray=on_stray) as client:
+        async with asyncio.timeout(5):
+            assert (await client.call_tool("ask")).text == "done"
+        assert strays == ["'elicitation/create: more requests than are even refused'"]
+
+
+@pytest.mark.parametrize(("count", "fails"), [(MOST_QUESTIONS, False), (MOST_QUESTIONS + 1, True)])
+async def test_a_round_of_too_many_questions_is_not_begun(count: int, fails: bool) -> None:
+    now = most = 0
+
+    async def on_elicit(question: Any) -> Json:
+        nonlocal now, most
+        now += 1
+        most = max(now, most)
+        await asyncio.sleep(0)
+        now -= 1
+        return {}
+
+    def reply(server: Scripted, request: Json) -> None:
+        questions = {f"{number}": {"method": "elicitation/create", "params": QUESTION} for number in range(count)}
+        answered = request["params"].get("inputResponses")
+        round_of = {"resultType": "input_required", "inputRequests": questions, "requestState": "s"}
+        server.answer(request, round_of if answered is None else text(f"{len(answered)} answers"))
+
+    async with Client(Scripted(tools_call=reply), on_elicit=on_elicit) as client:
+        if fails:
+            with pytest.raises(ProtocolViolation, match=f"asked {count} questions in one round, and at most 100"):
+                await client.call_tool("ask")
+            assert most == 0
+            by_hand = await client.request("tools/call", {"name": "ask", "arguments": {}})
+            assert len(by_hand["inputRequests"]) == count
+        else:
+            assert (await client.call_tool("ask")).text == f"{count} answers"
+            assert most == count

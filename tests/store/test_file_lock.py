@@ -1,7 +1,10 @@
 """A lock that processes share is let go whatever becomes of its holder."""
 
 import asyncio
+import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,74 @@ fcntl.flock(file, fcntl.LOCK_EX)
 print(1, flush=True)
 sys.stdin.read()
 """
+
+FORKING = """
+import asyncio, os, sys
+from pathlib import Path
+from dovetail.store.file_lock import FileLock, blocking
+
+def fork():
+    if os.fork() == 0:
+        sys.stdin.read()
+        os._exit(0)
+
+async def polled(path):
+    async with FileLock(path):
+        fork()
+
+def blocked(path):
+    with blocking(path):
+        fork()
+
+path = Path(sys.argv[1])
+asyncio.run(polled(path)) if sys.argv[2] == "polled" else blocked(path)
+print(1, flush=True)
+sys.stdin.read()
+"""
+LEAVING = """
+import asyncio, os, sys
+from pathlib import Path
+from dovetail.store.file_lock import FileLock
+
+async def main():
+    async with FileLock(Path(sys.argv[1])) as lock:
+        if (child := os.fork()) == 0:
+            await lock.__aexit__(None, None, None)
+            os._exit(0)
+        os.waitpid(child, 0)
+        print(1, flush=True)
+        sys.stdin.read()
+
+asyncio.run(main())
+"""
+
+
+@asynccontextmanager
+async def running(*command: str) -> AsyncIterator[None]:
+    """Run a program from its first line on; it and its children end when their input does."""
+    pipe = asyncio.subprocess.PIPE
+    program = await asyncio.create_subprocess_exec(sys.executable, "-c", *command, stdin=pipe, stdout=pipe)
+    assert program.stdin is not None and program.stdout is not None
+    await program.stdout.readline()
+    try:
+        yield
+    finally:
+        program.stdin.close()
+        await program.wait()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize("way", ["polled", "blocked"])
+async def test_a_child_that_was_forked_meanwhile_keeps_no_lock(tmp_path: Path, way: str) -> None:
+    async with running(FORKING, str(tmp_path / "l"), way), asyncio.timeout(5), FileLock(tmp_path / "l"):
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+async def test_a_forked_child_takes_no_lock_from_its_parent(tmp_path: Path) -> None:
+    async with running(LEAVING, str(tmp_path / "l")):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(FileLock(tmp_path / "l").__aenter__(), 0.05)
 
 
 async def test_a_lock_that_another_process_holds_is_waited_for_until_it_dies(tmp_path: Path) -> None:

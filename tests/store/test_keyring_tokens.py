@@ -1,6 +1,9 @@
 """The system's keyring, by a keyring of the library's own kind that keeps its entries in memory."""
 
+import asyncio
 import sys
+import threading
+from hashlib import sha256
 from pathlib import Path
 
 import keyring
@@ -72,14 +75,50 @@ async def test_a_keyring_that_refuses_says_so_without_what_it_was_given(tmp_path
 @pytest.mark.req("A-32")
 async def test_files_can_be_sealed_with_a_key_that_only_the_keyring_has(tmp_path: Path) -> None:
     drawer = Drawer()
-    await FileTokens(tmp_path / "t", KeyringKeys(drawer)).save("k", b"v" * 10_000)
-    again = KeyringKeys(drawer)
+
+    def ring(drawer: Drawer) -> KeyringKeys:
+        return KeyringKeys(drawer, directory=tmp_path / "locks")
+
+    await FileTokens(tmp_path / "t", ring(drawer)).save("k", b"v" * 10_000)
+    again = ring(drawer)
     assert await FileTokens(tmp_path / "t", again).load("k") == b"v" * 10_000
-    assert await FileTokens(tmp_path / "t", KeyringKeys(Drawer())).load("k") is None
+    assert await FileTokens(tmp_path / "t", ring(Drawer())).load("k") is None
     assert len(again.ring()[0]) == 32
     assert repr(again) == "<KeyringKeys 1 keys>"
     again.rotate()
-    assert await FileTokens(tmp_path / "t", KeyringKeys(drawer)).load("k") is None
+    assert await FileTokens(tmp_path / "t", ring(drawer)).load("k") is None
+
+
+@pytest.mark.req("A-32")
+@pytest.mark.parametrize("shared", [False, True])
+async def test_of_two_who_log_in_first_at_once_one_makes_the_key_and_both_use_it(tmp_path: Path, shared: bool) -> None:
+    class Slow(Drawer):
+        """Tells each of the first two that there is no key yet."""
+
+        both = threading.Barrier(2, timeout=5)
+        looks = 0
+
+        def get_password(self, service: str, username: str) -> str | None:
+            found = super().get_password(service, username)
+            self.looks += 1
+            if self.looks <= 2:
+                self.both.wait()
+            return found
+
+    drawer = Slow()
+    one = KeyringKeys(drawer, directory=tmp_path / "locks")
+    other = one if shared else KeyringKeys(drawer, directory=tmp_path / "locks")
+    rings = await asyncio.gather(asyncio.to_thread(one.ring), asyncio.to_thread(other.ring))
+    assert rings[0] == rings[1] == KeyringKeys(drawer).ring()
+
+
+def test_a_key_that_cannot_be_made_alone_is_not_made(tmp_path: Path) -> None:
+    drawer = Drawer()
+    keys = KeyringKeys(drawer, directory=tmp_path)
+    (tmp_path / f"{sha256(b'token-key').hexdigest()[:40]}.lock").mkdir()
+    with pytest.raises(StoreUnusable, match="lock"):
+        keys.ring()
+    assert not drawer.entries
 
 
 async def test_locks_that_cannot_be_made_are_said_so(tmp_path: Path) -> None:

@@ -5,20 +5,19 @@ returns is checked against what was asked before it leaves; a handler that fails
 """
 
 import asyncio
-import contextlib
-import contextvars
 import inspect
 import logging
 import os
-import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from dovetail.client.options import OnElicit, OnSample, Roots
+from dovetail.client.handler_threads import HandlerThreads
+from dovetail.client.options import OnElicit, OnRoots, OnSample, Roots
 from dovetail.errors import DefinitionError, InternalError, InvalidParams, MethodNotFound
 from dovetail.wire import (
     ClientCapabilities,
@@ -38,7 +37,7 @@ from dovetail.wire import (
 log = logging.getLogger("dovetail.client")
 
 MOST_THREADS: Final = 100
-"""Plain handlers that run at a time, each in a thread; more wait."""
+"""Plain handlers of a client that run at a time, each in a thread; more wait."""
 _HERE: Final = "file://"
 _ELICITED: Final = "a mapping of the form's fields to their values, None to decline, or an ElicitResult"
 _ACTIONS: Final = ("accept", "decline", "cancel")
@@ -54,13 +53,13 @@ class Answering:
         self,
         on_elicit: OnElicit | None = None,
         on_sample: OnSample | None = None,
-        roots: Roots | Callable[[], Roots] | None = None,
+        roots: Roots | OnRoots | None = None,
     ) -> None:
         """Answer with these; what has no handler is not declared."""
         self._on_elicit = on_elicit
         self._on_sample = on_sample
         self._roots = roots
-        self._room = asyncio.Semaphore(MOST_THREADS)
+        self._threads = HandlerThreads(MOST_THREADS)
 
     def capabilities(
         self, extensions: Mapping[str, Any] | None = None, experimental: Mapping[str, Any] | None = None
@@ -88,9 +87,10 @@ class Answering:
             case "elicitation/create" if self._on_elicit is not None:
                 return await self.elicit(decode(raw, ElicitRequestParams))
             case "sampling/createMessage" if self._on_sample is not None:
-                return _message(await _run(self._on_sample, decode(raw, CreateMessageRequestParams), self._room))
+                return _message(await self._run(self._on_sample, decode(raw, CreateMessageRequestParams)))
             case "roots/list" if self._roots is not None:
-                return ListRootsResult(roots=_roots(self._roots))
+                given = await self._run(_collected(self._roots)) if callable(self._roots) else self._roots
+                return ListRootsResult(roots=_roots(given))
             case "ping":
                 return msgspec.defstruct("Empty", [])()
         raise MethodNotFound(f"{method}: this client does not answer that")
@@ -109,7 +109,7 @@ class Answering:
             raise InvalidParams("mode: expected `url` with a url, and no other mode with one")
         if question.url is not None and not _is_page(question.url):
             raise InvalidParams("url: expected one of https or http, with a host")
-        answer = await _run(self._on_elicit, question, self._room)
+        answer = await self._run(self._on_elicit, question)
         if answer is None:
             return ElicitResult(action="decline")
         if isinstance(answer, Mapping):
@@ -122,53 +122,22 @@ class Answering:
             return ElicitResult(action="accept", content=_filled(question, answer.content or {}), meta=answer.meta)
         return answer
 
-
-async def _run(handler: Callable[..., Any], question: Any, room: asyncio.Semaphore) -> Any:
-    """Call a user's handler: a plain function in a thread, since it may wait for somebody at a keyboard."""
-    task = asyncio.current_task()
-    try:
-        if inspect.iscoroutinefunction(handler):
-            return await handler(question)
-        async with room:
-            result = await _in_thread(handler, question)
-        return await result if inspect.isawaitable(result) else result
-    except asyncio.CancelledError as error:
-        if task is not None and task.cancelling():
-            raise
-        log.exception("A handler of the client failed")  # what it waited for was cancelled, and nobody cancelled it
-        raise InternalError("The client's handler failed") from error
-    except Exception as error:
-        log.exception("A handler of the client failed")
-        raise InternalError("The client's handler failed") from error
-
-
-async def _in_thread(handler: Callable[..., Any], question: Any) -> Any:
-    """Call a plain function in a thread of its own: the loop's few are for names to be resolved, and are waited for."""
-    loop = asyncio.get_running_loop()
-    answered: asyncio.Future[Any] = loop.create_future()
-
-    def settle(error: BaseException | None, result: Any) -> None:
-        if answered.done():
-            return
-        if error is None:
-            answered.set_result(result)
-        else:
-            answered.set_exception(error)
-
-    def work() -> None:
-        error, result = None, None
+    async def _run(self, handler: Callable[..., Any], *question: Any) -> Any:
+        """Call a user's handler: a plain function in a thread, since it may wait for somebody at a keyboard."""
+        task = asyncio.current_task()
         try:
-            result = context.run(handler, question)
-        except BaseException as failure:
-            # What a future cannot carry (StopIteration), or would end the loop (SystemExit), is told of by its name.
-            carried = isinstance(failure, Exception) and not isinstance(failure, StopIteration)
-            error = failure if carried else RuntimeError(type(failure).__name__)
-        with contextlib.suppress(RuntimeError):  # nobody waits any more: the loop is closed
-            loop.call_soon_threadsafe(settle, error, result)
-
-    context = contextvars.copy_context()
-    threading.Thread(target=work, name="dovetail: a handler of the client", daemon=True).start()
-    return await answered
+            if inspect.iscoroutinefunction(handler):
+                return await handler(*question)
+            result = await self._threads.call(partial(handler, *question))
+            return await result if inspect.isawaitable(result) else result
+        except asyncio.CancelledError as error:
+            if task is not None and task.cancelling():
+                raise
+            log.exception("A handler of the client failed")  # what it waited for was cancelled, and nobody cancelled it
+            raise InternalError("The client's handler failed") from error
+        except Exception as error:
+            log.exception("A handler of the client failed")
+            raise InternalError("The client's handler failed") from error
 
 
 def _is_page(url: str) -> bool:
@@ -219,12 +188,19 @@ def _meaningless(option: str, answer: Any, expected: str) -> DefinitionError:
     return error
 
 
-def _roots(given: Roots | Callable[[], Roots]) -> list[Root]:
-    try:
-        found = given() if callable(given) else given
-    except Exception as error:
-        log.exception("A handler of the client failed")
-        raise InternalError("The client's handler failed") from error
+def _collected(handler: OnRoots) -> OnRoots:
+    """Return a handler whose roots are all there when it returns: a generator's work is done in its thread, too."""
+    if inspect.iscoroutinefunction(handler):
+        return handler
+
+    def collected() -> Any:
+        found = handler()
+        return list(found) if isinstance(found, Iterator) else found
+
+    return collected
+
+
+def _roots(found: Any) -> list[Root]:
     if isinstance(found, str | os.PathLike | Root):
         found = [found]
     if not isinstance(found, Iterable):

@@ -20,6 +20,7 @@ from dovetail.client.failures import asked, named
 from dovetail.client.link import Link, Outgoing
 from dovetail.client.login import Authorizer
 from dovetail.client.options import Retry
+from dovetail.client.questions import bounded
 from dovetail.client.timer import CallTimer, Timers
 from dovetail.errors import (
     URL_ELICITATION_REQUIRED,
@@ -217,7 +218,7 @@ class Caller:
         self, asked: InputRequiredResult, outgoing: Outgoing, timer: CallTimer
     ) -> dict[str, msgspec.Raw]:
         """Answer the questions of one round, all at a time, while the timer stands."""
-        questions = asked.input_requests or {}
+        questions = bounded(asked.input_requests or {})
         timer.pause()
         try:
             link = await self._link(outgoing.principal, outgoing.authorizer)

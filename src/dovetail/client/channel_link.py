@@ -27,7 +27,7 @@ from dovetail.client.link import (
     subscription_of,
     unsent,
 )
-from dovetail.client.questions import NOBODY_WAITS, Questions
+from dovetail.client.questions import NOBODY_WAITS, TOO_MANY, Questions
 from dovetail.core import Endpoint, Oversize, ServerPeer
 from dovetail.errors import (
     DefinitionError,
@@ -67,8 +67,6 @@ _SOON: Final = 0.5
 """Seconds in which an end that was met in writing is met in reading, too; a call is to fail within one (C-02)."""
 _TURN: Final = 64
 """Messages that are taken before others have their turn."""
-MOST_QUESTIONS: Final = 100
-"""Requests of a server that are answered at a time; more are refused."""
 _UNKNOWN: Final = 404
 """What servers of the 2024-11-05 transport say to a message of a connection that they do not know."""
 _UNCANCELLED: Final = frozenset({"initialize"})
@@ -112,7 +110,6 @@ class ChannelLink:
         self._peer: ServerPeer | None = None
         self._ended = asyncio.Event()
         self._taken = 0
-        self._serving_now = 0
         self.lost: DovetailError | None = None
         if isinstance(channel, Returning):
             channel.returned = self._returned
@@ -356,8 +353,8 @@ class ChannelLink:
             self._channel.send(error_frame(request.id, error))
             self._receiver.stray(f"{request.method}: a request of the server, which this revision does not have")
             return
-        if self._serving_now >= MOST_QUESTIONS:
-            self._channel.send(error_frame(request.id, InternalError("Too many requests at a time")))
+        if self._questions.full:
+            self._channel.send(error_frame(request.id, InternalError(TOO_MANY)))
             return
         task = asyncio.create_task(self._serving(request))
         try:
@@ -365,11 +362,6 @@ class ChannelLink:
             self._questions.note(request.id, task, self._listeners)
         except Refusal:
             task.cancel()  # the first one with this id goes on
-        self._serving_now += 1
-        task.add_done_callback(self._served)
-
-    def _served(self, task: asyncio.Task[None]) -> None:
-        self._serving_now -= 1
 
     async def _serving(self, request: Request) -> None:
         try:

@@ -8,6 +8,7 @@ headers repeat what intermediaries route by, and who closes the answer's stream 
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from dovetail.client.link import (
     subscription_of,
     unsent,
 )
-from dovetail.client.questions import NOBODY_WAITS, Questions
+from dovetail.client.questions import NOBODY_WAITS, TOO_MANY, Questions
 from dovetail.client.verdicts import VERDICTS, origin_of
 from dovetail.core import ServerPeer
 from dovetail.errors import (
@@ -60,6 +61,8 @@ log = logging.getLogger("dovetail.client")
 _UNCANCELLED: Final = frozenset({"initialize", "server/discover"})
 _FAREWELL: Final = 5.0
 """Seconds for what is said at parting: a cancellation, the end of the session."""
+_MOST_REFUSED: Final = 10_000
+"""Refused questions that wait to be told so; more of them are passed over."""
 _HEARING: Final = 1.0
 _OTHER_ERA: Final = (-32000, INVALID_REQUEST)
 """What servers of the stateful era say of a request without a session; to ask one of this era anew costs little."""
@@ -87,6 +90,7 @@ class HttpLink:
         self._tasks: set[asyncio.Task[None]] = set()
         self._serving: dict[bytes, asyncio.Task[None]] = {}
         self._questions = Questions()
+        self._refused: deque[bytes] = deque()
         self._ended = asyncio.Event()
         self._settled = asyncio.Event()
         self._deaf: DovetailError | None = None
@@ -261,9 +265,13 @@ class HttpLink:
                 # "servers MUST NOT send JSON-RPC requests on the stream" (2026-07-28, Streamable HTTP): never acted on.
                 self._receiver.stray(f"{message.method}: a request of the server, which this revision does not have")
             case Request():
-                if message.id not in self._serving:
-                    task = self._serving[message.id] = self._spawn(self._serve(message, outgoing))
-                    self._questions.note(message.id, task, self._under_way if outgoing is None else (identifier,))
+                if message.id in self._serving:
+                    return
+                if self._questions.full:
+                    self._refuse(message)
+                    return
+                task = self._serving[message.id] = self._spawn(self._serve(message, outgoing))
+                self._questions.note(message.id, task, self._under_way if outgoing is None else (identifier,))
             case Broken(_, refusal):
                 self._receiver.stray(refusal.message)
             case _:
@@ -301,6 +309,20 @@ class HttpLink:
             await self._poster.tell(frame, {})
         except DovetailError as error:
             log.warning("An answer did not reach the server: %s", error)
+
+    def _refuse(self, request: Request) -> None:
+        """Say of one question after the other that it is too many; who takes no answers finds no end of patience."""
+        if len(self._refused) >= _MOST_REFUSED:
+            self._receiver.stray(f"{request.method}: more requests than are even refused")
+            return
+        self._refused.append(request.id)
+        if len(self._refused) == 1:
+            self._spawn(self._refusing())
+
+    async def _refusing(self) -> None:
+        while self._refused:
+            await self._farewell(self._poster.tell(error_frame(self._refused[0], InternalError(TOO_MANY)), {}))
+            self._refused.popleft()
 
     def _withdrawn(self, notification: Notification) -> None:
         if (task := self._serving.get(cancelled_id(notification))) is not None:

@@ -43,7 +43,7 @@ from dovetail.auth import (
 )
 from dovetail.client.login import refuse_other
 from dovetail.client.login_attempts import Attempts
-from dovetail.client.login_turns import Turn, Turns
+from dovetail.client.login_turns import Turn, Turns, uncut
 from dovetail.client.login_wants import REFUSED, Note, Want, replacing, widening
 from dovetail.client.login_world import AskClient, Fetch, World, carry_out
 from dovetail.client.timer import Timers
@@ -219,7 +219,7 @@ class Login:
             return False
 
     async def aclose(self) -> None:
-        """End what is under way."""
+        """End what is under way; a renewal that has begun ends by itself, or after a few seconds."""
         await self._turns.aclose()
 
     def _settle(self) -> None:
@@ -317,7 +317,7 @@ class Login:
             if await self._adopted(want) or self._tokens is None or not self._renewable(self._tokens):
                 return True
             try:
-                await self._refreshed(self._tokens, want)
+                await uncut(self._refreshed(self._tokens, want))
             except AuthRequired:
                 if not self._tokens.valid(self._plan.means.clock()):
                     raise
@@ -334,7 +334,7 @@ class Login:
             if current is not None and self._renewable(current) and not useless:
                 async with self._open_fetch() as fetch:
                     trusted = await carry_out(is_trusted(self._plan, current, want.demand), World(fetch, self._store))
-                if trusted and await self._refreshed(current, want):
+                if trusted and await uncut(self._refreshed(current, want)):
                     return
         if useless:
             self._useless = self._own
@@ -351,7 +351,10 @@ class Login:
         await self._log_in(want, turn)
 
     async def _refreshed(self, tokens: Tokens, want: Want) -> bool:
-        """Renew by the refresh token; tell whether that worked."""
+        """Renew by the refresh token; tell whether that worked.
+
+        Not to be cut: once the request has left, the refresh token is used up, and the next one is in the answer.
+        """
         flow = refresh(self._plan, tokens, self._grant.key_of(tokens.client_id))
         try:
             async with self._open_fetch() as fetch:
@@ -378,8 +381,11 @@ class Login:
                 if not self._deserted:  # an authorization server that is down may be asked again at once
                     self._attempts.take_back()
                 raise
-            async with self._store.alone(self._key):
-                await self._keep(tokens)
+            await uncut(self._keep_alone(tokens))
+
+    async def _keep_alone(self, tokens: Tokens) -> None:
+        async with self._store.alone(self._key):
+            await self._keep(tokens)
 
     async def _keep(self, tokens: Tokens) -> None:
         self._tokens, self._own = tokens, tokens.access_token

@@ -3,13 +3,19 @@
 Invariants
 * Who wants what is under way already waits for it and shares its outcome, whatever it is.
 * Who gives up takes nothing from the work: a user may be in the middle of it. The work can see that all have given up.
+* Closing ends all work at once, but for what must not be left half done (`uncut`): that has a few seconds.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from dovetail.errors import LoginUnavailable
+
+T = TypeVar("T")
+
+CLOSING_SECONDS: Final = 5.0
+"""What must not be left half done has so long to end when it is cancelled."""
 
 
 class Turn:
@@ -58,7 +64,7 @@ class Turns:
         return turn.task.result()
 
     async def aclose(self) -> None:
-        """End what is under way."""
+        """End what is under way; wait for what must not be left half done, but not for ever."""
         tasks = [turn.task for turn in self._turns.values()]
         for task in tasks:
             task.cancel()
@@ -76,3 +82,18 @@ class Turns:
         turn.task = asyncio.create_task(work(turn), name="dovetail: login")
         turn.task.add_done_callback(done)
         return turn
+
+
+async def uncut(work: Coroutine[Any, Any, T]) -> T:
+    """Return what work returns that must not be left half done: who cancels it waits for its end, for a while."""
+    task = asyncio.create_task(work, name="dovetail: a login that is not to be cut")
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())  # who was cancelled asks for none
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait({task}, timeout=CLOSING_SECONDS)
+        finally:
+            task.cancel()
+        raise
+    return task.result()

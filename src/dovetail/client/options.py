@@ -30,6 +30,7 @@ OnElicit = Callable[[ElicitRequestParams], Awaitable[Elicited] | Elicited]
 Sampled = CreateMessageResult | str
 OnSample = Callable[[CreateMessageRequestParams], Awaitable[Sampled] | Sampled]
 Roots = Iterable[Root | str | os.PathLike[str]]
+OnRoots = Callable[[], Awaitable[Roots] | Roots]
 OnLog = Callable[[LoggingMessageNotificationParams], Awaitable[None] | None]
 OnProgress = Callable[[ProgressNotificationParams], Awaitable[None] | None]
 
@@ -101,8 +102,8 @@ class ClientOptions(TypedDict, total=False):
     """Answers questions to the user, forms and URLs; without it, the server is told that we cannot ask."""
     on_sample: OnSample
     """Asks the model; without it, the server is told that we have none."""
-    roots: "Roots | Callable[[], Roots]"
-    """Directories or `file://` URIs that the server may work in."""
+    roots: "Roots | OnRoots"
+    """Directories or `file://` URIs that the server may work in, or a function that is asked for them each time."""
     on_log: OnLog
     """Hears the server's log messages."""
     log_level: LoggingLevel

@@ -11,15 +11,16 @@ some systems (Windows: 2,560 bytes): then `FileTokens(keys=KeyringKeys())` is th
 import asyncio
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from dovetail.errors import DefinitionError, StoreUnusable
-from dovetail.store.file_lock import FileLock
+from dovetail.store.file_lock import FileLock, blocking
 from dovetail.store.keys import KEY_BYTES
 from dovetail.store.tokens import state_directory
 
@@ -49,11 +50,20 @@ def system_keyring() -> "KeyringBackend":
 
 
 class KeyringKeys:
-    """A ring of one key, which the keyring keeps; made when it is missing."""
+    """A ring of one key, which the keyring keeps; made when it is missing, by one process at a time.
 
-    def __init__(self, backend: "KeyringBackend | None" = None, name: str = "token-key") -> None:
+    Args:
+        backend: The keyring; the system's by default.
+        name: Of the entry.
+        directory: Where the lock is that keeps others out while a key is made; of the user's state by default.
+    """
+
+    def __init__(
+        self, backend: "KeyringBackend | None" = None, name: str = "token-key", directory: Path | None = None
+    ) -> None:
         self._backend = backend
         self._name = name
+        self._directory = directory
         self._ring: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
@@ -67,9 +77,8 @@ class KeyringKeys:
 
     def rotate(self) -> None:
         """Make a new key: what was sealed before is lost, and its users log in again."""
-        fresh = secrets.token_bytes(KEY_BYTES)
-        _guarded(lambda: self._keyring().set_password(SERVICE, self._name, b64encode(fresh).decode()))
-        self._ring = (fresh,)
+        with self._alone():
+            self._ring = (self._make(),)
 
     def _keyring(self) -> "KeyringBackend":
         if self._backend is None:
@@ -77,10 +86,17 @@ class KeyringKeys:
         return self._backend
 
     def _fetch(self) -> bytes:
+        key = self._kept()
+        if key is None:
+            # A keyring has no "add unless it is there": of two that find none, one makes it, and the other takes that.
+            with self._alone():
+                key = self._kept() or self._make()
+        return key
+
+    def _kept(self) -> bytes | None:
         kept = _guarded(lambda: self._keyring().get_password(SERVICE, self._name))
         if kept is None:
-            self.rotate()
-            return self._ring[0]
+            return None
         try:
             key = b64decode(kept, validate=True)
         except ValueError:
@@ -88,6 +104,19 @@ class KeyringKeys:
         if len(key) != KEY_BYTES:
             raise StoreUnusable("The key in the system keyring is damaged: remove it, and log in again")
         return key
+
+    def _make(self) -> bytes:
+        fresh = secrets.token_bytes(KEY_BYTES)
+        _guarded(lambda: self._keyring().set_password(SERVICE, self._name, b64encode(fresh).decode()))
+        return fresh
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        try:
+            with blocking(_lock_of(self._directory, self._name)):
+                yield
+        except OSError as error:
+            raise StoreUnusable("The lock of the system keyring's key cannot be had") from error
 
 
 class KeyringTokens:
@@ -121,14 +150,7 @@ class KeyringTokens:
     @asynccontextmanager
     async def alone(self, key: str) -> AsyncIterator[None]:
         """Keep every other task and process out."""
-        from hashlib import sha256
-
-        directory = self._directory or state_directory() / "locks"
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreUnusable("The directory of the token store's locks cannot be made") from error
-        async with FileLock(directory / f"{sha256(key.encode()).hexdigest()[:40]}.lock"):
+        async with FileLock(_lock_of(self._directory, key)):
             yield
 
     def _keyring(self) -> "KeyringBackend":
@@ -157,6 +179,15 @@ class KeyringTokens:
             return [] if kept is None else msgspec.json.decode(kept, type=list[str])
         except (msgspec.DecodeError, ValueError):
             return []
+
+
+def _lock_of(directory: Path | None, key: str) -> Path:
+    directory = directory or state_directory() / "locks"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnusable("The directory of the token store's locks cannot be made") from error
+    return directory / f"{sha256(key.encode()).hexdigest()[:40]}.lock"
 
 
 def _guarded(call: "Callable[[], str | None]") -> str | None:

@@ -14,11 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dovetail.errors import DefinitionError, StoreUnusable, quote
-
-try:
-    import fcntl
-except ImportError:  # Windows: two workers that rotate at the same instant may lose one of the new keys
-    fcntl = None  # type: ignore[assignment]
+from dovetail.store.file_lock import blocking
 
 KEY_BYTES = 32
 RING = 3
@@ -168,17 +164,10 @@ class FileKeys:
     def _alone(self) -> Iterator[None]:
         """Hold the lock of whoever changes the file; readers need none."""
         try:
-            lock = os.open(self._path.with_name(f"{self._path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            with blocking(self._path.with_name(f"{self._path.name}.lock")):
+                yield
         except OSError as error:
-            raise StoreUnusable("The key file's lock cannot be created in the state directory") from error
-        try:
-            if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        except OSError as error:
-            raise StoreUnusable("The key file cannot be replaced in the state directory") from error
-        finally:
-            os.close(lock)
+            raise StoreUnusable("The key file, or its lock, cannot be written to the state directory") from error
 
 
 def _check_private(found: os.stat_result) -> None:
