@@ -140,7 +140,7 @@ def convert_any(value: Any) -> CallToolResult:
     if type(value) is str:
         return CallToolResult(content=[text_block(value)])
     if isinstance(value, CallToolResult):
-        return _by_hand(value)
+        return sendable(value)
     if is_block(value):
         return CallToolResult(content=[block_of(value)])
     if isinstance(value, list | tuple) and any(is_block(item) for item in value):
@@ -222,7 +222,7 @@ def _item(value: Any) -> Any:
 
 def _content_only(value: Any) -> CallToolResult:
     result = convert_any(value)
-    if result is value or result.structured_content is UNSET:
+    if isinstance(value, CallToolResult) or result.structured_content is UNSET:
         return result
     return msgspec.structs.replace(result, structured_content=UNSET)
 
@@ -290,16 +290,19 @@ def _exactly_float(otherwise: Convert) -> Convert:
     return convert
 
 
-def _by_hand(result: CallToolResult) -> CallToolResult:
-    """Return a result that somebody made, if its content is content.
+def sendable(result: CallToolResult) -> CallToolResult:
+    """Return a result that somebody made, with its structured content as JSON: what is not given as `Raw` is encoded.
 
     Raises:
-        InvalidOutput: It is not.
+        InvalidOutput: Its content is not content, or JSON has no words for the structured content.
     """
     for index, block in enumerate(result.content):
         if not isinstance(block, BLOCKS):
             raise InvalidOutput(f"$.content[{index}]", f"a content block, not {type(block).__name__}")
-    return result
+    given: Any = result.structured_content
+    if isinstance(given, Raw | UnsetType):
+        return result
+    return msgspec.structs.replace(result, structured_content=Raw(encoded(given)))
 
 
 def _checked(check: Check) -> Convert:
@@ -315,7 +318,8 @@ def _checked(check: Check) -> Convert:
 
 def _whole(result: CallToolResult, check: Check) -> CallToolResult:
     """Check a result that the handler made itself; one that reports an error promises nothing."""
-    if _by_hand(result).is_error:
+    result = sendable(result)
+    if result.is_error:
         return result
     if isinstance(result.structured_content, UnsetType):
         raise InvalidOutput("$", "structured content, which the output schema promises")
