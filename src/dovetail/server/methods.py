@@ -13,7 +13,8 @@ from dovetail.errors import DefinitionError, InvalidParams, MethodNotFound, Refu
 from dovetail.revisions import Asks
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.inside import Inside
-from dovetail.server.functions.results import encoded, sendable
+from dovetail.server.functions.encoding import encoded
+from dovetail.server.functions.results import sendable
 from dovetail.wire import (
     INPUT_REQUIRED,
     CallToolResult,

@@ -14,6 +14,7 @@ import pytest
 
 from dovetail.errors import DefinitionError, InvalidArguments
 from dovetail.server.functions.annotations import Reader
+from dovetail.server.functions.decimals import PATTERN
 from dovetail.server.functions.results import Returns
 from dovetail.server.functions.schemas import schema_for
 from dovetail.server.functions.signature import Signature
@@ -208,6 +209,7 @@ def test_bounds_of_amounts_are_described() -> None:
         "exclusiveMaximum": 2.5,
         "type": ["string", "number"],
         "format": "decimal",
+        "pattern": PATTERN,
     }
 
 

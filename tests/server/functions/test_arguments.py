@@ -144,7 +144,7 @@ MISFITS: list[tuple[dict[str, Any], str, str]] = [
     ({"when": SECRET}, "$.when", "expected string (date-time) or null"),
     ({"day": 31337}, "$.day", "expected string (date) or string or null"),
     ({"raw": "!" + SECRET}, "$.raw", "expected string (base64)"),
-    ({"amount": SECRET}, "$.amount", "expected string or number (decimal)"),
+    ({"amount": SECRET}, "$.amount", "expected string or number (decimal, such as 12.50)"),
     ({"pair": [1]}, "$.pair", "expected array of at least 2 items and of at most 2 items"),
     ({"pair": ["x", "x"]}, "$.pair[0]", "expected integer, got string"),
     ({"shape": {"side": 0}}, "$.shape.side", "expected number > 0"),

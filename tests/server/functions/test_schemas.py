@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from dovetail.errors import DefinitionError
 from dovetail.server.functions.annotations import Reader
+from dovetail.server.functions.decimals import PATTERN
 from dovetail.server.functions.schemas import schema_for
 from dovetail.server.functions.standins import hook
 
@@ -127,7 +128,7 @@ TABLE: list[tuple[Any, dict[str, Any]]] = [
     (datetime.time, {"format": "time", "type": "string"}),
     (datetime.timedelta, {"type": "string", "format": "duration"}),
     (uuid.UUID, {"type": "string", "format": "uuid"}),
-    (decimal.Decimal, {"type": ["string", "number"], "format": "decimal"}),
+    (decimal.Decimal, {"type": ["string", "number"], "format": "decimal", "pattern": PATTERN}),
     (list, {"type": "array"}),
     (list[int], {"type": "array", "items": {"type": "integer"}}),
     (set[int], {"type": "array", "items": {"type": "integer"}}),
@@ -303,7 +304,7 @@ def test_schemas_are_the_same_each_time() -> None:
 
 
 def test_what_is_written_is_described_as_written() -> None:
-    assert schema_for(decimal.Decimal, output=True) == {"type": "string", "format": "decimal"}
+    assert schema_for(decimal.Decimal, output=True) == {"type": "string", "format": "decimal", "pattern": PATTERN}
 
 
 @pytest.mark.parametrize(

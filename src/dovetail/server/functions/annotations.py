@@ -22,6 +22,7 @@ import msgspec
 
 from dovetail.errors import DefinitionError
 from dovetail.server.functions.constraints import NUMERIC, SIZED, Constraints
+from dovetail.server.functions.decimals import Amount, bounded
 from dovetail.server.functions.standins import (
     Built,
     ByPydantic,
@@ -176,7 +177,7 @@ class Reader:
         if choice or read is Decimal:
             found.unfold()
         if read is Decimal and found.limits:
-            read = _bounded_decimal(found)
+            read = bounded(found)
             meta = found.words()
         elif choice and found.limits:
             read = self._limited(base, found)
@@ -204,7 +205,7 @@ class Reader:
             names = _bounds_of(member)
             idle -= names
             if _bare(member) is Decimal:
-                members.append(_bounded_decimal(found) if names & found.limits.keys() else member)
+                members.append(bounded(found) if names & found.limits.keys() else member)
                 continue
             meta = found.meta(names)
             members.append(member if meta is None else Annotated[member, meta])
@@ -221,7 +222,7 @@ class Reader:
         try:
             msgspec.json.Decoder(union, dec_hook=lambda cls, value: value)
         except (TypeError, NameError):
-            return stand_in("FirstOf", FirstOf([NoneType if member is None else member for member in members]))
+            return stand_in("FirstOf", FirstOf([_one_of_several(member) for member in members]))
         return union
 
     def _note(self, values: Iterable[Any]) -> None:
@@ -315,6 +316,13 @@ def _union(members: Iterable[Any]) -> Any:
     return Union[tuple(members)]  # noqa: UP007
 
 
+def _one_of_several(member: Any) -> Any:
+    """Return a member of a union that is told apart by reading: what is no decimal may be another's text."""
+    if member is Decimal:
+        return stand_in("Decimal", Amount())
+    return NoneType if member is None else member
+
+
 def _bare(annotation: Any) -> Any:
     """Return what a type is, without what stands beside it or in its brackets."""
     while get_origin(annotation) is Annotated or hasattr(annotation, "__supertype__"):
@@ -332,13 +340,6 @@ def _bounds_of(annotation: Any) -> frozenset[str]:
     if isinstance(kind, type) and issubclass(kind, _SIZED):
         return SIZED | {"pattern"} if kind is str else SIZED
     return frozenset()
-
-
-def _bounded_decimal(found: Constraints) -> type[StandIn]:
-    """Return a Decimal within bounds: the decoder knows bounds of int and float only."""
-    words, tests = found.decimal_bounds()
-    bounded = Annotated[Decimal, msgspec.Meta(extra_json_schema=words)]
-    return stand_in("Decimal", Passing(bounded, tests, described=True))
 
 
 def uses_pydantic(annotation: Any, reader: Reader) -> bool:

@@ -14,6 +14,7 @@ from msgspec import DecodeError, Raw
 from msgspec.structs import astuple
 
 from dovetail.errors import DefinitionError, InvalidArguments, InvalidParams
+from dovetail.server.functions.decimals import misspelt
 from dovetail.server.functions.expectations import explained
 from dovetail.server.functions.parameters import MISSING
 from dovetail.server.functions.patterns import Check, has_pattern, pattern_check, without_patterns
@@ -54,6 +55,9 @@ class Typed:
             if self._check is not None:
                 first = has_pattern([annotation for _, annotation, _ in fields])
                 self._decode = _with(self._check, decode, first=first)
+            wrong = misspelt(schema)
+            if wrong is not None:
+                self._decode = _exactly(self._decode, wrong)
         except (TypeError, NameError) as error:
             raise DefinitionError(f"The parameters cannot be read from JSON: {str(error).splitlines()[-1]}") from None
         self._schema = schema
@@ -171,6 +175,21 @@ def _with(check: Check, decode: Callable[[bytes | Raw], Any], *, first: bool) ->
         return decode(raw) if first else decoded
 
     return checked
+
+
+def _exactly(
+    decode: Callable[[bytes | Raw], Any], wrong: Callable[[bytes | Raw], str | None]
+) -> Callable[[bytes | Raw], Any]:
+    """Return a decoder that refuses what Python takes for a decimal, and JSON does not."""
+
+    def exact(raw: bytes | Raw) -> Any:
+        decoded = decode(raw)
+        place = wrong(raw)
+        if place is not None:
+            raise DecodeError(f"Invalid decimal string - at `{place}`")
+        return decoded
+
+    return exact
 
 
 def _no_object() -> InvalidParams:

@@ -4,8 +4,9 @@ The decoder's own generator does the types; this module does what makes the resu
 Pydantic's schemas take their places, titles go, choices stand in the order of the source, descriptions of fields come
 from docstrings, and a definition that is used once stands where it is used. What is left over stands in `$defs`.
 
-Invariant: what a schema says is what the decoder accepts; where the generator says something else, it is corrected
-    here.
+Invariant: what a schema says is what the decoder accepts, its `format` and `contentEncoding` included; where the
+    generator says something else, it is corrected here. Less than said is demanded of one thing only: a date-time or a
+    time that comes in may lack its offset (see `times`). More, of what a class checks in its own `__post_init__`.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ import msgspec
 
 from dovetail.errors import DefinitionError
 from dovetail.server.functions.annotations import Choices, Reader, choices_key
+from dovetail.server.functions.decimals import PATTERN
 from dovetail.server.functions.docstrings import parse_docstring
 from dovetail.server.functions.expectations import alternatives
 from dovetail.server.functions.standins import Rule, Schema, rule_of
@@ -170,8 +172,10 @@ class Schemas:
         tidy = {key: value for key, value in node.items() if key not in _NOISE}
         if tidy.get("additionalProperties") is True:
             del tidy["additionalProperties"]
-        if tidy.get("format") == "decimal" and not self._output:
-            tidy["type"] = ["string", "number"]  # amounts arrive as either; both are read exactly
+        if tidy.get("format") == "decimal":
+            tidy["pattern"] = PATTERN
+            if not self._output:
+                tidy["type"] = ["string", "number"]  # amounts arrive as either; both are read exactly
         if tidy.get("format") == "time" and self._output:
             del tidy["format"]  # it demands an offset (RFC 3339, section 5.6), which a time of day rarely has
         if "enum" in tidy:
