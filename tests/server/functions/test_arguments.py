@@ -228,6 +228,17 @@ def test_numbers_are_what_json_schema_says_they_are(annotation: Any, value: Any,
     assert type(found) is type(result)
 
 
+def test_parameters_may_have_names_that_a_class_would_mangle() -> None:
+    def f(_a: int, __b: int = 1, *, __c__: int = 2) -> Any:
+        return _a, __b, __c__
+
+    assert call(f, {"_a": 3}) == (3, 1, 2)
+    assert call(f, {"_a": 3, "__b": 4, "__c__": 5}) == (3, 4, 5)
+    with pytest.raises(InvalidArguments) as refused:
+        call(f, {"_a": 3, "__b": "x"})
+    assert refused.value.path == "$.__b"
+
+
 def test_amounts_are_exact() -> None:
     def f(x: decimal.Decimal) -> Any:
         return x

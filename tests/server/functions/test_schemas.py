@@ -1,10 +1,14 @@
 """Schemas: what each annotation becomes, and that a schema says what the decoder accepts."""
 
+import collections
 import dataclasses
 import datetime
 import decimal
 import enum
+import ipaddress
 import json
+import re
+import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, Optional, TypedDict, TypeVar
@@ -463,3 +467,20 @@ def test_what_a_schema_accepts_is_what_is_decoded(annotation: Any, data: st.Data
         assert valid or not decoded
     else:
         assert valid == decoded, (schema, value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "instead"),
+    [
+        (collections.deque[int], r"list\[\.\.\.\]"),
+        (collections.defaultdict[str, int], r"dict\[\.\.\.\]"),
+        (ipaddress.IPv4Address, "str"),
+        (list[re.Pattern[str]], "str"),
+        (range, "its ends as two integers"),
+        (complex, "its parts as two numbers"),
+        (threading.Thread, "a dataclass"),
+    ],
+)
+def test_a_class_that_json_has_no_words_for_is_refused_with_what_to_take_instead(annotation: Any, instead: str) -> None:
+    with pytest.raises(DefinitionError, match=f"There is no JSON Schema for this: .*; take {instead}"):
+        schema_for(annotation)

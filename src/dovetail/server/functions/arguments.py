@@ -48,7 +48,11 @@ class Typed:
             if self._check is not None:
                 fields = [(name, without_patterns(annotation), default) for name, annotation, default in fields]
             struct = msgspec.defstruct(
-                "Arguments", [_field(*field) for field in fields], forbid_unknown_fields=True, kw_only=True, gc=False
+                "Arguments",
+                [_field(f"a{number}", *field) for number, field in enumerate(fields)],
+                forbid_unknown_fields=True,
+                kw_only=True,
+                gc=False,
             )
             decode: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(struct, dec_hook=hook).decode
             self._decode = decode
@@ -203,10 +207,11 @@ def _require_object(raw: bytes | Raw) -> None:
         raise _no_object()
 
 
-def _field(name: str, annotation: Any, default: Any) -> Any:
+def _field(attribute: str, name: str, annotation: Any, default: Any) -> Any:
+    # By a name of our own: a class would mangle `__name`.
     if default is MISSING:
-        return (name, annotation)
+        return (attribute, annotation, msgspec.field(name=name))
     if type(default) in _SIMPLE:
-        return (name, annotation, default)
+        return (attribute, annotation, msgspec.field(name=name, default=default))
     # The very object that stands in the signature, as in any call of a function.
-    return (name, annotation, msgspec.field(default_factory=lambda: default))
+    return (attribute, annotation, msgspec.field(name=name, default_factory=lambda: default))

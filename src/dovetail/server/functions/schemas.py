@@ -30,6 +30,17 @@ _ONE: Final = ("items", "additionalProperties", "propertyNames", "not", "contain
 _NAMED: Final = ("properties", "patternProperties", "dependentSchemas", "$defs")
 _NOISE: Final = frozenset({"title", "discriminator", "uniqueItems"})
 _SHORT_ENUM: Final = 16
+_INSTEAD: Final = {
+    "collections.deque": "list[...]",
+    "collections.defaultdict": "dict[...]",
+    "collections.Counter": "dict[str, int]",
+    "ipaddress.": "str",
+    "re.Pattern": "str",
+    "range": "its ends as two integers",
+    "complex": "its parts as two numbers",
+    "fractions.Fraction": "its parts as two integers",
+}
+"""What a parameter can be instead of a class, by the beginning of the class's name."""
 
 
 def schema_for(annotation: Any, *, output: bool = False) -> Schema:
@@ -99,7 +110,7 @@ class Schemas:
                 )
             except (TypeError, KeyError, NameError) as error:
                 reason = str(error).splitlines()[-1].removesuffix(" is not supported") if str(error) else "a type"
-                raise DefinitionError(f"There is no JSON Schema for this: {reason}") from None
+                raise DefinitionError(f"There is no JSON Schema for this: {reason}{_instead(reason)}") from None
             if len(self._rules) == before:
                 say_times(asked, roots, defs, _DEFS)
                 return list(roots), dict(defs)
@@ -297,7 +308,17 @@ def _is_short_enum(schema: Schema) -> bool:
 
 def _common_type(values: Sequence[Any]) -> str | None:
     kinds = {type(value) for value in values}
-    return {str: "string", int: "integer", bool: "boolean"}.get(kinds.pop()) if len(kinds) == 1 else None
+    return (
+        {str: "string", int: "integer", float: "number", bool: "boolean"}.get(kinds.pop()) if len(kinds) == 1 else None
+    )
+
+
+def _instead(reason: str) -> str:
+    """Return what to write for a class that JSON has no words for."""
+    found = next((use for name, use in _INSTEAD.items() if f"'{name}" in reason), None)
+    if found is None and reason.startswith("<class "):
+        found = "a dataclass, or whatever JSON has words for"
+    return "" if found is None else f"; take {found} and make it yourself"
 
 
 def _endless() -> DefinitionError:
