@@ -482,5 +482,5 @@ def test_what_a_schema_accepts_is_what_is_decoded(annotation: Any, data: st.Data
     ],
 )
 def test_a_class_that_json_has_no_words_for_is_refused_with_what_to_take_instead(annotation: Any, instead: str) -> None:
-    with pytest.raises(DefinitionError, match=f"There is no JSON Schema for this: .*; take {instead}"):
+    with pytest.raises(DefinitionError, match=f"There is no JSON Schema for this: .*; use {instead}"):
         schema_for(annotation)

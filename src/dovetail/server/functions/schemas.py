@@ -317,8 +317,8 @@ def _instead(reason: str) -> str:
     """Return what to write for a class that JSON has no words for."""
     found = next((use for name, use in _INSTEAD.items() if f"'{name}" in reason), None)
     if found is None and reason.startswith("<class "):
-        found = "a dataclass, or whatever JSON has words for"
-    return "" if found is None else f"; take {found} and make it yourself"
+        found = "a dataclass, or another type that JSON has words for,"
+    return "" if found is None else f"; use {found} instead"
 
 
 def _endless() -> DefinitionError:
