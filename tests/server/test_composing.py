@@ -92,6 +92,28 @@ def test_an_extension_cannot_take_the_place_of_a_method_of_the_protocol(method: 
     assert app.extensions == {}
 
 
+@pytest.mark.parametrize("method", ["x", "do/it", "com.example", "com.example/", "com.examples/do", 5])
+def test_a_method_of_an_extension_has_the_prefix_of_the_extension(method: Any) -> None:
+    app = Server("extended")
+    with pytest.raises(DefinitionError, match=r"lacks the extension's prefix: name it com\.example/NAME"):
+        app.extension("com.example/x", {}, {method: nothing})
+    assert app.extensions == {}
+
+
+def test_the_methods_of_an_extension_of_mcp_are_named_by_its_specification() -> None:
+    app = Server("extended")
+    app.extension("io.modelcontextprotocol/things", None, {"things/get": nothing})
+    assert list(app.extension_methods) == ["things/get"]
+
+
+@pytest.mark.parametrize("given", [(5,), ("com.example/x", 5), ("com.example/x", None, ["do"])])
+def test_what_an_extension_is_declared_with_is_checked(given: Any) -> None:
+    app = Server("extended")
+    with pytest.raises(DefinitionError, match=r"not int|not list"):
+        app.extension(*given)
+    assert app.extensions == {}
+
+
 def test_a_method_of_an_extension_has_one_handler() -> None:
     app = Server("extended")
     app.extension("com.example/one", {}, {"com.example/do": nothing})

@@ -296,6 +296,16 @@ def test_a_header_that_spells_something_else_does_not_match(header: ParamHeader,
 
 
 @pytest.mark.req("S-06")
+@pytest.mark.parametrize("number", [2**53, -(2**53), 2.0**60])
+def test_a_number_that_no_header_may_hold_is_called_too_large_even_where_header_and_body_agree(number: float) -> None:
+    problem = header_mismatch(INTEGER, {INTEGER.path[0]: number}, str(int(number)))
+    assert (
+        problem
+        == f"{INTEGER.field}: the body's number is too large for a header, which holds at most 2^53 - 1 either way"
+    )
+
+
+@pytest.mark.req("S-06")
 def test_null_and_absent_arguments_have_no_header_and_others_must_have_one() -> None:
     assert header_mismatch(STRING, {"s": None}, None) is None
     assert header_mismatch(STRING, {}, None) is None

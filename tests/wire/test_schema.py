@@ -489,6 +489,10 @@ def test_an_error_names_the_place_and_what_was_expected(value: Any, path: str, e
     assert complaint(OBJECT, value) == (path, expected)
 
 
+DEPENDENT = {
+    "$schema": DRAFT_7,
+    "dependencies": {"z": ["y"], "a": ["a", "b"], "c": {"properties": {"d": {"type": "integer"}}}},
+}
 RARE: list[tuple[Any, Any, tuple[str, str]]] = [
     ({"contains": {"const": 1}, "minContains": 0, "maxContains": 1}, [1, 1], ("$", "expected to fit the schema")),
     ({"not": {"$ref": "#/$defs/a"}, "$defs": {"a": {}}}, 1, ("$", "expected to fit the schema")),
@@ -524,6 +528,9 @@ RARE: list[tuple[Any, Any, tuple[str, str]]] = [
     ),
     ({"type": ["string", "null"]}, 1.5, ("$", "expected string or null, got number")),
     ({"if": {"type": "integer"}, "then": {"minimum": 5}}, 1, ("$", "expected to fit the schema")),
+    (DEPENDENT, {"a": 1}, ("$", "expected the property 'b', which 'a' requires")),
+    (DEPENDENT, {"c": 1, "d": "x"}, ("$.d", "expected integer, got string")),
+    ({"dependentSchemas": {"a": {"required": ["b"]}}}, {"a": 1}, ("$", "expected the property 'b'")),
     ({"dependentRequired": {"a": ["b"]}}, {"a": 1}, ("$", 'expected the properties that others require: {"a":["b"]}')),
     ({"patternProperties": {"^x": {}}, "additionalProperties": False}, {"y": 1}, ("$", "expected to fit the schema")),
 ]

@@ -15,9 +15,9 @@ from dovetail.errors import DefinitionError
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.gates import Rate
 from dovetail.server.catalogue import Catalogue
-from dovetail.server.extensions import ExtensionMethod
-from dovetail.server.options import Cache, PromptOptions, ResourceOptions, ServerOptions, ToolOptions
-from dovetail.wire import DEFAULT_LIMITS, Implementation, Limits, ServerCapabilities, check_extension_id
+from dovetail.server.extensions import ExtensionMethod, check_extension
+from dovetail.server.options import AppOptions, Cache, PromptOptions, ResourceOptions, ServerOptions, ToolOptions
+from dovetail.wire import DEFAULT_LIMITS, Implementation, Limits, ServerCapabilities
 
 if TYPE_CHECKING:
     from dovetail.core import Stores
@@ -237,18 +237,10 @@ class Server:
 
         Raises:
             InvalidName: No prefix, or malformed.
-            DefinitionError: A method that the protocol, or another extension, has; or no handler.
+            DefinitionError: A method without that prefix, or one that the protocol, or another extension, has; or no
+                handler.
         """
-        from dovetail.wire import METHODS
-
-        check_extension_id(identifier)
-        for method, handler in (methods or {}).items():
-            if method in METHODS:
-                raise DefinitionError(f"{identifier}: {method} is the protocol's own; name methods with your prefix")
-            if method in self.extension_methods:
-                raise DefinitionError(f"{identifier}: {method} is served already")
-            if not callable(handler):
-                raise DefinitionError(f"{identifier}: {method} needs a handler: async (call, ctx) -> result")
+        check_extension(identifier, settings, methods, self.extension_methods)
         self.extensions[identifier] = dict(settings or {})
         for method, handler in (methods or {}).items():
             self.extension_methods[method] = ExtensionMethod(identifier, handler, self)
@@ -306,10 +298,16 @@ class Server:
         Args:
             path: Where the endpoint is.
             options: See `dovetail.server.transports.asgi.App`.
+
+        Raises:
+            DefinitionError: No such option, a value that it cannot have, or a path that cannot be one.
         """
+        from dovetail.server.checking import checked
         from dovetail.server.transports.asgi import App
 
-        return App(self, path=path, **options)
+        if not isinstance(path, str):
+            raise DefinitionError(f"app.asgi: a path is a string such as '/mcp', not {type(path).__name__}")
+        return App(self, path=path, **checked("app.asgi", AppOptions, options))
 
     def run(self, transport: str = "stdio", **options: Any) -> None:
         """Serve until stopped: `"stdio"`, or `"http"` with `host=`, `port=`, `path=`, `workers=`, `state=`.

@@ -76,10 +76,12 @@ _ELSEWHERE: Final = Check("what its own check wants", lambda value: True)
 _CACHE: Final = Check('Cache(seconds=60), or with scope="public"', _cache)
 
 CHECKS: Final[Mapping[str, Check]] = {
-    **dict.fromkeys(("title", "description", "website_url", "instructions", "version", "mime_type"), _TEXT),
+    **dict.fromkeys(("title", "description", "website_url", "instructions", "version", "mime_type", "worker"), _TEXT),
     **dict.fromkeys(("name", "audience", "host", "source", "loop"), _NAME),
     **dict.fromkeys(("scopes", "tags", "allowed_hosts", "allowed_origins"), _TEXTS),
-    **dict.fromkeys(("any_path", "structured", "repair", "single_use", "allow_unauthenticated_network"), _YES_NO),
+    **dict.fromkeys(
+        ("any_path", "structured", "repair", "single_use", "allow_unauthenticated_network", "legacy_sse"), _YES_NO
+    ),
     **dict.fromkeys(("limit", "rate"), _RATE),
     **dict.fromkeys(("concurrency", "threads", "workers"), _AT_LEAST_ONE),
     **dict.fromkeys(("state", "uds"), _PATH),

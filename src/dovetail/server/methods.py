@@ -6,22 +6,27 @@ What a client may see it may use, and nothing else: lists and calls share one de
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, UnsetType
 
 from dovetail.core import SUPPORTED, Call, why_not
-from dovetail.errors import DefinitionError, InvalidParams, MethodNotFound, ResourceNotFound, quote
+from dovetail.errors import DefinitionError, InvalidParams, MethodNotFound, Refusal, ResourceNotFound, quote
 from dovetail.revisions import Asks
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.inside import Inside
+from dovetail.server.functions.encoding import encoded
+from dovetail.server.functions.results import sendable
 from dovetail.wire import (
+    INPUT_REQUIRED,
     CallToolResult,
     CompleteResult,
     Completion,
     DiscoverResult,
     GetPromptResult,
+    InputRequiredResult,
     PromptReference,
     ReadResourceResult,
     Result,
+    decode,
 )
 
 if TYPE_CHECKING:
@@ -31,8 +36,8 @@ if TYPE_CHECKING:
 
 Method = Callable[[Call, Context], Coroutine[Any, Any, Any]]
 _EMPTY: Final = Result()
-_RESULTS: Final = (Struct, dict, Raw)
-"""What a result can be: one of the protocol's, or an extension's own."""
+_JSON: Final = (Raw, UnsetType)
+"""What structured content is when it is sent."""
 
 
 class Methods:
@@ -252,17 +257,44 @@ def wrapped(middleware: "Sequence[Middleware]", handler: Method) -> Method:
 
 
 def _answering(who: str, handler: Method) -> Method:
-    """Return a handler that fails when it returns what is no result: a forgotten `return` is not sent as null."""
+    """Return a handler that fails when it returns what is no result: a forgotten `return` is not sent as null.
+
+    What stands in front of it, and the codec, see a result of the protocol as its type, in whatever form it was made.
+    """
 
     async def answer(call: Call, context: Context) -> Any:
         result = await handler(call, context)
-        if isinstance(result, _RESULTS):
+        if isinstance(result, Struct):
+            if type(result) is CallToolResult and type(result.structured_content) not in _JSON:
+                return sendable(result)
             return result
+        if isinstance(result, dict | Raw):
+            return _as_result(who, call.method, result)
         raise TypeError(
             f"{who} returned a {type(result).__name__}, which is no result: return what the handler returned"
         )
 
     return answer
+
+
+def _as_result(who: str, method: str, given: "dict[str, Any] | Raw") -> Any:
+    """Return what was given as JSON, as the result that its method has; an extension's own stays as it is.
+
+    Only of a type does the codec know what each revision can say of it, and must.
+    """
+    from dovetail.wire import METHODS
+
+    known = METHODS.get(method)
+    if known is None or known.result is None:
+        return given
+    data = bytes(given) if isinstance(given, Raw) else encoded(given)
+    asks = known.may_ask and isinstance(given, dict) and given.get("resultType") == INPUT_REQUIRED
+    kind = InputRequiredResult if asks else known.result
+    try:
+        return decode(data, kind)
+    except Refusal as misfit:
+        # The peer did nothing wrong: it is told of an internal error, and the log whose it is.
+        raise TypeError(f"{who} returned a {type(given).__name__} that is no {kind.__name__}: {misfit}") from None
 
 
 def _name(layer: object) -> str:

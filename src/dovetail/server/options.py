@@ -136,3 +136,20 @@ class ServerOptions(TypedDict, total=False):
     """A sealed state can be used once only."""
     timeout: float | None
     """Seconds that any call may take, where an entry does not say."""
+
+
+class AppOptions(TypedDict, total=False):
+    """Options of `app.asgi()`; what each does stands at `dovetail.server.transports.asgi.App`."""
+
+    host: str
+    """The address that the outer server binds; its name is an allowed Host."""
+    allowed_hosts: Iterable[str]
+    """Further names under which the server is reached."""
+    allowed_origins: Iterable[str]
+    """Origins of web pages that may use it."""
+    stores: "Stores | None"
+    """Where sessions, events and claims are kept; the server's own, else memory."""
+    legacy_sse: bool
+    """Serve the 2024-11-05 transport, too."""
+    worker: str
+    """This process's name among the workers that share the stores; empty when it is alone."""

@@ -51,7 +51,6 @@ _YOUNGER: Final = frozenset({AudioContent, ResourceLink, ToolUseContent, ToolRes
 Change = Callable[[Any], Any]
 
 _OBJECT: Final = ord("{")
-_SPACE: Final = frozenset(b" \t\r\n")
 _TOP: Final = ("$schema", "$defs", "definitions")
 _BODY: Final = ("#/$defs/", "#/definitions/")
 
@@ -107,18 +106,23 @@ def _told(message: Any) -> Any:
     # where only the structured form was given, the other takes its place.
     if message.structured_content is UNSET or message.content:
         return message
-    return replace(message, content=[TextContent(text=bytes(message.structured_content).decode())])
+    return replace(message, content=[TextContent(text=_json(message.structured_content).decode())])
 
 
 def _objects_only(message: Any) -> Any:
     raw = message.structured_content
-    if raw is UNSET or memoryview(raw)[0] == _OBJECT:
+    if raw is UNSET or (isinstance(raw, Raw) and memoryview(raw)[0] == _OBJECT):
         return message
-    data = bytes(raw)
-    if data[0] in _SPACE and data.lstrip()[:1] == b"{":
+    data = _json(raw)
+    if data.lstrip()[:1] == b"{":
         return message
     wrapped = Raw(b'{"%b":%b}' % (VALUE.encode(), data))
     return replace(message, structured_content=wrapped, meta={**(message.meta or {}), WRAPPED: True})
+
+
+def _json(value: Any) -> bytes:
+    """Return what is sent as JSON: as it is, or, of a value that somebody put there, as the encoder would write it."""
+    return bytes(value) if isinstance(value, Raw) else msgspec.json.encode(value)
 
 
 def _output_schema(revision: Revision) -> Change | None:
@@ -128,7 +132,7 @@ def _output_schema(revision: Revision) -> Change | None:
 def _object_schema(tool: Tool) -> Tool:
     if tool.output_schema is UNSET:
         return tool
-    schema = msgspec.json.decode(tool.output_schema)
+    schema = msgspec.json.decode(_json(tool.output_schema))
     if isinstance(schema, dict) and schema.get("type") == "object":
         return tool
     both = object_schema(schema) if isinstance(schema, dict) else None

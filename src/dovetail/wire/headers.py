@@ -139,6 +139,8 @@ def header_mismatch(header: ParamHeader, arguments: Mapping[str, Any], value: st
         return f"{header.field}: the header stands for a value that the body does not hold"
     if matches(header, value, argument):
         return None
+    if isinstance(argument, int | float) and abs(argument) > _SAFE:
+        return f"{header.field}: the body's number is too large for a header, which holds at most 2^53 - 1 either way"
     return f"{header.field}: the header does not match the body"
 
 

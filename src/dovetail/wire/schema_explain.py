@@ -104,6 +104,15 @@ def _at_object(schema: dict[str, Any], value: dict[str, Any]) -> str | None:
         extra = [name for name in value if name not in known]
         if extra:
             return f"unexpected property {_names(extra)}; expected only {_names(known)}"
+    return _unmet(schema, value)
+
+
+def _unmet(schema: dict[str, Any], value: dict[str, Any]) -> str | None:
+    """Say which property another one requires (draft-07, Validation, 6.5.7; a list of names each)."""
+    for name, wanted in (schema.get("dependencies") or {}).items():
+        missing = [other for other in _texts(wanted) if other not in value] if isinstance(wanted, list) else []
+        if name in value and missing:
+            return f"expected the property {_names(missing)}, which {quote(name, 40)} requires"
     return None
 
 
@@ -131,6 +140,10 @@ def _properties(spot: _Spot) -> Iterable[_Spot]:
     for name in known:
         if name in value:
             yield spot.down("properties", name).into(name)
+    for keyword in ("dependencies", "dependentSchemas"):
+        for name, wanted in (schema.get(keyword) or {}).items():
+            if name in value and isinstance(wanted, dict | bool):
+                yield spot.down(keyword, name)
     if isinstance(schema.get("additionalProperties"), dict):
         for name in value:
             if name not in known:

@@ -82,7 +82,8 @@ class CallToolResult(Result, frozen=True, kw_only=True):
 
     Attributes:
         content: For the model to read.
-        structured_content: JSON (2025-06-18 and later; until 2025-11-25 an object). Null is a value of its own.
+        structured_content: JSON (2025-06-18 and later; until 2025-11-25 an object). Null is a value of its own. A value
+            that a server's own code puts there as it is, a dict say, is encoded before anything else is done with it.
         is_error: The tool failed, and `content` says why.
     """
 

@@ -1,10 +1,11 @@
 """Annotations: what the decoder cannot read by itself is read by a rule of ours, with its author's meaning."""
 
 import dataclasses
+import datetime
 import enum
 import json
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
 
 import annotated_types as at
 import msgspec
@@ -13,10 +14,13 @@ import pytest
 
 from dovetail.errors import DefinitionError, InvalidArguments
 from dovetail.server.functions.annotations import Reader
+from dovetail.server.functions.decimals import PATTERN
 from dovetail.server.functions.results import Returns
 from dovetail.server.functions.schemas import schema_for
 from dovetail.server.functions.signature import Signature
 from dovetail.server.functions.standins import hook
+
+Number = NewType("Number", int)
 
 
 class Level(enum.Enum):
@@ -152,6 +156,16 @@ def test_typed_dicts_with_such_fields_stay_dicts() -> None:
         (Annotated[Decimal | None, at.Ge(1)], 2, 0),
         (Annotated[Decimal, at.Interval(gt=0, lt=1), at.MultipleOf(0.25), "d"], "0.75", "NaN"),
         (Annotated[Decimal, at.Le(1)], 1, "1.01"),
+        (Annotated[int | None, msgspec.Meta(ge=1)], 1, 0),
+        (Annotated[int | None, msgspec.Meta(ge=1)], None, 0),
+        (Annotated[int | str, msgspec.Meta(ge=1), msgspec.Meta(max_length=2)], "ab", "abc"),
+        (Annotated[int | str, msgspec.Meta(ge=1), msgspec.Meta(max_length=2)], 1, 0),
+        (Annotated[Number | None, msgspec.Meta(multiple_of=3)], 3, 4),
+        (Annotated[str | None, msgspec.Meta(max_length=3)], "abc", "abcd"),
+        (Annotated[str | None, msgspec.Meta(pattern="^a")], "ab", "b"),
+        (Annotated[list[int] | None, msgspec.Meta(max_length=1)], [1], [1, 2]),
+        (Annotated[datetime.datetime | None, msgspec.Meta(tz=True)], "2026-07-28T09:30:00Z", "2026-07-28T09:30:00"),
+        (Annotated[Decimal, msgspec.Meta(ge=1)], "1", "0.9"),
         (Annotated[int, at.Unit("s")], 1, "x"),
         (pydantic.AnyUrl, "https://example.com", "nope"),
         (ByPydantic, {"n": 1}, {"n": 0}),
@@ -195,7 +209,33 @@ def test_bounds_of_amounts_are_described() -> None:
         "exclusiveMaximum": 2.5,
         "type": ["string", "number"],
         "format": "decimal",
+        "pattern": PATTERN,
     }
+
+
+def test_what_the_decoder_s_own_meta_says_of_a_union_stands_at_its_members_and_its_words_at_the_union() -> None:
+    limit = msgspec.Meta(ge=1, title="Limit", description="How many", extra_json_schema={"x-unit": "pieces"})
+    assert schema_for(Annotated[int | None, limit]) == {
+        "description": "How many",
+        "x-unit": "pieces",
+        "anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}],
+    }
+
+
+@dataclasses.dataclass
+class Page:
+    limit: Annotated[int | None, msgspec.Meta(ge=1)] = None
+
+
+def test_a_bound_of_a_union_holds_in_a_field_of_a_class_too() -> None:
+    assert read(Page, {"limit": 1}) == Page(1)
+    assert refused(Page, {"limit": 0}).path == "$.x.limit"
+
+
+@pytest.mark.parametrize("bound", [msgspec.Meta(ge=1), at.Ge(1), pydantic.Field(ge=1)])
+def test_a_bound_that_is_about_no_member_of_a_union_is_refused_by_name(bound: Any) -> None:
+    with pytest.raises(DefinitionError, match="'ge' is about no member of this union"):
+        schema_for(Annotated[str | None, bound])
 
 
 def test_a_constraint_that_cannot_hold_is_refused_by_name() -> None:

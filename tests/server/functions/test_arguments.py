@@ -144,7 +144,7 @@ MISFITS: list[tuple[dict[str, Any], str, str]] = [
     ({"when": SECRET}, "$.when", "expected string (date-time) or null"),
     ({"day": 31337}, "$.day", "expected string (date) or string or null"),
     ({"raw": "!" + SECRET}, "$.raw", "expected string (base64)"),
-    ({"amount": SECRET}, "$.amount", "expected string or number (decimal)"),
+    ({"amount": SECRET}, "$.amount", "expected string or number (decimal, such as 12.50)"),
     ({"pair": [1]}, "$.pair", "expected array of at least 2 items and of at most 2 items"),
     ({"pair": ["x", "x"]}, "$.pair[0]", "expected integer, got string"),
     ({"shape": {"side": 0}}, "$.shape.side", "expected number > 0"),
@@ -226,6 +226,17 @@ def test_numbers_are_what_json_schema_says_they_are(annotation: Any, value: Any,
     found = call(f, {"x": value})
     assert found == result
     assert type(found) is type(result)
+
+
+def test_parameters_may_have_names_that_a_class_would_mangle() -> None:
+    def f(_a: int, __b: int = 1, *, __c__: int = 2) -> Any:
+        return _a, __b, __c__
+
+    assert call(f, {"_a": 3}) == (3, 1, 2)
+    assert call(f, {"_a": 3, "__b": 4, "__c__": 5}) == (3, 4, 5)
+    with pytest.raises(InvalidArguments) as refused:
+        call(f, {"_a": 3, "__b": "x"})
+    assert refused.value.path == "$.__b"
 
 
 def test_amounts_are_exact() -> None:

@@ -45,6 +45,19 @@ class Bits(enum.IntFlag):
     FOUR = 4
 
 
+class Share(enum.Enum):
+    HALF = 0.5
+    WHOLE = 1.0
+
+
+class Kinds(enum.Enum):
+    TEXT = "a"
+    HALF = 0.5
+    TWO = 2
+    YES = True
+    NONE = None
+
+
 @dataclasses.dataclass
 class Held:
     place: Path
@@ -74,6 +87,10 @@ def schema_of(annotation: Any) -> Any:
 READ: list[tuple[Any, Any, Any]] = [
     (Mixed, "a", Mixed.A),
     (Mixed, 1, Mixed.ONE),
+    (Share, 0.5, Share.HALF),
+    (Share, 1, Share.WHOLE),
+    (Share | None, None, None),
+    (list[Kinds], ["a", 0.5, 2, True, None], [Kinds.TEXT, Kinds.HALF, Kinds.TWO, Kinds.YES, Kinds.NONE]),
     (Mixed | None, None, None),
     (Literal[Level.HIGH], "high", Level.HIGH),
     (Literal[Level.HIGH, "x", 3], 3, 3),
@@ -121,6 +138,11 @@ def test_what_the_schema_allows_is_read_and_sent_back(annotation: Any, value: An
         (Mixed, True),
         (Mixed, 1.5),
         (Mixed, ["a"]),
+        (Share, 0.25),
+        (Share, "half"),
+        (Share, True),
+        (Kinds, False),
+        (Kinds, 1),
         (Literal[Level.HIGH], "low"),
         (Literal[1, "a"], True),
         (Right, 8),
@@ -140,7 +162,15 @@ def test_what_the_schema_does_not_allow_is_refused(annotation: Any, value: Any) 
     assert not jsonschema_rs.validator_for(signature.schema).is_valid({"v": value})
 
 
+@pytest.mark.parametrize("value", [(1, 2), object(), float("nan"), datetime.date(2026, 7, 28)])
+def test_a_choice_whose_value_json_has_no_single_word_for_is_refused_by_name(value: Any) -> None:
+    odd = enum.Enum("Odd", {"ONE": value})  # type: ignore[misc]
+    with pytest.raises(DefinitionError, match="v: Odd: a choice stands in JSON as its value: a string"):
+        taking(odd)
+
+
 def test_schemas_of_choices_paths_and_flags() -> None:
+    assert schema_of(Share) == {"type": "number", "enum": [0.5, 1.0]}
     assert schema_of(Mixed) == {"enum": ["a", 1]}
     assert schema_of(Literal[Level.HIGH, Level.LOW]) == {"type": "string", "enum": ["high", "low"]}
     assert schema_of(Literal["a", 1, True, None]) == {"enum": ["a", 1, True, None]}

@@ -1,10 +1,14 @@
 """Schemas: what each annotation becomes, and that a schema says what the decoder accepts."""
 
+import collections
 import dataclasses
 import datetime
 import decimal
 import enum
+import ipaddress
 import json
+import re
+import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, Optional, TypedDict, TypeVar
@@ -19,6 +23,7 @@ from hypothesis import strategies as st
 
 from dovetail.errors import DefinitionError
 from dovetail.server.functions.annotations import Reader
+from dovetail.server.functions.decimals import PATTERN
 from dovetail.server.functions.schemas import schema_for
 from dovetail.server.functions.standins import hook
 
@@ -127,7 +132,7 @@ TABLE: list[tuple[Any, dict[str, Any]]] = [
     (datetime.time, {"format": "time", "type": "string"}),
     (datetime.timedelta, {"type": "string", "format": "duration"}),
     (uuid.UUID, {"type": "string", "format": "uuid"}),
-    (decimal.Decimal, {"type": ["string", "number"], "format": "decimal"}),
+    (decimal.Decimal, {"type": ["string", "number"], "format": "decimal", "pattern": PATTERN}),
     (list, {"type": "array"}),
     (list[int], {"type": "array", "items": {"type": "integer"}}),
     (set[int], {"type": "array", "items": {"type": "integer"}}),
@@ -303,7 +308,7 @@ def test_schemas_are_the_same_each_time() -> None:
 
 
 def test_what_is_written_is_described_as_written() -> None:
-    assert schema_for(decimal.Decimal, output=True) == {"type": "string", "format": "decimal"}
+    assert schema_for(decimal.Decimal, output=True) == {"type": "string", "format": "decimal", "pattern": PATTERN}
 
 
 @pytest.mark.parametrize(
@@ -462,3 +467,20 @@ def test_what_a_schema_accepts_is_what_is_decoded(annotation: Any, data: st.Data
         assert valid or not decoded
     else:
         assert valid == decoded, (schema, value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "instead"),
+    [
+        (collections.deque[int], r"list\[\.\.\.\]"),
+        (collections.defaultdict[str, int], r"dict\[\.\.\.\]"),
+        (ipaddress.IPv4Address, "str"),
+        (list[re.Pattern[str]], "str"),
+        (range, "its ends as two integers"),
+        (complex, "its parts as two numbers"),
+        (threading.Thread, "a dataclass"),
+    ],
+)
+def test_a_class_that_json_has_no_words_for_is_refused_with_what_to_take_instead(annotation: Any, instead: str) -> None:
+    with pytest.raises(DefinitionError, match=f"There is no JSON Schema for this: .*; use {instead}"):
+        schema_for(annotation)

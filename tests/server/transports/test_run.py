@@ -264,6 +264,21 @@ async def test_a_server_that_is_run_inside_a_running_loop_says_what_to_do(transp
         Server("inside").run(transport)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"foo": 1}, "app.asgi: there is no option 'foo'"),
+        ({"allowed_host": ["a"]}, "did you mean 'allowed_hosts'"),
+        ({"allowed_hosts": "a.example"}, "allowed_hosts='a.example': expected several strings"),
+        ({"legacy_sse": "no"}, "legacy_sse='no': expected True or False"),
+        ({"path": 5}, "a path is a string"),
+    ],
+)
+def test_an_option_that_an_asgi_app_has_not_is_refused_when_it_is_given(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(DefinitionError, match=said):
+        Server("plain").asgi(**options)
+
+
 def test_the_endpoint_of_an_asgi_app_is_a_path() -> None:
     with pytest.raises(DefinitionError, match="'mcp' is no path of an endpoint: it begins with a slash"):
         Server("plain").asgi("mcp")

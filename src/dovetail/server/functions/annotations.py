@@ -12,6 +12,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, time
 from decimal import Decimal
 from enum import Enum
 from types import NoneType, SimpleNamespace, UnionType
@@ -21,6 +22,7 @@ import msgspec
 
 from dovetail.errors import DefinitionError
 from dovetail.server.functions.constraints import NUMERIC, SIZED, Constraints
+from dovetail.server.functions.decimals import Amount, bounded
 from dovetail.server.functions.standins import (
     Built,
     ByPydantic,
@@ -171,10 +173,13 @@ class Reader:
         if found.pydantic:
             return stand_in("Pydantic", ByPydantic(annotation))
         read = self.read(base)
+        choice = get_origin(base) in (Union, UnionType)
+        if choice or read is Decimal:
+            found.unfold()
         if read is Decimal and found.limits:
-            read = _bounded_decimal(found)
+            read = bounded(found)
             meta = found.words()
-        elif found.limits and get_origin(base) in (Union, UnionType):
+        elif choice and found.limits:
             read = self._limited(base, found)
             meta = found.words()
         else:
@@ -189,21 +194,23 @@ class Reader:
         return read if meta is None else Annotated[read, meta]
 
     def _limited(self, union: Any, found: Constraints) -> Any:
-        """Put bounds onto those members of a union that they are about."""
+        """Put bounds onto those members of a union that they are about.
+
+        Raises:
+            DefinitionError: A bound that is about none of them.
+        """
         members: list[Any] = []
+        idle = set(found.limits)
         for member in get_args(union):
-            plain = get_args(member)[0] if get_origin(member) is Annotated else member
-            kind = get_origin(plain) or plain
-            names: set[str] = set()
-            if kind is Decimal:
-                members.append(_bounded_decimal(found))
+            names = _bounds_of(member)
+            idle -= names
+            if _bare(member) is Decimal:
+                members.append(bounded(found) if names & found.limits.keys() else member)
                 continue
-            if kind in (int, float):
-                names |= NUMERIC
-            elif isinstance(kind, type) and issubclass(kind, _SIZED):
-                names |= SIZED | ({"pattern"} if kind is str else set())
             meta = found.meta(names)
             members.append(member if meta is None else Annotated[member, meta])
+        if idle:
+            raise DefinitionError(f"{min(idle)!r} is about no member of this union; put it beside the member it is for")
         return self.read(_union(members))
 
     def _union(self, annotation: Any, arguments: tuple[Any, ...]) -> Any:
@@ -215,7 +222,7 @@ class Reader:
         try:
             msgspec.json.Decoder(union, dec_hook=lambda cls, value: value)
         except (TypeError, NameError):
-            return stand_in("FirstOf", FirstOf([NoneType if member is None else member for member in members]))
+            return stand_in("FirstOf", FirstOf([_one_of_several(member) for member in members]))
         return union
 
     def _note(self, values: Iterable[Any]) -> None:
@@ -309,11 +316,30 @@ def _union(members: Iterable[Any]) -> Any:
     return Union[tuple(members)]  # noqa: UP007
 
 
-def _bounded_decimal(found: Constraints) -> type[StandIn]:
-    """Return a Decimal within bounds: the decoder knows bounds of int and float only."""
-    words, tests = found.decimal_bounds()
-    bounded = Annotated[Decimal, msgspec.Meta(extra_json_schema=words)]
-    return stand_in("Decimal", Passing(bounded, tests, described=True))
+def _one_of_several(member: Any) -> Any:
+    """Return a member of a union that is told apart by reading: what is no decimal may be another's text."""
+    if member is Decimal:
+        return stand_in("Decimal", Amount())
+    return NoneType if member is None else member
+
+
+def _bare(annotation: Any) -> Any:
+    """Return what a type is, without what stands beside it or in its brackets."""
+    while get_origin(annotation) is Annotated or hasattr(annotation, "__supertype__"):
+        annotation = annotation.__origin__ if get_origin(annotation) is Annotated else annotation.__supertype__
+    return get_origin(annotation) or annotation
+
+
+def _bounds_of(annotation: Any) -> frozenset[str]:
+    """Return the bounds that values of a type can have, by `Meta`'s names."""
+    kind = _bare(annotation)
+    if kind in (int, float, Decimal):
+        return NUMERIC
+    if kind in (datetime, time):
+        return frozenset({"tz"})
+    if isinstance(kind, type) and issubclass(kind, _SIZED):
+        return SIZED | {"pattern"} if kind is str else SIZED
+    return frozenset()
 
 
 def uses_pydantic(annotation: Any, reader: Reader) -> bool:

@@ -14,6 +14,7 @@ from msgspec import DecodeError, Raw
 from msgspec.structs import astuple
 
 from dovetail.errors import DefinitionError, InvalidArguments, InvalidParams
+from dovetail.server.functions.decimals import misspelt
 from dovetail.server.functions.expectations import explained
 from dovetail.server.functions.parameters import MISSING
 from dovetail.server.functions.patterns import Check, has_pattern, pattern_check, without_patterns
@@ -47,13 +48,20 @@ class Typed:
             if self._check is not None:
                 fields = [(name, without_patterns(annotation), default) for name, annotation, default in fields]
             struct = msgspec.defstruct(
-                "Arguments", [_field(*field) for field in fields], forbid_unknown_fields=True, kw_only=True, gc=False
+                "Arguments",
+                [_field(f"a{number}", *field) for number, field in enumerate(fields)],
+                forbid_unknown_fields=True,
+                kw_only=True,
+                gc=False,
             )
             decode: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(struct, dec_hook=hook).decode
             self._decode = decode
             if self._check is not None:
                 first = has_pattern([annotation for _, annotation, _ in fields])
                 self._decode = _with(self._check, decode, first=first)
+            wrong = misspelt(schema)
+            if wrong is not None:
+                self._decode = _exactly(self._decode, wrong)
         except (TypeError, NameError) as error:
             raise DefinitionError(f"The parameters cannot be read from JSON: {str(error).splitlines()[-1]}") from None
         self._schema = schema
@@ -173,6 +181,21 @@ def _with(check: Check, decode: Callable[[bytes | Raw], Any], *, first: bool) ->
     return checked
 
 
+def _exactly(
+    decode: Callable[[bytes | Raw], Any], wrong: Callable[[bytes | Raw], str | None]
+) -> Callable[[bytes | Raw], Any]:
+    """Return a decoder that refuses what Python takes for a decimal, and JSON does not."""
+
+    def exact(raw: bytes | Raw) -> Any:
+        decoded = decode(raw)
+        place = wrong(raw)
+        if place is not None:
+            raise DecodeError(f"Invalid decimal string - at `{place}`")
+        return decoded
+
+    return exact
+
+
 def _no_object() -> InvalidParams:
     # "Malformed requests (requests that fail to satisfy CallToolRequest schema)" are protocol errors, other than
     # arguments that do not fit a tool (2025-11-25, Tools, Error Handling).
@@ -184,10 +207,11 @@ def _require_object(raw: bytes | Raw) -> None:
         raise _no_object()
 
 
-def _field(name: str, annotation: Any, default: Any) -> Any:
+def _field(attribute: str, name: str, annotation: Any, default: Any) -> Any:
+    # By a name of our own: a class would mangle `__name`.
     if default is MISSING:
-        return (name, annotation)
+        return (attribute, annotation, msgspec.field(name=name))
     if type(default) in _SIMPLE:
-        return (name, annotation, default)
+        return (attribute, annotation, msgspec.field(name=name, default=default))
     # The very object that stands in the signature, as in any call of a function.
-    return (name, annotation, msgspec.field(default_factory=lambda: default))
+    return (attribute, annotation, msgspec.field(name=name, default_factory=lambda: default))

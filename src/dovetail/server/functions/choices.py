@@ -3,12 +3,15 @@
 import enum
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from math import isfinite
 from pathlib import PurePath
 from typing import Any, Literal, get_args, get_origin
 
+from dovetail.errors import DefinitionError
 from dovetail.server.functions.standins import Schema, convert
 
-Wire = str | int | bool | None
+Wire = str | int | float | bool | None
+_WORDS = frozenset({str, int, float, bool, type(None)})
 
 
 class Chosen:
@@ -18,13 +21,12 @@ class Chosen:
         """Read the JSON, return the value."""
         self.parts = ()
         self._wire = [wire for wire, _ in choices]
-        # 1 and True are the same to a dict, and not in JSON.
-        self._values = {(type(wire), wire): value for wire, value in reversed(choices)}
+        self._values = {_key(wire): value for wire, value in reversed(choices)}
 
     def read(self, value: Any) -> Any:
         """See `Rule`."""
         try:
-            return self._values[type(value), value]
+            return self._values[_key(value)]
         except (KeyError, TypeError):
             raise ValueError("Invalid enum value") from None
 
@@ -73,6 +75,11 @@ class Made:
         return {**parts[0], **self._words}
 
 
+def _key(value: Any) -> tuple[bool, Any]:
+    """Return what a value of JSON is found by: 1 and 1.0 are one number, and True is none."""
+    return isinstance(value, bool), value
+
+
 def rule_for(annotation: Any) -> "Chosen | Flags | Made | None":
     """Return the rule for a class or Literal that the decoder reads not, or in another way than its schema says."""
     origin = get_origin(annotation)
@@ -98,7 +105,18 @@ def _wire(value: Any) -> Wire:
 
 
 def _mixed(cls: type[enum.Enum]) -> Chosen | None:
-    kinds = {type(member.value) for member in cls}
-    if len(kinds) > 1 and kinds <= {str, int}:
-        return Chosen([(member.value, member) for member in cls])
-    return None
+    """Return the rule for an enum whose values are not all text, or all integers; those the decoder reads by itself.
+
+    Raises:
+        DefinitionError: A value that JSON has no single word for.
+    """
+    values = [member.value for member in cls]
+    if all(isinstance(value, str) for value in values) or all(
+        isinstance(value, int) and not isinstance(value, bool) for value in values
+    ):
+        return None
+    if any(type(value) not in _WORDS or (isinstance(value, float) and not isfinite(value)) for value in values):
+        raise DefinitionError(
+            f"{cls.__name__}: a choice stands in JSON as its value: a string, a finite number, a boolean or None"
+        )
+    return Chosen([(member.value, member) for member in cls])

@@ -35,6 +35,7 @@ _DECIMAL: Final[dict[str, tuple[str, Callable[[Any, Any], Any]]]] = {
 }
 NUMERIC: Final = frozenset({"ge", "gt", "le", "lt", "multiple_of"})
 SIZED: Final = frozenset({"min_length", "max_length"})
+_SAID: Final = ("title", "description", "examples", "extra_json_schema", "extra")
 
 
 class Constraints:
@@ -66,6 +67,13 @@ class Constraints:
     def empty(self) -> bool:
         """Nothing that the decoder has to be told in other words than the author's."""
         return not (self.limits or self.description or self.examples or self.tests or self.pydantic)
+
+    def unfold(self) -> None:
+        """Take the bounds out of the author's `Meta`, for a type whose parts they are about: the decoder would not."""
+        for meta in self.native:
+            self.limits.update(_given(meta, (*_BOUNDS, "pattern", "tz")))
+        kept = [_given(meta, _SAID) for meta in self.native]
+        self.native = [msgspec.Meta(**said) for said in kept if said]
 
     def meta(self, names: Iterable[str] | None = None) -> msgspec.Meta | None:
         """Return what the decoder shall be told: all, or the bounds among `names` only."""
@@ -147,6 +155,10 @@ class Constraints:
 
 def _holds(compare: Callable[[Any, Any], Any], bound: Decimal, value: Decimal) -> bool:
     return value.is_finite() and bool(compare(value, bound))
+
+
+def _given(meta: msgspec.Meta, names: Iterable[str]) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(meta, name)) is not None}
 
 
 def _parts(item: Any) -> Iterator[Any]:

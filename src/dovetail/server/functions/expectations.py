@@ -207,7 +207,11 @@ def _described(node: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> 
     noun = " or ".join(kind) if isinstance(kind, list) else kind
     if noun == "array" and isinstance(node.get("items"), dict) and depth < _DEEPEST:
         noun = f"array of {_joined(tuple(alternatives(node['items'], root)), root, depth + 1)}"
-    if "format" in node:
+    if node.get("format") == "decimal":
+        # Its pattern is long, and says no more.
+        noun += " (decimal, such as 12.50)"
+        node = {name: value for name, value in node.items() if name != "pattern"}
+    elif "format" in node:
         noun += f" ({node['format']})"
     if node.get("contentEncoding"):
         noun += f" ({node['contentEncoding']})"

@@ -6,8 +6,8 @@ import msgspec
 
 from dovetail.errors import InvalidOutput
 from dovetail.server.functions.blocks import block_of, is_block, text_block
+from dovetail.server.functions.encoding import encoded
 from dovetail.server.functions.media import BINARY, Audio, File, Image, base64_of, contents_of
-from dovetail.server.functions.results import encoded
 from dovetail.wire import (
     BlobResourceContents,
     GetPromptResult,

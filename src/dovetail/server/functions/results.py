@@ -10,13 +10,11 @@ schema, what is sent fits it: by its exact type where that is proof enough, else
 again as that type. What does not fit is `InvalidOutput`, which names the place and never the value.
 """
 
-import dataclasses
 import inspect
 import typing
 from collections import abc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
-from pathlib import PurePath
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
@@ -26,6 +24,7 @@ from msgspec import UNSET, Raw, UnsetType
 from dovetail.errors import DefinitionError, InvalidArguments, InvalidOutput
 from dovetail.server.functions.annotations import Reader, uses_pydantic
 from dovetail.server.functions.blocks import BLOCKS, block_of, is_block, text_block
+from dovetail.server.functions.encoding import encode, encoded, require_finite
 from dovetail.server.functions.expectations import explained
 from dovetail.server.functions.media import Audio, File, Image
 from dovetail.server.functions.parameters import (
@@ -38,7 +37,7 @@ from dovetail.server.functions.parameters import (
 )
 from dovetail.server.functions.patterns import pattern_check, without_patterns
 from dovetail.server.functions.schemas import Schemas, schema_for, sealed
-from dovetail.server.functions.standins import adapter, hook, is_pydantic
+from dovetail.server.functions.standins import adapter, hook
 from dovetail.wire import DEFAULT_LIMITS, CallToolResult, Limits, TextContent
 
 Convert = Callable[[Any], CallToolResult]
@@ -122,7 +121,7 @@ class Returns:
         if uses_pydantic(annotation, reader):
             described = schema_for(annotation, output=True)
             schema = msgspec.json.encode(described)
-            return cls(_by_pydantic(annotation, _timed(_schema_check(schema, DEFAULT_LIMITS), described)), schema)
+            return cls(_by_pydantic(annotation, _strictly(_schema_check(schema, DEFAULT_LIMITS), described)), schema)
         read = reader.read(annotation)
         schemas = Schemas([read], reader.choices, output=True)
         schema_dict = sealed(schemas.roots[0], schemas.defs)
@@ -140,66 +139,12 @@ def convert_any(value: Any) -> CallToolResult:
     if type(value) is str:
         return CallToolResult(content=[text_block(value)])
     if isinstance(value, CallToolResult):
-        return _by_hand(value)
+        return sendable(value)
     if is_block(value):
         return CallToolResult(content=[block_of(value)])
     if isinstance(value, list | tuple) and any(is_block(item) for item in value):
         return CallToolResult(content=[_item(item) for item in value])
     return _structured(encoded(value))
-
-
-def encoded(value: Any) -> bytes:
-    """Return a value as JSON.
-
-    Raises:
-        InvalidOutput: JSON has no words for it.
-    """
-    try:
-        data = _encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        # The cause may quote the value.
-        said = f"expected what JSON has words for, got {type(value).__name__}"
-        raise InvalidOutput("$", said, declared=False) from None
-    if b"null" in data:
-        _require_finite(value)
-    return data
-
-
-def _require_finite(value: Any) -> None:
-    """Refuse NaN and infinity, for which the encoder writes null: another value than the handler returned."""
-    waiting: list[tuple[Any, str]] = [(value, "$")]
-    while waiting:
-        part, path = waiting.pop()
-        if isinstance(part, float):
-            if not isfinite(part):
-                said = "expected a finite number: JSON has no NaN and no infinity"
-                raise InvalidOutput(path, said, declared=False)
-        elif isinstance(part, Mapping):
-            waiting += [(inner, f"{path}[...]") for inner in part.values()]  # keys may be as private as values
-        elif isinstance(part, list | tuple | set | frozenset):
-            waiting += [(inner, f"{path}[{index}]") for index, inner in enumerate(part)]
-        else:
-            waiting += [(getattr(part, name, None), f"{path}.{name}") for name in _field_names(part)]
-
-
-def _field_names(value: Any) -> Iterable[str]:
-    if isinstance(value, msgspec.Struct):
-        return value.__struct_fields__
-    if dataclasses.is_dataclass(value):
-        return [field.name for field in dataclasses.fields(value)]
-    return vars(value) if is_pydantic(type(value)) else ()
-
-
-def _hook(value: Any) -> Any:
-    """Encode what the encoder does not know."""
-    if is_pydantic(type(value)):
-        return Raw(adapter(type(value)).dump_json(value, by_alias=True, warnings="error"))
-    if isinstance(value, PurePath):
-        return str(value)
-    raise TypeError("JSON has no words for this")
-
-
-_encode: Final = msgspec.json.Encoder(enc_hook=_hook).encode
 
 
 def _structured(data: bytes) -> CallToolResult:
@@ -222,7 +167,7 @@ def _item(value: Any) -> Any:
 
 def _content_only(value: Any) -> CallToolResult:
     result = convert_any(value)
-    if result is value or result.structured_content is UNSET:
+    if isinstance(value, CallToolResult) or result.structured_content is UNSET:
         return result
     return msgspec.structs.replace(result, structured_content=UNSET)
 
@@ -248,7 +193,7 @@ def _typed(annotation: Any, read: Any, schema: dict[str, Any]) -> Convert:
         except Exception:  # a user's own validator: its text may quote the value
             raise InvalidOutput("$", "a value that passes the checks of its type") from None
 
-    checked = _checked(_timed(check, schema))
+    checked = _checked(_strictly(check, schema))
     if annotation in (int, bool):
         return _exactly(annotation, checked)
     if annotation is float:
@@ -258,21 +203,30 @@ def _typed(annotation: Any, read: Any, schema: dict[str, Any]) -> Convert:
     return checked
 
 
-def _timed(check: Check, schema: dict[str, Any]) -> Check:
-    """Add to a check what the decoder lets pass: a date-time without its offset."""
+def _strictly(check: Check, schema: dict[str, Any]) -> Check:
+    """Add to a check what the decoder lets pass: a date-time without its offset, a decimal that is no finite number."""
+    from dovetail.server.functions.decimals import misspelt
     from dovetail.server.functions.times import without_offset
 
-    lacking = without_offset(schema)
-    if lacking is None:
+    finders = [
+        (find, said)
+        for find, said in (
+            (without_offset(schema), "expected a time with its offset (RFC 3339)"),
+            (misspelt(schema), "expected a finite decimal number with an exponent of at most three digits"),
+        )
+        if find is not None
+    ]
+    if not finders:
         return check
 
-    def both(data: bytes) -> None:
+    def strict(data: bytes) -> None:
         check(data)
-        place = lacking(data)
-        if place is not None:
-            raise InvalidOutput(place, "expected a time with its offset (RFC 3339)")
+        for find, said in finders:
+            place = find(data)
+            if place is not None:
+                raise InvalidOutput(place, said)
 
-    return both
+    return strict
 
 
 def _exactly(kind: type, otherwise: Convert) -> Convert:
@@ -285,21 +239,24 @@ def _exactly(kind: type, otherwise: Convert) -> Convert:
 def _exactly_float(otherwise: Convert) -> Convert:
     def convert(value: Any) -> CallToolResult:
         # JSON has no NaN and no infinity: the encoder would write null.
-        return _as_json(_encode(value)) if type(value) is float and isfinite(value) else otherwise(value)
+        return _as_json(encode(value)) if type(value) is float and isfinite(value) else otherwise(value)
 
     return convert
 
 
-def _by_hand(result: CallToolResult) -> CallToolResult:
-    """Return a result that somebody made, if its content is content.
+def sendable(result: CallToolResult) -> CallToolResult:
+    """Return a result that somebody made, with its structured content as JSON: what is not given as `Raw` is encoded.
 
     Raises:
-        InvalidOutput: It is not.
+        InvalidOutput: Its content is not content, or JSON has no words for the structured content.
     """
     for index, block in enumerate(result.content):
         if not isinstance(block, BLOCKS):
             raise InvalidOutput(f"$.content[{index}]", f"a content block, not {type(block).__name__}")
-    return result
+    given: Any = result.structured_content
+    if isinstance(given, Raw | UnsetType):
+        return result
+    return msgspec.structs.replace(result, structured_content=Raw(encoded(given)))
 
 
 def _checked(check: Check) -> Convert:
@@ -315,7 +272,8 @@ def _checked(check: Check) -> Convert:
 
 def _whole(result: CallToolResult, check: Check) -> CallToolResult:
     """Check a result that the handler made itself; one that reports an error promises nothing."""
-    if _by_hand(result).is_error:
+    result = sendable(result)
+    if result.is_error:
         return result
     if isinstance(result.structured_content, UnsetType):
         raise InvalidOutput("$", "structured content, which the output schema promises")
@@ -348,7 +306,7 @@ def _by_pydantic(annotation: Any, check: Check) -> Convert:
         try:
             data: bytes = pydantic.dump_json(value, by_alias=True, warnings="error")
             if b"null" in data:
-                _require_finite(value)
+                require_finite(value)
         except ValueError:  # not instances of the models, but perhaps what they are made from
             data = _remade(pydantic, encoded(value))
         check(data)

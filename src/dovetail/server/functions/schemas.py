@@ -4,8 +4,9 @@ The decoder's own generator does the types; this module does what makes the resu
 Pydantic's schemas take their places, titles go, choices stand in the order of the source, descriptions of fields come
 from docstrings, and a definition that is used once stands where it is used. What is left over stands in `$defs`.
 
-Invariant: what a schema says is what the decoder accepts; where the generator says something else, it is corrected
-    here.
+Invariant: what a schema says is what the decoder accepts, its `format` and `contentEncoding` included; where the
+    generator says something else, it is corrected here. Less than said is demanded of one thing only: a date-time or a
+    time that comes in may lack its offset (see `times`). More, of what a class checks in its own `__post_init__`.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ import msgspec
 
 from dovetail.errors import DefinitionError
 from dovetail.server.functions.annotations import Choices, Reader, choices_key
+from dovetail.server.functions.decimals import PATTERN
 from dovetail.server.functions.docstrings import parse_docstring
 from dovetail.server.functions.expectations import alternatives
 from dovetail.server.functions.standins import Rule, Schema, rule_of
@@ -28,6 +30,17 @@ _ONE: Final = ("items", "additionalProperties", "propertyNames", "not", "contain
 _NAMED: Final = ("properties", "patternProperties", "dependentSchemas", "$defs")
 _NOISE: Final = frozenset({"title", "discriminator", "uniqueItems"})
 _SHORT_ENUM: Final = 16
+_INSTEAD: Final = {
+    "collections.deque": "list[...]",
+    "collections.defaultdict": "dict[...]",
+    "collections.Counter": "dict[str, int]",
+    "ipaddress.": "str",
+    "re.Pattern": "str",
+    "range": "its ends as two integers",
+    "complex": "its parts as two numbers",
+    "fractions.Fraction": "its parts as two integers",
+}
+"""What a parameter can be instead of a class, by the beginning of the class's name."""
 
 
 def schema_for(annotation: Any, *, output: bool = False) -> Schema:
@@ -97,7 +110,7 @@ class Schemas:
                 )
             except (TypeError, KeyError, NameError) as error:
                 reason = str(error).splitlines()[-1].removesuffix(" is not supported") if str(error) else "a type"
-                raise DefinitionError(f"There is no JSON Schema for this: {reason}") from None
+                raise DefinitionError(f"There is no JSON Schema for this: {reason}{_instead(reason)}") from None
             if len(self._rules) == before:
                 say_times(asked, roots, defs, _DEFS)
                 return list(roots), dict(defs)
@@ -170,8 +183,10 @@ class Schemas:
         tidy = {key: value for key, value in node.items() if key not in _NOISE}
         if tidy.get("additionalProperties") is True:
             del tidy["additionalProperties"]
-        if tidy.get("format") == "decimal" and not self._output:
-            tidy["type"] = ["string", "number"]  # amounts arrive as either; both are read exactly
+        if tidy.get("format") == "decimal":
+            tidy["pattern"] = PATTERN
+            if not self._output:
+                tidy["type"] = ["string", "number"]  # amounts arrive as either; both are read exactly
         if tidy.get("format") == "time" and self._output:
             del tidy["format"]  # it demands an offset (RFC 3339, section 5.6), which a time of day rarely has
         if "enum" in tidy:
@@ -293,7 +308,17 @@ def _is_short_enum(schema: Schema) -> bool:
 
 def _common_type(values: Sequence[Any]) -> str | None:
     kinds = {type(value) for value in values}
-    return {str: "string", int: "integer", bool: "boolean"}.get(kinds.pop()) if len(kinds) == 1 else None
+    return (
+        {str: "string", int: "integer", float: "number", bool: "boolean"}.get(kinds.pop()) if len(kinds) == 1 else None
+    )
+
+
+def _instead(reason: str) -> str:
+    """Return what to write for a class that JSON has no words for."""
+    found = next((use for name, use in _INSTEAD.items() if f"'{name}" in reason), None)
+    if found is None and reason.startswith("<class "):
+        found = "a dataclass, or another type that JSON has words for,"
+    return "" if found is None else f"; use {found} instead"
 
 
 def _endless() -> DefinitionError:

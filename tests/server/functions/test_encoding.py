@@ -1,0 +1,68 @@
+"""Values to JSON: what JSON has no words for is refused by its place."""
+
+import dataclasses
+import math
+from decimal import Decimal
+from pathlib import PurePosixPath
+from typing import Any
+
+import msgspec
+import pydantic
+import pytest
+
+from dovetail.errors import InvalidOutput
+from dovetail.server.functions.encoding import encoded
+
+SECRET = "sk-canary-9f2c"
+
+
+class Model(pydantic.BaseModel):
+    share: float = 0.5
+
+
+class Struct(msgspec.Struct):
+    share: Any
+
+
+@dataclasses.dataclass
+class Plain:
+    share: Any
+
+
+@pytest.mark.parametrize(
+    ("value", "data"),
+    [
+        (None, b"null"),
+        ({"a": None}, b'{"a":null}'),
+        ("NaN null Infinity", b'"NaN null Infinity"'),
+        (Model(), b'{"share":0.5}'),
+        (PurePosixPath("a/b"), b'"a/b"'),
+        (Decimal("1.10"), b'"1.10"'),
+    ],
+)
+def test_what_json_has_words_for_is_written(value: Any, data: bytes) -> None:
+    assert encoded(value) == data
+
+
+@pytest.mark.req("S-10")
+@pytest.mark.parametrize("bad", [math.nan, math.inf, Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity")])
+@pytest.mark.parametrize(
+    ("inside", "path"),
+    [
+        (lambda bad: bad, "$"),
+        (lambda bad: [1, bad], "$[1]"),
+        (lambda bad: {SECRET: bad}, "$[...]"),
+        (Struct, "$.share"),
+        (Plain, "$.share"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_by_its_place(bad: Any, inside: Any, path: str) -> None:
+    with pytest.raises(InvalidOutput) as refused:
+        encoded(inside(bad))
+    assert refused.value.path == path
+    assert SECRET not in str(refused.value)
+
+
+def test_what_json_has_no_words_for_is_named_by_its_kind() -> None:
+    with pytest.raises(InvalidOutput, match="got object"):
+        encoded(object())
