@@ -173,7 +173,7 @@ async def test_an_unknown_that_does_not_occur_is_said_so() -> None:
         (["sec(x) = 2"], ["-pi/3", "pi/3"], False),
         (["cot(x) = 1"], ["pi/4"], False),
         (["cosh(x) = 1"], ["0"], False),
-        (["(x-1)^2 * (cos(x)-x) = 0"], [None, None], False),
+        (["(x-1)^2 * (cos(x)-x) = 0"], [None, "1"], False),
     ],
 )
 async def test_solutions_solve_and_are_called_all_only_where_they_are(
@@ -264,6 +264,12 @@ async def test_statistics() -> None:
     found = await asked("statistics", values=[1, 2, 2, 0.1, "7/3"])
     assert (found["count"], found["median"], found["modes"], found["minimum"]) == (5, "2", ["2"], "0.1")
     assert found["stdev"] == "0.922436387448419"
+
+
+async def test_statistics_say_what_they_rounded() -> None:
+    near = ["100000000000000000000", "100000000000000000001"]
+    assert "maximum" in (await asked("statistics", values=near))["note"]
+    assert (await asked("statistics", values=near, digits=30))["note"] is None
 
 
 async def test_statistics_are_bounded_and_hold_nobody_up() -> None:

@@ -68,6 +68,12 @@ def test_a_result_is_in_the_units_that_it_was_written_in(text: str, number: str,
         ("speed_of_light to m/s", "299792458"),
         ("5 µm to mm", "0.005"),
         ("2 liters to m^3", "0.002"),
+        ("1 acre to ft^2", "43560"),
+        ("1 acre to m^2", "4046.8564224"),
+        ("1 furlong to m", "201.168"),
+        ("1 acre_foot to ft^3", "43560"),
+        ("-273.15 degC to K", "0"),
+        ("-5 delta_degC to K", "-5"),
     ],
 )
 def test_conversions_are_exact(text: str, number: str) -> None:
@@ -85,6 +91,11 @@ def test_a_long_sum_is_no_deep_one() -> None:
         ("1 kg + 1 m", "cannot be added"),
         ("1 kg + 1", "plain number"),
         ("5 m to 3 m", "without numbers"),
+        ("5 m to m + m", "without sums"),
+        ("-300 degC to K", "below absolute zero"),
+        ("-500 degF", "below absolute zero"),
+        ("-5 K to degC", "below absolute zero"),
+        ("20 degC - 300 K", "below absolute zero"),
         ("2 degC * 3", "is a reading"),
         ("2 * 20 degC", "is a reading"),
         ("2 * (20 degC)", "is a reading"),
@@ -142,3 +153,33 @@ def test_pi_stands_in_angles_as_itself() -> None:
     degree = units().find("degree")
     assert degree is not None
     assert (degree.factor, degree.turns, degree.dimensions) == (Fraction(1, 180), 1, ())
+
+
+def test_a_degree_sign_alone_is_an_angle() -> None:
+    here, there = units().find("°"), units().find("degree")
+    assert here == there
+
+
+@pytest.mark.parametrize(
+    ("text", "exact"),
+    [
+        ("60 rpm to Hz", "1"),
+        ("1 kHz to rpm", "60000"),
+        ("1 Hz to rad/s", "2*pi"),
+        ("360 deg/s to Hz", "1"),
+        ("1 V/rpm to V/Hz", "60"),
+        ("1 Hz to 1/s", "1"),
+        ("1 rpm to rad/s", "pi/30"),
+        ("sin(30°)", "1/2"),
+    ],
+)
+async def test_hertz_count_turns_and_angles_are_radians(text: str, exact: str) -> None:
+    from tests.servers.calculator.test_calculator import asked
+
+    assert (await asked("calculate", expression=text))["exact"] == exact
+
+
+async def test_a_unit_to_convert_from_is_no_sum() -> None:
+    from tests.servers.calculator.test_calculator import asked
+
+    assert "without sums" in await asked("convert", value=5, from_unit="m+m", to_unit="km")

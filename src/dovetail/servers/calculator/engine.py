@@ -10,7 +10,15 @@ from dovetail.servers.calculator.exact import LARGE, SMALL, Arithmetic, compare,
 from dovetail.servers.calculator.failures import CalculatorError, Irrational, TooLarge, TooMuch
 from dovetail.servers.calculator.functions import call
 from dovetail.servers.calculator.parsing import Expression, parse
-from dovetail.servers.calculator.quantities import as_written, has_units, in_unit, quantity, wanted
+from dovetail.servers.calculator.quantities import (
+    as_written,
+    check_unit,
+    has_units,
+    in_cycles,
+    in_unit,
+    quantity,
+    wanted,
+)
 from dovetail.servers.calculator.summaries import Summary
 from dovetail.servers.calculator.tree import Tree
 from dovetail.servers.calculator.units import joined, units
@@ -58,6 +66,7 @@ class Engine:
         number, source, target = parse(value), parse(given), parse(wanted)
         if number.unit or source.unit or target.unit:
             raise CalculatorError("Give the units as from_unit and to_unit, without `to`")
+        check_unit(source.tree)
         tree = Tree("multiply", "", (number.tree, source.tree), 1 + max(number.tree.depth, source.tree.depth))
         if has_units(number.tree):
             raise CalculatorError("The value is a number without a unit; its unit is from_unit")
@@ -72,7 +81,7 @@ class Engine:
         else:
             target = wanted(read.unit, find)
             unit = joined(dict(target.shown)) if target.shown else "1"
-            tree = in_unit(value, target, unit)
+            tree = in_unit(in_cycles(value, target, find), target, unit)
         found = await self._value(tree, digits)
         return msgspec.structs.replace(found, unit=unit) if found.kind != "boolean" else found
 

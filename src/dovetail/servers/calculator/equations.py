@@ -11,13 +11,20 @@ from sympy.functions.elementary.trigonometric import TrigonometricFunction  # ty
 
 from dovetail.servers.calculator.answers import Job, Reply, Solution, Solutions
 from dovetail.servers.calculator.failures import CalculatorError
-from dovetail.servers.calculator.symbolic import CONSTANTS, Builder, Expr, answer_of, written
-from dovetail.servers.calculator.zeros import fulfils, identical, real_zeros
+from dovetail.servers.calculator.inequalities import inequality
+from dovetail.servers.calculator.roots import RealRoot, as_polynomials
+from dovetail.servers.calculator.searching import MOST, Found, real_zeros
+from dovetail.servers.calculator.symbolic import CONSTANTS, Builder, Expr, answer_of
+from dovetail.servers.calculator.zeros import fulfils, identical, value_at
 
 _MOST: Final = 100
 _MONOMIALS: Final = 400
+_CLOSE: Final = sympy.Rational(1, 10**12)
 _ANYTHING: Final = "the equations hold whatever the unknowns are, wherever they are defined"
-_SEARCHED: Final = "found by a search for real solutions between -1,000 and 1,000; there may be others"
+_SEARCHED: Final = (
+    "found by a search for real solutions between -1,000 and 1,000; there may be others, such as two close together"
+)
+_NEAREST: Final = f"these are {MOST} next to 0, found by a search for real solutions; there are signs of more"
 _UNFOUND: Final = "none was found, by formulas or by a search for real ones between -1,000 and 1,000; there may be some"
 _INTERVALS: Final = "it holds on whole intervals, of which these are not all: try an inequality, or plot it"
 _PERIODIC: Final = "there may be others, such as with multiples of a period added"
@@ -46,7 +53,7 @@ def solve(job: Job) -> Reply:
         if unknown not in free:
             raise CalculatorError(f"{unknown.name} cancels out of the equations: they say nothing about it")
     if any(one.is_Relational and not isinstance(one, sympy.Eq) for one in equations):
-        return Reply(solutions=_inequality(equations, unknowns))
+        return Reply(solutions=inequality(equations, unknowns))
     return Reply(solutions=_equations([_difference(one) for one in equations], unknowns, job.digits))
 
 
@@ -60,40 +67,38 @@ def _difference(equation: Expr) -> Expr:
     return equation.lhs - equation.rhs if isinstance(equation, sympy.Eq) else equation
 
 
-def _inequality(relations: list[Expr], unknowns: list[Expr]) -> Solutions:
-    if len(unknowns) != 1 or any(relation.free_symbols != set(unknowns) for relation in relations):
-        raise CalculatorError("Inequalities are solved for one unknown, without other variables")
-    found = sympy.reduce_inequalities(relations, unknowns[0])
-    sides = [side for one in relations for side in (one.args if one.is_Relational else (one,))]
-    known = all(side.replace(sympy.Abs, lambda inside: inside).is_rational_function(unknowns[0]) for side in sides)
-    if found in (sympy.true, sympy.false):
-        return Solutions(
-            complete=known, note="true for all real numbers" if found is sympy.true else "true for no real number"
-        )
-    periodic = any(side.has(TrigonometricFunction) for side in sides)
-    return Solutions(
-        conditions=written(found), complete=known, note=None if known else _PERIODIC if periodic else _OTHERS
-    )
-
-
 def _equations(zeros: list[Expr], unknowns: list[Expr], digits: int) -> Solutions:
     """Solve expressions that shall be 0."""
-    try:
-        found = sympy.solve(zeros[0] if len(zeros) == 1 else zeros, unknowns, dict=True)
-    except RuntimeError:  # sympy says so where it has no way, by a kind of it
-        found = None
+    found = _formulas(zeros, unknowns)
     good = [one for one in (found or [])[:_MOST] if _fits(zeros, one)]
-    if not good and len(zeros) == len(unknowns) == 1 and zeros[0].free_symbols == set(unknowns):
-        if found is not None and _complete(zeros, unknowns, 0):
-            return Solutions(solutions=[])
-        return _searched(zeros[0], unknowns[0], digits, known=found is not None)
-    if found is None:
+    alone = len(zeros) == len(unknowns) == 1 and zeros[0].free_symbols == set(unknowns)
+    complete = found is not None and len(found) <= _MOST and _complete(zeros, unknowns, len(good))
+    if found is None and not alone:
         raise CalculatorError("No way to solve this is known; try fewer unknowns, or give numbers for some of them")
+    periodic = any(one.has(TrigonometricFunction) for one in zeros)
+    counted = alone and zeros[0].is_rational_function(*unknowns)  # formulas gave what there is, or the first of it
+    if alone and not complete and not (good and (periodic or counted)):
+        return _searched(zeros[0], unknowns[0], digits, good, known=found is not None)
     solutions = [
         Solution(values={str(unknown.name): answer_of(value, digits) for unknown, value in one.items()}) for one in good
     ]
-    complete = len(found) <= _MOST and _complete(zeros, unknowns, len(good))
     return Solutions(solutions=solutions, complete=complete, note=None if complete else _why(zeros, unknowns))
+
+
+def _formulas(zeros: list[Expr], unknowns: list[Expr]) -> list[dict[Expr, Expr]] | None:
+    """Return what sympy finds; None where it has no way."""
+    if any(one.has(RealRoot) for one in zeros):
+        zeros, roots = as_polynomials(zeros)
+    else:
+        roots = []
+    try:
+        found = sympy.solve(zeros[0] if len(zeros) == 1 else zeros, [*unknowns, *roots], dict=True)
+    except (RuntimeError, TypeError):  # sympy says so where it has no way, by a kind of the first
+        return None
+    kept = [{name: value for name, value in one.items() if name not in roots} for one in found]
+    if any(value.has(*roots) for one in kept for value in one.values() if roots):
+        return None
+    return [one for place, one in enumerate(kept) if one and one not in kept[:place]]
 
 
 def _why(zeros: list[Expr], unknowns: list[Expr]) -> str:
@@ -102,17 +107,43 @@ def _why(zeros: list[Expr], unknowns: list[Expr]) -> str:
     return _GENERAL if any(one.free_symbols - set(unknowns) for one in zeros) else _OTHERS
 
 
-def _searched(zero: Expr, unknown: Expr, digits: int, known: bool) -> Solutions:
-    answers, interval = real_zeros(_once(zero), unknown, digits)
-    if not answers and not interval:
+def _searched(zero: Expr, unknown: Expr, digits: int, good: list[dict[Expr, Expr]], known: bool) -> Solutions:
+    """Add what a search finds to what formulas gave: these may be one branch of several."""
+    searched = real_zeros(_once(zero), unknown, digits)
+    if not searched.zeros and not searched.interval and not good:
         if not known:
             raise CalculatorError(
                 "No way to solve this is known, and no real solution between -1,000 and 1,000 was found"
             )
         return Solutions(solutions=[], complete=False, note=_UNFOUND)
+    exact = [one[unknown] for one in good]
+    new = [place for place, at in enumerate(searched.places) if not any(_same(value, at) for value in exact)]
+    old = [value for value in exact if not any(_same(value, sympy.S.Zero) and at == 0 for at in searched.places)]
+    if len(old) < len(exact):  # a formula for 0 that is not seen to be 0 is left to what the search says
+        new = sorted({*new, *(place for place, at in enumerate(searched.places) if at == 0)})
+    answers = [(value, answer_of(value, digits)) for value in old]
+    answers += [(searched.places[place], searched.zeros[place]) for place in new]
+    if new:
+        answers.sort(key=lambda one: complex(one[0]).real)
     name = str(unknown.name)
-    solutions = [Solution(values={name: one}) for one in answers]
-    return Solutions(solutions=solutions, complete=False, note=_INTERVALS if interval else _SEARCHED)
+    return Solutions(
+        solutions=[Solution(values={name: one}) for _, one in answers],
+        complete=False,
+        note=_said(searched, bool(new) or not good),
+    )
+
+
+def _same(value: Expr, place: Any) -> bool:
+    near = value_at(value - place, {})
+    return near is not None and bool(abs(near) < _CLOSE * (1 + abs(place)))
+
+
+def _said(searched: Found, used: bool) -> str:
+    if searched.interval:
+        return _INTERVALS
+    if searched.more:
+        return _NEAREST
+    return _SEARCHED if used else _OTHERS
 
 
 def _once(zero: Expr) -> Expr:

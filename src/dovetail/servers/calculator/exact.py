@@ -111,6 +111,13 @@ class Arithmetic:
         self.labour(_size(value))
         return Fraction(_whole_root(value.numerator, degree), _whole_root(value.denominator, degree))
 
+    def real_root(self, value: Value, degree: Value) -> Value:
+        """Return an exact root, which is real for an odd degree: -2 is the third root of -8."""
+        share = self.invert(degree)
+        if value < 0 and degree.denominator == 1 and degree.numerator % 2:
+            return -self.power(-value, share)
+        return self.power(value, share)
+
     def factorial(self, value: Value) -> Value:
         """Return n!."""
         count = natural(value, "factorial")

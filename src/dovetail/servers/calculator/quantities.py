@@ -10,7 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from dovetail.servers.calculator.exact import SMALL, Arithmetic, evaluate
-from dovetail.servers.calculator.failures import CalculatorError, Irrational
+from dovetail.servers.calculator.failures import CalculatorError, Irrational, TooLarge, TooMuch
 from dovetail.servers.calculator.functions import call
 from dovetail.servers.calculator.tree import Tree, name, node, number
 from dovetail.servers.calculator.units import Dimensions, Unit, joined, spelled, unknown
@@ -27,6 +27,8 @@ _ALONE: Final = (
 )
 
 
+_NONE: Final = Unit("", Fraction(1), 0, ())
+_TEMPERATURE: Final = (("kelvin", Fraction(1)),)
 _SUM: Final = Tree("add")
 """Stands for a sum while its terms are looked at."""
 
@@ -79,6 +81,8 @@ def in_unit(value: Quantity, target: Quantity, text: str) -> Tree:
     """
     if _negated(value):
         raise CalculatorError(_ALONE)
+    if value.scale == "absolute" or (target.offset is not None and value.scale != "difference"):
+        _check_warmth(value)
     if value.dimensions != target.dimensions:
         raise CalculatorError(
             f"A value in {spelled(value.dimensions)} cannot be given in {text}, which is {spelled(target.dimensions)}"
@@ -92,15 +96,57 @@ def in_unit(value: Quantity, target: Quantity, text: str) -> Tree:
     return node("multiply", value.tree, node("invert", _factor(target)))
 
 
+def _check_warmth(value: Quantity) -> None:
+    try:
+        kelvins = evaluate(value.tree, Arithmetic(SMALL), call)
+    except (Irrational, TooLarge, TooMuch):
+        return
+    if kelvins < 0 and value.dimensions == _TEMPERATURE:
+        raise CalculatorError(
+            "This is below absolute zero (0 K, -273.15 degC, -459.67 degF); check the value and its unit, and write a "
+            "difference as delta_degC"
+        )
+
+
 def wanted(tree: Tree, find: Find) -> Quantity:
     """Read the unit that a value is wanted in.
 
     Raises:
         CalculatorError: It is more than names, their products and powers.
     """
-    if not _is_unit(tree):
-        raise CalculatorError("A unit to convert to is written like km/h or kg*m/s^2, without numbers before it")
+    check_unit(tree)
     return quantity(tree, find)
+
+
+def check_unit(tree: Tree) -> None:
+    """Refuse what is no unit.
+
+    Raises:
+        CalculatorError: It is more than names, their products and powers.
+    """
+    if not _is_unit(tree):
+        raise CalculatorError(
+            "A unit is written like km/h or kg*m/s^2: names, their products and powers, without numbers before it and "
+            "without sums"
+        )
+
+
+def in_cycles(value: Quantity, target: Quantity, find: Find) -> Quantity:
+    """Return a value for a target that counts cycles where it counts angles, or the other way: 60 rpm are 1 Hz."""
+    share = _cycles(target, find) - _cycles(value, find)
+    angles = _angles(value, find) - _angles(target, find)
+    if not share or share != angles:
+        return value
+    turn = node("power", node("multiply", number(2), name("pi")), number(str(-share)))
+    return _with(value, node("multiply", value.tree, turn))
+
+
+def _cycles(value: Quantity, find: Find) -> Fraction:
+    return sum((power for unit, power in value.shown if (find(unit) or _NONE).name.endswith("hertz")), Fraction(0))
+
+
+def _angles(value: Quantity, find: Find) -> Fraction:
+    return sum(((find(unit) or _NONE).angles * power for unit, power in value.shown), Fraction(0))
 
 
 def _is_unit(tree: Tree) -> bool:

@@ -26,6 +26,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         stdev: Standard deviation of a sample; null for one number.
         population_variance: Of a population (n).
         population_stdev: Standard deviation of a population.
+        note: Which of the least, the greatest, the sum and the median had to be rounded to the digits asked for.
     """
 
     count: int
@@ -41,12 +42,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     stdev: str | None
     population_variance: str
     population_stdev: str
+    note: str | None = None
 
 
 def summary(values: list[Fraction], digits: int) -> Summary:
     """Summarise one number or more."""
     ordered, count = sorted(values), len(values)
-    total = _total(ordered)
+    total, median = _total(ordered), quantile(ordered, Fraction(1, 2))
     mean = total / count
     squares = _total([value * value for value in ordered]) - total * mean  # exact: nothing is lost by subtracting
     sample = squares / (count - 1) if count > 1 else None
@@ -56,11 +58,16 @@ def summary(values: list[Fraction], digits: int) -> Summary:
     def text(value: Fraction) -> str:
         return decimal_text(value, digits)
 
+    cut = [
+        name
+        for name, value in (("minimum", ordered[0]), ("maximum", ordered[-1]), ("sum", total), ("median", median))
+        if Fraction(text(value)) != value
+    ]
     return Summary(
         count=count,
         sum=text(total),
         mean=text(mean),
-        median=text(quantile(ordered, Fraction(1, 2))),
+        median=text(median),
         modes=[text(value) for value in modes],
         minimum=text(ordered[0]),
         maximum=text(ordered[-1]),
@@ -70,6 +77,7 @@ def summary(values: list[Fraction], digits: int) -> Summary:
         stdev=None if sample is None else root_text(sample, digits),
         population_variance=text(squares / count),
         population_stdev=root_text(squares / count, digits),
+        note=f"rounded to {digits} digits: {', '.join(cut)}; ask for more with digits" if cut else None,
     )
 
 

@@ -11,15 +11,17 @@ from typing import Any, Final
 
 import sympy  # type: ignore[import-untyped]
 from sympy.core.evalf import PrecisionExhausted  # type: ignore[import-untyped]
-from sympy.printing.str import StrPrinter  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import CUT, Answer, rational
 from dovetail.servers.calculator.certainty import certain, sign_of, whole_below
 from dovetail.servers.calculator.exact import LARGE, Arithmetic, bits_of_power, magnitude, spread
 from dovetail.servers.calculator.failures import CalculatorError, Irrational
 from dovetail.servers.calculator.functions import call, check_count
-from dovetail.servers.calculator.rendering import SHOWN, plain
+from dovetail.servers.calculator.rendering import plain
+from dovetail.servers.calculator.roots import root
+from dovetail.servers.calculator.steps import rounded
 from dovetail.servers.calculator.tree import Tree
+from dovetail.servers.calculator.writing import named_roots, written
 
 Expr = Any
 _BY_LOGARITHM: Final = "compute with its logarithm: log(a^b) is b*log(a)"
@@ -161,12 +163,8 @@ def answer_of(expression: Expr, digits: int, note: str | None = None) -> Answer:
         raise CalculatorError(UNDEFINED)
     if expression.is_Rational:
         return rational(_fraction(expression), digits, note)
-    rounded = expression.has(sympy.Float)
-    text = None if rounded else written(expression)
-    if rounded:
-        note = "rounded on the way: as a fraction it would be too long"
-    elif text is None:
-        note = f"{note}; {CUT}" if note else CUT
+    text, remark = _shown(expression)
+    note = "; ".join(filter(None, (note, remark))) or None
     if expression.free_symbols or not expression.is_number:
         return Answer(kind="symbolic", exact=text, note=note)
     try:
@@ -179,6 +177,17 @@ def answer_of(expression: Expr, digits: int, note: str | None = None) -> Answer:
     if imaginary is None:
         return Answer(kind="real", exact=text, decimal=real, note=note)
     return Answer(kind="complex", exact=text, decimal=_complex_text(real, imaginary), note=note)
+
+
+def _shown(expression: Expr) -> tuple[str | None, str | None]:
+    """Return an exact answer as text, and what is to be said of it; no text where there is none to be read."""
+    if expression.has(sympy.Float):
+        return None, "rounded on the way: as a fraction it would be too long"
+    roots = named_roots(expression)
+    if roots:
+        return None, roots
+    text = written(expression)
+    return text, None if text is not None else CUT
 
 
 def numeric(expression: Expr, digits: int) -> tuple[str | None, str | None]:
@@ -208,43 +217,6 @@ def _complex_text(real: str | None, imaginary: str) -> str:
 def _float_text(value: Expr, digits: int) -> str:
     context = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
     return plain(context.create_decimal(Decimal(str(value))), digits)
-
-
-class _Printer(StrPrinter):  # type: ignore[misc]  # sympy is not typed
-    """Writes what our own parser reads."""
-
-    def _print_Exp1(self, expression: Expr) -> str:
-        return "e"
-
-    def _print_ImaginaryUnit(self, expression: Expr) -> str:
-        return "i"
-
-    def _print_Infinity(self, expression: Expr) -> str:
-        return "inf"
-
-    def _print_NegativeInfinity(self, expression: Expr) -> str:
-        return "-inf"
-
-    def _print_GoldenRatio(self, expression: Expr) -> str:
-        return "phi"
-
-    def _print_EulerGamma(self, expression: Expr) -> str:
-        return "euler_gamma"
-
-    def _print_Catalan(self, expression: Expr) -> str:
-        return "catalan"
-
-    def _print_Abs(self, expression: Expr) -> str:
-        return f"abs({self._print(expression.args[0])})"
-
-    def _print_conjugate(self, expression: Expr) -> str:
-        return f"conj({self._print(expression.args[0])})"
-
-
-def written(expression: Expr) -> str | None:
-    """Return an expression as text; None if that is too long to be shown."""
-    text: str = _Printer({"order": None}).doprint(expression)
-    return text if len(text) <= SHOWN else None
 
 
 def _fraction(value: Expr) -> Fraction:
@@ -277,16 +249,6 @@ def _whole_log(value: Expr, base: Expr) -> Expr | None:
     power = int(sympy.Float(sympy.log(value, evaluate=False).evalf(20) / sympy.log(base).evalf(20)).round())
     found = abs(power) <= LARGE.bits and sympy.Pow(base, power) == value
     return sympy.Integer(power) if found else None
-
-
-def _round(value: Expr, places: Expr = sympy.S.Zero) -> Expr:
-    shift = sympy.Integer(10) ** places
-    return whole_below(value * shift + sympy.Rational(1, 2)) / shift
-
-
-def _cube_root(value: Expr) -> Expr:
-    """Return the real root of a real number, as of -8: of -2, too."""
-    return -sympy.cbrt(-value) if value.is_negative else sympy.cbrt(value)
 
 
 def _prime(value: Expr) -> Expr:
@@ -331,7 +293,7 @@ _ARITHMETIC: Final[dict[str, Callable[..., Expr]]] = {
     "percent": lambda value: value / 100,
 }
 _SYMBOLIC: Final[dict[str, Callable[..., Expr]]] = {
-    **{name: getattr(sympy, name) for name in ("sqrt", "root", "exp", "re", "im", "arg", "sign")},
+    **{name: getattr(sympy, name) for name in ("sqrt", "exp", "re", "im", "arg", "sign")},
     **{
         name: getattr(sympy, name)
         for name in ("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "atan2")
@@ -339,11 +301,12 @@ _SYMBOLIC: Final[dict[str, Callable[..., Expr]]] = {
     **{name: getattr(sympy, name) for name in ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")},
     **{name: getattr(sympy, name) for name in ("gamma", "erf", "zeta", "factorial")},
     "abs": sympy.Abs,
-    "cbrt": _cube_root,
+    "cbrt": lambda value: root(value, sympy.Integer(3)),
+    "root": root,
     "floor": whole_below,
     "ceil": lambda value: sympy.ceiling(value) if value.free_symbols else -whole_below(-value),
     "trunc": lambda value: sympy.sign(value) * whole_below(sympy.Abs(value)),
-    "round": _round,
+    "round": rounded,
     "log": _log,
     "log2": lambda value: _log(value, sympy.Integer(2)),
     "log10": lambda value: _log(value, sympy.Integer(10)),

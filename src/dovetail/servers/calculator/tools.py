@@ -78,8 +78,8 @@ async def solve(
 ) -> Solutions:
     """Solve one equation or several together, exactly where possible; or inequalities in one unknown.
 
-    Complex solutions are included. What has no closed form is searched for real solutions between -1,000 and 1,000, and
-    the answer says so.
+    Complex solutions are included. Where formulas may not be all, real solutions between -1,000 and 1,000 are searched
+    for, and the answer says so; of many, it has those next to 0.
 
     Args:
         equations: Such as `["x^2 - 5x + 6 = 0"]`, `["x + y = 3", "x - y = 1"]`, `["x^2 < 4"]`. Without a sign, = 0.

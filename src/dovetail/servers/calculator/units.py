@@ -23,6 +23,14 @@ _OFFSETS: Final = {
 }
 """Scale and offset to kelvin: kelvin = scale * value + offset."""
 _EXACT: Final = 10**30
+_OF_LAND: Final = {
+    **dict.fromkeys(("link", "fathom", "rod", "chain", "furlong", "cables_length", "league"), 1),
+    **dict.fromkeys(("square_rod", "acre", "square_league"), 2),
+    "acre_foot": 3,
+}
+"""Units that pint makes of survey feet, which were given up in 2023, and in which power."""
+_SINCE_2023: Final = Fraction(3048, 10_000) / Fraction(1200, 3937)
+"""A foot, in survey feet."""
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -34,6 +42,7 @@ class Unit(msgspec.Struct, frozen=True):
         turns: To which power pi stands in it: 1 for a degree.
         dimensions: Base units and their powers; an angle has none.
         offset: What is added on the way to kelvin; None for what is a plain multiple.
+        angles: To which power an angle stands in it: 1 for a degree, and for rpm.
     """
 
     name: str
@@ -41,6 +50,7 @@ class Unit(msgspec.Struct, frozen=True):
     turns: int
     dimensions: Dimensions
     offset: Fraction | None = None
+    angles: Fraction = Fraction(0)
 
 
 class Units:
@@ -66,27 +76,27 @@ class Units:
         """Return a unit by name, symbol or alias, with prefix and plural; None if there is none."""
         if not 0 < len(name) <= 64 or not (name == "°" or name.lstrip("°").replace("_", "").isalnum()):
             return None
-        found = self._registry.parse_unit_name(name)
+        found = self._registry.parse_unit_name("degree" if name == "°" else name)
         if not found:
             return None
         full = found[0][0] + found[0][1]
         if full in _OFFSETS:
             scale, offset = _OFFSETS[full]
             return Unit(full, scale, 0, (("kelvin", Fraction(1)),), offset)
-        factor, dimensions = self._root(full)
+        factor, root = self._root(full)
         if factor is None:
             return None
-        factor, turns = self._without_pi(factor)
-        return Unit(full, factor, turns, dimensions)
+        factor, turns = self._without_pi(factor * _SINCE_2023 ** _OF_LAND.get(found[0][1], 0))
+        dimensions = tuple((base, power) for base, power in root if base not in _PLAIN_ANGLES)
+        angles = sum((power for base, power in root if base in _PLAIN_ANGLES), Fraction(0))
+        return Unit(full, factor, turns, dimensions, angles=angles)
 
     def _root(self, full: str) -> tuple[Any, Dimensions]:
-        """Return the size in base units; None where that is no fraction, as for logarithmic units."""
+        """Return the size in base units, angles among them; None where it is no fraction, as for logarithmic units."""
         container = self._container({full: Fraction(1)}, non_int_type=Fraction)
         try:
             factor, units = self._registry.get_root_units(container, check_nonmult=True)
-            dimensions = tuple(
-                sorted((base, Fraction(power)) for base, power in units._units.items() if base not in _PLAIN_ANGLES)
-            )
+            dimensions = tuple(sorted((base, Fraction(power)) for base, power in units._units.items()))
         except Exception:  # pint has errors of many kinds for units that have no size
             return None, ()
         return (Fraction(factor) if isinstance(factor, int | Fraction) else None), dimensions

@@ -1,0 +1,233 @@
+"""Derivatives, integrals and limits: of real variables, and checked against the expression's own values.
+
+A variable that goes between real bounds is a real one: `sqrt(x^2)` is `abs(x)`. What a formula gives has to agree with
+numbers computed from what was asked; if it does not, it is refused. Loaded only in a computing process.
+"""
+
+from functools import partial
+from itertools import pairwise
+from typing import Final
+
+import sympy  # type: ignore[import-untyped]
+from sympy.core.evalf import PrecisionExhausted  # type: ignore[import-untyped]
+
+from dovetail.servers.calculator.answers import Answer, Job, Reply
+from dovetail.servers.calculator.certainty import certain, contradicted
+from dovetail.servers.calculator.failures import CalculatorError
+from dovetail.servers.calculator.roots import RealRoot, by_cases, by_sign
+from dovetail.servers.calculator.searching import real_zeros
+from dovetail.servers.calculator.steps import derivative, jumps_at, pieces, steps
+from dovetail.servers.calculator.symbolic import UNDEFINED, Builder, Expr, answer_of, numeric
+from dovetail.servers.calculator.tidying import tidy
+from dovetail.servers.calculator.zeros import value_at
+
+_DIVERGES: Final = "This integral diverges between these bounds; leave out where the integrand is infinite"
+_OSCILLATES: Final = "This integral has no value: it does not converge, the integrand oscillates for ever"
+_NO_FORM: Final = (
+    "No antiderivative in known functions was found; give lower and upper for a definite integral, "
+    "which can be computed as a number"
+)
+_NO_VALUE: Final = "This integral has no value that could be found; it may diverge. Try other bounds"
+_JUMPS: Final = "This integrand jumps, and not at places that are known; integrate piece by piece, from jump to jump"
+_DISAGREES: Final = (
+    "The formula that was found does not agree with the integrand between these bounds, which jumps there or "
+    "is infinite; integrate piece by piece, from jump to jump"
+)
+_NO_DERIVATIVE: Final = "There is no derivative there: it is another one from the left and from the right"
+_DIFFER: Final = "The limits from the left and from the right differ, so there is none; ask for one side"
+_NO_LIMIT: Final = "There is no limit that could be found; the expression may oscillate"
+_DOUBTFUL: Final = "The limit that was found does not agree with values nearby, so it is not given; ask for one side"
+_NEAR: Final = tuple(sympy.Rational(1, 10**power) for power in (20, 25, 30))
+_STILL: Final = sympy.Rational(1, 10**8)
+_OFF: Final = sympy.Rational(1, 1000)
+
+
+def differentiate(job: Job) -> Reply:
+    """A derivative; `names` holds the variable and the order, the second tree where it is wanted."""
+    builder = Builder(symbols=True)
+    inside = builder.build(job.trees[0])
+    place = builder.build(job.trees[1]) if len(job.trees) > 1 else None
+    variable, inside = _real(inside, job.names[0], [] if place is None else [place])
+    found = derivative(inside, variable, int(job.names[1]))
+    if found.has(sympy.Derivative, sympy.Subs):
+        raise CalculatorError("The derivative of a function in this is not known; write it with other functions")
+    if place is not None:
+        found = _value_of(found, inside, variable, place)
+    return Reply(answer=answer_of(tidy(_plain(found, variable)), job.digits))
+
+
+def _value_of(found: Expr, inside: Expr, variable: Expr, place: Expr) -> Expr:
+    """Return a derivative's value; where a sign in it changes, both sides have to give the same."""
+
+    def changes(expression: Expr) -> bool:
+        return any(one.args[0].subs(variable, place).is_zero for one in expression.atoms(sympy.sign))
+
+    if jumps_at(inside, variable, place) or changes(inside):
+        raise CalculatorError(_NO_DERIVATIVE)
+    if not changes(found):
+        return found.subs(variable, place)
+    left, right = (_limit(found, variable, place, side) for side in "-+")
+    if left != right or not left.is_finite:
+        raise CalculatorError(_NO_DERIVATIVE)
+    return left
+
+
+def integrate(job: Job) -> Reply:
+    """An integral; `names` holds the variable, the other two trees the bounds."""
+    inside, variable, bounds = _integral(job)
+    if bounds is None:
+        found = sympy.integrate(by_cases(inside), variable)
+        if found.has(sympy.Integral, sympy.RootSum):
+            raise CalculatorError(_NO_FORM)
+        return Reply(answer=answer_of(tidy(_plain(found, variable)), job.digits, "plus any constant"))
+    found = _definite(inside, variable, bounds)
+    if found.has(sympy.nan, sympy.zoo):
+        raise CalculatorError(_DIVERGES)
+    if found.has(sympy.AccumBounds):
+        raise CalculatorError(_OSCILLATES)
+    if found.has(sympy.Integral, sympy.RootSum):
+        return quadrature(job)
+    if contradicted(found, inside, variable, bounds):
+        raise CalculatorError(_DISAGREES)
+    return Reply(answer=answer_of(tidy(found), job.digits))
+
+
+def _definite(inside: Expr, variable: Expr, bounds: tuple[Expr, Expr]) -> Expr:
+    cut = pieces(inside, variable, *bounds)
+    if cut is None:
+        return sympy.integrate(by_cases(inside), (variable, *bounds))
+    return sympy.Add(*[sympy.integrate(by_cases(piece), (variable, low, high)) for piece, low, high in cut])
+
+
+def quadrature(job: Job) -> Reply:
+    """A definite integral as a number."""
+    inside, variable, bounds = _integral(job)
+    if bounds is None or (inside.free_symbols - {variable}):
+        raise CalculatorError("Only a definite integral without other variables can be computed as a number")
+    digits = min(job.digits, 30)
+    try:
+        parts = [sympy.Integral(one, (variable, low, high)) for one, low, high in _smooth(inside, variable, bounds)]
+        real, imaginary = numeric(sympy.Add(*[certain(part, digits + 8) for part in parts]), digits)
+    except (PrecisionExhausted, AttributeError):  # sympy has the latter for what steps
+        real = imaginary = None
+    if real is None or imaginary is not None:
+        raise CalculatorError(_JUMPS if steps(inside) else _NO_VALUE)
+    return Reply(answer=Answer(kind="real", decimal=real, note="computed as a number; no exact form was found"))
+
+
+def _smooth(inside: Expr, variable: Expr, bounds: tuple[Expr, Expr]) -> list[tuple[Expr, Expr, Expr]]:
+    """Cut an interval where what a real root is taken of changes its sign: sums over such places are not exact."""
+    low, high = bounds
+    of = {one.args[0] for one in inside.atoms(RealRoot)}
+    if not of:
+        return [(inside, low, high)]
+    if low > high:
+        return [(piece, end, start) for piece, start, end in _smooth(inside, variable, (high, low))]
+    zeros = {place for one in of for place in real_zeros(one, variable, 60).places if low < place < high}
+    cut = []
+    for start, end in pairwise([low, *sorted(zeros), high]):
+        middle = _between(start, end)
+        cut.append((inside.replace(RealRoot, partial(_with_sign, variable, [middle])), start, end))
+    return cut
+
+
+def _between(start: Expr, end: Expr) -> Expr:
+    if start.is_infinite:
+        return sympy.S.Zero if end.is_infinite else end - 1
+    return start + 1 if end.is_infinite else (start + end) / 2
+
+
+def _integral(job: Job) -> tuple[Expr, Expr, tuple[Expr, Expr] | None]:
+    builder = Builder(symbols=True)
+    inside, *bounds = [builder.build(tree) for tree in job.trees]
+    variable, inside = _real(inside, job.names[0], bounds)
+    return inside, variable, (bounds[0], bounds[1]) if bounds else None
+
+
+def _real(inside: Expr, name: str, places: list[Expr]) -> tuple[Expr, Expr]:
+    """Return a variable that is real if the places are where it goes to, and the expression with it."""
+    plain = sympy.Symbol(name)
+    if any(place.is_extended_real is False for place in places):
+        return plain, inside
+    variable = sympy.Symbol(name, real=True)
+    return variable, inside.subs(plain, variable)
+
+
+def _plain(found: Expr, variable: Expr) -> Expr:
+    return found.subs(variable, sympy.Symbol(variable.name))
+
+
+def limit(job: Job) -> Reply:
+    """A limit; `names` holds the variable and the side, the second tree what it goes to."""
+    builder = Builder(symbols=True)
+    inside, goal = builder.build(job.trees[0]), builder.build(job.trees[1])
+    variable, inside = _real(inside, job.names[0], [goal])
+    endless = goal in (sympy.oo, -sympy.oo)
+    if endless or job.names[1] != "+-":
+        found = _one_side(inside, variable, goal, "-" if goal is sympy.oo else job.names[1].replace("+-", "+"))
+    elif inside.has(RealRoot):
+        left, found = (_one_side(inside, variable, goal, side) for side in "-+")
+        apart = sympy.simplify(left - found) if left != found else sympy.S.Zero
+        if apart != 0:
+            raise CalculatorError(_NO_LIMIT if apart.free_symbols else _DIFFER)
+    else:
+        found = _limit(inside, variable, goal, "+-")
+        for side in "-+":
+            _check(found, inside, variable, goal, side)
+    return Reply(answer=answer_of(found, job.digits))
+
+
+def _one_side(inside: Expr, variable: Expr, goal: Expr, side: str) -> Expr:
+    found = _limit(_powers(inside, variable, goal, side), variable, goal, side)
+    _check(found, inside, variable, goal, side)
+    return found
+
+
+def _limit(inside: Expr, variable: Expr, goal: Expr, side: str) -> Expr:
+    try:
+        found = sympy.limit(inside, variable, goal, side)
+    except ValueError:
+        raise CalculatorError(_DIFFER) from None
+    if found is sympy.zoo:
+        raise CalculatorError("There is no limit: it grows without bound, with other signs from the left and the right")
+    if found is sympy.nan:
+        raise CalculatorError(UNDEFINED)
+    if found.has(sympy.AccumBounds, sympy.Limit):
+        raise CalculatorError(_NO_LIMIT)
+    return found
+
+
+def _nearby(goal: Expr, side: str) -> list[Expr]:
+    """Return places close to what a variable goes to, closer and closer."""
+    if goal in (sympy.oo, -sympy.oo):
+        return [1 / near if goal is sympy.oo else -1 / near for near in _NEAR]
+    return [goal + near if side == "+" else goal - near for near in _NEAR]
+
+
+def _powers(inside: Expr, variable: Expr, goal: Expr, side: str) -> Expr:
+    """Write real roots as powers, with the sign that what they are taken of has near the goal."""
+
+    return inside.replace(RealRoot, partial(_with_sign, variable, _nearby(goal, side)))
+
+
+def _with_sign(variable: Expr, places: list[Expr], value: Expr, degree: Expr) -> Expr:
+    values = [value_at(value, {variable: place}) for place in places]
+    signs = {None if one is None or not one.is_real else int(sympy.sign(one)) for one in values}
+    sign = signs.pop() if len(signs) == 1 else None
+    if sign is None:
+        return by_sign(RealRoot(value, degree))
+    return sign * (sign * value) ** sympy.Rational(1, degree)
+
+
+def _check(found: Expr, inside: Expr, variable: Expr, goal: Expr, side: str) -> None:
+    """Refuse a limit that values nearby, which hardly change any more, do not come close to."""
+    if not found.is_finite or found.free_symbols or (inside.free_symbols - {variable}) or goal.free_symbols:
+        return
+    values = [value_at(inside, {variable: place}) for place in _nearby(goal, side)]
+    numbers = [value for value in values if value is not None]
+    if len(numbers) < len(values):
+        return
+    size = 1 + abs(numbers[-1])
+    still = all(abs(value - numbers[-1]) < _STILL * size for value in numbers)
+    if still and abs(numbers[-1] - found.evalf(15)) > _OFF * size:
+        raise CalculatorError(_DOUBTFUL)

@@ -1,0 +1,112 @@
+"""Solving inequalities in one unknown: what sympy finds is tried at many points before it is given.
+
+Loaded only in a computing process.
+"""
+
+from typing import Any, Final
+
+import sympy  # type: ignore[import-untyped]
+from sympy.functions.elementary.trigonometric import TrigonometricFunction  # type: ignore[import-untyped]
+
+from dovetail.servers.calculator.answers import Solutions
+from dovetail.servers.calculator.failures import CalculatorError
+from dovetail.servers.calculator.roots import RealRoot
+from dovetail.servers.calculator.symbolic import Expr
+from dovetail.servers.calculator.writing import named_roots, written
+from dovetail.servers.calculator.zeros import value_at
+
+_PERIODIC: Final = "there may be others, such as with multiples of a period added"
+_OTHERS: Final = "there may be others"
+_UNKNOWN: Final = (
+    "No way to solve this inequality is known; solve it as an equation, and try a point between its solutions"
+)
+_DISAGREES: Final = (
+    "The conditions that were found do not agree with the inequality at some points, so they are not given; solve it "
+    "as an equation, and try a point between its solutions"
+)
+_POINTS: Final = [
+    *(sympy.Rational(step, 4) + sympy.Rational(1, 1009) for step in range(-48, 49)),
+    *(sign * sympy.Integer(10) ** power for sign in (1, -1) for power in (2, 3, 6)),
+]
+_STEP: Final = sympy.Rational(1, 1000)
+_DIGITS: Final = 15
+
+
+def inequality(relations: list[Expr], unknowns: list[Expr]) -> Solutions:
+    """Find the conditions under which relations hold together."""
+    if len(unknowns) != 1 or any(relation.free_symbols != set(unknowns) for relation in relations):
+        raise CalculatorError("Inequalities are solved for one unknown, without other variables")
+    unknown = unknowns[0]
+    found = _reduced(relations, unknown)
+    sides = [side for one in relations for side in (one.args if one.is_Relational else (one,))]
+    known = all(side.replace(sympy.Abs, lambda inside: inside).is_rational_function(unknown) for side in sides)
+    periodic = any(side.has(TrigonometricFunction) for side in sides)
+    if _contradicted(found, relations, unknown, periodic):
+        raise CalculatorError(_DISAGREES)
+    note = None if known else _PERIODIC if periodic else _OTHERS
+    if found in (sympy.true, sympy.false):
+        note = "true for all real numbers" if found is sympy.true else "true for no real number"
+        return Solutions(complete=known, note=note)
+    roots = named_roots(found)
+    if roots:
+        found = found.xreplace({root: root.evalf(_DIGITS) for root in found.atoms(sympy.CRootOf)})
+        note = f"{note}; {roots}, rounded" if note else f"{roots}, rounded"
+    return Solutions(conditions=written(found), complete=known, note=note)
+
+
+def _reduced(relations: list[Expr], unknown: Expr) -> Expr:
+    try:
+        if any(one.has(RealRoot) for one in relations):
+            return _of_roots(relations, unknown)
+        return _finite(sympy.reduce_inequalities(relations, unknown))
+    except (RuntimeError, TypeError):  # sympy says so where it has no way, by a kind of the first
+        raise CalculatorError(_UNKNOWN) from None
+
+
+def _of_roots(relations: list[Expr], unknown: Expr) -> Expr:
+    """Solve for a root, which grows with what it is taken of: where one is less than 2, so is the other less than 8."""
+    roots = sorted(set().union(*(one.atoms(RealRoot) for one in relations)), key=str)
+    value, degree = roots[0].args
+    slope = sympy.diff(value, unknown)
+    if len(roots) != 1 or not slope.is_Rational:
+        raise CalculatorError(_UNKNOWN)
+    root = sympy.Symbol("root", real=True)
+    at = (root**degree - value.subs(unknown, 0)) / slope
+    asked = [one.xreplace({roots[0]: root}).subs(unknown, at) for one in relations]
+    found = _finite(sympy.reduce_inequalities(asked, root))
+    return found.replace(
+        lambda one: one.is_Relational,
+        lambda one: one.func(*[value if side == root else side**degree for side in one.args]),
+    )
+
+
+def _finite(found: Expr) -> Expr:
+    """Leave out that the unknown is finite."""
+    endless = {one: sympy.true for one in found.atoms(sympy.core.relational.Relational) if one.has(sympy.oo, -sympy.oo)}
+    return found.xreplace(endless) if endless else found
+
+
+def _contradicted(found: Expr, relations: list[Expr], unknown: Expr, periodic: bool) -> bool:
+    """Tell whether conditions are not those of relations, by points; of a period that is left out, nothing is told."""
+    ends = [side for one in found.atoms(sympy.core.relational.Relational) for side in one.args if side.is_number]
+    near = [end.evalf(20) + step for end in ends if end.is_real for step in (_STEP, -_STEP)]
+    for point in [*_POINTS, *near]:
+        claimed = found.subs(unknown, point)
+        if claimed not in (sympy.true, sympy.false):
+            continue
+        each = [_holds(one, unknown, point) for one in relations]
+        if claimed is sympy.true and False in each:
+            return True
+        if claimed is sympy.false and all(each) and (not periodic or found is sympy.false):
+            return True
+    return False
+
+
+def _holds(relation: Expr, unknown: Expr, point: Any) -> bool | None:
+    """Tell whether a relation holds at a point; None where that cannot be told."""
+    left, right = relation.args if relation.is_Relational else (relation, sympy.S.Zero)
+    value = value_at(left - right, {unknown: point})
+    if value is None:
+        return None
+    kind = relation.func if relation.is_Relational else sympy.Eq
+    return bool(kind(value, 0)) if value.is_real else kind is sympy.Ne

@@ -1,0 +1,75 @@
+"""How expressions are written: as our own parser reads them, and where it has no way to say it, in words.
+
+Loaded only in a computing process.
+"""
+
+from typing import Any
+
+import sympy  # type: ignore[import-untyped]
+from sympy.printing.str import StrPrinter  # type: ignore[import-untyped]
+
+from dovetail.servers.calculator.rendering import SHOWN
+
+Expr = Any
+
+
+def named_roots(expression: Expr) -> str | None:
+    """Say of which polynomials an expression has roots in it that have no formula; None without any."""
+    of = sorted({str(written(root.expr)) for root in expression.atoms(sympy.CRootOf)})
+    return f"without a formula: by the roots of {', '.join(of)}" if of else None
+
+
+class _Printer(StrPrinter):  # type: ignore[misc]  # sympy is not typed
+    """Writes what our own parser reads."""
+
+    def _print_Relational(self, expression: Expr) -> str:
+        sign = {"==": "="}.get(expression.rel_op, expression.rel_op)
+        return f"{self._print(expression.lhs)} {sign} {self._print(expression.rhs)}"
+
+    def _print_Piecewise(self, expression: Expr) -> str:
+        cases = [
+            self._print(value) if holds is sympy.true else f"{self._print(value)} if {self._print(holds)}"
+            for value, holds in expression.args
+        ]
+        return f"({', else '.join(cases)})"
+
+    def _print_Rounded(self, expression: Expr) -> str:
+        value, places = expression.args
+        return f"round({self._print(value)})" if places == 0 else f"round({self._print(value)}, {places})"
+
+    def _print_Exp1(self, expression: Expr) -> str:
+        return "e"
+
+    def _print_ImaginaryUnit(self, expression: Expr) -> str:
+        return "i"
+
+    def _print_Infinity(self, expression: Expr) -> str:
+        return "inf"
+
+    def _print_NegativeInfinity(self, expression: Expr) -> str:
+        return "-inf"
+
+    def _print_GoldenRatio(self, expression: Expr) -> str:
+        return "phi"
+
+    def _print_EulerGamma(self, expression: Expr) -> str:
+        return "euler_gamma"
+
+    def _print_Catalan(self, expression: Expr) -> str:
+        return "catalan"
+
+    def _print_Abs(self, expression: Expr) -> str:
+        return f"abs({self._print(expression.args[0])})"
+
+    def _print_RealRoot(self, expression: Expr) -> str:
+        value, degree = map(self._print, expression.args)
+        return f"cbrt({value})" if degree == "3" else f"root({value}, {degree})"
+
+    def _print_conjugate(self, expression: Expr) -> str:
+        return f"conj({self._print(expression.args[0])})"
+
+
+def written(expression: Expr) -> str | None:
+    """Return an expression as text; None if that is too long to be shown."""
+    text: str = _Printer({"order": None}).doprint(expression)
+    return text if len(text) <= SHOWN else None
