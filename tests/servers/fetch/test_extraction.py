@@ -33,6 +33,42 @@ def test_a_page_that_is_no_article_is_read_as_text() -> None:
     assert extract("", URL).how == "nothing" and extract("<html></html>", URL).how == "nothing"
 
 
+COMMITTEE = "The committee met on Tuesday and agreed upon the budget. The new library will open in May."
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        (f"<p>{COMMITTEE}</p>", COMMITTEE),
+        ("<p>Price: 5 EUR</p>", "Price: 5 EUR"),
+        ("<ul><li>one</li><li>two</li></ul>", "- one\n- two"),
+        ("<pre>line 1\nline 2\n</pre>", "line 1\nline 2"),
+        ("<h1>Status</h1><p>All systems are operational.</p>", "# Status\n\nAll systems are operational."),
+        (f"<h1 id=s>Status</h1>\n<p>{COMMITTEE * 3}</p>", f"# Status\n\n{COMMITTEE * 3}"),
+        (f"<html><body><h1>Status</h1><p>{COMMITTEE * 3}</p></body></html>", f"# Status\n\n{COMMITTEE * 3}"),
+        (f"<html><body><h1 style='display:none'>Obey</h1><p>{COMMITTEE * 3}</p></body></html>", COMMITTEE * 3),
+        ("no markup at all", "no markup at all"),
+    ],
+)
+def test_a_page_without_the_frame_of_a_document_is_read_like_one_with_it(html: str, text: str) -> None:
+    found = extract(html, URL)
+    assert (found.text.strip(), found.how) == (text, "Markdown")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["javascript:go()", " java\nscript:go()", "JavaScript:go()", "data:text/html,hi", f"{' ' * 3_000}javascript:go()"],
+)
+def test_a_link_that_is_a_program_keeps_its_text_only(target: str) -> None:
+    ways = f"<a href='{target}'>Press here</a> or <a href='/black'>read on</a> or <a href='mailto:a@b.c'>write</a>."
+    found = extract(f"<html><body><p>{COMMITTEE}</p><p>{ways}</p></body></html>", URL)
+    assert "Press here or [read on](https://e.com/black) or [write](mailto:a@b.c)" in found.text
+    assert "go()" not in found.text and "data:" not in found.text and "[Press" not in found.text
+    assert found.links == [("read on", "https://e.com/black")]
+    found = extract(f"<html><body><p>{COMMITTEE}</p><p><a href='{target}'>[a] [b</a></p></body></html>", URL)
+    assert "go()" not in found.text and "nowhere" not in found.text
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     "html",

@@ -19,9 +19,15 @@ ODD: list[dict[str, Any]] = [
         "observations": ["<b>&amp;</b>", "\x00"],
     },
     {"name": " spaces ", "entityType": "", "observations": []},
+    {"name": "", "entityType": "", "observations": ["of nobody"]},
+    {"name": "n" * 1_500, "entityType": "t" * 1_500, "observations": ["o" * 25_000]},
     {"name": "constructor", "entityType": "__proto__", "observations": ["null", "[1]", '{"type":"entity"}']},
 ]
-DANGLING = {"from": "nobody", "to": "Ann Lee", "relationType": "seeks"}
+DANGLING = [
+    {"from": "nobody", "to": "Ann Lee", "relationType": "seeks"},
+    {"from": "", "to": "Ann Lee", "relationType": ""},
+    {"from": "Ann Lee", "to": "", "relationType": "r" * 1_500},
+]
 
 
 def theirs(path: Path) -> Client:
@@ -34,7 +40,7 @@ async def test_their_file_imported_and_exported_is_the_same_file_and_they_read_i
     async with theirs(theirs_file) as client:
         await told(client, "create_entities", entities=PEOPLE)
         await told(client, "create_entities", entities=ODD)
-        await told(client, "create_relations", relations=[*TIES, DANGLING])
+        await told(client, "create_relations", relations=[*TIES, *DANGLING])
         await told(client, "add_observations", observations=[{"entityName": "Ann Lee", "contents": ["came later"]}])
         graph = await told(client, "read_graph")
     async with memory(tmp_path / "m.db", import_file=(str(theirs_file),)) as client:

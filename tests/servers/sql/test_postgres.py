@@ -3,6 +3,8 @@
 # ruff: noqa: E501  statements stand on one line
 
 import asyncio
+import os
+import signal
 from typing import Any
 
 import psycopg
@@ -178,6 +180,34 @@ async def test_a_statement_that_takes_too_long_is_stopped_and_the_next_one_works
     assert "ran longer than 0.3 seconds" in text
 
 
+async def test_a_statement_that_postgresql_itself_does_not_stop_is_answered_in_time_and_the_next_one_works(
+    postgres: str,
+) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    async with client(postgres, timeout=1, connections=1) as session, asyncio.timeout(5):
+        call = asyncio.create_task(failing(session, "query", sql=endless))
+        process = await asyncio.to_thread(_running, postgres)
+        os.kill(process, signal.SIGSTOP)  # as deaf as within one long call of a function
+        try:
+            text = await call
+            assert await rows(session, "SELECT 1") == [[1]]
+        finally:
+            os.kill(process, signal.SIGCONT)
+    assert "ran longer than 1 seconds" in text
+
+
+def _running(url: str) -> int:
+    """The process that runs the endless statement, once it does."""
+    with psycopg.connect(url, autocommit=True) as other:
+        while True:
+            found = other.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'dovetail' AND query LIKE '%RECURSIVE%'"
+                " AND state = 'active'"
+            ).fetchone()
+            if found is not None:
+                return int(found[0])
+
+
 async def test_a_call_that_is_cancelled_stops_the_statement(postgres: str) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     async with client(postgres, timeout=600, connections=1) as session:
@@ -282,3 +312,17 @@ async def test_a_value_that_is_missing_is_named(postgres: str) -> None:
         for sql in ("SELECT :a", "SELECT 1 WHERE 1=:a", "SELECT coalesce(:a, :b)"):
             text = await failing(session, "query", sql=sql, params={"b": 2})
             assert text == "params has no value for :a: give one by that name."
+
+
+@pytest.mark.parametrize("denied", [(), ("customers.card",)])
+async def test_a_name_needs_an_object_of_values(postgres: str, denied: tuple[str, ...]) -> None:
+    async with client(postgres, deny=denied) as session:
+        for params in ([1], None):
+            text = await failing(session, "query", sql="SELECT $1::text, :a", params=params)
+            assert text == ":a is bound by its name: pass params as an object with 'a' in it."
+
+
+async def test_upper_and_lower_case_of_a_column_are_not_alike(postgres: str) -> None:
+    async with client(postgres, allow_writes=True) as session:
+        text = await failing(session, "update", table="orders", values={"PRICE": 1}, where={"id": 1})
+        assert text == "There is no column 'PRICE'. Did you mean price?"

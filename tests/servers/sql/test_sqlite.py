@@ -184,6 +184,8 @@ async def test_many_long_values_in_one_row_are_refused(shop: Path) -> None:
         ("SELECT " + "(" * 200 + "1" + ")" * 200, "too many brackets"),
         ("SELECT '" + "x" * 50_000 + "'", "$.sql"),
         ("SELECT 1 WHERE 1 = '\0'", "NUL"),
+        ("SELECT * FROM pragma_foreign_keys", "not available here: list_tables and describe_table"),
+        ("SELECT * FROM dbstat", "'dbstat' cannot be opened here. Do without it: list_tables"),
     ],
 )
 async def test_an_error_says_what_to_do(shop: Path, sql: str, said: str) -> None:
@@ -237,6 +239,50 @@ async def test_full_text_and_spatial_tables_can_be_searched(shop: Path) -> None:
         boxes = await session.call_tool("query", {"sql": "SELECT id FROM boxes WHERE low >= 2"})
     assert notes.structured["rows"] == [["the tea is green"]]
     assert boxes.structured["rows"] == [[2]]
+
+
+@pytest.mark.parametrize("denied", [(), ("customers.card", "secrets")])
+async def test_json_is_taken_apart_by_the_functions_that_stand_for_tables(shop: Path, denied: tuple[str, ...]) -> None:
+    async with client(shop, deny=denied) as session:
+        for sql, rows in (
+            ("SELECT value FROM json_each('[1,2]')", [[1], [2]]),
+            ("SELECT fullkey FROM json_tree('{\"a\":[5]}') WHERE atom IS NOT NULL", [["$.a[0]"]]),
+            ("SELECT c.id, j.value FROM customers c, json_each(json_array(c.name)) j WHERE c.id = 2", [[2, "Bob"]]),
+            ("SELECT id FROM orders WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id", [[1], [3]]),
+            ("SELECT group_concat(value) FROM json_each('[1,2]')", [["1,2"]]),
+        ):
+            params = ["[1,3]"] if "?" in sql else None
+            assert (await session.call_tool("query", {"sql": sql, "params": params})).structured["rows"] == rows, sql
+
+
+async def test_a_view_that_takes_json_apart_is_there_under_a_policy_and_denied_with_what_it_shows(shop: Path) -> None:
+    connection = sqlite3.connect(shop)
+    for name, column in (("letters", "name"), ("digits", "card")):
+        quoted = f"""'["' || c.{column} || '"]'"""
+        connection.execute(f"CREATE VIEW {name} AS SELECT j.value AS x FROM customers c, json_each({quoted}) j")
+    connection.close()
+    async with client(shop, deny=("customers.card",)) as session:
+        letters = await session.call_tool("query", {"sql": "SELECT x FROM letters"})
+        assert letters.structured["rows"] == [["Ann"], ["Bob"], ["Cy"]]
+        assert "not available" in await failing(session, "query", sql="SELECT x FROM digits")
+
+
+async def test_rows_are_counted_where_sqlite_can_and_another_way_is_named_where_it_cannot(shop: Path) -> None:
+    async with client(shop) as session:
+        found = await session.call_tool("query", {"sql": "SELECT value FROM generate_series(1, 3)"})
+    if found.is_error:
+        assert "This SQLite has no generate_series. Write WITH RECURSIVE" in found.text
+    else:
+        assert found.structured["rows"] == [[1], [2], [3]]
+
+
+async def test_the_words_of_a_full_text_table_can_be_listed(shop: Path) -> None:
+    connection = sqlite3.connect(shop)
+    connection.execute("CREATE VIRTUAL TABLE words USING fts5vocab(notes, row)")
+    connection.close()
+    async with client(shop) as session:
+        words = await session.call_tool("query", {"sql": "SELECT term, doc FROM words WHERE doc > 1 ORDER BY term"})
+    assert words.structured["rows"] == [["is", 2], ["the", 2]]
 
 
 async def test_the_tools_say_that_they_only_read(shop: Path) -> None:

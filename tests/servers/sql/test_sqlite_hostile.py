@@ -175,6 +175,16 @@ READS = [
     "SELECT json_object('c', card) FROM customers",
     "SELECT json_group_array(card) FROM customers",
     "SELECT value FROM customers, json_each(json_array(card))",
+    "SELECT value FROM customers, json_each(customers.card)",
+    "SELECT fullkey FROM customers c, json_tree(json_quote(c.card), '$') j",
+    "SELECT (SELECT group_concat(value) FROM json_each(json_array(customers.card))) FROM customers",
+    "SELECT value FROM json_each((SELECT json_array(card) FROM customers))",
+    "SELECT count(*) FROM json_each((SELECT json_group_array(what) FROM secrets))",
+    "SELECT value FROM json_each WHERE json = (SELECT json_group_array(card) FROM customers)",
+    "SELECT json FROM json_tree JOIN customers ON json = json_quote(card)",
+    "SELECT 1 FROM customers LEFT JOIN json_each('[]', card) j",
+    "SELECT j.value FROM json_each('[1]') j JOIN customers ON j.value = card",
+    "SELECT name FROM customers WHERE EXISTS (SELECT 1 FROM json_each(json_quote(card)) WHERE value > 'C')",
     "SELECT 1 FROM customers a JOIN customers b ON a.card = b.card",
     "SELECT count(*) FROM customers NATURAL JOIN (SELECT 'CANARY-4929-A' AS card)",
     "SELECT count(*) FROM customers NATURAL JOIN ci",
@@ -246,6 +256,8 @@ ALLOWED = [
     "WITH x AS (SELECT name FROM customers) SELECT * FROM x",
     "SELECT * FROM orders o JOIN boxes b USING (id)",
     "SELECT 'card', \"name\" FROM customers",
+    "SELECT c.name, j.value FROM customers c, json_each(json_array(c.city)) j",
+    "SELECT * FROM json_tree('{\"card\": 1}')",
 ]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from dovetail import Client
 from dovetail.servers.sql import Settings, make
+from dovetail.servers.sql.changes import shown
 from dovetail.servers.sql.sqlite_reader import opened
 
 ERAS = pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
@@ -178,8 +179,40 @@ async def test_values_cannot_look_like_another_line_of_the_question(shop: Path) 
         rows = [{"customer": 1, "item": 'x"\nDelete nothing?\u202e' + "y" * 500}] * 7
         await session.call_tool("insert", {"table": "orders", "rows": rows})
     lines = user.asked[0].splitlines()
-    assert len(lines) == 7 and lines[-1] == "and 2 more"
+    assert len(lines) == 8
     assert all("\u202e" not in line and len(line) < 200 for line in lines)
+
+
+async def test_the_user_reads_the_values_of_fifty_rows_and_how_many_more_there_are(shop: Path) -> None:
+    user = User(agrees=False)
+    async with client(shop, user) as session:
+        many = [{"customer": 1, "item": f"item {at}"} for at in range(60)]
+        await session.call_tool("insert", {"table": "orders", "rows": many[:50]})
+        await session.call_tool("insert", {"table": "orders", "rows": many})
+        wide = [{"what": "x" * 200, **dict.fromkeys(map(str, range(200)), "y" * 200)} for _ in range(60)]
+        ids = list(range(1, 61))
+        await session.call_tool("delete", {"table": "numbers", "where": {"i": ids}})
+    whole, more, where = (question.splitlines() for question in user.asked)
+    assert whole[1:] == [f'customer: 1, item: "item {at}"' for at in range(50)]
+    assert more[1:] == [*whole[1:], "and 10 more, which are not shown"]
+    assert where[1] == f"where i: {' or '.join(map(str, ids[:50]))} or one of 10 more, which are not shown"
+    assert len(shown(wide)) < 50_000 and shown(wide).endswith("and 59 more, which are not shown")
+
+
+async def test_upper_and_lower_case_of_a_column_are_alike_as_everywhere_in_sqlite(shop: Path) -> None:
+    user = User()
+    async with client(shop, user) as session:
+        for tool, arguments in (
+            ("insert", {"rows": [{"CUSTOMER": 3, "Item": "jug"}]}),
+            ("update", {"values": {"PRICE": 9}, "where": {"ITEM": "jug"}}),
+            ("delete", {"where": {"Id": 1}}),
+        ):
+            result = await session.call_tool(tool, {"table": "ORDERS", **arguments})
+            assert not result.is_error, result.text
+        twice = await session.call_tool("update", {"table": "orders", "values": {"a": 1}, "where": {"id": 1, "ID": 2}})
+    assert orders(shop) == [*BEFORE[1:], (4, 3, "jug", 9.0)]
+    assert user.asked[0].endswith('customer: 3, item: "jug"')
+    assert "'id' is named twice" in twice.text
 
 
 async def test_rows_of_virtual_tables_can_be_changed(shop: Path) -> None:

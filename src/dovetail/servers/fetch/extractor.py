@@ -21,6 +21,13 @@ _LINK_URL: Final = 2_000
 _TITLE: Final = 300
 _TEXT: Final = 8 * 1024 * 1024
 _BLANK: Final = re.compile(r"\s+")
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+_SKIPPED: Final = re.compile(r"[\x00-\x20]+")
+"""What browsers leave out of a URL, at its beginning at least: `java\\nscript:` is a script to them."""
+_LEADING: Final = frozenset({"http", "https", "mailto", "tel", "ftp"})
+"""Schemes of links that lead somewhere. Others (`javascript`, `data`) are programs, or bodies by themselves."""
+_NOWHERE: Final = "https://nowhere.invalid/"
+_DEFUSED: Final = re.compile(rf"\[([^\[\]]*)\]\({re.escape(_NOWHERE)}\)")
 
 
 class Work(msgspec.Struct):
@@ -55,10 +62,11 @@ def extract(html: str, url: str) -> Extract:
     """Read a page."""
     import trafilatura
 
-    tree = trafilatura.load_html(html)
+    tree = _document(html)
     if tree is None:
         return Extract()
-    found = Extract(title=_title(tree), links=_links(tree, url))
+    found, heading = Extract(title=_title(tree), links=_links(tree, url)), _heading(tree)
+    _defuse(tree)
     text = trafilatura.extract(
         tree,
         url=url,
@@ -70,12 +78,52 @@ def extract(html: str, url: str) -> Extract:
         favor_recall=True,
     )
     if text and text.strip():
-        found.text, found.how = text[:_TEXT], "Markdown"
+        found.text, found.how = _headed(heading, _defused(text))[:_TEXT], "Markdown"
     else:
-        text = trafilatura.html2txt(html)
+        text = trafilatura.html2txt(_document(html))
         if text and text.strip():
             found.text, found.how = text[:_TEXT], "text"
     return found
+
+
+def _document(html: str) -> Any:
+    """Parse a page, whole or not: what has no <html> is what stands in the body. None for what has nothing in it."""
+    import trafilatura
+
+    tree = trafilatura.load_html(html)
+    if tree is None or tree.tag != "html":
+        # A fragment is taken for a document that begins at its first element, or for none at all.
+        return trafilatura.load_html(f"<html><body>{html}</body></html>") if html.strip() else None
+    return tree
+
+
+def _heading(tree: Any) -> str:
+    """Return the one heading of a plain page, where nothing hides it; empty for others, whose layout is guessed."""
+    found = list(tree.iterfind("body/h1"))
+    if len(found) != 1 or set(found[0].attrib) - {"id"}:
+        return ""
+    return _BLANK.sub(" ", _text(found[0])).strip()
+
+
+def _headed(heading: str, text: str) -> str:
+    """Return the Markdown of a page with its heading, which is taken for a menu where little stands below it."""
+    first, _, rest = text.partition("\n")
+    if heading and first.strip() == heading:
+        return f"# {heading}\n\n{rest}"
+    return text if heading in text else f"# {heading}\n\n{text}"
+
+
+def _defuse(tree: Any) -> None:
+    """Mark links that lead nowhere. They stay links for now: what is content is told by how many links it has."""
+    for anchor in tree.iter("a"):
+        scheme = _SCHEME.match(_SKIPPED.sub("", anchor.get("href") or ""))
+        if scheme is not None and scheme[1].lower() not in _LEADING:
+            anchor.set("href", _NOWHERE)
+
+
+def _defused(text: str) -> str:
+    """Return Markdown with the text alone of links that lead nowhere."""
+    return _DEFUSED.sub(r"\1", text).replace(f"]({_NOWHERE})", "]")
 
 
 def main() -> None:

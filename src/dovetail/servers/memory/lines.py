@@ -1,8 +1,8 @@
 """The reference server's file: one JSON object a line, entities and relations. Sans I/O.
 
 Invariants: what `write` makes is what the reference server itself would write, byte for byte, and `read` takes all of
-that; fields that it does not know are kept and written again behind the others. Nothing is guessed: a line that is no
-entity and no relation is refused, with its number.
+that, whatever the length of its texts and be they empty; fields that it does not know are kept and written again behind
+the others. Nothing is guessed: a line that is no entity and no relation is refused, with its number.
 """
 
 import json
@@ -14,7 +14,6 @@ import msgspec
 _ENTITY: Final = ("name", "entityType", "observations")
 _RELATION: Final = ("from", "to", "relationType")
 _encode = msgspec.json.encode
-_KEPT_CHARS: Final = 100_000
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,14 +48,21 @@ class Unreadable(ValueError):
     """A line that is none of the format; the text names its number and what was expected."""
 
 
-def read(text: str) -> Iterator[EntityLine | RelationLine]:
+def read(text: str, longest: int | None = None) -> Iterator[EntityLine | RelationLine]:
     """Read lines; empty ones count, and are nothing.
 
+    Args:
+        text: The lines.
+        longest: Characters of a line, at most.
+
     Raises:
-        Unreadable: A line is no JSON object, or neither an entity nor a relation with the fields that those have.
+        Unreadable: A line is no JSON object, or neither an entity nor a relation with the fields that those have, or is
+            too long.
     """
     # "\n" alone ends a line: other separators that str.splitlines knows may stand in a text as they are.
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+        if longest is not None and len(line) > longest:
+            raise Unreadable(f"Line {number} has more than {longest:,} characters, which --max-line raises")
         if line.strip():
             yield _line(number, line)
 
@@ -96,12 +102,9 @@ def _extra(number: int, item: dict[str, Any], known: tuple[str, ...]) -> str:
     if not left:
         return ""
     try:
-        text = whole(json.dumps(left, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+        return whole(json.dumps(left, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
     except (ValueError, RecursionError):
         raise Unreadable(f"Line {number}: a number that JSON does not have") from None
-    if len(text) > _KEPT_CHARS:
-        raise Unreadable(f"Line {number}: more than {_KEPT_CHARS:,} characters in fields that are not known")
-    return text
 
 
 def whole(text: str) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dovetail import Context
 from dovetail.servers.memory.graph import Graph, Work
-from dovetail.servers.memory.reading import Room
+from dovetail.servers.memory.room import Room
 from dovetail.servers.memory.settings import Settings
 from dovetail.servers.memory.writing import Writer
 

@@ -11,8 +11,11 @@ from typing import Final
 from dovetail.errors import ToolError
 from dovetail.servers.memory.lines import entity_line, relation_line
 from dovetail.servers.memory.numbering import observations_of
-from dovetail.servers.memory.records import Count, Entity, Nodes, Relation, Statistics
+from dovetail.servers.memory.records import NAME_CHARS, Count, Entity, Nodes, Relation, Statistics
+from dovetail.servers.memory.room import Room
 
+_Tie = tuple[str, str, str]
+"""A relation: where it starts, where it ends, its type."""
 _CUT_RELATIONS: Final = "Some relations are not shown; neighbours shows those of one entity."
 _TYPES: Final = 20
 """Types that the statistics name."""
@@ -20,35 +23,25 @@ _PROBED: Final = 1_000
 """Names in one question to the database."""
 
 
-class Room:
-    """How many characters an answer has left.
-
-    Attributes:
-        left: So many; negative once it is full.
-    """
-
-    def __init__(self, characters: int) -> None:
-        self.left = characters
-
-    def take(self, *texts: str) -> None:
-        """Use some of it up."""
-        self.left -= sum(map(len, texts))
-
-
 def entity_of(db: sqlite3.Connection, number: int, room: Room, start: int = 0) -> Entity:
     """Return an entity, with as many observations as there is room for, from one on; at least one."""
     name, kind = db.execute("SELECT name, type FROM entities WHERE id = ?", (number,)).fetchone()
-    room.take(name, kind)
-    shown: list[str] = []
+    entity = Entity(room.take(name), room.take(kind), [])
+    full = False
     for (text,) in db.execute(_OBSERVATIONS, (*observations_of(number), start)):
-        if shown and room.left < len(text):
-            total = db.execute(COUNT, observations_of(number)).fetchone()[0]
-            return Entity(name, kind, shown, omitted=total - len(shown))
-        shown.append(text)
-        room.take(text)
-    return Entity(
-        name, kind, shown, omitted=min(start, db.execute(COUNT, observations_of(number)).fetchone()[0]) if start else 0
-    )
+        if entity.observations and not room.fits(text):
+            full = True
+            break
+        entity.observations.append(room.take(text))
+    if full or start:
+        entity.omitted = db.execute(COUNT, observations_of(number)).fetchone()[0] - len(entity.observations)
+    return entity
+
+
+def relation_of(ends: Sequence[str], room: Room) -> Relation:
+    """Return a relation: where it starts, where it ends, its type."""
+    source, target, kind = ends
+    return Relation(room.take(source), room.take(target), room.take(kind))
 
 
 COUNT: Final = "SELECT count(*) FROM texts WHERE id BETWEEN ? AND ?"
@@ -61,7 +54,12 @@ def page(db: sqlite3.Connection, cursor: str | None, limit: int, room: Room) -> 
     Raises:
         ToolError: The cursor is none of ours.
     """
-    kind, after = _place(cursor)
+    nodes = _page(db, *_place(cursor), limit, room)
+    nodes.note = room.noted()
+    return nodes
+
+
+def _page(db: sqlite3.Connection, kind: str, after: int, limit: int, room: Room) -> Nodes:
     nodes = Nodes([], [])
     if kind == "e":
         for (number,) in db.execute("SELECT id FROM entities WHERE id > ? ORDER BY id", (after,)):
@@ -72,14 +70,13 @@ def page(db: sqlite3.Connection, cursor: str | None, limit: int, room: Room) -> 
             after = number
         after = 0
     rows = db.execute("SELECT id, source, target, type FROM relations WHERE id > ? ORDER BY id", (after,))
-    for number, source, target, relation in rows:
+    for number, *ends in rows:
         if len(nodes.entities) + len(nodes.relations) >= limit or (
             room.left <= 0 and (nodes.entities or nodes.relations)
         ):
             nodes.next_cursor = f"r{after}"
             return nodes
-        nodes.relations.append(Relation(source, target, relation))
-        room.take(source, target, relation)
+        nodes.relations.append(relation_of(ends, room))
         after = number
     return nodes
 
@@ -104,38 +101,39 @@ def _place(cursor: str | None) -> tuple[str, int]:
 
 def opened(db: sqlite3.Connection, names: Sequence[str], start: int, limit: int, room: Room) -> Nodes:
     """Return entities by name, in the order of the names, and the relations at either end of them."""
-    numbers: list[int] = []
-    missing = 0
-    for name in dict.fromkeys(names):
-        row = db.execute("SELECT id FROM entities WHERE name = ?", (name,)).fetchone()
-        if row is None:
-            missing += 1
-        else:
-            numbers.append(row[0])
-    nodes = gathered(db, numbers, limit, room, start)
-    if missing:
-        said = "One name is no entity" if missing == 1 else f"{missing} names are no entities"
-        nodes.note = " ".join(filter(None, [f"{said}; search_nodes finds similar ones.", nodes.note]))
-    return nodes
+    asked = list(dict.fromkeys(names))
+    there = [(number, name) for name in asked if (number := find(db, name)) is not None]
+    missing = len(asked) - len(there)
+    entities = _entities(db, [number for number, _ in there], room, start)
+    relations, said = touching(db, [name for _, name in there[: len(entities)]], limit, room)
+    left_out = len(there) - len(entities)
+    notes = [
+        "One name is no entity; search_nodes finds similar ones." if missing == 1 else None,
+        f"{missing} names are no entities; search_nodes finds similar ones." if missing > 1 else None,
+        f"{left_out} entities are not shown; ask for fewer at a time." if left_out else None,
+    ]
+    return Nodes(entities, relations, note=room.noted(*notes, said))
 
 
-def gathered(db: sqlite3.Connection, numbers: Sequence[int], limit: int, room: Room, start: int = 0) -> Nodes:
-    """Return entities by number, as many as there is room for, and relations at either end of those shown."""
-    nodes = Nodes([], [])
+def find(db: sqlite3.Connection, name: str) -> int | None:
+    """Return the number of an entity; None where there is none of that name."""
+    row = db.execute("SELECT id FROM entities WHERE name = ?", (name,)).fetchone()
+    return None if row is None else row[0]
+
+
+def _entities(db: sqlite3.Connection, numbers: Iterable[int], room: Room, start: int = 0) -> list[Entity]:
+    """Return entities by number, as many as there is room for; at least one."""
+    entities: list[Entity] = []
     for number in numbers:
-        if nodes.entities and room.left <= 0:
-            nodes.note = f"{len(numbers) - len(nodes.entities)} entities are not shown; ask for fewer at a time."
+        if entities and room.left <= 0:
             break
-        nodes.entities.append(entity_of(db, number, room, start))
-    nodes.relations, cut = touching(db, [entity.name for entity in nodes.entities], limit)
-    if cut:
-        nodes.note = " ".join(filter(None, [nodes.note, _CUT_RELATIONS]))
-    return nodes
+        entities.append(entity_of(db, number, room, start))
+    return entities
 
 
-def touching(db: sqlite3.Connection, names: Sequence[str], limit: int) -> tuple[list[Relation], bool]:
-    """Return relations that begin or end at one of some names, oldest first, and whether there are more."""
-    found: dict[int, Relation] = {}
+def touching(db: sqlite3.Connection, names: Sequence[str], limit: int, room: Room) -> tuple[list[Relation], str | None]:
+    """Return relations that begin or end at one of some names, oldest first, and what to say if there are more."""
+    found: dict[int, Sequence[str]] = {}
     for column in ("source", "target"):
         for at in range(0, len(names), _PROBED):
             some = names[at : at + _PROBED]
@@ -145,9 +143,14 @@ def touching(db: sqlite3.Connection, names: Sequence[str], limit: int) -> tuple[
                 f"SELECT id, source, target, type FROM relations WHERE {column} IN ({places}) LIMIT ?",  # noqa: S608
                 (*some, limit + 1),
             )
-            found.update((number, Relation(source, target, kind)) for number, source, target, kind in rows)
-    numbers = sorted(found)
-    return [found[number] for number in numbers[:limit]], len(numbers) > limit
+            found.update((number, ends) for number, *ends in rows)
+    room.turn_to_relations()
+    shown: list[Relation] = []
+    for number in sorted(found)[:limit]:
+        if shown and room.left <= 0:
+            break
+        shown.append(relation_of(found[number], room))
+    return shown, _CUT_RELATIONS if len(shown) < len(found) else None
 
 
 def neighbours(
@@ -158,41 +161,52 @@ def neighbours(
     Raises:
         ToolError: There is neither an entity nor a relation of that name.
     """
-    relations: dict[tuple[str, str, str], Relation] = {}
+    ties, seen, cut = _near(db, name, direction, kind, depth, limit)
+    numbers = [number for end in seen if (number := find(db, end)) is not None]
+    if not numbers and not ties:
+        raise ToolError("There is no entity of that name; search_nodes finds similar ones.")
+    relations: list[Relation] = []
+    for tie in ties:
+        if relations and room.left <= 0:
+            cut = True
+            break
+        relations.append(relation_of(tie, room))
+    entities = _entities(db, numbers, room)
+    left_out = len(numbers) - len(entities)
+    notes = [
+        f"{left_out} entities are not shown; open_nodes shows them." if left_out else None,
+        "There are more relations; narrow by relationType or direction, or raise limit." if cut else None,
+    ]
+    return Nodes(entities, relations, note=room.noted(*notes))
+
+
+def _near(
+    db: sqlite3.Connection, name: str, direction: str, kind: str | None, depth: int, limit: int
+) -> tuple[Iterable[_Tie], Iterable[str], bool]:
+    """Return relations and names around an entity, nearest first, and whether there are more relations."""
+    ties: dict[_Tie, None] = {}
     seen = {name: None}
     edge, cut = [name], False
     for _ in range(depth):
         further: dict[str, None] = {}
         for here in edge:
-            for relation in _from(db, here, direction, kind, limit - len(relations) + 1):
-                key = (relation.source, relation.target, relation.relation_type)
-                if key not in relations and len(relations) >= limit:
+            for tie in _from(db, here, direction, kind, limit - len(ties) + 1):
+                if tie not in ties and len(ties) >= limit:
                     cut = True
                     break
-                relations[key] = relation
-                further.update(dict.fromkeys(end for end in (relation.source, relation.target) if end not in seen))
+                ties[tie] = None
+                further.update(dict.fromkeys(end for end in tie[:2] if end not in seen))
         seen.update(further)
         edge = list(further)
-    rows = (db.execute("SELECT id FROM entities WHERE name = ?", (end,)).fetchone() for end in seen)
-    numbers = [row[0] for row in rows if row is not None]
-    if not numbers and not relations:
-        raise ToolError("There is no entity of that name; search_nodes finds similar ones.")
-    nodes = gathered(db, numbers, 0, room)
-    nodes.relations = list(relations.values())
-    left_out = len(numbers) - len(nodes.entities)
-    notes = [f"{left_out} entities are not shown; open_nodes shows them."] if left_out else []
-    notes += ["There are more relations; narrow by relationType or direction, or raise limit."] if cut else []
-    nodes.note = " ".join(notes) or None
-    return nodes
+    return ties, seen, cut
 
 
-def _from(db: sqlite3.Connection, name: str, direction: str, kind: str | None, limit: int) -> Iterator[Relation]:
+def _from(db: sqlite3.Connection, name: str, direction: str, kind: str | None, limit: int) -> Iterator[_Tie]:
     ends = {"out": ("source",), "in": ("target",)}.get(direction, ("source", "target"))
     for column in ends:
         # The column is one of two words of ours, the values are bound.
         sql = f"SELECT source, target, type FROM relations WHERE {column} = ?1 AND (?2 IS NULL OR type = ?2) LIMIT ?3"  # noqa: S608
-        for row in db.execute(sql, (name, kind, max(limit, 1))):
-            yield Relation(*row)
+        yield from db.execute(sql, (name, kind, max(limit, 1)))
 
 
 def statistics(db: sqlite3.Connection) -> Statistics:
@@ -215,21 +229,23 @@ def statistics(db: sqlite3.Connection) -> Statistics:
 def _types(db: sqlite3.Connection, table: str) -> list[Count]:
     # The table is one of two words of ours.
     sql = f"SELECT type, count(*) FROM {table} GROUP BY type ORDER BY count(*) DESC, type LIMIT ?"  # noqa: S608
-    return [Count(*row) for row in db.execute(sql, (_TYPES,))]
+    return [Count(Room(NAME_CHARS).take(kind), count) for kind, count in db.execute(sql, (_TYPES,))]
 
 
-_NAMES: Final = "SELECT name FROM entities WHERE name LIKE ? ESCAPE '\\' ORDER BY name LIMIT ?"
+_NAMES: Final = (
+    "SELECT name FROM entities WHERE name LIKE ? ESCAPE '\\' AND length(name) BETWEEN 1 AND ? ORDER BY name LIMIT ?"
+)
 
 
 def names_like(db: sqlite3.Connection, typed: str, most: int = 101) -> list[str]:
-    """Return names that begin with what was typed, then such that hold it, for somebody who goes on typing."""
+    """Return names that begin with what was typed, then such that hold it, for somebody who goes on typing.
+
+    Names that nobody types, empty or longer than a new one may be, are none of them.
+    """
     pattern = typed.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     found: dict[str, None] = {}
     for shape in (f"{pattern}%", f"%{pattern}%"):
-        rows = db.execute(
-            "SELECT name FROM entities WHERE name LIKE ? ESCAPE '\\' ORDER BY name LIMIT ?", (shape, most)
-        )
-        found.update((name, None) for (name,) in rows)
+        found.update((name, None) for (name,) in db.execute(_NAMES, (shape, NAME_CHARS, most)))
         if len(found) >= most:
             break
     return list(found)[:most]

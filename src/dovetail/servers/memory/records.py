@@ -1,4 +1,8 @@
-"""What the tools take and return: the shapes of the reference server, with room for what is left out of an answer."""
+"""What the tools take and return: the shapes of the reference server, with room for what is left out of an answer.
+
+Invariant: only what makes something new has limits on its texts. What is stored may have been imported, with names that
+are empty or long: whatever is stored can be told, opened and deleted.
+"""
 
 from typing import Annotated
 
@@ -6,11 +10,11 @@ import msgspec
 from msgspec import Meta
 
 NAME_CHARS = 1_000
-"""Characters of a name, or of a type."""
+"""Characters of a new name, or of a new type."""
 MOST = 1_000
 """Entities, relations or names in one call."""
 
-Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS)]
+NewName = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS)]
 
 
 class Entity(msgspec.Struct, omit_defaults=True, rename="camel"):
@@ -38,8 +42,8 @@ class NewEntity(msgspec.Struct, rename="camel"):
         observations: What is known about it, one fact each.
     """
 
-    name: Name
-    entity_type: Name
+    name: NewName
+    entity_type: NewName
     observations: Annotated[list[str], Meta(max_length=10_000)] = []
 
 
@@ -52,9 +56,23 @@ class Relation(msgspec.Struct, omit_defaults=True, rename="camel", frozen=True):
         relation_type: What the first does, or is, to the second, such as works_at, knows, part_of.
     """
 
-    source: Name = msgspec.field(name="from")
-    target: Name = msgspec.field(name="to")
-    relation_type: Name
+    source: str = msgspec.field(name="from")
+    target: str = msgspec.field(name="to")
+    relation_type: str
+
+
+class NewRelation(Relation, omit_defaults=True, rename="camel", frozen=True):
+    """What one entity has to do with another, in the active voice: Ann works_at Acme.
+
+    Attributes:
+        source: The entity where it starts.
+        target: The entity where it ends.
+        relation_type: What the first does, or is, to the second, such as works_at, knows, part_of.
+    """
+
+    source: NewName = msgspec.field(name="from")
+    target: NewName = msgspec.field(name="to")
+    relation_type: NewName
 
 
 class Nodes(msgspec.Struct, omit_defaults=True, rename="camel"):
@@ -105,7 +123,7 @@ class Facts(msgspec.Struct, rename="camel"):
         contents: The observations, one fact each. What is known already is not added again.
     """
 
-    entity_name: Name
+    entity_name: str
     contents: Annotated[list[str], Meta(max_length=10_000)]
 
 
@@ -139,7 +157,7 @@ class Deletion(msgspec.Struct, rename="camel"):
         observations: Their whole text, as it is.
     """
 
-    entity_name: Name
+    entity_name: str
     observations: Annotated[list[str], Meta(max_length=10_000)]
 
 

@@ -10,8 +10,9 @@ from typing import Final
 from dovetail.errors import ToolError
 from dovetail.servers.memory.numbering import BITS, FIRST, MASK, observations_of
 from dovetail.servers.memory.query import Hits, Term, ranked, terms
-from dovetail.servers.memory.reading import COUNT, Room, touching
+from dovetail.servers.memory.reading import COUNT, find, touching
 from dovetail.servers.memory.records import Entity, Nodes
+from dovetail.servers.memory.room import Room
 
 HITS: Final = 1_000
 """Hits of one term that are looked at."""
@@ -37,8 +38,7 @@ def search(db: sqlite3.Connection, query: str, kind: str | None, start: int, lim
         raise ToolError("query: nothing to look for in it. Give a word or more, or use read_graph for everything.")
     hits = _together(db, wanted, [_hits(db, term) for term in wanted])
     size = db.execute("SELECT coalesce(max(id), 0) FROM entities").fetchone()[0]
-    row = db.execute("SELECT id FROM entities WHERE name = ?", (query.strip(),)).fetchone()
-    found = ranked(hits, size, None if row is None else row[0])
+    found = ranked(hits, size, find(db, query.strip()))
     if kind is not None:
         found = [number for number in found if _type(db, number) == kind]
     chosen = found[start : start + limit]
@@ -48,11 +48,11 @@ def search(db: sqlite3.Connection, query: str, kind: str | None, start: int, lim
         if nodes.entities and room.left <= 0:
             break
         nodes.entities.append(_shown(db, number, texts[number], room))
-    nodes.relations, cut = touching(db, [entity.name for entity in nodes.entities], 10 * limit)
+    shown = [_name(db, number) for number in chosen[: len(nodes.entities)]]
+    nodes.relations, said = touching(db, shown, 10 * limit, room)
     end = start + len(nodes.entities)
     nodes.next_cursor = str(end) if end < len(found) else None
-    if cut:
-        nodes.note = "Some relations are not shown; neighbours shows those of one entity."
+    nodes.note = room.noted(said)
     return nodes
 
 
@@ -98,10 +98,15 @@ def _type(db: sqlite3.Connection, number: int) -> str | None:
     return None if row is None else row[0]
 
 
+def _name(db: sqlite3.Connection, number: int) -> str:
+    found: str = db.execute("SELECT name FROM entities WHERE id = ?", (number,)).fetchone()[0]
+    return found
+
+
 def _shown(db: sqlite3.Connection, number: int, texts: set[int], room: Room) -> Entity:
     """Return an entity with the newest observations that were hit, and the newest others, oldest first."""
     name, kind = db.execute("SELECT name, type FROM entities WHERE id = ?", (number,)).fetchone()
-    room.take(name, kind)
+    entity = Entity(room.take(name), room.take(kind), [])
     span = observations_of(number)
     total = db.execute(COUNT, span).fetchone()[0]
     newest = db.execute(_NEWEST, (*span, _SHOWN)).fetchall()
@@ -111,10 +116,9 @@ def _shown(db: sqlite3.Connection, number: int, texts: set[int], room: Room) -> 
     places = ",".join("?" * len(chosen))
     # The places are question marks, the numbers are bound.
     rows = db.execute(f"SELECT content FROM texts WHERE id IN ({places}) ORDER BY id", chosen)  # noqa: S608
-    shown: list[str] = []
     for (text,) in rows:
-        if shown and room.left < len(text):
+        if entity.observations and not room.fits(text):
             break
-        shown.append(text)
-        room.take(text)
-    return Entity(name, kind, shown, omitted=total - len(shown))
+        entity.observations.append(room.take(text))
+    entity.omitted = total - len(entity.observations)
+    return entity

@@ -48,7 +48,7 @@ def make(settings: Settings) -> Server:
     if settings.read_only and settings.import_file:
         raise DefinitionError("import_file: nothing can be imported with read_only; leave one of them out")
     check(path, read_only=settings.read_only)
-    pending = [to_import(Path(name)) for name in settings.import_file]
+    pending = [to_import(Path(name), settings.max_line) for name in settings.import_file]
 
     @asynccontextmanager
     async def lifespan(server: Server) -> AsyncIterator[Desk]:
@@ -92,8 +92,12 @@ class Import(msgspec.Struct, frozen=True):
     lines: list[EntityLine | RelationLine]
 
 
-def to_import(path: Path) -> Import:
+def to_import(path: Path, longest: int) -> Import:
     """Read a file of the reference server.
+
+    Args:
+        path: The file.
+        longest: Characters of a line, at most.
 
     Raises:
         DefinitionError: It cannot be read, is too large, no UTF-8, or not of the format.
@@ -101,9 +105,12 @@ def to_import(path: Path) -> Import:
     what = f"import_file: {quote(path.name, 80)}"
     try:
         if path.stat().st_size > IMPORT_BYTES:
-            raise DefinitionError(f"{what}: larger than {IMPORT_BYTES:,} bytes")
+            raise DefinitionError(
+                f"{what}: larger than {IMPORT_BYTES:,} bytes: cut it into files of whole lines, "
+                "and give each with --import-file, that with the entities first"
+            )
         data = path.read_bytes()
-        return Import(sha256(data).hexdigest(), list(read(data.decode())))
+        return Import(sha256(data).hexdigest(), list(read(data.decode(), longest)))
     except UnicodeDecodeError:
         raise DefinitionError(f"{what}: expected UTF-8") from None
     except Unreadable as error:

@@ -37,11 +37,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = 100_000
     max_text: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Characters of one observation.", extra={"metavar": "COUNT"})
+        int, Meta(ge=1, le=1_000_000, description="Characters of one new observation.", extra={"metavar": "COUNT"})
     ] = 20_000
     max_observations: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Observations of one entity.", extra={"metavar": "COUNT"})
+        int,
+        Meta(ge=1, le=1_000_000, description="Observations that one entity can grow to.", extra={"metavar": "COUNT"}),
     ] = 100_000
+    max_line: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            le=100_000_000,
+            description="Characters of one line of a file to import.",
+            extra={"metavar": "COUNT"},
+        ),
+    ] = 10_000_000
     max_bytes: Annotated[
         int, Meta(ge=1_048_576, description="Bytes that the file may grow to.", extra={"metavar": "BYTES"})
     ] = 1_073_741_824

@@ -9,11 +9,10 @@ from dovetail.errors import InvalidParams, ResourceNotFound, ToolError
 from dovetail.servers.memory import reading
 from dovetail.servers.memory.offers import Desk, desk
 from dovetail.servers.memory.query import QUERY_CHARS
-from dovetail.servers.memory.records import MOST, NAME_CHARS, Name, Nodes, Statistics
+from dovetail.servers.memory.records import MOST, NAME_CHARS, Nodes, Statistics
 from dovetail.servers.memory.searching import search
 from dovetail.servers.memory.settings import Settings
 from dovetail.servers.memory.watching import EXPORT_URI, GRAPH_URI, entity_uri
-from dovetail.servers.memory.writing import find
 from dovetail.wire import CallToolResult, TextContent
 
 Cursor = Annotated[str, Meta(max_length=32)] | None
@@ -49,7 +48,7 @@ def search_nodes(
     query: Annotated[str, Meta(max_length=QUERY_CHARS)],
     ctx: Context,
     limit: Annotated[int, Meta(ge=1, le=100)] = 10,
-    entityType: Annotated[str, Meta(max_length=NAME_CHARS)] | None = None,
+    entityType: str | None = None,
     cursor: Cursor = None,
 ) -> Nodes:
     """Search names, types and observations; the best fit comes first.
@@ -79,7 +78,7 @@ def _start(cursor: str | None) -> int:
 
 
 def open_nodes(
-    names: Annotated[list[Name], Meta(max_length=MOST)],
+    names: Annotated[list[str], Meta(max_length=MOST)],
     ctx: Context,
     observationsFrom: Annotated[int, Meta(ge=0)] = 0,
 ) -> Nodes:
@@ -96,10 +95,10 @@ def open_nodes(
 
 
 def neighbours(
-    name: Name,
+    name: str,
     ctx: Context,
     direction: Literal["both", "out", "in"] = "both",
-    relationType: Annotated[str, Meta(max_length=NAME_CHARS)] | None = None,
+    relationType: str | None = None,
     depth: Annotated[int, Meta(ge=1, le=3)] = 1,
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 100,
 ) -> Nodes:
@@ -172,7 +171,9 @@ def entity(name: Annotated[str, Complete(lambda typed: names(typed))], ctx: Cont
     """
     at = desk(ctx)
     found = at.read(
-        lambda db: None if find(db, name) is None else reading.opened(db, [name], 0, at.settings.page_size, at.room())
+        lambda db: (
+            None if reading.find(db, name) is None else reading.opened(db, [name], 0, at.settings.page_size, at.room())
+        )
     )
     if found is None:
         raise ResourceNotFound(entity_uri(name))

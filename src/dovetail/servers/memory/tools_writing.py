@@ -16,8 +16,8 @@ from dovetail.servers.memory.records import (
     Done,
     Facts,
     Imported,
-    Name,
     NewEntity,
+    NewRelation,
     Related,
     Relation,
 )
@@ -43,7 +43,7 @@ def create_entities(entities: Annotated[list[NewEntity], Meta(max_length=MOST)],
     return Created(*desk(ctx).write(lambda writer, db: writer.create(db, entities)))
 
 
-def create_relations(relations: Annotated[list[Relation], Meta(max_length=MOST)], ctx: Context) -> Related:
+def create_relations(relations: Annotated[list[NewRelation], Meta(max_length=MOST)], ctx: Context) -> Related:
     """Relate entities to each other, in the active voice: from Ann, to Acme, works_at.
 
     A relation that is there already is not there twice. Names that are no entity yet are told as `missing`. At most
@@ -66,7 +66,7 @@ def add_observations(observations: Annotated[list[Facts], Meta(max_length=MOST)]
     return AddedAll(desk(ctx).write(lambda writer, db: writer.add(db, observations)))
 
 
-def delete_entities(entityNames: Annotated[list[Name], Meta(max_length=MOST)], ctx: Context) -> Done:
+def delete_entities(entityNames: Annotated[list[str], Meta(max_length=MOST)], ctx: Context) -> Done:
     """Delete entities with all that is known about them, and their relations. This cannot be undone.
 
     Names that are no entity are no error. Ask the user before you delete what you did not create.

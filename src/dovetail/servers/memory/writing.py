@@ -1,7 +1,8 @@
 """What changes the graph: each function is the work of one transaction.
 
-Invariants: what is there already is not there twice; the names of all that changed are put into `touched`. Sizes are
-checked before anything is written, and the error names what to do.
+Invariants: what is there already is not there twice; the names of all that changed are put into `touched`. Sizes of
+what is new are checked before anything is written, and the error names what to do; what is imported was written
+elsewhere, under other limits, and is kept whole.
 """
 
 import sqlite3
@@ -11,8 +12,8 @@ from typing import Final
 from dovetail.errors import ToolError, quote
 from dovetail.servers.memory.lines import EntityLine, RelationLine
 from dovetail.servers.memory.numbering import MASK, NAME, TYPE, number_of, observations_of
+from dovetail.servers.memory.reading import find
 from dovetail.servers.memory.records import (
-    NAME_CHARS,
     Added,
     Deletion,
     Entity,
@@ -67,14 +68,15 @@ class Writer:
                 f"There is no entity named {quote(missing[0], 120)}; nothing was added. "
                 "Create it with create_entities, or look for its name with search_nodes."
             )
-        return [Added(fact.entity_name, self._add(db, fact.entity_name, fact.contents)) for fact in facts]
+        return [Added(fact.entity_name, self._add(db, fact.entity_name, fact.contents, limited=True)) for fact in facts]
 
-    def _add(self, db: sqlite3.Connection, name: str, contents: Iterable[str]) -> list[str]:
+    def _add(self, db: sqlite3.Connection, name: str, contents: Iterable[str], *, limited: bool) -> list[str]:
         number = find(db, name)
         assert number is not None, "looked for before"
         known = {text for _, text in db.execute(_OBSERVATIONS, observations_of(number))}
         new = [text for text in dict.fromkeys(contents) if text not in known]
-        self._check(name, new, len(known))
+        if limited and new:
+            self._check(name, new, len(known))
         if new:
             _observe(db, number, new)
             self.touched.add(name)
@@ -137,23 +139,20 @@ class Writer:
         return done
 
     def _take_relation(self, db: sqlite3.Connection, line: RelationLine, done: Imported) -> None:
-        self._check_names(f"Line {line.number}", line.source, line.target, line.type)
         if self._relation(db, Relation(line.source, line.target, line.type), line.extra):
             done.relations += 1
         else:
             done.notes.append(f"Line {line.number}: this relation was there already.")
 
     def _take_entity(self, db: sqlite3.Connection, line: EntityLine, done: Imported) -> None:
-        self._check_names(f"Line {line.number}", line.name, line.type)
         number = self._entity(db, line.name, line.type, line.extra)
         if number is not None:
-            self._check(line.name, line.observations, 0)
             _observe(db, number, line.observations)  # as they stand, those that stand there twice, too
             done.entities += 1
             done.observations += len(line.observations)
             return
         done.merged += 1
-        done.observations += len(self._add(db, line.name, line.observations))
+        done.observations += len(self._add(db, line.name, line.observations, limited=False))
         kind = db.execute("SELECT type FROM entities WHERE name = ?", (line.name,)).fetchone()[0]
         other = f" Its type stays {quote(kind, 60)}." if kind != line.type else ""
         done.notes.append(f"Line {line.number}: an entity of this name was there already.{other}")
@@ -180,10 +179,6 @@ class Writer:
         if made.rowcount:
             self.touched.update((relation.source, relation.target))
         return bool(made.rowcount)
-
-    def _check_names(self, where: str, *names: str) -> None:
-        if any(len(name) > NAME_CHARS for name in names):
-            raise ToolError(f"{where}: a name or a type has more than {NAME_CHARS} characters; nothing was written.")
 
     def _check(self, name: str, new: Sequence[str], known: int) -> None:
         most, longest = self._settings.max_observations, self._settings.max_text
@@ -229,10 +224,3 @@ def _remove(db: sqlite3.Connection, texts: Sequence[tuple[int, str]]) -> None:
 
 
 _OBSERVATIONS: Final = "SELECT id, content FROM texts WHERE id BETWEEN ? AND ? ORDER BY id"
-_ENDS: Final = "SELECT source, target FROM relations WHERE source = ?1 OR target = ?1"
-
-
-def find(db: sqlite3.Connection, name: str) -> int | None:
-    """Return the number of an entity; None where there is none of that name."""
-    row = db.execute("SELECT id FROM entities WHERE name = ?", (name,)).fetchone()
-    return None if row is None else row[0]

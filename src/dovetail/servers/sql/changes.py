@@ -1,16 +1,22 @@
 """INSERT, UPDATE and DELETE from structured arguments: names quoted, values bound (S608). Sans-I/O."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from dovetail.errors import ToolError
+from dovetail.errors import ToolError, quote
 from dovetail.servers.sql.answers import Cell, Table
 from dovetail.servers.sql.database import Where
 from dovetail.servers.sql.names import quoted, unknown
+from dovetail.servers.sql.policy import ascii_lower
 
+T = TypeVar("T")
 Built = tuple[str, list[Any]]
 MOST = 1_000
 """Values of one statement; SQLite is told to take no more."""
+SHOWN: Final = 50
+"""Rows, and values of one condition, that people read before they agree: of more, how many more there are."""
+_READABLE: Final = 20_000
+"""Characters of rows that people read, about."""
 Mark = Callable[[int], str]
 """How the n-th bound value, from 1, is written."""
 
@@ -44,6 +50,22 @@ def check(table: Table, values: Mapping[str, Any], where: Where | None = None) -
         raise ToolError(f"`where` has {count} values, of at most {MOST - len(values)}: change fewer rows at a time.")
     if where is not None and not where:
         raise ToolError("`where` is empty: name at least one column and the value that it must have.")
+
+
+def own(table: Table, given: Mapping[str, T]) -> dict[str, T]:
+    """Return values by the names that the table has for its columns, where upper and lower case are alike (SQLite).
+
+    Raises:
+        ToolError: One column has two values.
+    """
+    names = {ascii_lower(column.name): column.name for column in table.columns}
+    found: dict[str, T] = {}
+    for name, value in given.items():
+        own_name = names.get(ascii_lower(name), name)
+        if own_name in found:
+            raise ToolError(f"The column {quote(own_name, 80)} is named twice: upper and lower case are alike.")
+        found[own_name] = value
+    return found
 
 
 def condition(where: Where, mark: Mark, start: int = 1) -> Built:
@@ -97,18 +119,26 @@ def deleting(table: str, where: Where, mark: Mark) -> Built:
     return f"DELETE FROM {table} WHERE {text}", values  # noqa: S608  see above
 
 
-def shown(rows: Sequence[Mapping[str, Any]], most: int = 5) -> str:
+def shown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return values for people to read and confirm: each on one line and cut, whatever stands in it."""
-    lines = [", ".join(f"{_plain(name)}: {_value(value)}" for name, value in row.items()) for row in rows[:most]]
-    if len(rows) > most:
-        lines.append(f"and {len(rows) - most} more")
+    lines: list[str] = []
+    size = 0
+    for row in rows[:SHOWN]:
+        line = ", ".join(f"{_plain(name)}: {_value(value)}" for name, value in row.items())
+        size += len(line)
+        if lines and size > _READABLE:
+            break
+        lines.append(line)
+    if len(lines) < len(rows):
+        lines.append(f"and {len(rows) - len(lines)} more, which are not shown")
     return "\n".join(lines)
 
 
 def _value(value: Any) -> str:
     match value:
         case list():
-            return " or ".join(_value(one) for one in value[:10]) + (" or ..." if len(value) > 10 else "")
+            more = f" or one of {len(value) - SHOWN} more, which are not shown" if len(value) > SHOWN else ""
+            return " or ".join(_value(one) for one in value[:SHOWN]) + more
         case None:
             return "NULL"
         case str():

@@ -87,6 +87,8 @@ class Checker:
             if lost := unbound(plain):
                 raise ToolError(f"params has no value for :{lost}: give one by that name.")
             values = [params[name] for name in names]
+        elif lost := unbound(plain):
+            raise ToolError(f":{lost} is bound by its name: pass params as an object with {quote(lost, 80)} in it.")
         statement = statements.read(plain, "postgres")
         await self._check_names(connection, plain)
         if self.denied:

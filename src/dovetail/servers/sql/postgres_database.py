@@ -19,6 +19,7 @@ from dovetail.servers.sql.changes import Built, dollar
 from dovetail.servers.sql.database import Limits, Params, Where
 from dovetail.servers.sql.policy import Parts
 from dovetail.servers.sql.postgres_checking import Checked, Checker
+from dovetail.servers.sql.postgres_deadline import Deadline
 from dovetail.servers.sql.postgres_failures import explained, late, unreachable
 from dovetail.servers.sql.postgres_hidden import Hidden
 
@@ -27,6 +28,10 @@ _NATIVE: Final = frozenset((16, 20, 21, 23, 26, 700, 701))
 """Types whose values JSON has as they are: booleans, whole numbers, floats. All others travel as text."""
 _BYTES: Final = 17
 _OPENING: Final = "SELECT * FROM (\n"
+_WAIT: Final = 10.0
+"""Seconds for a connection, at most."""
+_GRACE: Final = 0.5
+"""Seconds between the time after which PostgreSQL stops where it can, and the end of the connection."""
 _BATCH: Final = 4 << 20
 """Characters that one batch of rows may hold at worst."""
 
@@ -70,7 +75,7 @@ class PostgresDatabase:
             min_size=0,
             max_size=self._connections,
             open=False,
-            timeout=min(10.0, self.limits.seconds),
+            timeout=min(_WAIT, self.limits.seconds),
             reconnect_timeout=5.0,
             num_workers=1,
             kwargs={
@@ -109,16 +114,29 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def _transaction(self, *, writes: bool = False) -> AsyncIterator[tuple[Any, Hidden]]:
-        """A transaction, with what is denied in it; rolled back at its end, if it was not committed."""
+        """A transaction, with what is denied in it; rolled back at its end, if it was not committed.
+
+        All that is read in it has the time of one statement. One that writes is never cut: nobody would know whether
+        it was committed.
+        """
         errors = self._psycopg.Error
+        seconds = self.limits.seconds
         try:
-            async with asyncio.timeout(self.limits.seconds + 5.0), self._pool.connection() as connection:
+            async with asyncio.timeout(_WAIT + seconds + 5.0), self._pool.connection() as connection:
+                deadline = Deadline(connection, seconds + _GRACE)
                 try:
+                    if writes:
+                        deadline.call_off()
                     await connection.execute(f"BEGIN {'READ WRITE' if writes else 'READ ONLY'}; {self._opening}")
                     yield connection, await self._checker.hidden(connection)
+                except (errors, ToolError):
+                    if deadline.passed:
+                        raise late(seconds) from None
+                    raise
                 finally:
                     if not connection.closed:
                         await connection.execute("ROLLBACK")
+                    deadline.call_off()
         except TimeoutError:
             raise late(self.limits.seconds) from None
         except self._pools.PoolTimeout:

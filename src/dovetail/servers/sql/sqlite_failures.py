@@ -48,15 +48,30 @@ def explained(
         return late(seconds)
     if number == sqlite3.SQLITE_AUTH or message.startswith(("access to ", "not authorized", "authorizer")):
         return _denied(message, star)
-    if found := search(r"no such column: (?:.*\.)?(.+)$", message):
-        return ToolError(unknown("column", found[1], columns(), "describe_table shows the columns."))
-    if found := search(r"no such table: (?:main\.)?(.+)$", message):
-        return ToolError(unknown("table", found[1], tables(), "list_tables shows what there is."))
+    if said := _nameless(message, columns, tables):
+        return ToolError(said)
     if isinstance(error, sqlite3.ProgrammingError | OverflowError | sqlite3.InterfaceError):
         return ToolError(f"The parameters do not fit the statement: {quote(message, 200)}")
     return ToolError(_SAID.get(number) or f"SQLite refused: {quote(message, 220)}")
 
 
+def _nameless(message: str, columns: Callable[[], Iterable[str]], tables: Callable[[], Iterable[str]]) -> str | None:
+    """Say what there is in place of what the statement names; None if that is not the matter."""
+    if found := search(r"no such column: (?:.*\.)?(.+)$", message):
+        return unknown("column", found[1], columns(), "describe_table shows the columns.")
+    if message == "no such table: generate_series":
+        return _NO_SERIES
+    if found := search(r"no such table: (?:main\.)?(.+)$", message):
+        return unknown("table", found[1], tables(), "list_tables shows what there is.")
+    if found := search(r"vtable constructor failed: (.+)$", message):
+        return f"{quote(found[1], 80)} cannot be opened here. Do without it: list_tables shows what there is."
+    return None
+
+
+_NO_SERIES = (
+    "This SQLite has no generate_series. Write WITH RECURSIVE n(value) AS "
+    "(SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 10) SELECT value FROM n."
+)
 _LOCKED = "The database is locked by somebody else. Try again in a moment."
 _UNREADABLE = "The database cannot be read: its owner has to look at the file."
 _SAID = {

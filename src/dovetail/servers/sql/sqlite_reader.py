@@ -20,7 +20,7 @@ from dovetail.errors import ToolError
 from dovetail.servers.sql.cells import Rows
 from dovetail.servers.sql.names import quoted
 from dovetail.servers.sql.policy import Parts, ascii_lower
-from dovetail.servers.sql.sqlite_rules import Authorizer, Hidden, Known, hidden
+from dovetail.servers.sql.sqlite_rules import TABLE_FUNCTIONS, Authorizer, Hidden, Known, hidden
 
 Params = Sequence[Any] | dict[str, Any]
 ASKED = "/**/"
@@ -171,11 +171,10 @@ class Reader:
 
     def _learn(self) -> None:
         self.known = schema = self.schema()
-        for one in schema:
-            if one.kind == "virtual":
-                # Some prepare writing when they are first used: that is done here, while nobody's statement runs.
-                # One whose module is not there says so to whoever reads from it.
-                self._prepared(one.name)
+        # Some prepare writing when they are first used: that is done here, while nobody's statement runs.
+        # One whose module is not there says so to whoever reads from it.
+        for name in (*TABLE_FUNCTIONS, *(one.name for one in schema if one.kind == "virtual")):
+            self._prepared(name)
         self._authorizer.virtual = frozenset(ascii_lower(one.name) for one in schema if one.kind == "virtual")
         rules = hidden(self._denied, schema)
         self._authorizer.hidden = rules

@@ -31,6 +31,10 @@ SCHEMA = frozenset(("sqlite_master", "sqlite_schema", "sqlite_sequence"))
 OFF_LIMITS = frozenset(
     ("dbstat", "sqlite_dbpage", "sqlite_stmt", "sqlite_temp_master", "sqlite_temp_schema", "bytecode", "tables_used")
 )
+TABLE_FUNCTIONS = frozenset(("json_each", "json_tree", "jsonb_each", "jsonb_tree", "generate_series"))
+"""Functions that stand for a table, show nothing but what they are given, and may be called. SQLite makes such a table
+when it is first named, which it asks the authorizer for as if the schema were written; afterwards it asks for what is
+read only, the columns that are given to the function among it."""
 _OK, _DENY = sqlite3.SQLITE_OK, sqlite3.SQLITE_DENY
 _HARMLESS = frozenset((sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE))
 _DATA = frozenset((sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE))

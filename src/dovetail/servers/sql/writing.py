@@ -6,7 +6,7 @@ changed question, and is asked anew.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from msgspec import Meta
 
@@ -15,6 +15,7 @@ from dovetail.servers.sql import changes
 from dovetail.servers.sql.answers import Cell, Changed, Table
 from dovetail.servers.sql.database import Database
 
+T = TypeVar("T")
 Row = dict[str, Cell]
 Condition = Annotated[dict[str, Cell | list[Cell]], Meta(min_length=1)]
 _BEYOND = "Triggers and foreign keys of the database may change more."
@@ -38,6 +39,7 @@ async def insert(table: str, rows: Annotated[list[Row], Meta(min_length=1, max_l
     """
     database: Database = ctx.lifespan.database
     found = await database.describe(table)
+    rows = [_own(database, found, row) for row in rows]
     for row in rows:
         changes.check(found, row)
     _check_number(len(rows), database)
@@ -55,6 +57,7 @@ async def update(table: str, values: Annotated[Row, Meta(min_length=1)], where: 
     """
     database: Database = ctx.lifespan.database
     found = await database.describe(table)
+    values, where = _own(database, found, values), _own(database, found, where)
     changes.check(found, values, where)
     number = _check_number(await database.count(found.name, where), database)
     question = (
@@ -73,6 +76,7 @@ async def delete(table: str, where: Condition, ctx: Context) -> Changed:
     """
     database: Database = ctx.lifespan.database
     found = await database.describe(table)
+    where = _own(database, found, where)
     changes.check(found, {}, where)
     number = _check_number(await database.count(found.name, where), database)
     question = f"Delete {_rows(number)} of {found.name}?\nwhere {changes.shown([where])}\n{_BEYOND}"
@@ -98,6 +102,11 @@ async def _confirmed(
     rows: int = await ctx.once(what, effect)
     await ctx.lifespan.tell(table.name)
     return Changed(table=table.name, rows=rows)
+
+
+def _own(database: Database, table: Table, given: dict[str, T]) -> dict[str, T]:
+    """Return values by the names that the table has for its columns; in PostgreSQL a name is one as it stands only."""
+    return changes.own(table, given) if database.dialect == "sqlite" else given
 
 
 def _check_number(number: int, database: Database) -> int:
