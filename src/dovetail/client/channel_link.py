@@ -250,7 +250,8 @@ class ChannelLink:
             case Failure(None) | Broken(_, _, None) if self._is_about_opening(line):
                 pass
             case Answer(identifier) | Failure(identifier):
-                self._answer(identifier, message)
+                if not self._answer(identifier, message) and not self._endpoint.asked(identifier or b""):
+                    self._receiver.stray("an answer to nothing that was asked")
             case Notification():
                 self._hear(message)
             case Request():

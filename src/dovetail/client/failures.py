@@ -57,6 +57,7 @@ _KINDS: Final[dict[type[DovetailError], str]] = {
     ProtocolViolation: _IS_IT,
     SessionLost: "call again: the client opens another one",
 }
+_ENDED_WELL: Final = "ended with exit code 0"
 _LIMITS: Final = frozenset(Limits.__struct_fields__)
 _METHODS: Final = {
     "tools/call": "it may have been carried out, so look before you call it again",
@@ -121,6 +122,8 @@ def _hint(error: DovetailError, server: str, what: str) -> str:
             return _timeout_hint(method, text)
         case Unsent():
             return "is it running, and is the URL right?" if "://" in server and "in a row" not in text else ""
+        case Disconnected() if method == "opening" and _ENDED_WELL in text:
+            return "it ended before it said a word: does its file call `app.run()`?"
         case Disconnected() if not isinstance(error, StoreUnusable | SessionLost) and "the client" not in text.lower():
             return _METHODS.get(method, "call again: the client connects again")
     return _kind_hint(error, server, text)

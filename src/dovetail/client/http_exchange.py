@@ -157,7 +157,8 @@ class Poster:
         error = error_of(body) if kind_of(response) == JSON else None
         if status == 404 and self.session:
             if answers_a_request(body) and error is not None and "session" not in error.message.lower():
-                return HttpFailure(status, said=quote(error.message))  # the request's own answer: it may have been done
+                # The request's own answer: it may have been done.
+                return PeerError(error.code, error.message, error.data)
             # "When a client receives HTTP 404 in response to a request containing an MCP-Session-Id, it MUST start a
             # new session by sending a new InitializeRequest" (2025-11-25, Session Management)
             return SessionLost("The server does not know the session any more")

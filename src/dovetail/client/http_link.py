@@ -98,6 +98,7 @@ class HttpLink:
         self._retirement: asyncio.Task[None] | None = None
         self._retiring = False
         self._doubted = False
+        self._closed = False
         self.session = ""
         self.lost: DovetailError | None = None
 
@@ -176,6 +177,8 @@ class HttpLink:
         try:
             return result_of(message)
         except PeerError as error:
+            if self._closed:  # the session was ended for it, which is what the server says
+                raise Disconnected("The client was closed") from error
             self._doubt(error)
             raise
 
@@ -227,6 +230,7 @@ class HttpLink:
 
     async def aclose(self) -> None:
         """See `Link.aclose`."""
+        self._closed = True
         if self.lost is None or self._doubted:
             self._lose(Disconnected("The client was closed"))
             self._doubted = False

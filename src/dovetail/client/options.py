@@ -145,7 +145,8 @@ class ClientOptions(TypedDict, total=False):
     cwd: str | os.PathLike[str]
     """Working directory of a child process."""
     on_stray: Callable[[str], None]
-    """Hears of what no server should send: output that is no message, answers to nothing, requests out of place."""
+    """Hears of what no server should send: output that is no message, answers to what nobody asked, requests out of
+    place."""
     on_stderr: Callable[[str], None]
     """Hears what a child process writes to its standard error, line by line."""
 

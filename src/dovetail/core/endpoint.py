@@ -94,6 +94,13 @@ class Endpoint(Generic[C, W]):
             self.dropped += 1
         return waiter
 
+    def asked(self, identifier: bytes) -> bool:
+        """Tell whether a question of ours had that id: an answer that nobody waits for is late then, or repeated."""
+        number = (
+            identifier.removeprefix(b'"%b' % self._prefix.encode()).removesuffix(b'"') if self._prefix else identifier
+        )
+        return len(number) < 20 and number.isdigit() and 0 < int(number) <= self._next
+
     def withdraw(self, identifier: bytes) -> None:
         """Forget a question of ours: an answer that still comes is dropped."""
         self._questions.pop(identifier, None)
