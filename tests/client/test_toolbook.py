@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import date
 from typing import Annotated, Any
 
 import pytest
@@ -143,3 +144,25 @@ async def test_a_call_that_is_driven_by_hand_has_the_header_fields_of_its_tool()
         for _ in range(2):  # also before the tools are known
             result = await client.request("tools/call", {"name": "where", "arguments": {"region": "eu"}})
             assert result["content"][0]["text"] == "eu"
+
+
+@pytest.mark.parametrize("version", ["2025-06-18", "2025-11-25", "2026-07-28"])
+async def test_data_is_the_same_on_every_revision_also_where_it_had_to_be_wrapped(version: str) -> None:
+    app = Server("numbers")
+
+    @app.tool
+    def seven() -> int:
+        return 7
+
+    @app.tool
+    def several() -> list[date]:
+        return [date(2026, 1, 2)]
+
+    @app.tool
+    def plain() -> Any:
+        return [1, None]
+
+    async with Client(app, revision=version) as client:
+        assert (await client.call_tool("seven")).data == 7
+        assert (await client.call_tool("several")).data == [date(2026, 1, 2)]
+        assert (await client.call_tool("plain")).data == [1, None]

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dovetail.wire import CallToolResult, ContentBlock, TextContent
+from dovetail.wire import WRAPPED, WRAPPED_VALUE, CallToolResult, ContentBlock, TextContent
 
 _UNREAD: Final = object()
 
@@ -50,11 +50,15 @@ class ToolResult:
 
         Nothing is lost: what the schema does not declare is there, too, and a value that does not fit what the schema
         says of it stays as it came. Plain JSON without an output schema and of a tool that failed; None without
-        structured content.
+        structured content. What our servers had to wrap for a revision that knows objects only is unwrapped, so that a
+        tool's data is the same on every revision.
         """
         if self._data is _UNREAD:
             plain = self.structured
-            self._data = plain if self._read is None else self._read(plain)
+            data = plain if self._read is None else self._read(plain)
+            if self.meta.get(WRAPPED) is True and isinstance(plain, dict) and plain.keys() == {WRAPPED_VALUE}:
+                data = data[WRAPPED_VALUE] if isinstance(data, dict) else getattr(data, WRAPPED_VALUE)
+            self._data = data
         return self._data
 
     @property

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from dovetail.wire.content import TextResourceContents as TextResourceContents
     from dovetail.wire.content import ToolResultContent as ToolResultContent
     from dovetail.wire.content import ToolUseContent as ToolUseContent
+    from dovetail.wire.degrade import WRAPPED as WRAPPED
+    from dovetail.wire.degrade import WRAPPED_VALUE as WRAPPED_VALUE
     from dovetail.wire.elicitation import BooleanSchema as BooleanSchema
     from dovetail.wire.elicitation import ElicitRequestFormParams as ElicitRequestFormParams
     from dovetail.wire.elicitation import ElicitRequestParams as ElicitRequestParams
@@ -201,6 +203,7 @@ __getattr__, __dir__, __all__ = lazy(
             "ResourceLink SamplingContent SamplingMessageContentBlock TextContent TextResourceContents "
             "ToolResultContent ToolUseContent"
         ),
+        "degrade": "WRAPPED WRAPPED_VALUE",
         "elicitation": (
             "BooleanSchema ElicitRequestFormParams ElicitRequestParams ElicitRequestURLParams ElicitResult "
             "ElicitValue EnumItems EnumOption IntegerSchema LegacyTitledEnumSchema MultiSelectEnumSchema "

@@ -42,7 +42,7 @@ from dovetail.wire.tools import CallToolResult, Tool
 WRAPPED: Final = "dovetail/wrapped"
 """The key in `_meta` that says: structured content stands in `value`."""
 
-VALUE: Final = "value"
+WRAPPED_VALUE: Final = "value"
 """Where structured content stands that is not an object itself."""
 
 _YOUNGER: Final = frozenset({AudioContent, ResourceLink, ToolUseContent, ToolResultContent})
@@ -116,7 +116,7 @@ def _objects_only(message: Any) -> Any:
     data = _json(raw)
     if data.lstrip()[:1] == b"{":
         return message
-    wrapped = Raw(b'{"%b":%b}' % (VALUE.encode(), data))
+    wrapped = Raw(b'{"%b":%b}' % (WRAPPED_VALUE.encode(), data))
     return replace(message, structured_content=wrapped, meta={**(message.meta or {}), WRAPPED: True})
 
 
@@ -150,7 +150,7 @@ def object_schema(schema: dict[str, Any]) -> dict[str, Any] | None:
         return None
     top: dict[str, Any] = {key: schema[key] for key in _TOP if key in schema}
     inner = {key: value for key, value in schema.items() if key not in top}
-    wrapper = {"properties": {VALUE: inner}, "required": [VALUE]}
+    wrapper = {"properties": {WRAPPED_VALUE: inner}, "required": [WRAPPED_VALUE]}
     kinds = inner.get("type", ["object"])
     if "object" not in (kinds if isinstance(kinds, list) else [kinds]):
         return {**top, "type": "object", **wrapper}
