@@ -162,4 +162,5 @@ class SqliteStores:
 
     def _leave(self, connection: sqlite3.Connection) -> None:
         self.ledger.release(connection)
+        self.events.release(connection)
         connection.execute("DELETE FROM workers WHERE id = ?", (self._shelf.worker,))
