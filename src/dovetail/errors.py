@@ -4,7 +4,8 @@
     ├── Refusal                  the peer sent what we cannot serve; `code`, `message`, `data` go onto the wire
     │   ├── MalformedJSON            -32700  not JSON, or JSON that two parsers could read differently
     │   ├── InvalidRequest           -32600  not a JSON-RPC request
-    │   │   └── LimitExceeded        -32600  larger, deeper or more than a limit allows
+    │   │   ├── LimitExceeded        -32600  larger, deeper or more than a limit allows
+    │   │   └── SessionEnded         -32600  the session was ended before the request could be served in it
     │   ├── MethodNotFound           -32601
     │   ├── InvalidParams            -32602
     │   │   ├── InvalidArguments     -32602  arguments that do not fit a tool's or prompt's declaration
@@ -101,8 +102,6 @@ class MalformedJSON(Refusal):
 class InvalidRequest(Refusal):
     """JSON, but not a JSON-RPC 2.0 message that MCP allows."""
 
-    code = INVALID_REQUEST
-
 
 class LimitExceeded(InvalidRequest):
     """Larger, deeper or more than a limit allows. `limit` names the setting."""
@@ -110,6 +109,10 @@ class LimitExceeded(InvalidRequest):
     def __init__(self, message: str, *, limit: str = "", data: Any = None, code: int | None = None) -> None:
         super().__init__(message, data=data, code=code)
         self.limit = limit
+
+
+class SessionEnded(InvalidRequest):
+    """The session was ended, at another worker perhaps, before the request could be served in it: nothing was done."""
 
 
 class MethodNotFound(Refusal):

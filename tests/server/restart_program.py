@@ -19,6 +19,11 @@ def two() -> str:
     return "two"
 
 
+@app.resource("page://{number}")
+def page(number: str) -> str:
+    return number
+
+
 @app.tool
 async def touch(ctx: Context, uri: str) -> str:
     await ctx.notify.resource_updated(uri)

@@ -200,6 +200,7 @@ async def test_two_workers_are_one_server(tmp_path: Path) -> None:
                 for _ in range(6):
                     await client.call("tools/call", {"name": "touch", "arguments": {"uri": "note://one"}})
                     assert json.loads((await stream.next()).data)["params"]["uri"] == "note://one"
+            await _subscribed_at_once(client)
             await _replayed(client)
 
 
@@ -241,6 +242,33 @@ async def _cancelled(client: Client) -> None:
             await client.post(notice)
             rest = await asyncio.wait_for(response.content.read(), 10)
             assert b'"result"' not in rest
+
+
+async def _subscribed_at_once(client: Client) -> None:
+    """Of subscriptions that several workers confirm at once, each holds; then a session that is ended stays so."""
+    await client.open()
+    pages = [f"page://{number}" for number in range(20)]
+    async with client.listening() as stream:
+        answers = await asyncio.gather(*[client.call("resources/subscribe", {"uri": page}) for page in pages])
+        assert [answer["result"] for answer in answers] == [{}] * 20
+        await asyncio.gather(
+            *[client.call("tools/call", {"name": "touch", "arguments": {"uri": page}}) for page in pages]
+        )
+        heard = [json.loads((await stream.next()).data)["params"]["uri"] for _ in pages]
+        assert sorted(heard) == sorted(pages)
+    changing = [
+        client.post({"jsonrpc": "2.0", "id": page, "method": "resources/unsubscribe", "params": {"uri": page}})
+        for page in pages
+    ]
+    ended, *_ = await asyncio.gather(_ended(client), *changing)
+    assert ended == 204
+    while {(await client.post({"jsonrpc": "2.0", "id": n, "method": "ping"}))[0] for n in range(12)} != {404}:
+        continue  # until all workers have heard of it, which is soon
+
+
+async def _ended(client: Client) -> int:
+    async with client.http.delete(client.url, headers=client.headers) as response:
+        return response.status
 
 
 async def _replayed(client: Client) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dovetail.core import Stores
+from dovetail.errors import Disconnected
 from dovetail.store import SqliteStores
 from dovetail.store.sqlite_bus import POLL
 from tests.store.conftest import Clock
@@ -133,6 +134,51 @@ async def test_workers_hear_each_other_once_and_in_order(tmp_path: Path, clock: 
     for worker in workers:
         await worker.aclose()
     assert all(listener.is_quiet for listener in listeners)
+
+
+async def test_what_others_say_is_heard_after_a_transaction_of_ours_that_was_rolled_back(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """The rollback frees the numbers of our messages, and theirs get them."""
+    here, there = [SqliteStores(tmp_path, clock, max_bytes=1 << 20) for _ in range(2)]
+    await here.open()
+    await there.open()
+    listener = Listener()
+    here.bus.subscribe("topic", listener.receive)
+    # One batch, and so one transaction, that the file has no room for.
+    lost = await asyncio.gather(
+        here.bus.publish("topic", b"a"),
+        here.bus.publish("topic", b"b"),
+        here.sessions.save("s", bytes(2 << 20), 60.0),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in lost] == [Disconnected] * 3
+    for message in (b"c", b"d", b"e"):
+        await there.bus.publish("topic", message)
+    assert await listener.hear(5) == [b"a", b"b", b"c", b"d", b"e"]
+    for worker in (here, there):
+        await worker.aclose()
+    assert listener.is_quiet
+
+
+async def test_all_workers_hear_all_messages_in_one_order(tmp_path: Path, clock: Clock) -> None:
+    """Who comes last is the same for everybody: a session's stream of notices is moved by this."""
+    workers = [SqliteStores(tmp_path, clock) for _ in range(2)]
+    listeners = []
+    for worker in workers:
+        await worker.open()
+        listeners.append(Listener())
+        worker.bus.subscribe("topic", listeners[-1].receive)
+
+    async def publish(place: int) -> None:
+        for number in range(100):
+            await workers[place].bus.publish("topic", b"%d:%d" % (place, number))
+
+    await asyncio.gather(*map(publish, (0, 1, 0, 1)))
+    one, two = [await listener.hear(400) for listener in listeners]
+    assert one == two
+    for worker in workers:
+        await worker.aclose()
 
 
 async def test_a_worker_that_joins_late_hears_what_is_published_from_then_on(tmp_path: Path, clock: Clock) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from dovetail.core import Stores
 from dovetail.store import MemoryStores, SqliteStores
+from dovetail.store.memory_events import LINGER
+from dovetail.store.sqlite_shelf import ALIVE
 from tests.store.conftest import Clock
 from tests.store.processes import Process
 
@@ -184,3 +187,87 @@ async def test_what_was_acknowledged_before_a_kill_is_there_after_it(process: St
     assert {number: body.decode() for number, body in stored if number in acknowledged} == acknowledged
     assert len({body for _, body in stored}) == len(stored)
     await stores.aclose()
+
+
+async def test_more_may_come_on_a_stream_until_who_began_it_ends_it(stores: Stores) -> None:
+    assert not await stores.events.fed("s", "a")
+    await stores.events.begin("s", "a")
+    await stores.events.begin("s", "b")
+    assert [await stores.events.fed("s", stream) for stream in ("a", "b", "never")] == [True, True, False]
+    await stores.events.append("s", "a", b"m")
+    await stores.events.end("s", "a")
+    assert [await stores.events.fed("s", stream) for stream in ("a", "b")] == [False, True]
+    await stores.events.forget("s")
+    assert not await stores.events.fed("s", "b")
+
+
+async def test_a_stream_that_ended_is_forgotten_in_a_while_and_its_neighbours_are_not(tmp_path: Path) -> None:
+    clock = Clock()
+    for stores in (MemoryStores(clock), SqliteStores(tmp_path, clock)):
+        await stores.open()
+        for stream in ("ended", "other"):
+            await stores.events.append("s", stream, b"m")
+        await stores.events.end("s", "ended")
+        await stores.events.end("s", "never")
+        await stores.events.end("t", "ended")
+        clock.forward(LINGER - 1)
+        await stores.events.end("s", "ended")  # again: its time goes on
+        assert [message for _, message in await stores.events.after("s", "ended", 0)] == [b"m"]
+        clock.forward(1)
+        assert await stores.events.after("s", "ended", 0) == []
+        assert [message for _, message in await stores.events.after("s", "other", 0)] == [b"m"]
+        await stores.aclose()
+
+
+async def test_many_streams_that_end_leave_nothing_behind(tmp_path: Path, clock: Clock) -> None:
+    memory, sqlite = MemoryStores(clock), SqliteStores(tmp_path, clock)
+    await sqlite.open()
+    for stores in (memory, sqlite):
+        for number in range(200):
+            await stores.events.append(f"s{number % 3}", f"{number}", b"m", "owner")
+            await stores.events.end(f"s{number % 3}", f"{number}")
+            clock.forward(LINGER / 20)
+        clock.forward(LINGER)
+        await stores.events.append("s0", "last", b"m", "owner")
+        await stores.events.end("s0", "last")
+
+    def rows(connection: sqlite3.Connection) -> int:
+        return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+
+    kept = memory.events._sessions
+    assert [list(session.streams) for session in kept.values()] == [[], [], ["last"]]
+    assert list(memory.events._ended) == [("s0", "last")]
+    assert await sqlite._thread.read(rows) <= 21
+    await memory.events.forget("s0")
+    assert not memory.events._ended
+    await sqlite.aclose()
+
+
+async def test_a_full_memory_forgets_when_a_stream_would_go_with_the_stream(clock: Clock) -> None:
+    stores = MemoryStores(clock, max_bytes=8_000)
+    for number in range(200):
+        await stores.events.append("s", f"{number}", b"m")
+        await stores.events.end("s", f"{number}")
+    assert len(stores.events._ended) < 20
+    assert stores.events._weight <= 8_000
+    await stores.events.forget("s")
+    assert (len(stores.events._ended), stores.events._weight) == (0, 0)
+
+
+async def test_a_stream_is_fed_for_all_workers_while_who_began_it_lives(tmp_path: Path, clock: Clock) -> None:
+    one, two, three = [SqliteStores(tmp_path, clock) for _ in range(3)]
+    for stores in (one, two, three):
+        await stores.open()
+    await one.events.begin("s", "a")
+    await two.events.begin("s", "b")
+    assert [await three.events.fed("s", stream) for stream in ("a", "b")] == [True, True]
+    await one.aclose()
+    assert not await three.events.fed("s", "a")
+    assert two._thread._stopped is not None
+    two._thread._jobs.put(None)
+    await two._thread._stopped  # as one that was killed: it does not leave
+    assert await three.events.fed("s", "b")
+    clock.forward(ALIVE + 1)
+    assert not await three.events.fed("s", "b")
+    await two.aclose()
+    await three.aclose()

@@ -1,12 +1,13 @@
 """Sessions: kept until they expire or end, by each adapter alike."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dovetail.core import Stores
-from dovetail.errors import Disconnected
+from dovetail.errors import Disconnected, InvalidParams
 from dovetail.store import MemoryStores, SqliteStores
 from tests.store.conftest import Clock
 
@@ -126,3 +127,66 @@ async def test_every_session_that_is_alive_is_listed_with_its_record(stores: Sto
     await stores.sessions.save("there", b"2", 60.0)
     clock.forward(20.0)
     assert await stores.sessions.every() == [("there", b"2")]
+
+
+async def test_a_change_is_made_to_what_is_stored_and_says_what_that_is_then(stores: Stores, clock: Clock) -> None:
+    await stores.sessions.save("a", b"one", 60.0)
+    clock.forward(40.0)
+    assert await stores.sessions.update("a", lambda record: record + b" two", 60.0) == b"one two"
+    clock.forward(40.0)
+    assert await stores.sessions.load("a") == b"one two"
+
+
+async def test_what_is_gone_is_not_made_again_by_a_change(stores: Stores, clock: Clock) -> None:
+    await stores.sessions.save("deleted", b"one", 60.0)
+    await stores.sessions.save("expired", b"one", 10.0)
+    assert await stores.sessions.delete("deleted")
+    clock.forward(10.0)
+    for session in ("deleted", "expired", "never"):
+        assert await stores.sessions.update(session, lambda record: record + b" two", 60.0) is None
+        assert not await stores.sessions.touch(session, 60.0)
+    assert await stores.sessions.count() == 0
+
+
+async def test_a_change_that_fails_changes_nothing_and_harms_no_other(stores: Stores) -> None:
+    def refuse(record: bytes) -> bytes:
+        raise InvalidParams("no")
+
+    await stores.sessions.save("a", b"one", 60.0)
+    outcomes = await asyncio.gather(
+        stores.sessions.update("a", lambda record: record + b" two", 60.0),
+        stores.sessions.update("a", refuse, 60.0),
+        stores.sessions.update("a", lambda record: record + b" three", 60.0),
+        return_exceptions=True,
+    )
+    assert [outcomes[0], type(outcomes[1]), outcomes[2]] == [b"one two", InvalidParams, b"one two three"]
+    assert await stores.sessions.load("a") == b"one two three"
+
+
+async def test_of_changes_by_several_workers_at_once_none_is_lost(tmp_path: Path, clock: Clock) -> None:
+    workers = [SqliteStores(tmp_path, clock) for _ in range(3)]
+    for worker in workers:
+        await worker.open()
+    await workers[0].sessions.save("a", b"", 60.0)
+
+    def adding(number: int) -> Callable[[bytes], bytes]:
+        return lambda record: record + bytes([number])
+
+    await asyncio.gather(*[workers[n % 3].sessions.update("a", adding(n), 60.0) for n in range(90)])
+    assert sorted(await workers[0].sessions.load("a") or b"") == list(range(90))
+    for worker in workers:
+        await worker.aclose()
+
+
+async def test_a_touch_of_what_another_worker_deleted_says_so_once_it_was_looked_for_again(
+    tmp_path: Path, clock: Clock
+) -> None:
+    here, there = SqliteStores(tmp_path, clock), SqliteStores(tmp_path, clock)
+    await here.open()
+    await there.open()
+    await here.sessions.save("a", b"one", 60.0)
+    assert await there.sessions.delete("a")
+    assert await here.sessions.load("a") is None
+    assert not await here.sessions.touch("a", 60.0)
+    await here.aclose()
+    await there.aclose()

@@ -212,11 +212,7 @@ async def test_a_database_of_before_counts_what_it_holds(
 ) -> None:
     with monkeypatch.context() as before:
         before.setattr(sqlite_file, "MIGRATIONS", sqlite_file.MIGRATIONS[:1])
-        stores = SqliteStores(tmp_path, clock)
-        await stores.open()
-        await stores.sessions.save("s", b"record", 60.0)
-        await stores.aclose()
-        with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as connection:
+        with closing(sqlite_file.connect(tmp_path, max_bytes=1 << 20, durable=False)) as connection:
             connection.execute("INSERT INTO kept VALUES ('k', x'616263', ?)", (clock() + 60.0,))
             connection.execute("INSERT INTO numbering VALUES ('s', 7, ?)", (clock(),))
             connection.execute("INSERT INTO streams VALUES ('s', '0', 0, 1)")

@@ -159,14 +159,14 @@ async def test_the_migrations_are_recorded_and_only_the_missing_ones_run(
     assert await stores.sessions.load("s") == b"r"
     await stores.aclose()
     with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
-        assert connection.execute("SELECT version FROM migrations").fetchall() == [(1,), (2,), (3,), (4,)]
+        assert connection.execute("SELECT version FROM migrations").fetchall() == [(1,), (2,), (3,), (4,), (5,)]
         assert connection.execute("SELECT count(*) FROM even_later").fetchone() == (0,)
     monkeypatch.setattr(sqlite_file, "MIGRATIONS", (*steps, "CREATE TABLE half (x); NOT SQL"))
     with pytest.raises(StoreUnusable):
         await stores.open()
     with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
         assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'half'").fetchall() == []
-        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (5,)
 
 
 @pytest.mark.req("R-37")

@@ -18,11 +18,20 @@ class Sessions(Protocol):
         ...
 
     async def save(self, session: str, record: bytes, ttl: float) -> None:
-        """Write the record and let it expire `ttl` seconds from now."""
+        """Write the record of a session that begins, and let it expire `ttl` seconds from now."""
         ...
 
-    async def touch(self, session: str, ttl: float) -> None:
-        """Let an existing record expire `ttl` seconds from now."""
+    async def update(self, session: str, change: Callable[[bytes], bytes], ttl: float) -> bytes | None:
+        """Change the record as it is stored, whoever changed it last, and let it expire `ttl` seconds from now.
+
+        Returns the record after the change; None when there is none, or it expired: it is not made again. What
+        `change` raises is raised here, and nothing was changed. It has no effects of its own: it may be called more
+        than once, and from another thread.
+        """
+        ...
+
+    async def touch(self, session: str, ttl: float) -> bool:
+        """Let an existing record expire `ttl` seconds from now; False when there is none."""
         ...
 
     async def delete(self, session: str) -> bool:
@@ -43,6 +52,18 @@ class Events(Protocol):
 
     A sequence number is unique within its session and grows; it is what an SSE event id is made of.
     """
+
+    async def begin(self, session: str, stream: str) -> None:
+        """Note that this process has more to say on a stream, until it ends it."""
+        ...
+
+    async def end(self, session: str, stream: str) -> None:
+        """Note that nothing more comes on a stream. It is forgotten by itself a few minutes later."""
+        ...
+
+    async def fed(self, session: str, stream: str) -> bool:
+        """Tell whether more may come on a stream: a process began it, has not ended it, and lives."""
+        ...
 
     async def append(self, session: str, stream: str, message: bytes, owner: str = "") -> int:
         """Store a message at the end of a stream; return its sequence number (from 1).

@@ -133,9 +133,9 @@ class Methods:
         if turn is not None and turn.ledger is not None and turn.ledger.round:
             return  # "A valid retry costs no rate token." (asking, Clocks and limits)
         if context.network:
-            self._meter.take(call.principal.bucket, self._runtime.clock())
+            self._meter.take(call.principal.bucket, self._runtime.steady())
         if entry is not None and entry.meter is not None:
-            entry.meter.take(call.principal.bucket, self._runtime.clock())
+            entry.meter.take(call.principal.bucket, self._runtime.steady())
 
     async def _call_tool(self, call: Call, context: Context) -> CallToolResult:
         tool = self._catalogue.tools.get(call.params.name)
@@ -175,7 +175,7 @@ class Methods:
             raise ResourceNotFound(uri)
         entry, _ = found
         if entry.meter is not None and not context.quiet:  # a replay reads again what is paid for
-            entry.meter.take(context.principal.bucket, self._runtime.clock())
+            entry.meter.take(context.principal.bucket, self._runtime.steady())
         # Middleware that the call has passed already is behind it; only that of other servers still lies ahead.
         ahead, passed = entry.through, () if context.entry is None else context.entry.through
         while ahead and passed and ahead[0] is passed[0]:
@@ -215,20 +215,18 @@ class Methods:
         assert session is not None, "only stateful revisions have this method"
         uri = call.params.uri
         if call.method == "resources/unsubscribe":
-            session.subscriptions.discard(uri)
+            await session.unsubscribe(uri)
         elif (reason := why_not(uri, session.subscriptions, self._runtime.limits)) is not None:
             raise InvalidParams(f"params.uri: {reason}")
         elif self._catalogue.resolve(uri, call.principal) is None:
             raise ResourceNotFound(uri)
         else:
-            session.subscriptions.add(uri)
-        await session.save()
+            await session.subscribe(uri, self._runtime.limits)
         return _EMPTY
 
     async def _set_level(self, call: Call, context: Context) -> Result:
         assert context.session is not None, "only stateful revisions have this method"
-        context.session.log_level = call.params.level
-        await context.session.save()
+        await context.session.log_from(call.params.level)
         return _EMPTY
 
 

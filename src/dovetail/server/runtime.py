@@ -81,6 +81,9 @@ class Runtime:
         self.stores = stores
         self.worker = worker
         self.clock = clock
+        """The wall's, for what is sealed: any worker, and any other day, has to make the same of it."""
+        self.steady: Callable[[], float] = time.monotonic
+        """For ages and rates: no step of the wall's clock makes a session older or younger (R-34)."""
         self.limits: Limits = server.limits
         self.abandoned = 0
         """Handlers that did not end in time after their call had ended."""

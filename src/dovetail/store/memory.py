@@ -40,9 +40,18 @@ class MemorySessions:
         """Write the record and let it expire `ttl` seconds from now."""
         self._records.put(session, record, ttl, len(record) + _OVERHEAD)
 
-    async def touch(self, session: str, ttl: float) -> None:
-        """Let an existing record expire `ttl` seconds from now."""
-        self._records.renew(session, ttl)
+    async def update(self, session: str, change: Callable[[bytes], bytes], ttl: float) -> bytes | None:
+        """Change an existing record, and return it; None when there is none."""
+        found = self._records.get(session)
+        if found is None:
+            return None
+        record = change(found)
+        self._records.put(session, record, ttl, len(record) + _OVERHEAD)
+        return record
+
+    async def touch(self, session: str, ttl: float) -> bool:
+        """Let an existing record expire `ttl` seconds from now; False when there is none."""
+        return self._records.renew(session, ttl)
 
     async def delete(self, session: str) -> bool:
         """Remove the record; True when there was one."""

@@ -15,8 +15,10 @@ from dovetail.store.expiring import SHARES
 
 SESSION_SHARES = 8
 """A session that holds more than such a part of all bytes makes room for its own messages."""
+LINGER = 300.0
+"""Seconds for which a stream that has ended can still be read."""
 _OVERHEAD = 128
-"""Bytes counted for a message or a stream besides its payload."""
+"""Bytes counted for a message or a stream besides its payload, and twice as many for knowing when to forget one."""
 
 
 class _Stream:
@@ -67,9 +69,29 @@ class MemoryEvents:
         self._floor = 0
         self._owners: dict[str, _Owner] = {}
         self._sessions: OrderedDict[str, _Session] = OrderedDict()  # the one that was quiet longest comes first
+        self._begun: set[tuple[str, str]] = set()
+        self._ended: OrderedDict[tuple[str, str], float] = OrderedDict()  # until when; the first comes first
 
     def __repr__(self) -> str:
         return f"<MemoryEvents {len(self._sessions)} sessions, {self._weight} of {self._max_bytes} bytes>"
+
+    async def begin(self, session: str, stream: str) -> None:
+        """Note that this process has more to say on a stream."""
+        self._begun.add((session, stream))
+
+    async def end(self, session: str, stream: str) -> None:
+        """Note that nothing more comes on a stream, and forget it in a while."""
+        self._expire()
+        self._begun.discard((session, stream))
+        kept = self._sessions.get(session)
+        if kept is not None and stream in kept.streams and (session, stream) not in self._ended:
+            self._ended[session, stream] = self._clock() + LINGER
+            self._weigh(kept, kept.streams[stream], 2 * _OVERHEAD)
+            self._make_room(session, kept, kept.streams[stream])
+
+    async def fed(self, session: str, stream: str) -> bool:
+        """Tell whether more may come on a stream."""
+        return (session, stream) in self._begun
 
     async def append(self, session: str, stream: str, message: bytes, owner: str = "") -> int:
         """Store a message at the end of a stream; return its sequence number (from 1)."""
@@ -82,8 +104,7 @@ class MemoryEvents:
         while len(target.messages) > self._per_stream:
             _, oldest = target.messages.popleft()
             self._weigh(kept, target, -len(oldest) - _OVERHEAD)
-        while self._weight > self._max_bytes and self._lighten(kept, target):
-            pass
+        self._make_room(session, kept, target)
         return kept.last
 
     async def after(self, session: str, stream: str, sequence: int) -> list[tuple[int, bytes]]:
@@ -111,12 +132,16 @@ class MemoryEvents:
         """Drop a stream of a session; or all of them and their numbering, for a session that is over."""
         if stream is None:
             self._drop(session)
-            return
+            self._begun = {begun for begun in self._begun if begun[0] != session}
+        else:
+            self._forget(session, stream)
+
+    def _forget(self, session: str, stream: str) -> None:
+        self._ended.pop((session, stream), None)
         kept = self._sessions.get(session)
-        target = None if kept is None else kept.streams.get(stream)
+        target = None if kept is None else kept.streams.pop(stream, None)
         if kept is not None and target is not None:
-            self._weigh(kept, target, -target.weight)
-            del kept.streams[stream]
+            self._add(kept, -target.weight)
 
     def _use(self, session: str) -> _Session:
         self._expire()
@@ -166,7 +191,11 @@ class MemoryEvents:
             if not held.sessions:
                 del self._owners[kept.owner]
 
-    def _lighten(self, kept: _Session, target: _Stream) -> bool:
+    def _make_room(self, session: str, kept: _Session, target: _Stream) -> None:
+        while self._weight > self._max_bytes and self._lighten(session, kept, target):
+            pass
+
+    def _lighten(self, session: str, kept: _Session, target: _Stream) -> bool:
         """Forget something in favour of what was just put into `target` of `kept`; tell whether there was anything."""
         if kept.weight > self._max_bytes // SESSION_SHARES:
             name, stream = next((each for each in kept.streams.items() if each[1] is not target), ("", target))
@@ -175,8 +204,7 @@ class MemoryEvents:
                 self._weigh(kept, stream, -len(message) - _OVERHEAD)
                 return True
             if stream is not target:
-                self._weigh(kept, stream, -stream.weight)
-                del kept.streams[name]
+                self._forget(session, name)
                 return True
         oldest = self._quietest(kept)
         if oldest is None:
@@ -199,11 +227,19 @@ class MemoryEvents:
         if kept is not None:
             self._weight -= kept.weight
             self._take(session, kept)
+            for stream in kept.streams:
+                self._ended.pop((session, stream), None)
             if numbered:
                 self._floor = max(self._floor, kept.last)
 
     def _expire(self) -> None:
-        before = self._clock() - self._idle
+        now = self._clock()
+        while self._ended:
+            (session, stream), until = next(iter(self._ended.items()))
+            if until > now:
+                break
+            self._forget(session, stream)
+        before = now - self._idle
         while self._sessions:
             oldest = next(iter(self._sessions))
             if self._sessions[oldest].touched > before:

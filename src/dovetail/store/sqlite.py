@@ -80,7 +80,7 @@ class SqliteStores:
         self._durable = durable
         self._pruned = 0.0
         self._beaten = 0.0
-        self._thread = DatabaseThread(self._connect, self._pulse, self._committed)
+        self._thread = DatabaseThread(self._connect, self._pulse, self._committed, self._undone)
         self._shelf = Shelf(self._thread, secrets.token_hex(8))
         self.bus = SqliteBus(self._shelf, self._directory, sockets=sockets)
         self.sessions = SqliteSessions(self._shelf)
@@ -157,6 +157,10 @@ class SqliteStores:
     def _committed(self) -> None:
         self.bus.flush()
 
+    def _undone(self) -> None:
+        self.bus.undo()
+
     def _leave(self, connection: sqlite3.Connection) -> None:
         self.ledger.release(connection)
+        self.events.release(connection)
         connection.execute("DELETE FROM workers WHERE id = ?", (self._shelf.worker,))

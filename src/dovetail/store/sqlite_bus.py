@@ -5,8 +5,10 @@ socket in `bus/` and reads every row past the last one it saw. Where sockets are
 50 ms; and every worker looks once a second anyway, so a nudge may get lost. A worker without company writes no rows
 at all.
 
-Invariants: writers are serialised by the database, so a row never appears behind one that was read. A worker's own
-subscribers get its messages directly and never from the table. Datagrams carry nothing: what counts is in the database.
+Invariants: writers are serialised by the database, so a row never appears behind one that was read. All workers hear
+all messages in the order of their rows, a worker its own among those of the others, though it never reads its own from
+the table. What was read or written in a transaction counts once that is committed: a rollback frees the numbers that it
+gave out, and the next message of another worker has them. Datagrams carry nothing: what counts is in the database.
 """
 
 import asyncio
@@ -30,6 +32,17 @@ _KEPT = 30.0
 _AT_ONCE = 500
 
 
+class _Heard:
+    """A message on its way to this worker's subscribers: whoever is first to hand it over does, once."""
+
+    __slots__ = ("given", "message", "topic")
+
+    def __init__(self, topic: str, message: bytes) -> None:
+        self.topic = topic
+        self.message = message
+        self.given = False
+
+
 class SqliteBus:
     """The `Bus` port in SQLite."""
 
@@ -42,7 +55,9 @@ class SqliteBus:
         self._folder_descriptor = -1
         self._inbox: socket.socket | None = None
         self._outbox: socket.socket | None = None
-        self._seen = 0
+        self._seen = 0  # the greatest number that was read, or given out here, and is committed
+        self._reached = 0  # the same, in the transaction that is open
+        self._heard: list[_Heard] = []  # read or said in the transaction that is open
         self._looking = False
         self._to_nudge: set[str] = set()
 
@@ -56,14 +71,17 @@ class SqliteBus:
         The own ones first get what others said before it: whoever acts upon a message knows what came earlier.
         """
 
+        own = _Heard(topic, message)
+
         def work(connection: sqlite3.Connection) -> None:
             self.look(connection)
             self.insert(connection, topic, message)
+            self._heard.append(own)
 
         try:
             await self._shelf.thread.write(work)
         finally:
-            self._local.deliver(topic, message)
+            self._deliver([own])  # unless its turn has come already
 
     def subscribe(self, topic: str, receive: Callable[[bytes], None]) -> Callable[[], None]:
         """Call `receive` on the event loop for every message of a topic, until the returned function is called."""
@@ -98,15 +116,22 @@ class SqliteBus:
             self._to_nudge.update(others)
 
     def flush(self) -> None:
-        """After a commit: nudge those for whom something was written."""
+        """After a commit: hand over what was heard, and nudge those for whom something was written."""
+        self._settle()
         for worker in self._to_nudge:
             self._nudge(worker)
+        self._to_nudge.clear()
+
+    def undo(self) -> None:
+        """After a rollback: nothing of it was heard or said; what others said is read again."""
+        self._reached = self._seen
+        self._heard.clear()
         self._to_nudge.clear()
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """Begin with what is published from now on."""
         row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
-        self._seen = 0 if row is None else row[0]
+        self._seen = self._reached = 0 if row is None else row[0]
 
     def look(self, connection: sqlite3.Connection) -> None:
         """Read what others published since the last look."""
@@ -115,11 +140,11 @@ class SqliteBus:
             "SELECT id, topic, CASE publisher WHEN ? THEN NULL ELSE message END FROM messages"
             " WHERE id > ? ORDER BY id LIMIT ?"
         )
-        while rows := connection.execute(query, (self._shelf.worker, self._seen, _AT_ONCE)).fetchall():
-            self._seen = rows[-1][0]
-            self._shelf.thread.post(
-                self._deliver, [(topic, message) for _, topic, message in rows if message is not None]
-            )
+        while rows := connection.execute(query, (self._shelf.worker, self._reached, _AT_ONCE)).fetchall():
+            self._reached = rows[-1][0]
+            self._heard += [_Heard(topic, message) for _, topic, message in rows if message is not None]
+        if not connection.in_transaction:
+            self._settle()
 
     def prune(self, connection: sqlite3.Connection) -> None:
         """Drop what everybody alive has read, and the sockets of workers that are gone."""
@@ -128,6 +153,12 @@ class SqliteBus:
         with contextlib.suppress(OSError):
             for name in set(os.listdir(self._directory)) - known:
                 os.unlink(self._directory / name)
+
+    def _settle(self) -> None:
+        self._seen = self._reached
+        if self._heard:
+            self._shelf.thread.post(self._deliver, self._heard)
+            self._heard = []
 
     def _nudge(self, worker: str) -> None:
         outbox = self._outbox
@@ -140,9 +171,11 @@ class SqliteBus:
 
     # What follows runs on the loop.
 
-    def _deliver(self, messages: list[tuple[str, bytes]]) -> None:
-        for topic, message in messages:
-            self._local.deliver(topic, message)
+    def _deliver(self, messages: list[_Heard]) -> None:
+        for one in messages:
+            if not one.given:
+                one.given = True
+                self._local.deliver(one.topic, one.message)
 
     def _nudged(self) -> None:
         assert self._inbox is not None

@@ -4,17 +4,21 @@ Invariants: the number is given and the message stored in one transaction; no nu
 lives, also when its messages were forgotten: numbering begins above all that was. A stream holds a bounded number of
 messages; the oldest goes first, and as marks only move forward that is a marked one wherever there is one. All
 sessions together hold a bounded number of bytes: what goes first is the oldest of the session that wants more if that
-one has more than its share, then the quietest session of whoever has more, then the quietest of all.
+one has more than its share, then the quietest session of whoever has more, then the quietest of all. A stream is fed by
+one worker, while that has a pulse and until it ends the stream.
 """
 
 import sqlite3
 
 from dovetail.store.expiring import SHARES
-from dovetail.store.memory_events import SESSION_SHARES
-from dovetail.store.sqlite_shelf import Shelf, held
+from dovetail.store.memory_events import LINGER, SESSION_SHARES
+from dovetail.store.sqlite_shelf import ALIVE, Shelf, held
 
 _AT_ONCE = 1_000
 """Sessions that are forgotten at most before one that is still in use."""
+
+_SWEPT = 4
+"""Streams whose time is up that go with each that ends: more than come, so none gather, and nobody waits for it."""
 
 _GREEDY = "SELECT owner FROM held WHERE what = 'events' AND owner <> '' AND bytes > ? ORDER BY bytes DESC LIMIT 1"
 _QUIET = "SELECT session FROM numbering WHERE session NOT IN ('', ?) ORDER BY touched LIMIT 1"
@@ -43,6 +47,38 @@ class SqliteEvents:
     def __repr__(self) -> str:
         return f"<SqliteEvents {self._shelf!r}>"
 
+    async def begin(self, session: str, stream: str) -> None:
+        """Note that this worker has more to say on a stream."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO feeding VALUES (?, ?, ?)", (session, stream, self._shelf.worker))
+
+        await self._shelf.thread.write(work)
+
+    async def end(self, session: str, stream: str) -> None:
+        """Note that nothing more comes on a stream, and forget it in a while."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            now = self._shelf.now()
+            self._sweep(connection, now, _SWEPT)
+            connection.execute("DELETE FROM feeding WHERE session = ? AND stream = ?", (session, stream))
+            query = "UPDATE streams SET ends = ? WHERE session = ? AND stream = ? AND ends IS NULL"
+            connection.execute(query, (now + LINGER, session, stream))
+
+        await self._shelf.thread.write(work)
+
+    async def fed(self, session: str, stream: str) -> bool:
+        """Tell whether more may come on a stream: the worker that began it lives, and has not ended it."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            query = (
+                "SELECT 1 FROM feeding JOIN workers ON workers.id = feeding.worker"
+                " WHERE session = ? AND stream = ? AND beat > ?"
+            )
+            return connection.execute(query, (session, stream, self._shelf.now() - ALIVE)).fetchone() is not None
+
+        return await self._shelf.thread.read(work)
+
     async def append(self, session: str, stream: str, message: bytes, owner: str = "") -> int:
         """Store a message at the end of a stream; return its sequence number (from 1)."""
 
@@ -68,10 +104,13 @@ class SqliteEvents:
         """Return the messages of a stream that come after a sequence number, in order."""
 
         def work(connection: sqlite3.Connection) -> list[tuple[int, bytes]]:
+            now = self._shelf.now()
             return connection.execute(
                 "SELECT sequence, message FROM events WHERE session = ? AND stream = ? AND sequence > ?"
-                " AND EXISTS (SELECT 1 FROM numbering WHERE session = ? AND touched > ?) ORDER BY sequence",
-                (session, stream, sequence, session, self._shelf.now() - self._idle),
+                " AND EXISTS (SELECT 1 FROM numbering WHERE session = ? AND touched > ?)"
+                " AND EXISTS (SELECT 1 FROM streams WHERE session = ? AND stream = ? AND ifnull(ends, 9e99) > ?)"
+                " ORDER BY sequence",
+                (session, stream, sequence, session, now - self._idle, session, stream, now),
             ).fetchall()
 
         return await self._shelf.thread.read(work)
@@ -108,17 +147,28 @@ class SqliteEvents:
         def work(connection: sqlite3.Connection) -> None:
             if stream is None:
                 _forget(connection, session)
-                return
-            connection.execute("DELETE FROM events WHERE session = ? AND stream = ?", (session, stream))
-            connection.execute("DELETE FROM streams WHERE session = ? AND stream = ?", (session, stream))
+                connection.execute("DELETE FROM feeding WHERE session = ?", (session,))
+            else:
+                _forget_stream(connection, session, stream)
 
         await self._shelf.thread.write(work)
 
     def prune(self, connection: sqlite3.Connection, limit: int) -> None:
-        """In the thread: forget sessions that were quiet for too long."""
+        """In the thread: forget sessions that were quiet for long, streams that ended, and what dead workers fed."""
+        connection.execute("DELETE FROM feeding WHERE worker NOT IN (SELECT id FROM workers)")
+        self._sweep(connection, self._shelf.now(), limit)
         query = "SELECT session FROM numbering WHERE touched <= ? LIMIT ?"
         for (session,) in connection.execute(query, (self._shelf.now() - self._idle, limit)).fetchall():
             _forget(connection, session, numbered=True)
+
+    def release(self, connection: sqlite3.Connection) -> None:
+        """In the thread: feed no stream any longer."""
+        connection.execute("DELETE FROM feeding WHERE worker = ?", (self._shelf.worker,))
+
+    def _sweep(self, connection: sqlite3.Connection, now: float, limit: int) -> None:
+        query = "SELECT session, stream FROM streams WHERE ends <= ? LIMIT ?"
+        for session, stream in connection.execute(query, (now, limit)).fetchall():
+            _forget_stream(connection, session, stream)
 
     def _use(self, connection: sqlite3.Connection, session: str) -> None:
         now = self._shelf.now()
@@ -182,6 +232,11 @@ def _lose_oldest(connection: sqlite3.Connection, session: str, sequence: int) ->
     connection.execute("DELETE FROM events WHERE session = ? AND stream = ? AND sequence = ?", (*where, row[1]))
     connection.execute("UPDATE streams SET held = held - 1 WHERE session = ? AND stream = ?", where)
     return True
+
+
+def _forget_stream(connection: sqlite3.Connection, session: str, stream: str) -> None:
+    connection.execute("DELETE FROM events WHERE session = ? AND stream = ?", (session, stream))
+    connection.execute("DELETE FROM streams WHERE session = ? AND stream = ?", (session, stream))
 
 
 def _forget(connection: sqlite3.Connection, session: str, *, numbered: bool = False) -> None:

@@ -93,6 +93,11 @@ MIGRATIONS = (
         DELETE FROM held WHERE bytes <= 0 AND what = 'claims' AND owner = old.caller;
     END;
     """,
+    """
+    CREATE TABLE feeding (session TEXT, stream TEXT, worker TEXT NOT NULL, PRIMARY KEY (session, stream)) WITHOUT ROWID;
+    ALTER TABLE streams ADD COLUMN ends REAL;
+    CREATE INDEX streams_by_end ON streams (ends) WHERE ends IS NOT NULL;
+    """,
 )
 """Each brings the file one version up; entries are only ever added.
 

@@ -1,10 +1,12 @@
 """Sessions in SQLite: shared by all workers, there after a restart.
 
-Invariant: a record that expired is absent, even before it is pruned. `touch` writes at most every few seconds: a
-session may expire that much earlier than its last touch says, never later.
+Invariants: a record that expired is absent, even before it is pruned. A record is changed as it stands in the database,
+in the transaction that writes it: of changes by several workers none is lost, and what was deleted stays so. `touch`
+writes at most every few seconds: a session may expire that much earlier than its last touch says, never later.
 """
 
 import sqlite3
+from collections.abc import Callable
 
 from dovetail.store.sqlite_shelf import Shelf
 
@@ -32,6 +34,9 @@ class SqliteSessions:
             row = connection.execute(query, (session, self._shelf.now())).fetchone()
             return None if row is None else row[0]
 
+        self._written.pop(
+            session, None
+        )  # whoever comes anew to it touches it in the database, which says if it is there
         return await self._shelf.thread.read(work)
 
     async def save(self, session: str, record: bytes, ttl: float) -> None:
@@ -48,20 +53,41 @@ class SqliteSessions:
         await self._shelf.thread.write(work)
         self._remember(session, expires)
 
-    async def touch(self, session: str, ttl: float) -> None:
+    async def update(self, session: str, change: Callable[[bytes], bytes], ttl: float) -> bytes | None:
+        """Change an existing record, and return it; None when there is none."""
+        now = self._shelf.now()
+        expires = now + ttl
+
+        def work(connection: sqlite3.Connection) -> bytes | None:
+            query = "SELECT record FROM sessions WHERE id = ? AND expires > ?"
+            row = connection.execute(query, (session, now)).fetchone()
+            if row is None:
+                return None
+            record = change(row[0])
+            connection.execute("UPDATE sessions SET record = ?, expires = ? WHERE id = ?", (record, expires, session))
+            return record
+
+        record = await self._shelf.thread.write(work)
+        if record is not None:
+            self._remember(session, expires)
+        return record
+
+    async def touch(self, session: str, ttl: float) -> bool:
         """Let an existing record expire `ttl` seconds from now; see the module for how exactly."""
         now = self._shelf.now()
         expires = now + ttl
         known = self._written.get(session)
         if known is not None and abs(expires - known) < min(_SLACK, ttl / 10):
-            return
+            return True
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> bool:
             query = "UPDATE sessions SET expires = ? WHERE id = ? AND expires > ?"
-            connection.execute(query, (expires, session, now))
+            return connection.execute(query, (expires, session, now)).rowcount > 0
 
-        await self._shelf.thread.write(work)
-        self._remember(session, expires)
+        alive = await self._shelf.thread.write(work)
+        if alive:
+            self._remember(session, expires)
+        return alive
 
     async def delete(self, session: str) -> bool:
         """Remove the record; True when there was one."""

@@ -64,15 +64,21 @@ class DatabaseThread:
         connect: Opens the connection, in the thread.
         pulse: Done every `interval` seconds, whatever else is going on, outside any transaction.
         committed: Called in the thread after every commit and every pulse.
+        undone: Called in the thread after every rollback: what the work did besides writing is not to count either.
     """
 
     def __init__(
-        self, connect: Callable[[], sqlite3.Connection], pulse: Work[None], committed: Callable[[], None]
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        pulse: Work[None],
+        committed: Callable[[], None],
+        undone: Callable[[], None],
     ) -> None:
         self.interval = 1.0
         self._connect = connect
         self._pulse = pulse
         self._committed = committed
+        self._undone = undone
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Future[None] | None = None
@@ -225,6 +231,7 @@ class DatabaseThread:
         except Exception as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            self._undone()
             if current is not None and (isinstance(error, _OF_ONE_JOB) or not isinstance(error, sqlite3.Error)):
                 current.error = _translate(error)
                 return current

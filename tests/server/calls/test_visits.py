@@ -10,8 +10,9 @@ from dovetail.core import Handshake, Peer, url_completed
 from dovetail.errors import DefinitionError, UrlElicitationRequired
 from dovetail.revisions import NEWEST_STATEFUL
 from dovetail.server.functions.visits import check_url
+from dovetail.server.transports.record import MOST_VISITS
 from dovetail.server.transports.run import shared_runtime
-from dovetail.server.transports.session import MOST_VISITS, Session
+from dovetail.server.transports.session import Session
 from dovetail.wire import ClientCapabilities
 from tests.server.peers import Conversation, Http, Json, accept, meta, text_of
 
@@ -187,7 +188,7 @@ def test_an_error_that_wants_a_visit_mints_an_id_of_its_own() -> None:
 def test_a_session_that_comes_back_knows_its_visits_and_one_stored_before_there_were_any_has_none() -> None:
     stored = Session()
     stored.handshake = Handshake(Peer(NEWEST_STATEFUL, ClientCapabilities(), None))
-    stored.visits = {"a": None, "b": None}
+    stored.visits = ["a", "b"]
     record = stored.record()
     back = Session()
     assert back.restore(record)

@@ -70,7 +70,7 @@ class House:
     async def open(self) -> "House":
         endpoint = await self.asgi.start()
         self.runtime, self.sessions = endpoint.runtime, endpoint.sessions
-        self.runtime.clock = self.clock
+        self.runtime.steady = self.clock
         return self
 
     async def call(self, client: Http, name: str, headers: dict[str, str], identifier: int = 5) -> Begun:

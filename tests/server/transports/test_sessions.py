@@ -87,12 +87,27 @@ async def test_a_session_that_was_never_used_is_over_after_a_minute_and_one_that
     asgi = serving()
     await asgi.start()
     now = 1_000_000.0
-    asgi.runtime.clock = lambda: now
+    asgi.runtime.steady = lambda: now
     client = Http(asgi)
     used, unused = await opened(client), await opened(client)
     assert await pinged(client, used) == 200
     now += 61.0
     assert [await pinged(client, response) for response in (used, unused)] == [200, 404]
+    await asgi.stop()
+
+
+@pytest.mark.req("R-34")
+async def test_a_step_of_the_wall_clock_neither_ends_a_session_nor_lengthens_it() -> None:
+    asgi = serving(session_seconds=100.0)
+    await asgi.start()
+    wall, now = 1_000_000.0, 5.0
+    asgi.runtime.clock, asgi.runtime.steady = lambda: wall, lambda: now
+    client = Http(asgi)
+    headers = await client.session()
+    for wall in (1_007_200.0, 1_000_000.0, 992_800.0):  # noqa: B007
+        assert (await client.request("POST", PING, headers)).status == 200
+    now += 101.0
+    assert (await client.request("POST", PING, headers)).status == 404
     await asgi.stop()
 
 
@@ -147,7 +162,7 @@ async def test_a_session_with_a_call_under_way_or_an_open_stream_is_not_idle() -
     asgi = waiting()
     await asgi.start()
     now = 1_000_000.0
-    asgi.runtime.clock = lambda: now
+    asgi.runtime.steady = lambda: now
     client = Http(asgi)
     calling, listening, idle = [await client.session() for _ in range(3)]
     call = asyncio.create_task(client.request("POST", CALL, calling))
@@ -185,11 +200,11 @@ async def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 @pytest.mark.req("R-37")
 async def test_requests_of_a_session_go_on_while_the_store_is_out_of_reach(locked: Any) -> None:
     asgi, lock = locked
-    now = asgi.runtime.clock()
+    now = asgi.runtime.steady()
     client = Http(asgi)
     headers = await client.session()
     lock()
-    asgi.runtime.clock = lambda: now + 60.0
+    asgi.runtime.steady = lambda: now + 60.0
     assert (await client.request("POST", PING, headers)).json == {"jsonrpc": "2.0", "id": 1, "result": {}}
     assert (await client.request("DELETE", b"", headers)).status == 503, "it would be back after a restart"
 

@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from dovetail.core import STREAM_HEADERS, event_bytes, event_id, status_of
-from dovetail.errors import Busy, Refusal
+from dovetail.errors import Busy, Refusal, SessionEnded
 from dovetail.net import Reply
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.turn import cancel
@@ -120,7 +120,18 @@ class StatefulExchange:
 
     network = True
 
-    __slots__ = ("_called", "_calls", "_here", "_load", "_reply", "_session", "_sessions", "_stream", "_watcher")
+    __slots__ = (
+        "_called",
+        "_calls",
+        "_here",
+        "_load",
+        "_opening",
+        "_reply",
+        "_session",
+        "_sessions",
+        "_stream",
+        "_watcher",
+    )
 
     def __init__(self, reply: Reply, load: Load, sessions: "Sessions", session: Session) -> None:
         """Made once a request."""
@@ -132,13 +143,23 @@ class StatefulExchange:
         self._called = False
         self._calls = 0  # under way: those of a batch share one reply
         self._here = False
+        self._opening: asyncio.Event | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     async def _open(self, retry: float | None = None) -> None:
-        revision = self._session.peer.revision
-        await self._reply.open(STREAM_HEADERS)
+        self._opening = asyncio.Event()
+        try:
+            await self._begin(retry)
+        finally:
+            self._opening.set()
+
+    async def _begin(self, retry: float | None) -> None:
+        revision, streams = self._session.peer.revision, self._sessions.streams
         if revision.resumable:
-            self._stream = self._sessions.streams.begin(self._session)
+            self._stream = streams.begin(self._session)
+        await self._reply.open(STREAM_HEADERS)
+        if self._stream:
+            await streams.announce(self._session, self._stream)
         if revision.priming_event:
             # "The server SHOULD immediately send an SSE event consisting of an event ID and an empty data field in
             # order to prime the client to reconnect" (2025-11-25, Sending Messages to the Server).
@@ -147,8 +168,10 @@ class StatefulExchange:
 
     async def send(self, frame: bytes) -> None:
         """Send a message before the result: the reply becomes a stream."""
-        if not self._reply.started:
+        if self._opening is None:
             await self._open()
+        elif not self._opening.is_set():
+            await self._opening.wait()  # who was first is so on the stream, too
         await self._emit(frame, final=False)
 
     async def _emit(self, frame: bytes, *, final: bool) -> None:
@@ -173,8 +196,11 @@ class StatefulExchange:
                 await reply.close()
             elif frame is None:
                 await reply.whole(202, [])
-            elif error is not None and isinstance(error, Busy):
+            elif isinstance(error, Busy):
                 await reply.whole(*refusal_head(429), frame)
+            elif isinstance(error, SessionEnded):
+                # "it MUST respond to requests containing that session ID with HTTP 404" (2025-11-25, Sessions)
+                await reply.whole(*refusal_head(404), frame)
             else:
                 await reply.whole(200, [JSON_TYPE], frame)
             return
@@ -182,7 +208,7 @@ class StatefulExchange:
             await self._emit(frame, final=True)
         await reply.close()
         if self._stream:
-            self._sessions.streams.finish(self._session, self._stream)
+            self._sessions.streams.finish(self._session, self._stream, said=frame is not None)
 
     def suspended(self, context: Context) -> None:
         """Make the call known to its session: from now on it can be cancelled by its id."""
@@ -229,7 +255,7 @@ class StatefulExchange:
         if not self._session.peer.revision.priming_event or self._reply.closed:
             return
         pause = DEFAULT_RETRY if retry is None else retry
-        if not self._reply.started:
+        if self._opening is None:
             await self._open(pause)
         else:
             await self._reply.write(event_bytes(b"", retry=round(pause * 1000)))

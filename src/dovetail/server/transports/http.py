@@ -23,7 +23,16 @@ from dovetail.core import (
     read_event_id,
     status_of,
 )
-from dovetail.errors import Busy, DefinitionError, Disconnected, InvalidRequest, LimitExceeded, MethodNotFound, Refusal
+from dovetail.errors import (
+    Busy,
+    DefinitionError,
+    Disconnected,
+    InvalidRequest,
+    LimitExceeded,
+    MethodNotFound,
+    Refusal,
+    SessionEnded,
+)
 from dovetail.net import Gone, Reply, TooLarge, read_body
 from dovetail.revisions import REVISIONS
 from dovetail.server.calls.context import Context
@@ -288,15 +297,21 @@ class Endpoint:
         session = await self._session(fields, reply, principal, None)
         if session is None:
             return
-        resume = fields.get(RESUME_HEADER)
-        if resume is None or not session.peer.revision.resumable:
-            await self._stream(reply, principal, lambda: follow_notices(self.runtime, self.sessions, session, reply))
-            return
-        place = read_event_id(resume)
-        if place is None:
+        resume, place = fields.get(RESUME_HEADER), None
+        if resume is not None and session.peer.revision.resumable and (place := read_event_id(resume)) is None:
             await refuse(reply, 400, InvalidRequest("Last-Event-ID: not an event id of this server"))
             return
-        await self._stream(reply, principal, lambda: follow(self.runtime, self.sessions, session, reply, *place))
+
+        async def serve() -> None:
+            if place is None:
+                await follow_notices(self.runtime, self.sessions, session, reply)
+            else:
+                await follow(self.runtime, self.sessions, session, reply, *place)
+
+        try:
+            await self._stream(reply, principal, serve)
+        except SessionEnded as error:
+            await refuse(reply, 404, error)
 
     async def _delete(self, fields: Fields, reply: Reply, principal: Principal) -> None:
         if SESSION_HEADER not in fields:

@@ -1,56 +1,54 @@
 """A session of the stateful revisions: what outlives one request. On stdio it is the connection, over HTTP it is
 stored.
 
-Only what must survive a restart is recorded: who the client is, its log level and its subscriptions. Calls under way
-and questions that wait are of this process, in `endpoint`.
+Only what must survive a restart is recorded (`record`): who the client is, its log level and its subscriptions. Calls
+under way and questions that wait are of this process, in `endpoint`.
+
+Invariant: what is recorded is changed by `change` and nothing else, and here it is what the store said after a change,
+of this worker or of another, whichever was later.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from dovetail.core import LISTS, Endpoint, Handshake, Lifecycle, Peer, Principal
-from dovetail.errors import Disconnected, QuestionRefused
+from dovetail.errors import Disconnected, QuestionRefused, SessionEnded
 from dovetail.revisions import revision_for
 from dovetail.server.calls.context import Context
-from dovetail.wire import Answer, Broken, ClientCapabilities, Failure, Implementation
+from dovetail.server.transports.record import (
+    Record,
+    changed,
+    encode,
+    expecting,
+    logging_at,
+    read,
+    subscribed,
+    told,
+    unsubscribed,
+)
+from dovetail.wire import Answer, Broken, Failure
 
 if TYPE_CHECKING:
     from dovetail.core import Notice
+    from dovetail.server.transports.record import Change
     from dovetail.server.transports.sessions import Sessions
     from dovetail.server.transports.streams import SessionListener
+    from dovetail.wire import Limits
 
 DEFAULT_LOG_LEVEL = "info"
 """Until the client sets one: "the server MAY decide which messages to send automatically" (Logging)."""
-
-MOST_VISITS = 100
-"""Visits to URLs that one client can be told the end of."""
-
-
-class Record(msgspec.Struct, frozen=True):
-    """A session as it is stored."""
-
-    version: str
-    capabilities: ClientCapabilities
-    info: Implementation | None
-    principal: str
-    log_level: str
-    subscriptions: list[str]
-    visits: list[str] = []
-    listens: bool = False
-    declared: frozenset[str] = LISTS
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Record).decode
 
 
 class Session:
     """One client of a stateful revision, from `initialize` to its end."""
 
     __slots__ = (
+        "_told",
         "bucket",
+        "changes",
+        "claim",
+        "claimed",
         "closed",
         "connected",
         "declared",
@@ -75,7 +73,13 @@ class Session:
         self.endpoint: Endpoint[Context, asyncio.Future[bytes]] = Endpoint(worker)
         self.log_level = DEFAULT_LOG_LEVEL
         self.subscriptions: set[str] = set()
-        self.visits: dict[str, None] = {}
+        self.visits: list[str] = []
+        self._told: set[str] = set()  # visits whose end the client was told, until the store knows
+        self.changes = 0
+        self.claim = 0
+        """The latest claim to the session's stream of notices that was heard of: a version of the record."""
+        self.claimed: asyncio.Event | None = None
+        """Set when one is heard, for those who wait for theirs."""
         self.listener: SessionListener | None = None
         self.listens = False
         self.declared: frozenset[str] = LISTS
@@ -110,61 +114,103 @@ class Session:
 
     def record(self) -> bytes:
         """Return what is stored of the session."""
-        peer = self.peer
-        return _encode(
-            Record(
-                peer.revision.version,
-                peer.capabilities,
-                peer.info,
-                self.principal,
-                self.log_level,
-                sorted(self.subscriptions),
-                list(self.visits),
-                self.listens,
-                self.declared,
-            )
-        )
+        return encode(self._recorded())
 
     def restore(self, record: bytes) -> bool:
-        """Take over what was stored; False when it was stored by a version that is no longer spoken."""
-        try:
-            stored = _decode(record)
-        except msgspec.MsgspecError:
-            return False
-        revision = revision_for(stored.version)
-        if revision is None:
+        """Take over what was stored, unless that is older than what is known here.
+
+        False when it was stored by a version that is no longer spoken.
+        """
+        stored = read(record)
+        revision = None if stored is None else revision_for(stored.version)
+        if stored is None or revision is None:
             return False
         if self.handshake.peer is None:
             self.handshake = Handshake(Peer(revision, stored.capabilities, stored.info))
-        self.principal = stored.principal
-        self.log_level = stored.log_level
-        self.subscriptions = set(stored.subscriptions)
-        self.visits = dict.fromkeys(stored.visits)
-        self.listens = stored.listens
-        self.declared = stored.declared
+        elif stored.changes < self.changes:
+            return True
+        self._take(stored)
         return True
 
+    async def change(self, change: "Change") -> None:
+        """Change what is recorded: in the store, where there is one. A connection ends with its process.
+
+        Raises:
+            SessionEnded: There is no such session any more; nothing was changed.
+            Disconnected: The store is out of reach.
+        """
+        if self.keeper is None:
+            self._take(changed(self._recorded(), change))
+        else:
+            await self.keeper.change(self, change)
+
+    def _recorded(self) -> Record:
+        peer = self.peer
+        return Record(
+            peer.revision.version,
+            peer.capabilities,
+            peer.info,
+            self.principal,
+            self.log_level,
+            sorted(self.subscriptions),
+            self.visits,
+            self.listens,
+            self.declared,
+            self.changes,
+        )
+
+    def _take(self, record: Record) -> None:
+        self.principal = record.principal
+        self.log_level = record.log_level
+        self.subscriptions = set(record.subscriptions)
+        self.visits = record.visits
+        self.listens = record.listens
+        self.declared = record.declared
+        self.changes = record.changes
+
     async def save(self) -> None:
-        """Store what must survive, where there is a store: a connection ends with its process."""
-        if self.keeper is not None:
-            await self.keeper.save(self)
+        """Let the store know which visits the client was told the end of."""
+        visits = frozenset(self._told)
+        if visits:
+            with suppress(SessionEnded):  # then nobody will be told again
+                await self.change(told(visits))
+            self._told -= visits
+
+    async def subscribe(self, uri: str, limits: "Limits") -> None:
+        """Let the client hear of a resource from now on.
+
+        Raises:
+            InvalidParams: It may not be subscribed to one more.
+        """
+        await self.change(subscribed(uri, limits))
+
+    async def unsubscribe(self, uri: str) -> None:
+        """Let the client hear of a resource no longer."""
+        await self.change(unsubscribed(uri))
+
+    async def log_from(self, level: str) -> None:
+        """Send the client log messages from a level on."""
+        await self.change(logging_at(level))
 
     async def expect(self, visit: str) -> None:
         """Note a visit to a URL that this client is asked for; of very many, the oldest are forgotten."""
-        self.visits[visit] = None
-        while len(self.visits) > MOST_VISITS:
-            del self.visits[next(iter(self.visits))]
-        await self.save()
+        await self.change(expecting(visit))
 
     def hears(self, notice: "Notice") -> bool:
-        """Tell whether a notice is for this client; that a visit is over it hears once.
+        """Tell whether a notice is for this client; that a visit is over it hears once. `save` stores that.
 
         "MUST only send the notification to the client that initiated the elicitation request" (2025-11-25,
         Elicitation). "Only use capabilities that were successfully negotiated" (Lifecycle, Operation): of a list that
         its `initialize` did not declare it hears nothing.
         """
         if notice.visit:
-            return self.visits.pop(notice.visit, MOST_VISITS) is None
+            if notice.visit not in self.visits or notice.visit in self._told:
+                return False
+            if self.keeper is None:
+                self.visits = [visit for visit in self.visits if visit != notice.visit]
+            else:
+                self._told.add(notice.visit)
+            return True
         if notice.uri:
             return notice.uri in self.subscriptions
         return notice.kind in self.declared
@@ -191,9 +237,16 @@ class Session:
                 )
         return True
 
+    def heard_claim(self) -> None:
+        """Let those look who wait for their claim to the stream of notices to be heard."""
+        if self.claimed is not None:
+            self.claimed.set()
+            self.claimed = None
+
     def close(self) -> list[Context]:
         """End the session: nobody waits any longer. Returns the calls under way, for the driver to cancel."""
         self.closed = True
+        self.heard_claim()
         calls, waiters = self.endpoint.close()
         for waiter in waiters:
             if not waiter.done():

@@ -3,47 +3,39 @@
 A session outlives this process: after a restart its id still leads to its client, its log level, its subscriptions and
 what was not delivered. A message that concerns a session, but arrives at a worker that does not have what it is about
 (a question that waits, a call under way, a stream that is open), is passed on over the bus.
+
+Invariants: what is recorded of a session is changed in the store and heard of from there (`change`). One that the store
+no longer has is over; with workers, none is stored again after it began. One worker at most puts notices into a
+session's stream: that of the last who claimed it, from where all workers hear of the claim among the notices.
 """
 
+import asyncio
 import secrets
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Final, Literal
 
-import msgspec
-
 from dovetail.core import Notice, Principal, session_is_legal
-from dovetail.errors import Busy, Disconnected, InvalidRequest
+from dovetail.errors import Busy, Disconnected, InvalidRequest, SessionEnded
 from dovetail.server.calls.context import Stop
 from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.turn import cancel, refuse
 from dovetail.server.transports.census import Census
+from dovetail.server.transports.record import Change, changing, listening, read
 from dovetail.server.transports.session import Session
 from dovetail.server.transports.stored import NOTICES, Streams
 from dovetail.server.transports.streams import SessionListener
+from dovetail.server.transports.words import Word, Words
 from dovetail.wire import Answer, Broken, Failure, parse
 
 if TYPE_CHECKING:
     from dovetail.server.runtime import Runtime
 
-TOPIC: Final = "sessions"
 TOUCH_SECONDS: Final = 5.0
 UNUSED_SECONDS: Final = 60.0
 """How long a session is kept whose client never came back to it: the next message, `initialized`, takes one trip."""
 
-Kind = Literal["answer", "cancel", "changed", "ended", "stream", "own"]
-
-
-class Word(msgspec.Struct, frozen=True, array_like=True):
-    """What one worker tells the others about a session."""
-
-    worker: str
-    session: str
-    kind: Kind
-    body: bytes = b""
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Word).decode
+_ENDED: Final = "The session has ended: initialize a new one"
 
 
 class Sessions:
@@ -55,11 +47,10 @@ class Sessions:
         self._cache: dict[str, tuple[Session, float, float]] = {}
         self._census = Census()
         self._openings = Meter(runtime.server.rate)
-        self.streams = Streams(runtime, self.tell)
-        self._shared = bool(runtime.worker)
+        words = Words(runtime, self._heed)
+        self._tell, self._shared = words.tell, words.shared
+        self.streams = Streams(runtime, words.tell)
         self._looking = False
-        if self._shared:
-            runtime.stores.bus.subscribe(TOPIC, self._hear)
 
     def __repr__(self) -> str:
         return f"<Sessions {len(self._cache)} cached, {self.streams!r}>"
@@ -73,12 +64,12 @@ class Sessions:
         """
         if self._shared:
             return
-        now = self._runtime.clock()
+        now = self._runtime.steady()
         for key, record in await self._runtime.stores.sessions.every():
             session = Session(key)
             session.keeper = self
             if key not in self._cache and session.restore(record) and session.listens:
-                self._cache[key] = (session, now, 0.0)
+                self._cache[key] = (session, now, -inf)
                 self._runtime.hub.join(self)
                 session.listener = SessionListener(self._runtime, self, session)
 
@@ -88,7 +79,7 @@ class Sessions:
         Raises:
             Busy: It opens them too fast, or has as many as it may, all in use.
         """
-        self._openings.take(principal.bucket, self._runtime.clock())
+        self._openings.take(principal.bucket, self._runtime.steady())
         most = self._runtime.limits.principal_sessions
         if self._census.held(principal.bucket) >= most:
             self._sweep()
@@ -116,14 +107,14 @@ class Sessions:
         Raises:
             Disconnected: The store is out of reach, and there is no session.
         """
-        now = self._runtime.clock()
+        now = self._runtime.steady()
         self._cache[session.id] = (session, now, now)
         self._runtime.hub.join(self)
         self._census.add(session.id, session.bucket, used=False)
         if len(self._cache) % 256 == 0:
             self._sweep()
         try:
-            await self.save(session)
+            await self._runtime.stores.sessions.save(session.id, session.record(), self._seconds(session.id))
         except BaseException:
             self._drop(session)  # its client never learns of it
             raise
@@ -133,71 +124,127 @@ class Sessions:
         if not session_is_legal(identifier):
             return None
         key = identifier.decode("ascii")
-        runtime, now = self._runtime, self._runtime.clock()
+        now = self._runtime.steady()
         cached = self._cache.get(key)
         if cached is not None:
             session, seen, touched = cached
             if self._stale(session, seen, now) and await self._over(session):
                 await self.end(session)
                 return None
-            if now - touched > self._seconds(key):
-                await self.save(session)  # its record may have expired, while it was used otherwise
         else:
-            record = await runtime.stores.sessions.load(key)
-            session = Session(key, None, runtime.worker)
-            session.keeper = self
-            if record is None or not session.restore(record):
+            loaded = await self._load(key, now)
+            if loaded is None:
                 return None
-            # Another request may have loaded it while this one waited: there is one object a session.
-            session, _, touched = self._cache.setdefault(key, (session, now, 0.0))
-            runtime.hub.join(self)
+            session, touched = loaded
         if session.principal != principal.key:
             return None
         if cached is None or not session.bucket:
             session.bucket = principal.bucket
             self._census.add(key, principal.bucket, used=True)
         if now - touched > TOUCH_SECONDS or self._census.is_unused(key):
-            await self._touch(key, now - touched)
+            await self._touch(session, now - touched)
             touched = now
-            if session.closed:
-                return None
+        if session.closed:
+            return None
         self._cache[key] = (session, now, touched)
         return session
 
-    async def _touch(self, key: str, seconds: float) -> None:
+    async def _load(self, key: str, now: float) -> tuple[Session, float] | None:
+        """Return a session that the store has, and when its use was last noted there."""
+        runtime = self._runtime
+        record = await runtime.stores.sessions.load(key)
+        session = Session(key, None, runtime.worker)
+        session.keeper = self
+        if record is None or not session.restore(record):
+            return None
+        # Another request may have loaded it while this one waited: there is one object a session.
+        session, _, touched = self._cache.setdefault(key, (session, now, -inf))
+        runtime.hub.join(self)
+        if self._shared:
+            # From here on what others do to it is heeded. What they did before that is in the store.
+            record = await runtime.stores.sessions.load(key)
+            if record is None:
+                self._drop(session)
+                return None
+            session.restore(record)
+        return session, touched
+
+    async def _touch(self, session: Session, seconds: float) -> None:
         """Note in the store that a session is used that was not noted there for so many seconds.
 
         Nobody is refused because the store is out of reach, and only whose record would soon expire waits for it.
         """
-        urgent = seconds > self._seconds(key) / 2
-        self._census.use(key)
-        touch = self._runtime.stores.sessions.touch(key, self._runtime.limits.session_seconds)
+        urgent = seconds > self._seconds(session.id) / 2
+        self._census.use(session.id)
         if urgent:
             with suppress(Disconnected):
-                await touch
+                await self._renew(session)
         else:
-            self._runtime.spawn(touch)
+            self._runtime.spawn(self._renew(session))
 
-    async def save(self, session: Session) -> None:
-        """Store what must survive, and tell the other workers."""
+    async def _renew(self, session: Session) -> None:
+        """Let the record of a session that is used live on; one that is gone ends the session here, too."""
+        sessions, seconds = self._runtime.stores.sessions, self._runtime.limits.session_seconds
+        if await sessions.touch(session.id, seconds) or session.closed:
+            return
+        if self._shared:
+            self._drop(session)
+        else:
+            # Nobody else ends sessions: it expired because the store was out of reach when it was used.
+            await sessions.save(session.id, session.record(), seconds)
+
+    async def change(self, session: Session, change: Change, kind: Literal["changed", "own"] = "changed") -> bytes:
+        """Change what is recorded of a session, as the store has it, tell the other workers, and return it.
+
+        Raises:
+            SessionEnded: There is no such session any more; nothing was changed.
+            Disconnected: The store is out of reach.
+        """
         if session.closed:
-            return  # ended while this request was served: it stays ended
-        record = session.record()
-        await self._runtime.stores.sessions.save(session.id, record, self._seconds(session.id))
-        await self.tell(session.id, "changed", record)
+            raise SessionEnded(_ENDED)
+        update, seconds = self._runtime.stores.sessions.update, self._seconds(session.id)
+        record = await update(session.id, changing(change), seconds)
+        if record is None and not self._shared:
+            await self._renew(session)
+            record = await update(session.id, changing(change), seconds)
+        if record is None:
+            asyncio.get_running_loop().call_soon(self._drop, session)  # after who asked for the change has heard of it
+            raise SessionEnded(_ENDED)
+        session.restore(record)
+        await self._tell(session.id, kind, record)
+        return record
+
+    async def listen(self, session: Session) -> None:
+        """Let this worker put notices into a session's stream, and no other, unless another is claiming it later.
+
+        Raises:
+            SessionEnded: There is no such session any more.
+            Disconnected: The store is out of reach.
+        """
+        if session.listener is not None:
+            return
+        if self._shared:
+            claim = read(await self.change(session, listening, "own"))
+            while claim is not None and session.claim < claim.changes and not session.closed:
+                session.claimed = session.claimed or asyncio.Event()
+                await session.claimed.wait()  # until it is its turn: see `_claimed`
+        else:
+            session.listener = SessionListener(self._runtime, self, session)
+            if not session.listens:
+                await self.change(session, listening)
 
     async def end(self, session: Session) -> None:
         """End a session: its id is dead from now on."""
         self._drop(session)
         await self._runtime.stores.sessions.delete(session.id)
         await self._runtime.stores.events.forget(session.id)
-        await self.tell(session.id, "ended")
+        await self._tell(session.id, "ended")
 
     def used(self, session: Session) -> None:
         """Note that a session was used until now: a connection of it, or a call, has ended."""
         cached = self._cache.get(session.id)
         if cached is not None and cached[0] is session:
-            self._cache[session.id] = (session, self._runtime.clock(), cached[2])
+            self._cache[session.id] = (session, self._runtime.steady(), cached[2])
 
     def deliver(self, notice: Notice) -> None:
         """Hear of no change: each session's listener does."""
@@ -225,7 +272,7 @@ class Sessions:
             self._runtime.hub.leave(self)
 
     async def _look_after(self, session: Session) -> None:
-        cached, now = self._cache.get(session.id), self._runtime.clock()
+        cached, now = self._cache.get(session.id), self._runtime.steady()
         if cached is None:
             return
         if session.busy:
@@ -234,10 +281,9 @@ class Sessions:
             await self.end(session)
 
     async def _keep(self, session: Session, touched: float, now: float) -> None:
-        seconds = self._runtime.limits.session_seconds
-        if now - touched > seconds / 4:
+        if now - touched > self._runtime.limits.session_seconds / 4:
             touched = now
-            await self._runtime.stores.sessions.touch(session.id, seconds)
+            await self._renew(session)
         if not session.closed:
             self._cache[session.id] = (session, now, touched)
 
@@ -287,7 +333,7 @@ class Sessions:
         self.streams.drop(session.id)
 
     def _sweep(self) -> None:
-        now = self._runtime.clock()
+        now = self._runtime.steady()
         for session, seen, _ in list(self._cache.values()):
             if self._stale(session, seen, now) and (not self._shared or session.endpoint.idle):
                 self._drop(session)
@@ -297,31 +343,25 @@ class Sessions:
     async def answered(self, session: Session, message: Answer | Failure | Broken, frame: bytes) -> None:
         """Hand an answer to who waits for it, here or in another worker."""
         if not session.answered(message):
-            await self.tell(session.id, "answer", frame)
+            await self._tell(session.id, "answer", frame)
 
     async def cancel(self, session: Session, identifier: bytes) -> None:
-        """Cancel a call under way, here or in another worker; unknown ones are ignored (spec, Cancellation)."""
+        """Cancel a call under way, here and in other workers; unknown ones are ignored (spec, Cancellation).
+
+        A client that uses an id again too early has calls of that id at several workers (W-04): all of them end.
+        """
         context = session.endpoint.find(identifier)
         if context is not None:
             cancel(context)
-        else:
-            await self.tell(session.id, "cancel", identifier)
+        await self._tell(session.id, "cancel", identifier)
 
-    async def tell(self, session: str, kind: Kind, body: bytes = b"") -> None:
-        """Tell the other workers, if there are any."""
-        if self._shared:
-            await self._runtime.stores.bus.publish(TOPIC, _encode(Word(self._runtime.worker, session, kind, body)))
-
-    def _hear(self, message: bytes) -> None:
-        word = _decode(message)
-        if word.worker == self._runtime.worker:
-            return
+    def _heed(self, word: Word) -> None:
         if word.kind == "stream":
             self.streams.wake(word.session, word.body.decode())
         elif word.session in self._cache:
-            self._heed(self._cache[word.session][0], word)
+            self._act(self._cache[word.session][0], word)
 
-    def _heed(self, session: Session, word: Word) -> None:
+    def _act(self, session: Session, word: Word) -> None:
         match word.kind:
             case "answer":
                 answer = parse(word.body, self._runtime.limits)
@@ -335,6 +375,23 @@ class Sessions:
                 session.restore(word.body)  # at once: the next message may be a notice that it is about
             case "ended":
                 self._drop(session)
-            case "own" if session.listener is not None:
+            case "own":
+                session.restore(word.body)
+                self._claimed(session, word)
+
+    def _claimed(self, session: Session, word: Word) -> None:
+        """Give a session's stream of notices to who claimed it last, in the order of the store.
+
+        All workers hear of a claim at the same place among the notices: each notice is taken by one of them.
+        """
+        record = read(word.body)
+        if record is None or record.changes <= session.claim:
+            return
+        session.claim = record.changes
+        session.heard_claim()
+        if word.worker != self._runtime.worker:
+            if session.listener is not None:
                 session.listener.close()
-                self.streams.wake(session.id, NOTICES)
+            self.streams.wake(session.id, NOTICES)
+        elif session.listener is None:
+            session.listener = SessionListener(self._runtime, self, session)

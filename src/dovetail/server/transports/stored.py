@@ -1,22 +1,20 @@
 """The streams of the stateful revisions that can be resumed: what was said on them, and who follows.
 
 A message is stored before it is sent. Who follows is woken when there is more, by this worker or, over the bus, by
-another. Of all that follow one stream here, one leads and writes: "The server MUST send each of its JSON-RPC messages
-on only one of the connected streams" (2025-11-25, Streamable HTTP, Multiple Connections).
+another. That more may come on a call's stream is known here while the call is, and by the other workers from the store:
+until the stream ends, or the worker that has the call is gone. Of all that follow one stream here, one leads and
+writes: "The server MUST send each of its JSON-RPC messages on only one of the connected streams" (2025-11-25,
+Streamable HTTP, Multiple Connections).
 """
 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from contextvars import Context as Variables
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from dovetail.server.runtime import Runtime
     from dovetail.server.transports.session import Session
-
-STREAM_SECONDS: Final = 300.0
-"""How long a finished stream can still be resumed."""
 
 NOTICES: Final = "0"
 """The stream of a session that no request began: what a GET opens."""
@@ -47,20 +45,28 @@ class Streams:
         self._live.add((session.id, stream))
         return stream
 
-    def finish(self, session: "Session", stream: str) -> None:
-        """Note that a stream has had its last message; it can be resumed for a while."""
-        key = session.id
-        self._live.discard((key, stream))
-        if session.closed:
-            return  # what was stored of it is gone
-        forget = self._runtime.stores.events.forget
-        loop = asyncio.get_running_loop()
-        # The timer outlives the call by far: it must not keep it, neither by name nor by the call's context variables.
-        loop.call_later(STREAM_SECONDS, lambda: self._runtime.spawn(forget(key, stream)), context=Variables())
+    async def announce(self, session: "Session", stream: str) -> None:
+        """Let the other workers know of a stream, before its client does: it may come back for it to any of them."""
+        if self._shared:
+            await self._runtime.stores.events.begin(session.id, stream)
 
-    def may_continue(self, session: "Session", stream: str) -> bool:
-        """Tell whether more can come on a stream: from here, or from a worker that we cannot see."""
-        return stream == NOTICES or (session.id, stream) in self._live or self._shared
+    def finish(self, session: "Session", stream: str, *, said: bool) -> None:
+        """Note that nothing more comes on a stream, and whether its last message said so. It can be resumed a while."""
+        self._live.discard((session.id, stream))
+        if not session.closed:  # else what was stored of it is gone
+            self._runtime.spawn(self._end(session.id, stream, said))
+
+    async def _end(self, session: str, stream: str, said: bool) -> None:
+        await self._runtime.stores.events.end(session, stream)
+        if not said:
+            self.wake(session, stream)
+            await self._tell(session, "stream", stream.encode())
+
+    async def may_continue(self, session: "Session", stream: str) -> bool:
+        """Tell whether more can come on a stream: from here, or from another worker that lives."""
+        if stream == NOTICES or (session.id, stream) in self._live:
+            return True
+        return self._shared and await self._runtime.stores.events.fed(session.id, stream)
 
     async def append(self, session: "Session", stream: str, frame: bytes, *, final: bool = False) -> int:
         """Store a message of a stream and wake who follows it; return its sequence number."""

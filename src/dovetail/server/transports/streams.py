@@ -59,7 +59,7 @@ class SessionListener:
         """Followers beat by themselves, and `Sessions` looks after a session whose client never came back."""
 
     def close(self) -> None:
-        """Stop listening: another worker has the session's connection now, or the session is over."""
+        """Stop listening: another worker has the session's stream now, or the session is over."""
         self._runtime.hub.leave(self)
         if self._session.listener is self:
             self._session.listener = None
@@ -129,8 +129,10 @@ class Follower:
         if self._passive and streams.leads(session, stream, wake):
             self._passive = False
             self._sequence = max(self._sequence, await streams.marked(session, stream))
+        # Asked before reading: when it says that nothing more comes, what is read next is all there is.
+        over = not await streams.may_continue(session, stream)
         for sequence, frame, final in await streams.after(session, stream, self._sequence):
-            if self._reply.gone or self._reply.closed:
+            if self._reply.gone or self._reply.closed or self._moved:
                 return True
             if not streams.leads(session, stream, wake):
                 break
@@ -140,14 +142,12 @@ class Follower:
             if final:
                 return True
         self._passive = not streams.leads(session, stream, wake)
-        if stream == NOTICES and session.listener is None:
-            return True  # the client listens at another worker now
-        return not self._sessions.streams.may_continue(self._session, self._stream)
+        return over or self._moved
 
-
-async def follow_notices(runtime: "Runtime", sessions: "Sessions", session: Session, reply: Reply) -> None:
-    """Serve a GET without a place: the stream of notices, from where the last connection was."""
-    await follow(runtime, sessions, session, reply, NOTICES, await sessions.streams.marked(session, NOTICES))
+    @property
+    def _moved(self) -> bool:
+        """Whether the client listens at another worker now."""
+        return self._stream == NOTICES and self._session.listener is None
 
 
 async def _ended(sessions: "Sessions", session: Session, place: tuple[str, int]) -> str | None:
@@ -165,39 +165,49 @@ async def _ended(sessions: "Sessions", session: Session, place: tuple[str, int])
 async def follow(
     runtime: "Runtime", sessions: "Sessions", session: Session, reply: Reply, stream: str, sequence: int
 ) -> None:
-    """Serve a GET:
+    """Serve a GET with the place that its client has reached:
 
     "replay messages that would have been sent after the last event ID, on the stream that was disconnected".
+
+    Raises:
+        SessionEnded: The session is over; nothing was sent.
     """
-    if stream != NOTICES:
-        ended = (
-            None
-            if sessions.streams.may_continue(session, stream)
-            else await _ended(sessions, session, (stream, sequence))
-        )
-        if ended is not None:
-            # Not 404, which would say that the session is over: "it MUST start a new session" (2025-11-25, Sessions).
-            status, headers = refusal_head(400)
-            await reply.whole(status, headers, error_frame(None, InvalidRequest(f"Last-Event-ID: {ended}")))
-            return
-        await Follower(runtime, sessions, session, reply, stream, sequence).run()
+    if stream == NOTICES:
+        await follow_notices(runtime, sessions, session, reply, sequence)
         return
-    # A place that nothing has reached yet would make the stream deaf until something does.
-    stored = await sessions.streams.after(session, NOTICES, 0)
-    reached = max(await sessions.streams.marked(session, NOTICES), stored[-1][0] if stored else 0)
-    sequence = min(sequence, reached)
-    if sequence:
-        await sessions.streams.mark(session, NOTICES, sequence)  # so far the client has it, as it says itself
+    more = await sessions.streams.may_continue(session, stream)
+    ended = None if more else await _ended(sessions, session, (stream, sequence))
+    if ended is not None:
+        # Not 404, which would say that the session is over: "it MUST start a new session" (2025-11-25, Sessions).
+        status, headers = refusal_head(400)
+        await reply.whole(status, headers, error_frame(None, InvalidRequest(f"Last-Event-ID: {ended}")))
+        return
+    await Follower(runtime, sessions, session, reply, stream, sequence).run()
+
+
+async def follow_notices(
+    runtime: "Runtime", sessions: "Sessions", session: Session, reply: Reply, sequence: int | None = None
+) -> None:
+    """Serve a GET of the stream of notices, from a place on; without one, from where the last connection was.
+
+    Raises:
+        SessionEnded: The session is over; nothing was sent.
+    """
+    streams = sessions.streams
+    await sessions.listen(session)  # first of all: until then another worker may write to its connection, and mark
+    place = await streams.marked(session, NOTICES)
+    if sequence is not None:
+        # A place that nothing has reached yet would make the stream deaf until something does.
+        stored = await streams.after(session, NOTICES, 0)
+        place = min(sequence, max(place, stored[-1][0] if stored else 0))
+        if place:
+            await streams.mark(session, NOTICES, place)  # so far the client has it, as it says itself
     listener = session.listener
-    if listener is None:
-        listener = session.listener = SessionListener(runtime, sessions, session)
-        await sessions.tell(session.id, "own")
-    if not session.listens:
-        session.listens = True
-        await session.save()
-    listener.connected += 1
-    listener.waiting.clear()
+    if listener is not None:  # else another worker has the stream already, and this one ends at once
+        listener.connected += 1
+        listener.waiting.clear()
     try:
-        await Follower(runtime, sessions, session, reply, stream, sequence).run()
+        await Follower(runtime, sessions, session, reply, NOTICES, place).run()
     finally:
-        listener.connected -= 1
+        if listener is not None:
+            listener.connected -= 1
