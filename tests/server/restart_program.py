@@ -31,14 +31,6 @@ async def touch(ctx: Context, uri: str) -> str:
 
 
 @app.tool
-async def settle(ctx: Context) -> str:
-    """Let what was published be stored."""
-    for _ in range(20):
-        await asyncio.sleep(0.01)
-    return "settled"
-
-
-@app.tool
 async def say(ctx: Context) -> str:
     await ctx.progress(1)
     await ctx.log.info("quiet")

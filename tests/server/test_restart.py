@@ -127,7 +127,6 @@ async def test_a_killed_server_goes_on_with_the_same_session_and_delivers_once(t
                 assert json.loads(first.data)["params"]["uri"] == "note://one"
             # The connection is closed: this one is stored and not delivered.
             await client.call("tools/call", {"name": "touch", "arguments": {"uri": "note://one"}})
-            await client.call("tools/call", {"name": "settle", "arguments": {}})
             process.send_signal(signal.SIGKILL)
             process.wait()
         with served(tmp_path) as (url, process):
@@ -166,7 +165,6 @@ async def test_what_changes_after_a_restart_and_before_the_client_is_back_is_del
         with served(tmp_path) as (url, _):
             client.url = url
             await client.modern("touch", {"uri": "note://one"})  # somebody else's doing
-            await client.modern("settle", {})
             async with client.listening(first.id) as stream:
                 second = await stream.next()
                 assert json.loads(second.data)["params"]["uri"] == "note://one"

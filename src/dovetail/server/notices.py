@@ -6,8 +6,8 @@ travel over the bus, so that a change in one reaches the clients of all.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -40,6 +40,10 @@ BEAT_SECONDS = 15.0
 """How often an idle stream carries a comment (2026-07-28, Streamable HTTP: "periodically emit an SSE comment line")."""
 
 
+STORE_SECONDS = 5.0
+"""How long whoever says something waits at most until it is stored."""
+
+
 class Hub:
     """All listeners of one runtime."""
 
@@ -52,6 +56,7 @@ class Hub:
         self._leave: Callable[[], None] | None = None
         self._beat: asyncio.TimerHandle | None = None
         self._publishing: set[asyncio.Task[None]] = set()
+        self._storing: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
         return f"<Hub {len(self._listeners)} listeners>"
@@ -84,7 +89,8 @@ class Hub:
         """Tell everybody, once for all equal notices of this loop iteration.
 
         Returns:
-            Done when the bus has the notice: from then on it outlives this process, if the stores do.
+            Done when the notice is on the bus, and stored for the sessions of this worker whose clients are away: it
+            outlives this process then, if the stores do.
         """
         self._due[notice] = None
         if self._saying is None:
@@ -110,9 +116,22 @@ class Hub:
                 except Disconnected as error:
                     log.error("A notice reaches the clients of this process alone: %s", error)
                     self._receive(message)
+            if self._storing:
+                await asyncio.wait(tuple(self._storing), timeout=STORE_SECONDS)
         finally:
             if not said.done():
                 said.set_result(None)
+
+    def store(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Store what a listener has heard, while whoever said it waits."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._storing.add(task)
+        task.add_done_callback(self._stored)
+
+    def _stored(self, task: "asyncio.Task[Any]") -> None:
+        self._storing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("A notice could not be stored for a session: %s", error)
 
     def _receive(self, message: bytes) -> None:
         notice = _decode(message)

@@ -53,7 +53,7 @@ class SessionListener:
             if notice in self.waiting or len(self.waiting) >= self._runtime.limits.stream_messages:
                 return
             self.waiting.add(notice)
-        self._runtime.spawn(self._sessions.streams.append(session, NOTICES, notice.frame()))
+        self._runtime.hub.store(self._sessions.streams.append(session, NOTICES, notice.frame()))
 
     def beat(self) -> None:
         """Followers beat by themselves, and `Sessions` looks after a session whose client never came back."""
