@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dovetail.core import Fresh, Settled, Stores
+from dovetail.core import Fresh, Lost, Settled, Stores
 from dovetail.errors import Disconnected
 from dovetail.store import MemoryStores, SqliteStores, sqlite_file
 from tests.store.conftest import Clock
@@ -68,31 +68,54 @@ async def test_what_all_keep_together_is_bounded_and_what_is_kept_stays(stores: 
     await stores.ledger.keep("more", bytes(20_000), 60.0, "owner5")
 
 
-async def claimed(stores: Stores, owner: str, size: int = 20_000) -> int:
+async def claimed(stores: Stores, owner: str, most: int, size: int = 20_000) -> int:
     """Claim and settle for an owner until no more fit; return how many there are."""
-    for number in range(1000):
+    for number in range(most):
         try:
             await stores.ledger.claim(f"{owner}{number}", "pay", 60.0, owner)
         except Disconnected:
             return number
         await stores.ledger.settle(f"{owner}{number}", "pay", bytes(size))
-    raise AssertionError("there was no bound")
+    return most
+
+
+@pytest.mark.req("S-22")
+async def test_an_owner_whose_share_is_full_of_outcomes_loses_its_oldest_and_goes_on(
+    stores: Stores, clock: Clock
+) -> None:
+    await stores.ledger.claim("other", "pay", 60.0, "other")
+    await stores.ledger.settle("other", "pay", b"of another")
+    assert await claimed(stores, "greedy", 40) == 40
+    assert await stores.ledger.claim("greedy0", "pay", 60.0, "greedy") == Lost(), "it ran, and does not run again"
+    assert await stores.ledger.claim("greedy39", "pay", 60.0, "greedy") == Settled(bytes(20_000))
+    kept = [await stores.ledger.claim(f"greedy{number}", "pay", 60.0, "greedy") for number in range(40)]
+    assert sum(isinstance(claim, Settled) for claim in kept) * 20_000 <= SHARE
+    assert kept == sorted(kept, key=lambda claim: isinstance(claim, Settled)), "the oldest went first"
+    assert await stores.ledger.claim("other", "pay", 60.0, "other") == Settled(b"of another")
 
 
 @pytest.mark.req("S-22")
 async def test_one_owner_fills_its_share_of_claims_and_no_more(stores: Stores, clock: Clock) -> None:
-    count = await claimed(stores, "greedy")
-    assert count == SHARE // 20_256 + 1, "what has begun is recorded, though it is more than the share"
+    count = await claimed(stores, "greedy", 2000, size=0)
+    assert SHARE // 300 < count < SHARE // 256
     with pytest.raises(Disconnected, match=f"claims of one caller is full \\({SHARE} bytes\\)"):
         await stores.ledger.claim("more", "pay", 60.0, "greedy")
-    assert await stores.ledger.claim("greedy0", "pay", 60.0, "greedy") == Settled(bytes(20_000))
+    assert await stores.ledger.claim("greedy0", "pay", 60.0, "greedy") == Settled(b"")
     assert await stores.ledger.claim("other", "pay", 60.0, "other") == Fresh()
     assert await stores.ledger.claim("more", "pay", 60.0) == Fresh(), "what was refused was not claimed"
     await stores.ledger.drop("greedy0", ["pay"])
     await stores.ledger.drop("greedy1", ["pay"])
     assert await stores.ledger.claim("again", "pay", 60.0, "greedy") == Fresh()
     clock.forward(61.0)
-    assert await claimed(stores, "greedy") == count, "what expired makes room"
+    assert await claimed(stores, "greedy", 2000, size=0) == count, "what expired makes room"
+
+
+async def test_owners_that_fill_the_memory_together_make_room_for_who_comes_then(clock: Clock) -> None:
+    stores = MemoryStores(clock=clock, max_bytes=ALL)
+    for owner in ("a", "b", "c", "d"):
+        await claimed(stores, owner, 40)
+    assert await claimed(stores, "late", 5) == 5
+    assert await stores.ledger.claim("late4", "pay", 60.0, "late") == Settled(bytes(20_000))
 
 
 @pytest.mark.req("S-22")

@@ -96,6 +96,26 @@ class Expiring(Generic[V]):
         entry.value, entry.weight = value, weight
         return True
 
+    def lacking(self, owner: str, weight: int) -> tuple[int, str]:
+        """Return how much has to go before so much more fits, and out of whose share; 0 when it fits.
+
+        `owner` makes room in its own share; where the whole is full, whoever holds the most does.
+        """
+        if owner and (lacking := self._owners.get(owner, 0) + weight - self._limit // SHARES) > 0:
+            return lacking, owner
+        giver = max(self._owners, key=self._owners.__getitem__, default="")
+        return max(0, self._weight + weight - self._limit), giver
+
+    def owned(self, owner: str) -> list[tuple[str, V]]:
+        """Return the entries of an owner, the oldest first."""
+        self._expire()
+        return [(key, entry.value) for key, entry in self._entries.items() if entry.owner == owner]
+
+    def owner(self, key: str) -> str:
+        """Return in whose share an entry is; empty for nobody's, and for none."""
+        entry = self._entries.get(key)
+        return "" if entry is None else entry.owner
+
     def renew(self, key: str, ttl: float) -> bool:
         """Let a live entry expire `ttl` seconds from now; False when there is none."""
         entry = self._alive(key)

@@ -10,13 +10,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from dovetail.core import Claim, Fresh, Lost, Running, Settled
-from dovetail.store.expiring import Expiring
+from dovetail.store.expiring import SHARES, Expiring
 from dovetail.store.keys import KEY_BYTES, FixedKeys
 from dovetail.store.memory_events import MemoryEvents
 from dovetail.store.waiting import Waiting
 from dovetail.wire import DEFAULT_LIMITS
 
 _OVERHEAD = 256
+_AT_ONCE = 8
+"""One part in so many of a share is made free at a time."""
 """Bytes counted for an entry besides its payload."""
 
 PER_STREAM = 1024
@@ -68,12 +70,16 @@ class MemorySessions:
 
 
 class MemoryLedger:
-    """The `Ledger` port in memory. A claim lives with this process; closing makes what is unsettled lost."""
+    """The `Ledger` port in memory. A claim lives with this process; closing makes what is unsettled lost.
+
+    Where there is no room, the oldest outcomes of whoever holds the most are forgotten: that the effects ran is not.
+    """
 
     def __init__(self, clock: Callable[[], float], max_bytes: int) -> None:
         self._claims: Expiring[Running | Settled | Lost] = Expiring("claims", clock, max_bytes)
         self._kept: Expiring[bytes] = Expiring("kept values", clock, max_bytes)
         self._nonces: Expiring[None] = Expiring("used nonces", clock, max_bytes)
+        self._max_bytes = max_bytes
         self._waiting = Waiting()
 
     def __repr__(self) -> str:
@@ -86,6 +92,7 @@ class MemoryLedger:
         if found is not None:
             self._claims.renew(key, ttl)
             return found
+        self._make_room(owner, len(key) + _OVERHEAD)
         self._claims.put(key, Running(), ttl, len(key) + _OVERHEAD, owner)
         return Fresh()
 
@@ -93,6 +100,7 @@ class MemoryLedger:
         """Record the outcome of a claim that was `Fresh`; the first outcome counts."""
         key = _key(call, name)
         if isinstance(self._claims.get(key), Running):
+            self._make_room(self._claims.owner(key), len(value))
             self._claims.swap(key, Settled(value), len(key) + len(value) + _OVERHEAD)
         self._waiting.wake(key)
 
@@ -110,6 +118,19 @@ class MemoryLedger:
         """Forget claims of a call that nobody can come back to."""
         for name in names:
             self._claims.pop(_key(call, name))
+
+    def _make_room(self, owner: str, weight: int) -> None:
+        """Forget outcomes, the oldest first, until so much more fits; and some more, since to look takes time."""
+        lacking, giver = self._claims.lacking(owner, weight)
+        if not lacking:
+            return
+        lacking += self._max_bytes // (SHARES * _AT_ONCE)
+        for key, claim in self._claims.owned(giver):
+            if isinstance(claim, Settled) and len(claim.value) > _OVERHEAD:  # a smaller one would make no room
+                self._claims.swap(key, Lost(), len(key) + _OVERHEAD)
+                lacking -= len(claim.value)
+                if lacking <= 0:
+                    return
 
     async def keep(self, key: str, value: bytes, ttl: float, owner: str = "") -> None:
         """Keep a value for `ttl` seconds, in the share of `owner`."""

@@ -3,7 +3,8 @@
 Invariants: a claim is decided inside a write transaction, so exactly one worker finds it free. A claim without a
 value whose worker has no pulse is marked lost in the same transaction that finds it so, and stays lost: a holder that
 wakes up too late cannot settle it. A worker vouches for its own claims only while it lives; closing marks what it
-leaves unsettled.
+leaves unsettled. Where a caller's share is full, its oldest outcomes are forgotten, and their claims are lost: none
+runs again.
 """
 
 import asyncio
@@ -27,6 +28,13 @@ _PRUNE = (
     "DELETE FROM kept WHERE rowid IN (SELECT rowid FROM kept WHERE expires <= ? LIMIT ?)",
     "DELETE FROM nonces WHERE nonce IN (SELECT nonce FROM nonces WHERE expires <= ? LIMIT ?)",
 )
+
+
+_FORGET = (
+    "UPDATE claims SET value = NULL, lost = 1 WHERE rowid IN (SELECT rowid FROM claims WHERE caller = ?"
+    " AND length(value) > 256 AND NOT (call = ? AND name = ?) ORDER BY expires LIMIT ?)"
+)
+_AT_ONCE = 8
 
 
 class SqliteLedger:
@@ -85,6 +93,9 @@ class SqliteLedger:
                 "UPDATE claims SET value = ? WHERE call = ? AND name = ? AND owner = ? AND value IS NULL AND lost = 0",
                 (value, call, name, self._shelf.worker),
             )
+            row = connection.execute("SELECT caller FROM claims WHERE call = ? AND name = ?", (call, name)).fetchone()
+            if row is not None:
+                self._forget(connection, row[0], (call, name))
             self._bus.insert(connection, _TOPIC, key.encode())
 
         key = _key(call, name)
@@ -174,8 +185,15 @@ class SqliteLedger:
         share = self._max_bytes // SHARES
         if owner and held(connection, "claims", owner) > share:
             connection.execute("DELETE FROM claims WHERE expires <= ?", (now,))
+            self._forget(connection, owner)
             if held(connection, "claims", owner) > share:
                 raise Disconnected(f"The room for claims of one caller is full ({share} bytes)")
+
+    def _forget(self, connection: sqlite3.Connection, owner: str, newest: tuple[str, str] = ("", "")) -> None:
+        """Forget outcomes of a caller, the oldest first, until it is within its share: that the effects ran is not."""
+        while owner and held(connection, "claims", owner) > self._max_bytes // SHARES:
+            if connection.execute(_FORGET, (owner, *newest, _AT_ONCE)).rowcount < 1:
+                return
 
     def _alive(self, connection: sqlite3.Connection, owner: str, now: float) -> bool:
         if owner == self._shelf.worker:
