@@ -158,7 +158,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(limits: Limits, loop: str = "asyncio", max_connections: int = 0) -> Iterator[Running]:
+def running(
+    limits: Limits, loop: str = "asyncio", max_connections: int = 0, drain_seconds: float = 0.2
+) -> Iterator[Running]:
     app = App()
     site = HttpSite(limits, max_connections=max_connections)
     sockets = bind("127.0.0.1", 0, None)
@@ -167,7 +169,7 @@ def running(limits: Limits, loop: str = "asyncio", max_connections: int = 0) -> 
     stops: list[Callable[[], None]] = []
 
     async def main() -> None:
-        server = DrainingServer(app, site, drain_seconds=0.2, on_started=started.set)
+        server = DrainingServer(app, site, drain_seconds=drain_seconds, on_started=started.set)
         here = asyncio.get_running_loop()
         stops.append(partial(wish, here, server))
         await server.serve(sockets)

@@ -303,6 +303,24 @@ def test_a_chunked_body_may_have_extensions_and_trailers(server: Running) -> Non
 # One request after another.
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_who_came_right_before_the_end_is_answered_and_then_parted_from(loop: str) -> None:
+    with running(Limits(), loop, drain_seconds=8) as server, server.connect() as client:
+        server.ask_once(GET)  # by now the server has the connection, too
+        server.stop()
+        while not server.app.drained:
+            pass
+        client.sendall(GET)
+        status, fields, _ = read_response(client)
+        assert (status, fields["connection"]) == (200, "close")
+
+
+def test_who_says_nothing_holds_up_the_end_no_longer_than_a_second() -> None:
+    with running(Limits(), drain_seconds=600) as server, server.connect():
+        server.ask_once(GET)
+        server.stop()  # the end is waited for below, for eight seconds
+
+
 def test_requests_sent_ahead_are_answered_in_order(server: Running) -> None:
     with server.connect() as client:
         client.sendall(b"".join(b"GET /%d HTTP/1.1\r\n%b\r\n" % (n, HOST) for n in range(50)))

@@ -186,7 +186,7 @@ class Requests:
             params=params,
             meta=options.get("meta", NOTHING),
             name=name,
-            headers={**_lowered(options["headers"]), **headers} if "headers" in options else headers,
+            headers={**_lowered(headers), **_lowered(options["headers"])} if "headers" in options else headers,
             on_progress=None if listener is None else heard,
             principal=options.get("principal"),
             authorizer=self._authorizer(options),
@@ -226,5 +226,5 @@ async def several(names: Iterable[str], one: Callable[[str], Awaitable[T]]) -> d
 
 
 def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return header fields under the names by which those of the client are known: a call's own come before them."""
+    """Return header fields under the names by which those of the client are known: the caller's own come before all."""
     return {name.lower(): value for name, value in headers.items()}

@@ -33,6 +33,9 @@ LINGER_LIMIT: Final = 64 * 1024
 
 LINGER_SECONDS: Final = 2.0
 
+FRESH_SECONDS: Final = 1.0
+"""How long a connection that has not asked for anything yet may take to, once the server ends."""
+
 _HEAD, _BODY, _BUSY, _LINGER = range(4)
 _STATES: Final = ("head", "body", "busy", "linger")
 
@@ -69,6 +72,7 @@ class HttpConnection(asyncio.Protocol):
         self._state = _HEAD
         self._cycle: Cycle | None = None
         self._keep_alive = True
+        self._fresh = True
         self._partial: PartialHead | None = None
         self._ahead = b""
         self._framing: LengthBody | ChunkedBody | None = None
@@ -149,6 +153,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _begin(self, data: bytes, end: int) -> None:
         """Begin the request whose head ends at `end`."""
+        self._fresh = False
         try:
             head = read_head(data[:end], self._limits)
             cycle = self._cycle = Cycle(self, head.start[0] == "HEAD")
@@ -346,7 +351,14 @@ class HttpConnection(asyncio.Protocol):
             self._transport.abort()
 
     def shutdown(self) -> None:
-        """End after the request that is under way, now if there is none (called by uvicorn's server)."""
+        """End after the request that is under way, now if there is none (called by uvicorn's server).
+
+        Who has only just come is about to ask, and cannot know that it came too late: it has a second.
+        """
         self._keep_alive = False
-        if self._transport is not None and (self._state == _HEAD or (self._state == _BUSY and self._cycle is None)):
+        if self._state == _HEAD and self._fresh:
+            self.deadline = min(self.deadline, self._site.clock() + FRESH_SECONDS)
+            return
+        waits = self._state == _BUSY and self._cycle is None and not self._ahead  # for its client to read
+        if self._transport is not None and (self._state == _HEAD or waits):
             self._close()
