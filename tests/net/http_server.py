@@ -175,7 +175,8 @@ def running(
         await server.serve(sockets)
 
     def wish(here: asyncio.AbstractEventLoop, server: DrainingServer) -> None:
-        here.call_soon_threadsafe(server.stop)
+        with contextlib.suppress(RuntimeError):  # it has ended
+            here.call_soon_threadsafe(server.stop)
 
     def body() -> None:
         with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
