@@ -6,7 +6,6 @@ round's state is returned byte for byte and on no other call (C-07), and what ma
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -22,6 +21,7 @@ from dovetail.client.login import Authorizer
 from dovetail.client.options import Retry
 from dovetail.client.questions import bounded
 from dovetail.client.timer import CallTimer, Timers
+from dovetail.client.tries import Tries
 from dovetail.errors import (
     URL_ELICITATION_REQUIRED,
     Disconnected,
@@ -33,7 +33,6 @@ from dovetail.errors import (
     Refusal,
     RoundsExceeded,
     SessionLost,
-    Unsent,
 )
 from dovetail.wire import (
     INPUT_REQUIRED,
@@ -48,8 +47,6 @@ from dovetail.wire import (
 T = TypeVar("T")
 
 _MARK: Final = INPUT_REQUIRED.encode()
-_TEMPORARY: Final = frozenset({429, 502, 503, 504})
-_DOWN: Final = frozenset({502, 503, 504})
 _encode = msgspec.json.encode
 
 
@@ -121,8 +118,7 @@ class Caller:
         self._link = link
         self._answering = answering
         self._rounds = rounds
-        self._retry = retry
-        self._breaker = breaker
+        self._tries = Tries(retry, breaker, held)
         self._visited = visited
         self._visit_seconds = visit_seconds
         self._timers = timers
@@ -166,7 +162,7 @@ class Caller:
             DovetailError: It cannot be opened; see `Client.connect`.
         """
         async with self.within("opening", most if seconds is None else min(seconds, most)):
-            return await self._tried(lambda: self._link(principal, authorizer), repeatable=True)
+            return await self._tries.of(lambda: self._link(principal, authorizer), repeatable=True)
 
     async def _rounds_of(self, call: Call, timer: CallTimer) -> bytes:
         outgoing = call.outgoing
@@ -301,68 +297,7 @@ class Caller:
                 # The link was let go for it: a server of another era, most likely, which the next one finds out.
                 raise SessionLost(str(error)) from error
 
-        return await self._tried(sent, repeatable)
-
-    async def _tried(self, work: Callable[[], Awaitable[T]], repeatable: bool) -> T:
-        attempt = 1
-        forgotten = False
-        while True:
-            open_before = not self._breaker.closed()
-            try:
-                return await self._try(work)
-            except Unsent as error:
-                failure: Exception = error
-            except SessionLost as error:
-                # A session that is not known any more served nothing: HTTP 404 came in place of an answer. A server
-                # that says so of a new session, too, means something else.
-                if forgotten and not repeatable:
-                    raise
-                failure, forgotten = error, True
-            except Disconnected as error:
-                if not repeatable:
-                    raise
-                failure = error
-            except HttpFailure as error:
-                # Also of 429: who counts requests (RFC 6585, section 4) may do so when one has done its work.
-                if error.status not in _TEMPORARY or not repeatable:
-                    raise
-                failure = error
-            # With the circuit open, a call waits for one pause and one probe, and no more.
-            if attempt >= self._retry.attempts or (open_before and _is_down(failure) and not self._breaker.closed()):
-                raise failure
-            await self._pause(failure, attempt)
-            attempt += 1
-
-    async def _pause(self, failure: Exception, attempt: int) -> None:
-        """Wait before the next attempt; raise the failure when its server wants too long a wait, or nobody is there."""
-        told = getattr(failure, "retry_after", None)
-        if not self._held() or (told is not None and told > self._retry.longest):
-            raise failure
-        await asyncio.sleep(max(told or 0.0, self._retry.wait(attempt, random.random())))  # noqa: S311
-
-    async def _try(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do something with the server once, if the circuit is closed; tell the breaker what that says of it."""
-        breaker = self._breaker
-        ticket = await breaker.admitted()
-        try:
-            done = await work()
-        except BaseException as error:
-            if _is_down(error):
-                breaker.failed(ticket, error)
-            elif isinstance(error, PeerError | HttpFailure | SessionLost):
-                breaker.succeeded()
-            else:
-                breaker.released()
-            raise
-        breaker.succeeded()
-        return done
-
-
-def _is_down(error: BaseException) -> bool:
-    """Tell whether a failure says that the server is not there."""
-    if isinstance(error, HttpFailure):
-        return error.status in _DOWN
-    return isinstance(error, Disconnected) and not isinstance(error, SessionLost)
+        return await self._tries.of(sent, repeatable)
 
 
 def _touching(hear: Callable[[Any], None], timer: CallTimer) -> Callable[[Any], None]:
