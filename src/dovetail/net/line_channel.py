@@ -10,10 +10,12 @@ received stays within one read and one line of `Limits.line`; after the end, `re
 
 import asyncio
 from collections import deque
+from time import perf_counter
 from typing import Final
 
 from dovetail.core import LineSplitter, Oversize
 from dovetail.net.descriptor import Descriptor
+from dovetail.net.haste import WINDOW, Haste
 from dovetail.net.line_writer import LineWriter
 from dovetail.wire import Limits
 
@@ -25,7 +27,8 @@ _LOW: Final = _HIGH // 4
 class LineChannel:
     """Implements `Channel` on two descriptors."""
 
-    def __init__(self, source: Descriptor, sink: Descriptor, limits: Limits) -> None:
+    def __init__(self, source: Descriptor, sink: Descriptor, limits: Limits, haste: Haste | None = None) -> None:
+        self._haste = haste
         self._loop = asyncio.get_running_loop()
         self._limits = limits
         self._source = source
@@ -86,6 +89,10 @@ class LineChannel:
             await asyncio.sleep(0)  # a file never makes its reader wait, so others get their turn here
             self._readable()
             return
+        if self._haste is not None and self._writer.wrote:
+            self._writer.wrote = False
+            if self._looked_out(self._haste):
+                return
         if not self._watching:
             self._watching = True
             self._source.watch(self._loop, self._readable)
@@ -94,6 +101,21 @@ class LineChannel:
             await self._waiter
         finally:
             self._waiter = None
+
+    def _looked_out(self, haste: Haste) -> bool:
+        """Look for the next message while it may well come at once; tell whether there is one, or the end."""
+        now = perf_counter()
+        haste.answered(now)
+        if not haste.pays or self._writer.size:
+            return False
+        until = now + WINDOW
+        while perf_counter() < until:
+            self._readable()
+            if self._lines or self._ended:
+                haste.met()
+                return True
+        haste.missed()
+        return False
 
     def _readable(self) -> None:
         if self._lines:
@@ -105,6 +127,8 @@ class LineChannel:
             return
         except OSError:  # a reset, or a terminal that hung up (EIO): an end like any other
             data = b""
+        if self._haste is not None:
+            self._haste.asked(perf_counter())
         if not data:
             self._end()  # what is left in the splitter is half a message: dropped
             return

@@ -18,6 +18,7 @@ class LineWriter:
 
     Attributes:
         size: Bytes unsent.
+        wrote: Something was written since this was last set to False.
     """
 
     def __init__(self, sink: Descriptor, loop: asyncio.AbstractEventLoop, abandon: Callable[[], None]) -> None:
@@ -31,6 +32,7 @@ class LineWriter:
         self._failure = ""
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self.size = 0
+        self.wrote = False
 
     def check(self) -> None:
         """Raise `Disconnected` when nothing can be sent any more."""
@@ -58,6 +60,7 @@ class LineWriter:
             data = b"\n".join(self._messages)
             self._messages.clear()
             self._write(memoryview(data))
+            self.wrote = True
 
     async def below(self, size: int) -> None:
         """Wait until at most `size` bytes are unsent, or nothing can be sent any more."""

@@ -21,6 +21,7 @@ from typing import Final
 
 from dovetail.errors import DefinitionError, Disconnected
 from dovetail.net.descriptor import descriptor
+from dovetail.net.haste import Haste
 from dovetail.net.line_channel import LineChannel
 from dovetail.wire import DEFAULT_LIMITS, Limits
 
@@ -83,7 +84,7 @@ class StdioChannel(LineChannel):
         self._streams = _Streams()
         source = descriptor(self._streams.stdin, writing=False)
         sink = descriptor(self._streams.stdout, writing=True)
-        super().__init__(source, sink, limits)
+        super().__init__(source, sink, limits, Haste())
         self._streams.replace()
         StdioChannel.current = self
         if not StdioChannel._forks_watched:
