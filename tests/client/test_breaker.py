@@ -36,7 +36,7 @@ async def test_after_some_failures_in_a_row_nothing_goes_out_until_a_pause_is_ov
     clock = Clock()
     breaker = Breaker("shop", IMPATIENT, clock)
     await fail(breaker, 2)
-    breaker.succeeded()
+    breaker.succeeded(await breaker.admitted())
     await fail(breaker, 3)
     assert not breaker.closed()
     with pytest.raises(
@@ -52,11 +52,11 @@ async def test_one_call_finds_out_and_the_others_wait_for_it() -> None:
     breaker = Breaker("shop", IMPATIENT, clock)
     await fail(breaker, 3)
     clock.now += 0.5
-    await breaker.admitted()
+    ticket = await breaker.admitted()
     others = [asyncio.create_task(breaker.admitted()) for _ in range(5)]
     await asyncio.sleep(0)
     assert not any(other.done() for other in others)
-    breaker.succeeded()
+    breaker.succeeded(ticket)
     await asyncio.gather(*others)
     assert breaker.closed()
 
@@ -89,15 +89,22 @@ async def test_what_many_calls_lost_at_once_is_one_failure() -> None:
 async def test_one_that_is_cancelled_while_it_finds_out_lets_another_find_out() -> None:
     clock = Clock()
     breaker = Breaker("shop", IMPATIENT, clock)
+    breaker_ticket = await breaker.admitted()
     await fail(breaker, 3)
+    old = [await Breaker("shop", IMPATIENT, clock).admitted(), breaker_ticket]
     clock.now += 0.5
-    await breaker.admitted()
-    other = asyncio.create_task(breaker.admitted())
+    ticket = await breaker.admitted()
+    others = [asyncio.create_task(breaker.admitted()) for _ in range(3)]
     await asyncio.sleep(0)
-    breaker.released()
-    with pytest.raises(Unsent):
-        await other
-    await breaker.admitted()
+    for each in old:
+        breaker.released(each)  # who went out before knows nothing of this
+    await asyncio.sleep(0)
+    assert not any(other.done() for other in others)
+    breaker.released(ticket)
+    done, waiting = await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+    assert (len(done), len(waiting)) == (1, 2)
+    breaker.succeeded(done.pop().result())
+    await asyncio.gather(*waiting)
 
 
 @pytest.mark.req("R-04")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
@@ -146,6 +147,11 @@ async def test_a_call_that_is_driven_by_hand_has_the_header_fields_of_its_tool()
             assert result["content"][0]["text"] == "eu"
 
 
+@dataclass
+class Sum:
+    total: int
+
+
 @pytest.mark.parametrize("version", ["2025-06-18", "2025-11-25", "2026-07-28"])
 async def test_data_is_the_same_on_every_revision_also_where_it_had_to_be_wrapped(version: str) -> None:
     app = Server("numbers")
@@ -162,7 +168,13 @@ async def test_data_is_the_same_on_every_revision_also_where_it_had_to_be_wrappe
     def plain() -> Any:
         return [1, None]
 
+    @app.tool
+    def found(there: bool) -> Sum | None:
+        return Sum(7) if there else None
+
     async with Client(app, revision=version) as client:
+        assert (await client.call_tool("found", {"there": True})).data.total == 7
+        assert (await client.call_tool("found", {"there": False})).data is None
         assert (await client.call_tool("seven")).data == 7
         assert (await client.call_tool("several")).data == [date(2026, 1, 2)]
         assert (await client.call_tool("plain")).data == [1, None]

@@ -5,8 +5,9 @@
     HALF OPEN   one call goes out, the others wait for what becomes of it          -> CLOSED, or OPEN for twice as long
 
 A failure is a server that is not there: what never reached it, or broke off, or was answered with 502, 503 or 504. An
-error that a server answers with is none. A call waits for one pause and one probe at most, so that it fails in time;
-where the retry policy allows one attempt only, it fails at once.
+error that a server answers with is none. A call waits for one pause and one probe at most, so that it fails in time; a
+probe that found nothing out, since its caller gave up, is somebody else's turn. Where the retry policy allows one
+attempt only, a call fails at once.
 """
 
 import asyncio
@@ -20,6 +21,18 @@ _FIRST: Final = 0.5
 _FACTOR: Final = 2.0
 _LONGEST: Final = 1.0
 """A call waits for a pause, so it is short; one request a second burdens no server that is down."""
+
+
+class Ticket:
+    """Leave for one call to go out; what became of it is told with it."""
+
+    __slots__ = ("ended", "failed", "news")
+
+    def __init__(self, news: int, *, probing: bool = False) -> None:
+        """Made by `Breaker.admitted`: after so many failures, and with others waiting for it or not."""
+        self.news = news
+        self.ended = asyncio.Event() if probing else None
+        self.failed = False
 
 
 class Breaker:
@@ -43,7 +56,7 @@ class Breaker:
         self._reason = ""
         self._pause = _FIRST
         self._until = 0.0
-        self._probe: asyncio.Event | None = None
+        self._probe: Ticket | None = None
 
     def __repr__(self) -> str:
         return f"<Breaker of {self._what}: {self._failures} failures in a row>"
@@ -52,51 +65,61 @@ class Breaker:
         """Whether every call goes out."""
         return self._failures < self._retry.failures
 
-    async def admitted(self) -> int:
-        """Return when a call may go out: a ticket, for `failed`. What became of it must be told, whatever it was.
+    async def admitted(self) -> Ticket:
+        """Return when a call may go out. What became of it must be told, whatever it was.
 
         Raises:
             Unsent: The server is still not there, or the retry policy allows no wait.
         """
-        if self.closed():
-            return self._news
-        wait = self._until - self._now()
-        if wait > 0:
-            if self._retry.attempts <= 1:
+        slept = False
+        while not self.closed():
+            probe = self._probe
+            if probe is not None:
+                assert probe.ended is not None
+                await probe.ended.wait()
+                if probe.failed:
+                    raise self._open()
+                continue
+            wait = self._until - self._now()
+            if wait <= 0:
+                self._probe = Ticket(self._news, probing=True)
+                return self._probe
+            if slept or self._retry.attempts <= 1:
                 raise self._open()
             await asyncio.sleep(wait)
-        if self._probe is None and not self.closed() and self._until <= self._now():
-            self._probe = asyncio.Event()
-            return self._news
-        if self._probe is not None:
-            await self._probe.wait()
-        if not self.closed():
-            raise self._open()
-        return self._news
+            slept = True
+        return Ticket(self._news)
 
-    def succeeded(self) -> None:
+    def succeeded(self, ticket: Ticket) -> None:
         """Note that the server is there."""
         if self._failures:
             self._failures = 0
             self._pause = _FIRST
-        self.released()
+            if self._probe is not None:
+                self._end(self._probe)
+        self.released(ticket)
 
-    def failed(self, ticket: int, reason: BaseException) -> None:
+    def failed(self, ticket: Ticket, reason: BaseException) -> None:
         """Note that the server is not there, and why. What many calls under way lost at once is one failure."""
         self._reason = str(reason)
-        if ticket == self._news:
+        ticket.failed = True
+        if ticket.news == self._news:
             self._news += 1
             self._failures += 1
             if not self.closed():
                 self._until = self._now() + self._pause
                 self._pause = min(self._pause * _FACTOR, _LONGEST)
-        self.released()
+        self.released(ticket)
 
-    def released(self) -> None:
+    def released(self, ticket: Ticket) -> None:
         """Let others try: who did knows nothing of the server (it was cancelled, say)."""
-        probe, self._probe = self._probe, None
-        if probe is not None:
-            probe.set()
+        if ticket is self._probe:
+            self._end(ticket)
+
+    def _end(self, probe: Ticket) -> None:
+        self._probe = None
+        if probe.ended is not None:
+            probe.ended.set()
 
     def _open(self) -> Unsent:
         wait = max(0.0, self._until - self._now())

@@ -114,7 +114,7 @@ class Caller:
             held: Tells whether the client is open: nothing is tried again for one that is not.
         """
         self._held = held
-        self._asking: set[asyncio.Future[Any]] = set()
+        self._parting: asyncio.Future[Any] | None = None
         self._link = link
         self._answering = answering
         self._rounds = rounds
@@ -218,36 +218,49 @@ class Caller:
         timer.pause()
         try:
             link = await self._link(outgoing.principal, outgoing.authorizer)
+            parting = self._until_closed()
             async with asyncio.TaskGroup() as group:
-                tasks = {key: group.create_task(self._heard(self._answer(raw, link))) for key, raw in questions.items()}
+                tasks = {
+                    key: group.create_task(self._heard(self._answer(raw, link), parting))
+                    for key, raw in questions.items()
+                }
         except BaseExceptionGroup as group_error:
             raise _first(group_error) from None
         finally:
             timer.resume()
         return {key: msgspec.Raw(task.result()) for key, task in tasks.items()}
 
-    async def _heard(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _heard(self, work: Coroutine[Any, Any, T], parting: "asyncio.Future[Any]") -> T:
         """Wait for our own user, for as long as the client is open.
 
         Raises:
             Disconnected: The client was closed meanwhile.
         """
         task = asyncio.ensure_future(work)
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        task.add_done_callback(_retrieved)
         try:
-            await asyncio.wait({task})
+            await asyncio.wait({task, parting}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             task.cancel()
             raise
-        if task.cancelled():
-            raise Disconnected("The client was closed while a question of the server was open")
-        return task.result()
+        if task.done() and not task.cancelled():
+            return task.result()
+        if not parting.done() or parting.result() is not task:  # who closes it from inside its own handler goes on
+            task.cancel()
+        raise Disconnected("The client was closed while a question of the server was open")
 
     def close(self) -> None:
         """Take back the questions that our user has not answered: the client is being closed."""
-        for task in self._asking - {asyncio.current_task()}:
-            task.cancel()
+        parting, self._parting = self._parting, None
+        if parting is not None and not parting.done() and not parting.get_loop().is_closed():
+            parting.set_result(asyncio.current_task())
+
+    def _until_closed(self) -> "asyncio.Future[Any]":
+        """Return what is done when the client is closed, in the loop that it is used in."""
+        loop = asyncio.get_running_loop()
+        if self._parting is None or self._parting.get_loop() is not loop:
+            self._parting = loop.create_future()
+        return self._parting
 
     async def _answer(self, raw: msgspec.Raw, link: Link) -> bytes:
         try:
@@ -269,14 +282,18 @@ class Caller:
         if not wanted:  # it names nothing to visit, so that asking again would change nothing
             raise error
         timer.pause()
+        parting = self._until_closed()
         try:
             for question in wanted:
                 waiting = asyncio.ensure_future(self._visited(question.elicitation_id or ""))
                 try:
-                    answer = await self._heard(self._answering.elicit(question))
+                    answer = await self._heard(self._answering.elicit(question), parting)
                     if answer.action != "accept":
                         raise error
-                    await asyncio.wait({waiting}, timeout=self._visit_seconds)
+                    waits: set[asyncio.Future[Any]] = {waiting, parting}
+                    await asyncio.wait(waits, timeout=self._visit_seconds, return_when=asyncio.FIRST_COMPLETED)
+                    if parting.done():
+                        raise Disconnected("The client was closed while its user was visiting a URL")
                 except Refusal:
                     raise error from None
                 finally:
@@ -298,6 +315,11 @@ class Caller:
                 raise SessionLost(str(error)) from error
 
         return await self._tries.of(sent, repeatable)
+
+
+def _retrieved(task: "asyncio.Future[Any]") -> None:
+    if not task.cancelled():
+        task.exception()  # told, or nobody's any more
 
 
 def _touching(hear: Callable[[Any], None], timer: CallTimer) -> Callable[[Any], None]:

@@ -60,6 +60,8 @@ log = logging.getLogger("dovetail.client")
 
 _UNCANCELLED: Final = frozenset({"initialize", "server/discover"})
 _FAREWELL: Final = 5.0
+_PATIENCE: Final = 5.0
+"""Seconds in which handlers that are cancelled have to end when the link is closed."""
 """Seconds for what is said at parting: a cancellation, the end of the session."""
 _MOST_REFUSED: Final = 10_000
 """Refused questions that wait to be told so; more of them are passed over."""
@@ -241,7 +243,8 @@ class HttpLink:
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=_PATIENCE)
 
     @property
     def _stateless(self) -> bool:

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
+from dovetail.wire import WRAPPED_VALUE
+
 Read = Callable[[Any], Any]
 
 _DEEPEST: Final = 16
@@ -59,7 +61,26 @@ class Data:
 def reader_of(schema: bytes | msgspec.Raw) -> Read:
     """Return what rebuilds a value that fits a schema, from plain JSON."""
     root = msgspec.json.decode(schema)
-    return _Builder(root).build(root, "Result", 0).read if isinstance(root, dict) else _plain
+    if not isinstance(root, dict):
+        return _plain
+    builder = _Builder(root)
+    if (inner := _wrapped_or_not(root)) is None:
+        return builder.build(root, "Result", 0).read
+    read = builder.build(inner, "Result", 0).read
+
+    def either(value: Any) -> Any:
+        wrapped = isinstance(value, dict) and value.keys() == {WRAPPED_VALUE}
+        return {WRAPPED_VALUE: read(value[WRAPPED_VALUE])} if wrapped else read(value)
+
+    return either
+
+
+def _wrapped_or_not(root: dict[str, Any]) -> Any:
+    """Return the schema that a server of ours had to widen to objects, which stands in it twice; None for others."""
+    match root.get("anyOf"):
+        case [inner, {"properties": {"value": again}, "required": ["value"]}] if inner == again:
+            return inner
+    return None
 
 
 def _plain(value: Any) -> Any:

@@ -27,6 +27,10 @@ _LARGE: Final = 4096
 _BOOKS: Final = 1000
 """Callers whose tools are remembered: who calls for more of them lists again for those not heard of for longest."""
 _CALLERS: Final = frozenset({"principal", "auth", "headers"})
+_EACH: Final = frozenset(
+    {"traceparent", "tracestate", "baggage", "x-request-id", "x-correlation-id", "request-id", "idempotency-key"}
+)
+"""Header fields of one request, not of a caller."""
 _SCHEMAS: Final = 20_000
 _REST_SECONDS: Final = 60.0
 """How long the tools are not listed again for a result, once that has failed."""
@@ -97,21 +101,25 @@ class ToolBooks:
 
 
 class _Credentials:
-    """Who a call of its own credentials is from: the same object, or the same text, is the same caller."""
+    """Who a call of its own credentials is from: the same object, or the same texts, is the same caller.
 
-    __slots__ = ("_auth", "_field")
+    Any header field may be what a server knows callers by, but for those that differ with each request.
+    """
+
+    __slots__ = ("_auth", "_fields")
 
     def __init__(self, auth: Any, headers: Mapping[str, str]) -> None:
         self._auth = auth
-        self._field = next((value for name, value in headers.items() if name.lower() == "authorization"), None)
+        fields = ((name.lower(), value) for name, value in headers.items())
+        self._fields = frozenset((name, value) for name, value in fields if name not in _EACH)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Credentials) or self._field != other._field:
+        if not isinstance(other, _Credentials) or self._fields != other._fields:
             return False
         return self._auth is other._auth or (isinstance(self._auth, str) and self._auth == other._auth)
 
     def __hash__(self) -> int:
-        return hash((self._auth if isinstance(self._auth, str) else id(self._auth), self._field))
+        return hash((self._auth if isinstance(self._auth, str) else id(self._auth), self._fields))
 
 
 class ToolBook:

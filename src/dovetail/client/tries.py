@@ -79,11 +79,11 @@ class Tries:
             if _is_down(error):
                 breaker.failed(ticket, error)
             elif isinstance(error, PeerError | HttpFailure | SessionLost):
-                breaker.succeeded()
+                breaker.succeeded(ticket)
             else:
-                breaker.released()
+                breaker.released(ticket)
             raise
-        breaker.succeeded()
+        breaker.succeeded(ticket)
         return done
 
 

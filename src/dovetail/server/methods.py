@@ -206,9 +206,10 @@ class Methods:
         if entry is None or not self._catalogue.sees(call.principal, entry):
             raise InvalidParams("params.ref: there is no such prompt or resource template")
         context.entry = entry
-        settled = {} if params.context is None else params.context.arguments or {}
-        values, total = await entry.complete(params.argument.name, params.argument.value, settled, context)
-        return CompleteResult(completion=Completion(values=values[:100], total=total, has_more=total > 100))
+        if entry.through:
+            result: CompleteResult = await wrapped(_layers(entry.through), _complete_entry)(call, context)
+            return result
+        return await _complete_entry(call, context)
 
     async def _subscribe(self, call: Call, context: Context) -> Result:
         session = context.session
@@ -233,6 +234,14 @@ class Methods:
 async def _serve_entry(call: Call, context: Context) -> Any:
     entry: Any = context.entry
     return await entry.serve(call, context)
+
+
+async def _complete_entry(call: Call, context: Context) -> CompleteResult:
+    entry: Any = context.entry
+    params = call.params
+    settled = {} if params.context is None else params.context.arguments or {}
+    values, total = await entry.complete(params.argument.name, params.argument.value, settled, context)
+    return CompleteResult(completion=Completion(values=values[:100], total=total, has_more=total > 100))
 
 
 def _layers(through: "tuple[Server, ...]") -> "list[Middleware]":
