@@ -159,7 +159,11 @@ class Bus(Protocol):
     """Messages between the workers of one server: at most once, in each publisher's order, the publisher included."""
 
     async def publish(self, topic: str, message: bytes) -> None:
-        """Hand a message to every subscriber of a topic in every worker."""
+        """Hand a message to every subscriber of a topic in every worker.
+
+        Raises:
+            Disconnected: The other workers are out of reach. This one's subscribers have the message, once.
+        """
         ...
 
     def subscribe(self, topic: str, receive: Callable[[bytes], None]) -> Callable[[], None]:

@@ -75,6 +75,11 @@ class LineChannel:
             self._writer.close()
             self._source.close()
 
+    def give_up(self) -> None:
+        """Drop what is unsent: whoever waits for the peer to read waits no longer."""
+        self._writer.drop()
+        self._abandon()
+
     def forget(self) -> None:
         """Let go in a forked child: close what the channel opened, and leave the loop alone, which is the parent's."""
         self._closed = self._ended = True

@@ -70,9 +70,13 @@ class LineWriter:
             self._waiters.append((size, waiter))
             await waiter
 
+    def drop(self) -> None:
+        """Drop what is unsent; nothing can be sent any more."""
+        self._fail("The channel is closed")
+
     def close(self) -> None:
         """Drop what is unsent and close the descriptor."""
-        self._fail("The channel is closed")
+        self.drop()
         self._sink.close()
 
     def forget(self) -> None:

@@ -113,9 +113,8 @@ class Hub:
                 message = _encode(notice)
                 try:
                     await self._bus.publish(TOPIC, message)
-                except Disconnected as error:
+                except Disconnected as error:  # our own have it all the same (`Bus.publish`)
                     log.error("A notice reaches the clients of this process alone: %s", error)
-                    self._receive(message)
             if self._storing:
                 await asyncio.wait(tuple(self._storing), timeout=STORE_SECONDS)
         finally:

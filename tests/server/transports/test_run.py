@@ -240,6 +240,46 @@ def test_a_handler_that_swallows_its_cancellation_does_not_keep_a_server_alive_t
         assert process.returncode == 0
 
 
+UNREAD = """
+import sys
+from dovetail import Server
+
+app = Server("talkative")
+
+
+@app.tool
+async def much() -> str:
+    sys.stderr.write("begun" + chr(10))
+    sys.stderr.flush()
+    return "x" * 3_000_000
+
+
+app.run()
+"""
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_client_that_does_not_read_is_not_waited_for_once_sigterm_came(tmp_path: Path, closes: bool) -> None:
+    program = tmp_path / "talkative.py"
+    program.write_text(UNREAD)
+    with subprocess.Popen(
+        [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdin is not None and process.stderr is not None
+            call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "much", "_meta": meta()}}
+            process.stdin.write(json.dumps(call).encode() + b"\n")
+            process.stdin.flush()
+            assert process.stderr.readline() == b"begun\n"
+            if closes:
+                process.stdin.close()
+            process.terminate()
+            assert process.wait(timeout=20) == 0  # `Limits.write_seconds` are thirty
+        finally:
+            process.kill()
+
+
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("closed", ["<&-", ">&-"])
 def test_a_program_without_a_standard_stream_is_told_so(tmp_path: Path, closed: str) -> None:

@@ -186,3 +186,29 @@ async def test_who_comes_back_for_a_call_that_died_with_its_process_hears_that_n
     await first.stop()
     await call
     await second.stop()
+
+
+@pytest.mark.req("R-37")
+async def test_an_outcome_that_cannot_be_stored_reaches_its_client_and_ends_the_stream(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stores = SqliteStores(tmp_path / "state")
+    full = Server("full", stores=stores)
+
+    @full.tool
+    async def work(ctx: Context) -> str:
+        """Say something, and lose the store."""
+        await ctx.progress(1)
+        await stores.aclose()
+        return "done"
+
+    asgi = full.asgi()
+    http = Http(asgi)
+    headers = await http.session()
+    params = {"name": "work", "arguments": {}, "_meta": {"progressToken": 1}}
+    body = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
+    response = await http.request("POST", json.dumps(body).encode(), headers)
+    assert [event.get("method", event.get("id")) for event in response.events] == ["notifications/progress", 7]
+    assert response.events[-1]["result"]["content"][0]["text"] == "done"
+    assert "could not be stored" in caplog.text
+    await asgi.stop()

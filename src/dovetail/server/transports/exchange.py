@@ -6,10 +6,11 @@ cancelling its request" (2025-11-25, Sending Messages to the Server).
 """
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
 from dovetail.core import STREAM_HEADERS, event_bytes, event_id, status_of
-from dovetail.errors import Busy, Refusal, SessionEnded
+from dovetail.errors import Busy, Disconnected, Refusal, SessionEnded
 from dovetail.net import Reply
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.turn import cancel
@@ -17,6 +18,8 @@ from dovetail.server.transports.session import Session
 
 if TYPE_CHECKING:
     from dovetail.server.transports.sessions import Sessions
+
+log = logging.getLogger("dovetail.server")
 
 JSON_TYPE: Final = (b"content-type", b"application/json")
 _RETRY_AFTER: Final = (b"retry-after", b"1")
@@ -174,16 +177,25 @@ class StatefulExchange:
             await self._opening.wait()  # who was first is so on the stream, too
         await self._emit(frame, final=False)
 
-    async def _emit(self, frame: bytes, *, final: bool) -> None:
+    async def _emit(self, frame: bytes, *, final: bool) -> bool:
+        """Send a message on the stream; tell whether it can be asked for again."""
+        reply, streams = self._reply, self._sessions.streams
         if not self._stream or self._session.closed:
-            await self._reply.write(event_bytes(frame))
-            return
-        # Stored before it is sent: what a broken connection loses can be asked for again.
-        sequence = await self._sessions.streams.append(self._session, self._stream, frame, final=final)
-        if self._sessions.streams.followed(self._session, self._stream):
-            return  # the client came back for it on another connection, which has it from the store
-        if not self._reply.closed and not self._reply.gone:
-            await self._reply.write(event_bytes(frame, id=event_id(self._stream, sequence)))
+            await reply.write(event_bytes(frame))
+            return False
+        try:
+            # Stored before it is sent: what a broken connection loses can be asked for again.
+            sequence = await streams.append(self._session, self._stream, frame, final=final)
+        except Disconnected as error:
+            log.error("A message could not be stored: it reaches its client now, or not at all: %s", error)
+            if not reply.closed and not reply.gone:
+                await reply.write(event_bytes(frame))
+            return False
+        if streams.followed(self._session, self._stream):
+            return True  # the client came back for it on another connection, which has it from the store
+        if not reply.closed and not reply.gone:
+            await reply.write(event_bytes(frame, id=event_id(self._stream, sequence)))
+        return True
 
     async def finish(self, frame: bytes | None, error: Refusal | None = None) -> None:
         """Send the outcome. An error of a stateful revision travels with status 200."""
@@ -204,11 +216,14 @@ class StatefulExchange:
             else:
                 await reply.whole(200, [JSON_TYPE], frame)
             return
-        if frame is not None:
-            await self._emit(frame, final=True)
-        await reply.close()
-        if self._stream:
-            self._sessions.streams.finish(self._session, self._stream, said=frame is not None)
+        said = False
+        try:
+            if frame is not None:
+                said = await self._emit(frame, final=True)
+            await reply.close()
+        finally:
+            if self._stream:
+                self._sessions.streams.finish(self._session, self._stream, said=said)
 
     def suspended(self, context: Context) -> None:
         """Make the call known to its session: from now on it can be cancelled by its id."""

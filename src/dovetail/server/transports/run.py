@@ -126,7 +126,7 @@ async def serve_stdio(server: "Server", *, state: str | os.PathLike[str] | None 
     try:
         await runtime.start()
         connection = Connection(runtime, channel, LOCAL)
-        with _leaving_on_sigterm(connection):
+        with _leaving_on_sigterm(connection, channel.give_up):
             await connection.serve()
     finally:
         await runtime.stop(_LAST_SECONDS, grace=_LAST_SECONDS)
@@ -134,17 +134,29 @@ async def serve_stdio(server: "Server", *, state: str | os.PathLike[str] | None 
 
 
 @contextlib.contextmanager
-def _leaving_on_sigterm(connection: Connection) -> Generator[None, None, None]:
-    """Take SIGTERM as a wish to leave: calls finish, or are cancelled a moment later, and all is released."""
+def _leaving_on_sigterm(connection: Connection, give_up: Callable[[], None]) -> Generator[None, None, None]:
+    """Take SIGTERM as a wish to leave: calls finish, or are cancelled a moment later, and all is released.
+
+    A client that does not read is waited for a moment more; from the second signal on, nobody is.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
 
+    signals = 0
+
     def leave() -> None:
+        nonlocal signals
+        signals += 1
+        if signals > 1:
+            connection.lost()
+            give_up()
+            return
         connection.runtime.drain()
         connection.leave()
         loop.call_later(LEAVING_SECONDS, connection.lost)
+        loop.call_later(2 * LEAVING_SECONDS, give_up)
 
     before = signal.signal(signal.SIGTERM, lambda number, frame: loop.call_soon_threadsafe(leave))
     try:
