@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pydantic
 import pytest
 
@@ -174,7 +175,7 @@ async def test_an_effect_whose_result_could_not_be_kept_is_not_run(stores: Store
     await client.close()
 
 
-async def test_a_result_that_is_not_what_was_promised_is_a_typed_error_when_it_should_come_back(
+async def test_a_result_that_is_not_what_was_promised_is_a_typed_error_the_first_time_and_later(
     stores: Stores,
 ) -> None:
     app, count, told = Server("once", stores=stores), 0, []
@@ -186,17 +187,42 @@ async def test_a_result_that_is_not_what_was_promised_is_a_typed_error_when_it_s
 
     @app.tool
     async def work(ctx: Context) -> None:
-        await ctx.once("effect", effect)
-        try:
-            await ctx.once("effect", effect)
-        except OnceUnknown as error:
-            told.append(str(error))
+        for _ in range(2):
+            try:
+                await ctx.once("effect", effect)
+            except OnceUnknown as error:
+                told.append(str(error))
 
     client = Conversation(app)
     await client.open()
     await client.call("tools/call", name="work", arguments={})
-    assert told == ["effect: what it returned is not what it promises to return; it was not run again"]
+    assert told == ["effect: what it returned is not what it promises to return; it was not run again"] * 2
     assert count == 1
+    await client.close()
+
+
+async def test_a_result_is_the_same_the_first_time_and_later(stores: Stores) -> None:
+    app = Server("once", stores=stores)
+
+    class Receipt(msgspec.Struct):
+        number: int
+
+    def plain():  # type: ignore[no-untyped-def]
+        return Receipt(7), {1}
+
+    def typed() -> tuple[Receipt, set[int]]:
+        return Receipt(7), {1}
+
+    told: list[object] = []
+
+    @app.tool
+    async def work(ctx: Context) -> None:
+        told.extend([(await ctx.once("plain", plain), await ctx.once("typed", typed)) for _ in range(2)])
+
+    client = Conversation(app)
+    await client.open()
+    await client.call("tools/call", name="work", arguments={})
+    assert told == [([{"number": 7}, [1]], (Receipt(7), {1}))] * 2
     await client.close()
 
 

@@ -73,7 +73,7 @@ async def once(context: Context, name: str, function: Callable[..., Any], args: 
             turn = turn_of(context)
             if turn.ledger is not None and turn.ledger.round == 0:
                 turn.claims = (*turn.claims, name)
-            return await _run(context, call, name, function, args)
+            return _back(name, await _run(context, call, name, function, args), read)
         case Settled(value):
             return _recorded(name, value, read)
         case Lost():
@@ -101,8 +101,10 @@ def _call_id(context: Context, name: str) -> str:
     return turn.ledger.call
 
 
-async def _run(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+async def _run(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
     """Run the effect in a task of its own: a call that is cancelled, or asks beside it, does not cut it in two.
+
+    Returns its result as it is kept.
 
     What it uses of the call is kept for it a while, as it is for a thread; who calls again with the same state waits
     for its result.
@@ -124,6 +126,7 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
         # Not raised as what it is: in a task that the handler has made (`gather`), it would end the server.
         log.error("The effect of once(%r) ended with %s", name, type(failure).__name__, exc_info=failure)
         raise OnceUnknown(f"{name}: it ended with {type(failure).__name__}, and is not run again")
+    assert isinstance(value, bytes)
     return value
 
 
@@ -135,7 +138,7 @@ def _keep_place(context: Context, effect: "asyncio.Task[Any]") -> None:
         effect.add_done_callback(lambda _: slots.leave())
 
 
-async def _effect(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+async def _effect(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
     EFFECT.set(name)
     AROUND.set(AROUND.get() | {(call, name)})
     try:
@@ -156,7 +159,7 @@ async def _effect(context: Context, call: str, name: str, function: Callable[...
         await _settle(context, call, name, _Outcome(error=large))
         raise OnceUnknown(f"{name}: it ran, and ended with {large}, which is not kept; it is not run again")
     await _settle(context, call, name, _Outcome(value=msgspec.Raw(raw)))
-    return value
+    return raw
 
 
 async def _settle(
@@ -185,8 +188,13 @@ def _recorded(name: str, raw: bytes, read: Read) -> Any:
         if outcome.told:
             raise ToolError(outcome.error)
         raise OnceUnknown(f"{name}: it failed before with {outcome.error}; it was not run again")
+    return _back(name, bytes(outcome.value), read)
+
+
+def _back(name: str, raw: bytes, read: Read) -> Any:
+    """Return a result as every turn gets it, the first one, too: as it comes back from what is kept."""
     try:
-        return read(bytes(outcome.value))
+        return read(raw)
     except (msgspec.DecodeError, ValueError):
         # The cause may quote the value.
         raise OnceUnknown(f"{name}: what it returned is not what it promises to return; it was not run again") from None
