@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
-from dovetail import Server
-from dovetail.errors import DefinitionError
+from dovetail import Client, Complete, Server
+from dovetail.errors import DefinitionError, InvalidParams, PeerError
+from dovetail.wire import PromptReference
 from tests.server.peers import Conversation, Http, Json, text_of
 
 
@@ -178,3 +179,30 @@ async def test_a_server_with_a_lifespan_is_mounted_before_the_other_runs() -> No
         app.mount(Server("late", lifespan=database))
     app.mount(Server("plain"))
     await client.close()
+
+
+async def test_what_is_mounted_keeps_its_middleware_around_completion_too() -> None:
+    inner, outer = Server("inner"), Server("outer")
+    completed: list[str] = []
+
+    def names(typed: str) -> list[str]:
+        completed.append(typed)
+        return ["secret"]
+
+    @inner.prompt
+    def greet(name: Annotated[str, Complete(names)]) -> str:
+        return name
+
+    @inner.use
+    def closed(handler: Any) -> Any:
+        async def refuse(call: Any, ctx: Any) -> Any:
+            raise InvalidParams("closed")
+
+        return refuse
+
+    outer.mount(inner)
+    async with Client(outer) as client:
+        (prompt,) = await client.list_prompts()
+        with pytest.raises(PeerError, match="closed"):
+            await client.complete(PromptReference(name=prompt.name), "name", "s")
+    assert completed == []

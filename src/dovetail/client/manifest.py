@@ -22,13 +22,17 @@ ADDRESS_KEYS: Final = ("url", "serverUrl", "httpUrl", "endpoint")
 _WRAPPERS: Final = ("mcpServers", "mcp_servers", "servers", "context_servers")
 _ENTRY: Final = frozenset({"command", *ADDRESS_KEYS})
 _KNOWN: Final = _ENTRY | frozenset(
-    "args env environment envFile cwd workingDirectory headers requestInit type transport transportType "
-    "http_headers env_http_headers bearer_token_env_var".split()
+    "args env environment envFile env_vars cwd workingDirectory headers requestInit requestOptions apiKey type "
+    "transport transportType http_headers env_http_headers bearer_token_env_var".split()
 )
 _TRANSPORTS: Final = frozenset(
     {"", "stdio", "local", "sse", "http", "remote", "streamable-http", "streamable_http", "streamablehttp"}
 )
-_VARIABLE: Final = re.compile(r"\$\{(?P<name>[^}:]+(?::(?!-)[^}:]*)?)(?::-(?P<default>[^}]*))?\}")
+_VARIABLE: Final = re.compile(
+    r"\$\{\{\s*(?:secrets|inputs|env)\.(?P<secret>[\w-]+)\s*\}\}"  # Continue
+    r"|(?<!\$)\{env:(?P<env>[^{}:]+)\}"  # OpenCode; `${env:NAME}` of the others begins before it
+    r"|\$\{(?P<name>[^}:]+(?::(?!-)[^}:]*)?)(?::-(?P<default>[^}]*))?\}"
+)
 _LINE: Final = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(?P<value>.*)")
 _MOST_BYTES: Final = 1 << 20
 
@@ -99,12 +103,12 @@ def read_entry(manifest: Mapping[str, Any], env: Mapping[str, str]) -> Entry:
         sse = kind == "sse" or (not kind and url.partition("?")[0].endswith("/sse"))
         return Entry(url=url, headers=_headers(entry, variables), sse=sse)
     own = {name: value for name, value in env.items() if not name.startswith("input:")}
-    given = {**_env_file(entry), **_texts(entry, "environment"), **_texts(entry, "env"), **own}
+    given = _env_file(entry) | _passed(entry, variables) | _texts(entry, "environment") | _texts(entry, "env") | own
     return Entry(argv=_words(entry), env=given, cwd=_folder(entry))
 
 
 def expanded(value: Any, variables: Mapping[str, str]) -> Any:
-    """Return JSON with the variables in its texts replaced: `${NAME}`, `${env:NAME}`, `${NAME:-default}`.
+    """Return JSON with the variables in its texts replaced: `${NAME}`, `${env:NAME}`, `${NAME:-default}`, `{env:NAME}`.
 
     Raises:
         DefinitionError: One that is not defined, and has no default; it is named.
@@ -117,7 +121,7 @@ def expanded(value: Any, variables: Mapping[str, str]) -> Any:
 
 
 def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:
-    name, default = found["name"].removeprefix("env:"), found["default"]
+    name, default = (found["secret"] or found["env"] or found["name"]).removeprefix("env:"), found["default"]
     value = variables.get(name)
     if default is not None and not value:
         return default
@@ -219,6 +223,14 @@ def _env_file(entry: Mapping[str, Any]) -> dict[str, str]:
     return {line["name"]: _unquoted(line["value"]) for line in found if line is not None}
 
 
+def _passed(entry: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, str]:
+    """Return our own variables that are passed on (Codex)."""
+    names = entry.get("env_vars") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DefinitionError("env_vars: expected a list of names")
+    return {name: variables[name] for name in names if name in variables}
+
+
 def _unquoted(value: str) -> str:
     if value[:1] in ("'", '"') and (end := value.find(value[0], 1)) > 0:
         return value[1:end]
@@ -226,9 +238,13 @@ def _unquoted(value: str) -> str:
 
 
 def _headers(entry: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the header fields of an entry: also where the TypeScript SDK, the Inspector and Codex have them."""
-    inner = entry.get("requestInit")
-    fields = _texts(inner, "headers") if isinstance(inner, Mapping) else {}
+    """Return the header fields of an entry, wherever the TypeScript SDK, the Inspector, Codex and Continue have them."""
+    fields: dict[str, str] = {}
+    if isinstance(key := entry.get("apiKey"), str):
+        fields["Authorization"] = f"Bearer {key}"
+    for place in ("requestInit", "requestOptions"):
+        inner = entry.get(place)
+        fields |= _texts(inner, "headers") if isinstance(inner, Mapping) else {}
     named = _texts(entry, "env_http_headers")
     fields |= _texts(entry, "http_headers") | {name: _variable(key, variables) for name, key in named.items()}
     bearer = entry.get("bearer_token_env_var")
