@@ -238,7 +238,7 @@ def _unquoted(value: str) -> str:
 
 
 def _headers(entry: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the header fields of an entry, wherever the TypeScript SDK, the Inspector, Codex and Continue have them."""
+    """Return the header fields of an entry, wherever the Inspector, Codex and Continue have them."""
     fields: dict[str, str] = {}
     if isinstance(key := entry.get("apiKey"), str):
         fields["Authorization"] = f"Bearer {key}"
