@@ -53,6 +53,12 @@ def test_every_spelling_means_the_same(path: Any) -> None:
     ]
 
 
+def test_two_servers_of_one_name_are_refused_in_yaml_too() -> None:
+    one = "  a: {command: dovetail, args: [serve, calculator]}\n"
+    with pytest.raises(DefinitionError, match="duplicate key"):
+        read_manifest(written(f"mcpServers:\n{one}{one}", "servers.yaml"))
+
+
 def test_calls_to_try_are_read_in_their_order() -> None:
     entry = {**SHOP, "try": {"add": {"a": 1}, "list": {}}}
     assert read_manifest(written({"shop": entry}))[0].calls == [("add", {"a": 1}), ("list", {})]

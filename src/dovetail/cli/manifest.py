@@ -116,13 +116,31 @@ def _decoded(path: str) -> dict[str, Any]:
 
 
 def _decoders() -> Mapping[str, Callable[[bytes], Any]]:
-    yaml = msgspec.yaml.decode
-    return {".json": _strictly, ".toml": msgspec.toml.decode, ".yaml": yaml, ".yml": yaml}
+    return {".json": _strictly, ".toml": msgspec.toml.decode, ".yaml": _strict_yaml, ".yml": _strict_yaml}
 
 
 def _strictly(data: bytes) -> Any:
     check(data)  # of two servers with one name, one would be gone without a word
     return msgspec.json.decode(data)
+
+
+def _strict_yaml(data: bytes) -> Any:
+    import yaml  # type: ignore[import-untyped]  # it has no types, and comes with the extra only
+
+    # msgspec would take the last of two servers with one name, without a word
+    waiting: list[Any] = [yaml.compose(data, Loader=yaml.SafeLoader)]
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, yaml.CollectionNode) or id(node) in seen:  # an alias leads to the same node again
+            continue
+        seen.add(id(node))
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        keys = [key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
+        if len(set(keys)) < len(keys):
+            raise ValueError("duplicate key")
+        waiting += [value for _, value in pairs] or node.value
+    return msgspec.yaml.decode(data)
 
 
 def _entry(name: str, given: Any) -> Entry:
