@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dovetail.cli.loading import load
-from dovetail.cli.options import Usage
+from dovetail.cli.options import SERVE, Usage
 from dovetail.cli.serve import ordered
 from dovetail.client import servers_in
 from dovetail.errors import DefinitionError, quote
@@ -59,6 +59,10 @@ class Entry(msgspec.Struct, frozen=True):
 
     def _made(self) -> "Server":
         if self.words[0] == "serve":
+            http = {option.flag for option in SERVE if option.http}
+            for word in self.words[1:]:
+                if (flag := word.partition("=")[0]) in http:
+                    raise Usage(f"{flag} is for all servers: say it once, beside --from")
             order = ordered(self.words[1:])
             if order.options:
                 raise Usage(f"{next(iter(order.options))} is for all servers: say it once, beside --from")
@@ -146,6 +150,8 @@ def _strict_yaml(data: bytes) -> Any:
 def _entry(name: str, given: Any) -> Entry:
     if not name:
         raise DefinitionError("expected servers by their names, which say where they are served; not one without")
+    if name == ".well-known":
+        raise DefinitionError(f"{name}: that path is what the web itself uses; give the server another name")
     if not isinstance(given, dict):
         raise DefinitionError(f"{name}: expected an object with `command` and `args`")
     command, args = given.get("command"), given.get("args", [])
