@@ -53,6 +53,12 @@ def test_every_spelling_means_the_same(path: Any) -> None:
     ]
 
 
+def test_two_servers_of_one_name_are_refused_in_yaml_too() -> None:
+    one = "  a: {command: dovetail, args: [serve, calculator]}\n"
+    with pytest.raises(DefinitionError, match="duplicate key"):
+        read_manifest(written(f"mcpServers:\n{one}{one}", "servers.yaml"))
+
+
 def test_calls_to_try_are_read_in_their_order() -> None:
     entry = {**SHOP, "try": {"add": {"a": 1}, "list": {}}}
     assert read_manifest(written({"shop": entry}))[0].calls == [("add", {"a": 1}), ("list", {})]
@@ -71,6 +77,7 @@ def test_calls_to_try_are_read_in_their_order() -> None:
         ({"a": {"command": "dovetail"}}, "`dovetail serve NAME` or `dovetail run FILE`"),
         ('{"a": {"command": "dovetail"}, "a": {"command": "dovetail"}}', "duplicate key"),
         (SHOP, "expected servers by their names"),
+        ({".well-known": SHOP}, "give the server another name"),
         ({"a": {"command": []}}, "a: expected `command` and `args` as texts"),
         ({"a": {**SHOP, "env": {"A": "1"}}}, "a: `env` is for a process of its own"),
         ({"a": {**SHOP, "try": ["add"]}}, "a: `try` is an object"),
@@ -86,7 +93,7 @@ def test_what_one_process_cannot_serve_is_explained(whole: Any, says: str) -> No
     ("words", "says"),
     [
         (["serve", "fils"], "a: There is no server 'fils'; did you mean files?"),
-        (["serve", "calculator", "--port", "1"], "a: --port is for HTTP"),
+        (["serve", "calculator", "--port", "1"], "a: --port is for all servers: say it once"),
         (["serve", "calculator", "x"], "a: unexpected 'x': this server takes options only"),
         (["serve", "git"], "a: which REPOSITORY?"),
         (["run", "a.py", "--state", "x"], "a: expected run FILE[:object], and no options"),

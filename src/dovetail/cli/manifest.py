@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dovetail.cli.loading import load
-from dovetail.cli.options import Usage
+from dovetail.cli.options import SERVE, Usage
 from dovetail.cli.serve import ordered
 from dovetail.client import servers_in
 from dovetail.errors import DefinitionError, quote
@@ -59,6 +59,10 @@ class Entry(msgspec.Struct, frozen=True):
 
     def _made(self) -> "Server":
         if self.words[0] == "serve":
+            http = {option.flag for option in SERVE if option.http}
+            for word in self.words[1:]:
+                if (flag := word.partition("=")[0]) in http:
+                    raise Usage(f"{flag} is for all servers: say it once, beside --from")
             order = ordered(self.words[1:])
             if order.options:
                 raise Usage(f"{next(iter(order.options))} is for all servers: say it once, beside --from")
@@ -116,8 +120,7 @@ def _decoded(path: str) -> dict[str, Any]:
 
 
 def _decoders() -> Mapping[str, Callable[[bytes], Any]]:
-    yaml = msgspec.yaml.decode
-    return {".json": _strictly, ".toml": msgspec.toml.decode, ".yaml": yaml, ".yml": yaml}
+    return {".json": _strictly, ".toml": msgspec.toml.decode, ".yaml": _strict_yaml, ".yml": _strict_yaml}
 
 
 def _strictly(data: bytes) -> Any:
@@ -125,9 +128,30 @@ def _strictly(data: bytes) -> Any:
     return msgspec.json.decode(data)
 
 
+def _strict_yaml(data: bytes) -> Any:
+    import yaml  # type: ignore[import-untyped]  # it has no types, and comes with the extra only
+
+    # msgspec would take the last of two servers with one name, without a word
+    waiting: list[Any] = [yaml.compose(data, Loader=yaml.SafeLoader)]
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, yaml.CollectionNode) or id(node) in seen:  # an alias leads to the same node again
+            continue
+        seen.add(id(node))
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        keys = [key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
+        if len(set(keys)) < len(keys):
+            raise ValueError("duplicate key")
+        waiting += [value for _, value in pairs] or node.value
+    return msgspec.yaml.decode(data)
+
+
 def _entry(name: str, given: Any) -> Entry:
     if not name:
         raise DefinitionError("expected servers by their names, which say where they are served; not one without")
+    if name == ".well-known":
+        raise DefinitionError(f"{name}: that path is what the web itself uses; give the server another name")
     if not isinstance(given, dict):
         raise DefinitionError(f"{name}: expected an object with `command` and `args`")
     command, args = given.get("command"), given.get("args", [])

@@ -279,6 +279,15 @@ async def test_zeros_for_a_commit_say_that_they_are_none(story: Maker, opened: O
         assert result.text.startswith("40 zeros name no commit")
 
 
+async def test_a_sparse_index_says_how_to_make_it_whole_and_is_no_damage(story: Maker, opened: Open) -> None:
+    index = story.path / ".git" / "index"
+    data = index.read_bytes()[:-20] + b"sdir" + (0).to_bytes(4, "big")
+    index.write_bytes(data + hashlib.sha1(data).digest())
+    async with opened(story.path) as client:
+        result = await client.call_tool("git_status")
+        assert "git config index.sparse false" in result.text and "fsck" not in result.text
+
+
 async def test_a_split_index_says_how_to_join_it_and_is_no_damage(story: Maker, opened: Open) -> None:
     index = story.path / ".git" / "index"
     data = index.read_bytes()[:-20] + b"link" + (20).to_bytes(4, "big") + b"\0" * 20

@@ -53,8 +53,9 @@ async def test_a_process_that_is_killed_is_an_answer_and_is_replaced(story: Make
         (first,) = workers._all
         first.process.send_signal(signal.SIGKILL)
         await first.process.wait()
-        with pytest.raises(Refusal, match="came to an end"):
+        with pytest.raises(Refusal, match="came to an end") as told:
             await workers.call("log", LogArgs(), LogPage)
+        assert "was stopped from outside" in str(told.value) and "damaged" not in str(told.value)
         assert (await workers.call("log", LogArgs(), LogPage)).commits
     finally:
         await workers.aclose()

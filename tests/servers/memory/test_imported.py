@@ -135,3 +135,15 @@ def test_a_file_that_is_too_large_is_refused_with_what_to_do(tmp_path: Path) -> 
         file.truncate(256 * 1024 * 1024 + 1)
     with pytest.raises(DefinitionError, match=r"larger than .* cut it into files of whole lines"):
         make(Settings(file=str(tmp_path / "m.db"), import_file=(str(tmp_path / "big.jsonl"),)))
+
+
+async def test_what_a_file_given_at_the_start_loses_is_logged_and_stands_in_the_statistics(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tie = {"type": "relation", "from": "Ann", "to": "Bob", "relationType": "knows"}
+    items = [ANN, {**ANN, "entityType": "robot"}, ANN, tie, tie]
+    async with memory(tmp_path / "m.db", **imported(tmp_path, *items)) as client:
+        notes = (await told(client, "graph_statistics"))["notes"]
+    assert [note.split()[:2] for note in notes] == [["1", "entities"], ["1", "entities"], ["1", "relations"]]
+    assert "another type, which they keep" in notes[0] and all("Ann" in note for note in notes)
+    assert [record.getMessage() for record in caplog.records] == [f"--import-file: {note}" for note in notes]

@@ -326,3 +326,22 @@ async def test_upper_and_lower_case_of_a_column_are_not_alike(postgres: str) -> 
     async with client(postgres, allow_writes=True) as session:
         text = await failing(session, "update", table="orders", values={"PRICE": 1}, where={"id": 1})
         assert text == "There is no column 'PRICE'. Did you mean price?"
+
+
+async def test_a_call_waits_for_a_connection_that_a_statement_has_until_its_time_is_up(postgres: str) -> None:
+    endless = "SELECT count(*) FROM numbers a, numbers b, numbers c"
+    async with client(postgres, connections=1, timeout=1) as session:
+        await rows(session, "SELECT 1")
+        first = asyncio.create_task(failing(session, "query", sql=endless))
+        second = asyncio.create_task(rows(session, "SELECT 2"))
+        assert "ran longer than 1 seconds" in await first and await second == [[2]]
+
+
+async def test_connections_that_are_all_busy_are_told_as_such_with_the_option(postgres: str) -> None:
+    endless = "SELECT count(*) FROM numbers a, numbers b, numbers c"
+    async with client(postgres, connections=1, timeout=1) as session:
+        await rows(session, "SELECT 1")
+        answers = await asyncio.gather(*(failing(session, "query", sql=endless) for _ in range(5)))
+    crowded = [text for text in answers if text.startswith("All 1 connections to the database are busy")]
+    assert crowded and all("--connections" in text for text in crowded)
+    assert not any("cannot be reached" in text for text in answers)

@@ -96,6 +96,11 @@ def _said(error: Exception) -> str:
         )
     if "unsupported mandatory extension: 'link'" in str(error):
         return "its index is split, which is not read here. The user joins it: `git update-index --no-split-index`."
+    if "unsupported mandatory extension: 'sdir'" in str(error):
+        return (
+            "its index is sparse, which is not read here. The user makes it whole: `git config index.sparse false`, "
+            "then `git sparse-checkout reapply`; or `git sparse-checkout disable`."
+        )
     said = error.args[0] if error.args and isinstance(error.args[0], str) else type(error).__name__
     return cut(_PATH.sub("(a path)", readable(said.encode("utf-8", "surrogateescape"))), 200)
 

@@ -242,9 +242,18 @@ def _cut(seconds: float) -> str:
     )
 
 
+_STOPPING: Final = (1, 2, 9, 15)
+"""Signals that others send: SIGHUP, SIGINT, SIGKILL, SIGTERM. A repository that is damaged raises none of them."""
+
+
 def _fallen(status: int | None, late: str) -> str:
     if status is not None and status == -14:  # SIGALRM: its own alarm
         return late
+    if status is not None and status < 0 and -status in _STOPPING:
+        return (
+            "The process that reads the repository was stopped from outside (by the user, the system, or for want of "
+            "memory) and came to an end. Try again; if it happens again, ask for less."
+        )
     return (
         "The process that reads the repository came to an end; the repository may be damaged. Ask for something else."
     )

@@ -22,10 +22,12 @@ class Desk:
     Attributes:
         graph: The graph.
         settings: The settings.
+        notes: What the files imported at the start did not bring as it was written.
     """
 
-    def __init__(self, graph: Graph, settings: Settings) -> None:
+    def __init__(self, graph: Graph, settings: Settings, notes: list[str]) -> None:
         self.graph = graph
+        self.notes = notes
         self.settings = settings
 
     def room(self) -> Room:

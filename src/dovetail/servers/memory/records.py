@@ -205,7 +205,7 @@ class Count(msgspec.Struct, rename="camel"):
     count: int
 
 
-class Statistics(msgspec.Struct, rename="camel"):
+class Statistics(msgspec.Struct, omit_defaults=True, rename="camel"):
     """How large the graph is.
 
     Attributes:
@@ -216,6 +216,7 @@ class Statistics(msgspec.Struct, rename="camel"):
         file_bytes: Size of the file.
         entity_types: The most frequent types of entities.
         relation_types: The most frequent types of relations.
+        notes: What files imported at the start of this server did not bring as it was written there.
     """
 
     entities: int
@@ -225,3 +226,4 @@ class Statistics(msgspec.Struct, rename="camel"):
     file_bytes: int
     entity_types: list[Count]
     relation_types: list[Count]
+    notes: list[str] = []

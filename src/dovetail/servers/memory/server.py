@@ -1,6 +1,7 @@
 """The memory server: what it offers, put together."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,8 +22,12 @@ from dovetail.servers.memory.settings import Settings
 from dovetail.servers.memory.tools_reading import offer_reading
 from dovetail.servers.memory.tools_writing import offer_writing
 from dovetail.servers.memory.watching import announcing
-from dovetail.servers.memory.writing import Writer
+from dovetail.servers.memory.writing import Writer, summed
 
+_log = logging.getLogger("dovetail.servers.memory")
+
+_MOST_NOTES: Final = 30
+"""Lines about what imports did not bring, at most."""
 IMPORT_BYTES: Final = 256 * 1024 * 1024
 """Size of a file that is taken in at the start."""
 
@@ -50,6 +55,8 @@ def make(settings: Settings) -> Server:
     check(path, read_only=settings.read_only)
     pending = [to_import(Path(name), settings.max_line) for name in settings.import_file]
 
+    notes: list[str] = []
+
     @asynccontextmanager
     async def lifespan(server: Server) -> AsyncIterator[Desk]:
         """Open the file, take in what is to be imported, and close it in the end."""
@@ -58,10 +65,10 @@ def make(settings: Settings) -> Server:
         )
         try:
             while pending:
-                await asyncio.to_thread(import_once, graph, settings, pending[0])
+                notes.extend(await asyncio.to_thread(import_once, graph, settings, pending[0]))
                 del pending[0]
             async with announcing(graph, server.notify.resource_updated, settings.watch):
-                yield Desk(graph, settings)
+                yield Desk(graph, settings, notes[-_MOST_NOTES:])
         finally:
             await asyncio.to_thread(graph.close)
 
@@ -121,8 +128,8 @@ def to_import(path: Path, longest: int) -> Import:
         raise DefinitionError(f"{what}: cannot be read: {error.strerror}") from None
 
 
-def import_once(graph: Graph, settings: Settings, found: Import) -> None:
-    """Take in what a file holds, unless one with the same content was.
+def import_once(graph: Graph, settings: Settings, found: Import) -> list[str]:
+    """Take in what a file holds, unless one with the same content was; return what did not come as it was written.
 
     What was deleted since does not come back when the server starts again.
 
@@ -140,3 +147,7 @@ def import_once(graph: Graph, settings: Settings, found: Import) -> None:
         graph.write(work, touched)
     except ToolError as error:
         raise DefinitionError(f"import_file: {error}") from None
+    notes = summed(writer.lost)
+    for note in notes:
+        _log.warning("--import-file: %s", note)
+    return notes

@@ -117,7 +117,10 @@ def neighbours(
 
 def graph_statistics(ctx: Context) -> Statistics:
     """Tell how large the graph is, and which types of entities and relations are used most: use the same ones."""
-    return desk(ctx).read(reading.statistics)
+    at = desk(ctx)
+    found = at.read(reading.statistics)
+    found.notes = at.notes
+    return found
 
 
 def export_graph(ctx: Context, cursor: Cursor = None) -> CallToolResult:

@@ -26,6 +26,11 @@ from dovetail.servers.memory.settings import Settings
 
 _NOTES: Final = 50
 """Notes that one import tells."""
+MERGED: Final = "entities were there already and got the observations that they lacked"
+RETYPED: Final = "entities were there already with another type, which they keep"
+REPEATED: Final = "relations were there already, from"
+_NAMED: Final = 5
+"""Names that stand for all of one kind."""
 
 
 class Writer:
@@ -33,11 +38,13 @@ class Writer:
 
     Attributes:
         touched: Names of what was changed so far.
+        lost: Names of what an import did not bring as it was written, by what became of it.
     """
 
     def __init__(self, settings: Settings, touched: set[str]) -> None:
         self._settings = settings
         self.touched = touched
+        self.lost: dict[str, list[str]] = {}
 
     def create(self, db: sqlite3.Connection, entities: Sequence[NewEntity]) -> tuple[list[Entity], list[str]]:
         """Create entities; return those that are new, and the names of those that were there."""
@@ -142,6 +149,7 @@ class Writer:
         if self._relation(db, Relation(line.source, line.target, line.type), line.extra):
             done.relations += 1
         else:
+            self.lost.setdefault(REPEATED, []).append(line.source)
             done.notes.append(f"Line {line.number}: this relation was there already.")
 
     def _take_entity(self, db: sqlite3.Connection, line: EntityLine, done: Imported) -> None:
@@ -154,6 +162,7 @@ class Writer:
         done.merged += 1
         done.observations += len(self._add(db, line.name, line.observations, limited=False))
         kind = db.execute("SELECT type FROM entities WHERE name = ?", (line.name,)).fetchone()[0]
+        self.lost.setdefault(MERGED if kind == line.type else RETYPED, []).append(line.name)
         other = f" Its type stays {quote(kind, 60)}." if kind != line.type else ""
         done.notes.append(f"Line {line.number}: an entity of this name was there already.{other}")
 
@@ -192,6 +201,16 @@ class Writer:
                 f"An observation of {quote(name, 120)} has more than {longest:,} characters; nothing was written. "
                 "Write several short observations, one fact each."
             )
+
+
+def summed(lost: dict[str, list[str]]) -> list[str]:
+    """Return a line for each kind of what an import did not bring as it was written, with the first names."""
+    lines = []
+    for kind, all_names in lost.items():
+        names = list(dict.fromkeys(all_names))
+        more = ", ..." if len(names) > _NAMED else ""
+        lines.append(f"{len(all_names)} {kind}: {', '.join(quote(name, 60) for name in names[:_NAMED])}{more}")
+    return lines
 
 
 def _observe(db: sqlite3.Connection, entity: int, observations: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ from dovetail.servers.sql.database import Limits, Params, Where
 from dovetail.servers.sql.policy import Parts
 from dovetail.servers.sql.postgres_checking import Checked, Checker
 from dovetail.servers.sql.postgres_deadline import Deadline
-from dovetail.servers.sql.postgres_failures import explained, late, unreachable
+from dovetail.servers.sql.postgres_failures import busy, explained, late, unreachable
 from dovetail.servers.sql.postgres_hidden import Hidden
 
 _log = logging.getLogger("dovetail.servers.sql")
@@ -32,6 +32,8 @@ _WAIT: Final = 10.0
 """Seconds for a connection, at most."""
 _GRACE: Final = 0.5
 """Seconds between the time after which PostgreSQL stops where it can, and the end of the connection."""
+_MARGIN: Final = 1.5
+"""Seconds longer than a statement that one waits for its connection: its end takes a moment, too."""
 _BATCH: Final = 4 << 20
 """Characters that one batch of rows may hold at worst."""
 
@@ -56,6 +58,8 @@ class PostgresDatabase:
         self._connections = connections
         self._checker = Checker(denied)
         self._pool: Any = None
+        self._asked = self._lent = 0
+        """Calls that want a connection or have one, and those of them that have one."""
         milliseconds = max(1, int(limits.seconds * 1000))
         self._opening = (
             f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = {milliseconds}; "
@@ -113,6 +117,30 @@ class PostgresDatabase:
             await self._pool.close(timeout=2.0)
 
     @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        """A connection of the pool. Where all are in use, one waits for as long as a statement may take.
+
+        Who waits for one to be made learns sooner that the database cannot be reached.
+        """
+        self._asked += 1
+        try:
+            crowded = self._asked > self._connections
+            patience = self.limits.seconds + _MARGIN if crowded else min(_WAIT, self.limits.seconds)
+            async with self._pool.connection(timeout=patience) as connection:
+                self._lent += 1
+                try:
+                    yield connection
+                finally:
+                    self._lent -= 1
+        except self._pools.PoolTimeout:
+            if self._lent >= self._connections:
+                raise busy(self._connections) from None
+            _log.warning("There is no connection to the database")
+            raise unreachable() from None
+        finally:
+            self._asked -= 1
+
+    @asynccontextmanager
     async def _transaction(self, *, writes: bool = False) -> AsyncIterator[tuple[Any, Hidden]]:
         """A transaction, with what is denied in it; rolled back at its end, if it was not committed.
 
@@ -122,7 +150,7 @@ class PostgresDatabase:
         errors = self._psycopg.Error
         seconds = self.limits.seconds
         try:
-            async with asyncio.timeout(_WAIT + seconds + 5.0), self._pool.connection() as connection:
+            async with asyncio.timeout(_WAIT + 2 * seconds + 5.0), self._connection() as connection:
                 deadline = Deadline(connection, seconds + _GRACE)
                 try:
                     if writes:
@@ -139,9 +167,6 @@ class PostgresDatabase:
                     deadline.call_off()
         except TimeoutError:
             raise late(self.limits.seconds) from None
-        except self._pools.PoolTimeout:
-            _log.warning("There is no connection to the database")
-            raise unreachable() from None
         except (errors, self._pools.PoolClosed) as error:
             raise explained(error, self.limits.seconds) from None
 

@@ -23,6 +23,14 @@ def unreachable() -> ToolError:
     return ToolError(_REACH)
 
 
+def busy(connections: int) -> ToolError:
+    """Say that others use all connections."""
+    return ToolError(
+        f"All {connections} connections to the database are busy with other calls. Try again in a moment; if it is "
+        "often so, the user can start this server with a larger --connections."
+    )
+
+
 def explained(
     error: Any, seconds: float, columns: Iterable[str] = (), tables: Iterable[str] = (), shift: int = 0, sql: str = ""
 ) -> ToolError:
