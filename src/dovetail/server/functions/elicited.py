@@ -119,6 +119,7 @@ def _typed_form(annotation: Any) -> Form:
     from dovetail.server.functions.patterns import pattern_check, without_patterns
     from dovetail.server.functions.schemas import schema_for
     from dovetail.server.functions.standins import convert
+    from dovetail.server.functions.whole import completing
     from dovetail.wire import DEFAULT_LIMITS
 
     described, _ = without_null(_inlined(schema_for(annotation)))
@@ -126,12 +127,13 @@ def _typed_form(annotation: Any) -> Form:
     check = pattern_check([read], described, DEFAULT_LIMITS)
     if check is not None:
         read = without_patterns(read)
+    whole = completing(convert, [read])
 
     def made(value: Any, where: str) -> Any:
         try:
             if check is not None and value is not None:
                 check(value)
-            return convert(value, read)
+            return whole(value, read)
         except InvalidArguments as unmatched:
             misfit = unmatched
         except (ValueError, TypeError) as error:  # a user's own validator, too: its text may quote the value
