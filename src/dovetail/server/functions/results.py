@@ -11,6 +11,7 @@ again as that type. What does not fit is `InvalidOutput`, which names the place 
 """
 
 import inspect
+import sys
 import typing
 from collections import abc
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from dovetail.errors import DefinitionError, InvalidArguments, InvalidOutput
+from dovetail.errors import DefinitionError, InvalidArguments, InvalidOutput, LimitExceeded, MalformedJSON
 from dovetail.server.functions.annotations import Reader, uses_pydantic
 from dovetail.server.functions.blocks import BLOCKS, block_of, is_block, text_block
 from dovetail.server.functions.encoding import encode, encoded, require_finite
@@ -46,6 +47,8 @@ _NOTHING: Final = CallToolResult(content=[])
 _FREE: Final = (MISSING, Any, object, None, type(None), str, list, tuple)
 _CONTENT: Final = (*BLOCKS, Image, Audio, File, bytes, bytearray, memoryview, CallToolResult)
 _LISTS: Final = (list, tuple, abc.Sequence, abc.Iterable, abc.Collection, set, frozenset)
+OWN_LIMITS: Final = Limits(keys=sys.maxsize, nodes=sys.maxsize)
+"""What a handler or middleware may send as `Raw`: as much as in any other form."""
 _STREAMS: Final = (abc.Generator, abc.Iterator, abc.AsyncGenerator, abc.AsyncIterator, abc.AsyncIterable)
 
 
@@ -248,15 +251,34 @@ def sendable(result: CallToolResult) -> CallToolResult:
     """Return a result that somebody made, with its structured content as JSON: what is not given as `Raw` is encoded.
 
     Raises:
-        InvalidOutput: Its content is not content, or JSON has no words for the structured content.
+        InvalidOutput: Its content is not content, JSON has no words for the structured content, or what was given as
+            `Raw` is no JSON: it would break the message that it stands in, or rewrite it.
     """
     for index, block in enumerate(result.content):
         if not isinstance(block, BLOCKS):
             raise InvalidOutput(f"$.content[{index}]", f"a content block, not {type(block).__name__}")
     given: Any = result.structured_content
-    if isinstance(given, Raw | UnsetType):
+    if given is UNSET:
+        return result
+    if isinstance(given, Raw):
+        require_json(given)
         return result
     return msgspec.structs.replace(result, structured_content=Raw(encoded(given)))
+
+
+def require_json(given: Raw) -> None:
+    """Refuse structured content that was given as `Raw` and is no JSON, or not the same to every reader.
+
+    Raises:
+        InvalidOutput: It is none.
+    """
+    from dovetail.wire import check
+
+    try:
+        check(bytes(given), OWN_LIMITS)
+    except (MalformedJSON, LimitExceeded):  # whose texts speak of a message of the peer's
+        said = "expected one JSON value in UTF-8, with no key twice and no number that is not finite"
+        raise InvalidOutput("$.structuredContent", said, declared=False) from None
 
 
 def _checked(check: Check) -> Convert:
