@@ -13,7 +13,8 @@ import pytest
 from dovetail import Client, Context, Server
 from dovetail.revisions import REVISIONS
 from dovetail.server.functions.elicited import form_of
-from dovetail.server.functions.kept import reader_of
+from dovetail.server.functions.kept import reader_of, written
+from dovetail.server.functions.results import Returns
 from dovetail.server.functions.signature import Signature
 from dovetail.server.functions.whole import may_lack
 from dovetail.wire import ElicitResult
@@ -65,6 +66,18 @@ class Settled:
 
     def __post_init__(self) -> None:
         self.amount = self.amount + 1
+
+
+@dataclass
+class Computing:
+    width: int
+    height: int
+    area: int = field(init=False)
+    is_admin: bool = field(init=False, default=False)
+    seen: list[str] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.area = self.width * self.height
 
 
 class Level(enum.Enum):
@@ -189,6 +202,67 @@ def test_a_default_that_leads_to_itself_is_looked_through_once() -> None:
         "Ring", [("sku", str), ("ring", list[Any], field(default_factory=lambda: ring)), ("amount", int, 1)]
     )
     assert vars(decoded(kind, SKU))["amount"] == 1
+
+
+SIDES = {"width": 2, "height": 3}
+COMPUTED = {**SIDES, "area": 6, "is_admin": False, "seen": []}
+
+
+@pytest.mark.parametrize("kind", [Computing, list[Computing], Boxed[Computing]])
+def test_a_field_that_a_class_computes_is_no_callers_to_give(kind: Any) -> None:
+    def take(it: Any) -> None: ...
+
+    take.__annotations__ = {"it": kind}
+    signature = Signature.of(take)
+    said = signature.input_schema
+    assert b"area" not in said
+    assert b"is_admin" not in said
+    given = {**SIDES, "area": 99, "is_admin": True, "seen": ["x"]}
+    value = {Computing: given, list[Computing]: [given]}.get(kind, {"sku": "a", "inner": given})
+    read = signature.decode(msgspec.json.encode({"it": value}))[0]
+    read = read[0] if isinstance(read, list) else getattr(read, "inner", read)
+    assert vars(read) == COMPUTED
+
+
+def test_a_form_does_not_ask_for_what_a_class_computes() -> None:
+    @dataclass
+    class Sides:
+        width: int
+        area: int = field(init=False, default=0)
+
+    form = form_of(Sides)
+    assert [*form.schema.properties] == ["width"]
+    assert vars(form.read(ElicitResult(action="accept", content={"width": 2, "area": 9})).value) == {
+        "width": 2,
+        "area": 0,
+    }
+
+
+def test_what_a_class_computes_is_part_of_what_goes_out() -> None:
+    def make() -> Computing:
+        return Computing(2, 3)
+
+    returns = Returns.of(make)
+    schema = msgspec.json.decode(returns.output_schema or b"")
+    assert schema["required"] == ["width", "height", "area"]
+    assert {"area", "is_admin", "seen"} < schema["properties"].keys()
+    sent: Any = returns.convert(make()).structured_content
+    assert msgspec.json.decode(sent) == COMPUTED
+
+
+@dataclass
+class Counting:
+    level: Level
+    count: int = field(init=False, default=0)
+
+
+def test_what_a_class_computes_comes_back_as_it_was_kept() -> None:
+    def make() -> Counting:
+        counted = Counting(Level.HIGH)
+        counted.count = 4
+        return counted
+
+    assert reader_of(make)(written(make())) == make()
 
 
 @pytest.mark.parametrize("revision", [revision.version for revision in REVISIONS])

@@ -48,7 +48,7 @@ def reader_of(function: Callable[..., Any]) -> Read:
 @lru_cache(maxsize=256)
 def _reader(annotation: Any) -> Read:
     schema_for(annotation)
-    read = Reader().read(annotation)
+    read = Reader(own=True).read(annotation)
     return completing(msgspec.json.Decoder(read, dec_hook=hook).decode, [read])
 
 

@@ -39,6 +39,7 @@ from dovetail.server.functions.parameters import (
 from dovetail.server.functions.patterns import pattern_check, without_patterns
 from dovetail.server.functions.schemas import Schemas, schema_for, sealed
 from dovetail.server.functions.standins import adapter, hook
+from dovetail.server.functions.whole import complete, may_lack
 from dovetail.wire import DEFAULT_LIMITS, CallToolResult, Limits, TextContent
 
 Convert = Callable[[Any], CallToolResult]
@@ -120,7 +121,7 @@ class Returns:
             raise DefinitionError("a result is one value, not a stream; report progress instead")
         if _is_free(annotation):
             return cls(convert_any)
-        reader = Reader(namespace, globals_)
+        reader = Reader(namespace, globals_, own=True)
         if uses_pydantic(annotation, reader):
             described = schema_for(annotation, output=True)
             schema = msgspec.json.encode(described)
@@ -197,6 +198,8 @@ def _typed(annotation: Any, read: Any, schema: dict[str, Any]) -> Convert:
             raise InvalidOutput("$", "a value that passes the checks of its type") from None
 
     checked = _checked(_strictly(check, schema))
+    if may_lack([read], made=True):
+        return _completed(checked)
     if annotation in (int, bool):
         return _exactly(annotation, checked)
     if annotation is float:
@@ -230,6 +233,14 @@ def _strictly(check: Check, schema: dict[str, Any]) -> Check:
                 raise InvalidOutput(place, said)
 
     return strict
+
+
+def _completed(convert: Convert) -> Convert:
+    def complete_first(value: Any) -> CallToolResult:
+        complete(value)
+        return convert(value)
+
+    return complete_first
 
 
 def _exactly(kind: type, otherwise: Convert) -> Convert:

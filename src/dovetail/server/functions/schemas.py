@@ -53,7 +53,7 @@ def schema_for(annotation: Any, *, output: bool = False) -> Schema:
     Raises:
         DefinitionError: The type has no JSON Schema, or a constraint cannot be honoured.
     """
-    reader = Reader()
+    reader = Reader(own=output)
     described = Schemas([reader.read(annotation)], reader.choices, output=output)
     return sealed(described.roots[0], described.defs)
 

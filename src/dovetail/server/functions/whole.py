@@ -2,7 +2,7 @@
 
 The decoder (msgspec 0.22) writes no plain default into a dataclass that it makes: attribute access finds the one on the
 class, and `vars`, `copy` and the encoder, which all read `__dict__`, do not. A value that came in and goes out again
-would lose those fields.
+would lose those fields. Python itself leaves out the plain default of a field that is no parameter (`init=False`).
 
 Invariants: nothing that stands in an instance is replaced; only types that lead to such a dataclass are looked through,
 which is found out once, when a function is registered.
@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args, get_origi
 
 import msgspec
 
-from dovetail.server.functions.standins import is_pydantic, rule_of
+from dovetail.server.functions.standins import Built, is_pydantic, rule_of
 
 _MANY: Final = (list, tuple, set, frozenset)
 
@@ -29,6 +29,8 @@ class _Plan(NamedTuple):
     """Defaults that the decoder leaves out."""
     names: tuple[str, ...]
     """Fields that do not stand in `__dict__`."""
+    by_itself: bool = False
+    """The class leaves out defaults, too, and not the decoder alone."""
 
 
 def completing(decode: Callable[..., Any], annotations: Iterable[Any]) -> Callable[..., Any]:
@@ -73,8 +75,8 @@ def complete(value: Any) -> None:
             waiting += inner
 
 
-def may_lack(annotations: Iterable[Any]) -> bool:
-    """Tell whether some type leads to a dataclass that the decoder does not complete."""
+def may_lack(annotations: Iterable[Any], *, made: bool = False) -> bool:
+    """Tell whether some type leads to a dataclass that the decoder does not complete; with `made`, nor its class."""
     waiting = [*annotations]
     seen: set[int] = set()
     kept: list[Any] = []  # an id is good only while its owner lives
@@ -85,25 +87,25 @@ def may_lack(annotations: Iterable[Any]) -> bool:
         seen.add(id(part))
         kept.append(part)
         inner = _parts(part)
-        if inner is None or _lacks(part):
+        if inner is None or _lacks(part, made=made):
             return True
         waiting += inner
     return False
 
 
-def _lacks(annotation: Any) -> bool:
+def _lacks(annotation: Any, *, made: bool) -> bool:
     if not isinstance(annotation, type):
         return False
     kind: Any = annotation  # not every metaclass says that its classes can be hashed
     plan = _plan(kind)
-    return plan is not None and bool(plan.lacking)
+    return plan is not None and (plan.by_itself if made else bool(plan.lacking))
 
 
 def _parts(annotation: Any) -> Iterable[Any] | None:
     """Return the types that one leads to; None when that is not to be seen."""
     rule = rule_of(annotation)
     if rule is not None:
-        return rule.parts
+        return (*rule.parts, rule.cls) if isinstance(rule, Built) else rule.parts
     if isinstance(annotation, TypeVar | str | typing.ForwardRef):
         return None
     origin = get_origin(annotation)
@@ -144,7 +146,8 @@ def _plan(cls: Any) -> _Plan | None:
             for field in fields
             if field.default is not dataclasses.MISSING and not _stands_elsewhere(cls, field.name)
         }
-        return _Plan(lacking, tuple(field.name for field in fields if _is_slot(cls, field.name)))
+        slots = tuple(field.name for field in fields if _is_slot(cls, field.name))
+        return _Plan(lacking, slots, any(field.name in lacking and not field.init for field in fields))
     if issubclass(cls, msgspec.Struct):
         return _Plan({}, cls.__struct_fields__)
     attributes = getattr(cls, "__attrs_attrs__", None)
