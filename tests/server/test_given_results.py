@@ -221,3 +221,45 @@ async def test_a_whole_result_that_middleware_gives_as_raw_is_read_strictly(
     result = await called(working(giving("tools/call", Raw(data))), STATELESS)
     assert text_of(result).startswith("Internal error")
     assert "returned a Raw that is no CallToolResult: " in caplog.text
+
+
+MISSPELT: list[tuple[str, Json, str]] = [
+    ("tools/call", {"content": [], "is_error": True}, "$.is_error: in JSON it is `isError`"),
+    ("tools/call", {"content": [], "structured_content": {"a": 1}}, "$.structured_content"),
+    ("tools/call", {"content": [], "meta": {}}, "$.meta: in JSON it is `_meta`"),
+    (
+        "tools/call",
+        {"content": [{**LINK, "mime_type": "text/plain"}]},
+        "$.content[0].mime_type: in JSON it is `mimeType`",
+    ),
+    ("tools/list", {"tools": [], "next_cursor": "n"}, "$.next_cursor"),
+    (
+        "tools/list",
+        {"tools": [{"name": "q", "inputSchema": {}, "annotations": {"read_only_hint": True}}]},
+        "$.tools[0].annotations.read_only_hint",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "given", "said"), MISSPELT)
+@pytest.mark.parametrize("kind", [dict, Raw])
+async def test_a_field_under_its_name_in_python_is_refused_and_not_left_out(
+    method: str, given: Json, said: str, kind: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = working(giving(method, Raw(json.dumps(given).encode()) if kind is Raw else given))
+    for revision in (STATEFUL[0], STATEFUL[-1], STATELESS):
+        caplog.clear()
+        params = {"name": "work", "arguments": {}} if method == "tools/call" else {}
+        assert "Internal error" in json.dumps(await answer(app, revision, method, **params))
+        assert said in caplog.text
+
+
+async def test_names_of_the_users_own_are_nobodys_misspelling() -> None:
+    given = {
+        "content": [],
+        "structuredContent": {"is_error": 1, "content": [{"mime_type": 2}]},
+        "_meta": {"a.example/b": {"is_error": 1}},
+    }
+    for revision in (STATEFUL[-1], STATELESS):
+        result = await called(working(giving("tools/call", given)), revision)
+        assert result["structuredContent"] == given["structuredContent"]

@@ -15,6 +15,7 @@ from dovetail.server.calls.context import Context
 from dovetail.server.calls.inside import Inside
 from dovetail.server.functions.encoding import encoded
 from dovetail.server.functions.results import OWN_LIMITS, require_json, sendable
+from dovetail.server.functions.spelling import in_python
 from dovetail.wire import (
     INPUT_REQUIRED,
     CallToolResult,
@@ -326,10 +327,14 @@ def _as_result(who: str, method: str, given: "dict[str, Any] | Raw") -> Any:
     kind = InputRequiredResult if asks else known.result
     try:
         check(data, OWN_LIMITS)
-        return decode(data, kind)
+        made = decode(data, kind)
+        said = in_python(made, data)
     except Refusal as misfit:
-        # The peer did nothing wrong: it is told of an internal error, and the log whose it is.
-        raise TypeError(f"{who} returned a {type(given).__name__} that is no {kind.__name__}: {misfit}") from None
+        said = str(misfit)
+    if said is None:
+        return made
+    # The peer did nothing wrong: it is told of an internal error, and the log whose it is.
+    raise TypeError(f"{who} returned a {type(given).__name__} that is no {kind.__name__}: {said}")
 
 
 def _name(layer: object) -> str:
