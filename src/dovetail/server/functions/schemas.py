@@ -315,6 +315,8 @@ def _common_type(values: Sequence[Any]) -> str | None:
 
 def _instead(reason: str) -> str:
     """Return what to write for a class that JSON has no words for."""
+    if reason.startswith("Enums must contain"):
+        return "; a Struct or NamedTuple holds no other enums, a dataclass or TypedDict does: use one of these instead"
     found = next((use for name, use in _INSTEAD.items() if f"'{name}" in reason), None)
     if found is None and reason.startswith("<class "):
         found = "a dataclass, or another type that JSON has words for,"
