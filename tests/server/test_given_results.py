@@ -263,3 +263,41 @@ async def test_names_of_the_users_own_are_nobodys_misspelling() -> None:
     for revision in (STATEFUL[-1], STATELESS):
         result = await called(working(giving("tools/call", given)), revision)
         assert result["structuredContent"] == given["structuredContent"]
+
+
+@pytest.mark.req("S-10")
+@pytest.mark.parametrize("mounted", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("kind", [dict, CallToolResult])
+async def test_structured_content_of_middleware_fits_what_the_tool_promises(
+    mounted: bool, first: bool, kind: Any
+) -> None:
+    def numbers(given: Any) -> Callable[[Any], Any]:
+        def gives(handler: Any) -> Any:
+            async def handle(call: Any, ctx: Any) -> Any:
+                if not first:
+                    await handler(call, ctx)
+                if kind is dict:
+                    return {"content": [], "structuredContent": given}
+                return CallToolResult(content=[], structured_content=given)
+
+            return handle
+
+        return gives
+
+    def work() -> dict[str, int]:
+        return {"a": 1}
+
+    for given, fits in (({"a": 2}, True), ({"a": "CANARY"}, False)):
+        app = Server("own")
+        app.add_tool(work)
+        app.use(numbers(given))
+        if mounted:
+            inner, app = app, Server("outer")
+            app.mount(inner)
+        result = await called(app, STATELESS)
+        if fits:
+            assert result["structuredContent"] == given
+        else:
+            assert result["isError"]
+            assert text_of(result) == "The result does not fit what was declared: $[...]: expected integer, got string"

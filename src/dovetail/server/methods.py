@@ -274,10 +274,10 @@ def _answering(who: str, handler: Method) -> Method:
     async def answer(call: Call, context: Context) -> Any:
         result = await handler(call, context)
         if isinstance(result, Struct):
-            return _sound(result, context) if type(result) is CallToolResult else result
+            return _sound(result, call, context) if type(result) is CallToolResult else result
         if isinstance(result, dict | Raw):
             made = _as_result(who, call.method, result)
-            return _sound(made, context) if type(made) is CallToolResult else made
+            return _sound(made, call, context) if type(made) is CallToolResult else made
         raise TypeError(
             f"{who} returned a {type(result).__name__}, which is no result: return what the handler returned"
         )
@@ -297,11 +297,12 @@ def _noted(handler: Method) -> Method:
     return note
 
 
-def _sound(result: CallToolResult, context: Context) -> CallToolResult:
-    """Return a result whose structured content is JSON; what is known to be is not read again."""
+def _sound(result: CallToolResult, call: Call, context: Context) -> CallToolResult:
+    """Return a result whose structured content is JSON, as its tool promises; what is known to be is not read again."""
     given = result.structured_content
     if given is not UNSET and given is not context.sound:
-        result = sendable(result)
+        tool: Any = context.runtime.methods.target(call)
+        result = sendable(result) if call.method != "tools/call" or tool is None else tool.convert(result)
         context.sound = result.structured_content
     return result
 
