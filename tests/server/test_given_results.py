@@ -154,3 +154,150 @@ async def test_a_schema_that_middleware_gives_as_a_plain_value_is_said_in_the_wo
     for revision, kind in ((STATEFUL[-1], "object"), (STATELESS, "integer")):
         (listed,) = (await answer(app, revision, "tools/list"))["result"]["tools"]
         assert listed["outputSchema"]["type"] == kind
+
+
+NO_JSON = [
+    b"",
+    b'{"a":',
+    b'{"a":"\xff"}',
+    b'{"a":NaN}',
+    b'{"a":1,"a":2}',
+    b'{"a":1},"isError":true,"zz":{"a":1}',
+    b'1}}\n{"jsonrpc":"2.0","id":77,"result":{"content":[],"zz":{"a":1',
+]
+
+
+@pytest.mark.req("S-10")
+@pytest.mark.parametrize("revision", [STATEFUL[0], STATEFUL[-1], STATELESS])
+@pytest.mark.parametrize("by", ["tool", "tool with a schema", "middleware", "a dict of middleware"])
+@pytest.mark.parametrize("data", NO_JSON)
+async def test_raw_structured_content_that_is_no_json_never_reaches_the_wire(
+    by: str, revision: str, data: bytes
+) -> None:
+    given: Any = CallToolResult(content=[], structured_content=Raw(data))
+    app = Server("own")
+    app.add_tool(lambda: given if "tool" in by else "x", name="work", output_schema={} if "schema" in by else None)
+    if "middleware" in by:
+        app.use(giving("tools/call", {"content": [], "structuredContent": Raw(data)} if "dict" in by else given))
+    result = await called(app, revision)
+    assert result["isError"]
+    assert "$.structuredContent: expected one JSON value" in text_of(result)
+
+
+async def test_raw_structured_content_that_is_json_is_sent_as_it_is_whoever_made_it() -> None:
+    given: Any = CallToolResult(content=[], structured_content=Raw(b' {"a": [1, 1e2]}'))
+    app = working(giving("tools/call", given))
+    app.add_tool(lambda: given, name="made")
+    for revision in (STATEFUL[-1], STATELESS):
+        assert (await called(app, revision))["structuredContent"] == {"a": [1, 100]}
+        made = await answer(app, revision, "tools/call", name="made", arguments={})
+        assert made["result"]["structuredContent"] == {"a": [1, 100]}
+
+
+async def test_what_a_tool_was_converted_to_is_not_read_again_behind_middleware(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[bytes] = []
+    monkeypatch.setattr("dovetail.wire.check", lambda data, limits: read.append(data))
+
+    def passing(handler: Any) -> Any:
+        async def handle(call: Any, ctx: Any) -> Any:
+            return await handler(call, ctx)
+
+        return handle
+
+    app = Server("own")
+    app.add_tool(lambda: {"a": 1}, name="work")
+    app.use(passing)
+    app.use(passing)
+    assert (await called(app, STATELESS))["structuredContent"] == {"a": 1}
+    assert read == []
+
+
+@pytest.mark.parametrize("data", [b'{"content":[],"content":[]}', b'{"content":[]', b'{"content":[],"zz":NaN}'])
+async def test_a_whole_result_that_middleware_gives_as_raw_is_read_strictly(
+    data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = await called(working(giving("tools/call", Raw(data))), STATELESS)
+    assert text_of(result).startswith("Internal error")
+    assert "returned a Raw that is no CallToolResult: " in caplog.text
+
+
+MISSPELT: list[tuple[str, Json, str]] = [
+    ("tools/call", {"content": [], "is_error": True}, "$.is_error: in JSON it is `isError`"),
+    ("tools/call", {"content": [], "structured_content": {"a": 1}}, "$.structured_content"),
+    ("tools/call", {"content": [], "meta": {}}, "$.meta: in JSON it is `_meta`"),
+    (
+        "tools/call",
+        {"content": [{**LINK, "mime_type": "text/plain"}]},
+        "$.content[0].mime_type: in JSON it is `mimeType`",
+    ),
+    ("tools/list", {"tools": [], "next_cursor": "n"}, "$.next_cursor"),
+    (
+        "tools/list",
+        {"tools": [{"name": "q", "inputSchema": {}, "annotations": {"read_only_hint": True}}]},
+        "$.tools[0].annotations.read_only_hint",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "given", "said"), MISSPELT)
+@pytest.mark.parametrize("kind", [dict, Raw])
+async def test_a_field_under_its_name_in_python_is_refused_and_not_left_out(
+    method: str, given: Json, said: str, kind: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = working(giving(method, Raw(json.dumps(given).encode()) if kind is Raw else given))
+    for revision in (STATEFUL[0], STATEFUL[-1], STATELESS):
+        caplog.clear()
+        params = {"name": "work", "arguments": {}} if method == "tools/call" else {}
+        assert "Internal error" in json.dumps(await answer(app, revision, method, **params))
+        assert said in caplog.text
+
+
+async def test_names_of_the_users_own_are_nobodys_misspelling() -> None:
+    given = {
+        "content": [],
+        "structuredContent": {"is_error": 1, "content": [{"mime_type": 2}]},
+        "_meta": {"a.example/b": {"is_error": 1}},
+    }
+    for revision in (STATEFUL[-1], STATELESS):
+        result = await called(working(giving("tools/call", given)), revision)
+        assert result["structuredContent"] == given["structuredContent"]
+
+
+@pytest.mark.req("S-10")
+@pytest.mark.parametrize("mounted", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("kind", [dict, CallToolResult])
+async def test_structured_content_of_middleware_fits_what_the_tool_promises(
+    mounted: bool, first: bool, kind: Any
+) -> None:
+    def numbers(given: Any) -> Callable[[Any], Any]:
+        def gives(handler: Any) -> Any:
+            async def handle(call: Any, ctx: Any) -> Any:
+                if not first:
+                    await handler(call, ctx)
+                if kind is dict:
+                    return {"content": [], "structuredContent": given}
+                return CallToolResult(content=[], structured_content=given)
+
+            return handle
+
+        return gives
+
+    def work() -> dict[str, int]:
+        return {"a": 1}
+
+    for given, fits in (({"a": 2}, True), ({"a": "CANARY"}, False)):
+        app = Server("own")
+        app.add_tool(work)
+        app.use(numbers(given))
+        if mounted:
+            inner, app = app, Server("outer")
+            app.mount(inner)
+        result = await called(app, STATELESS)
+        if fits:
+            assert result["structuredContent"] == given
+        else:
+            assert result["isError"]
+            assert text_of(result) == "The result does not fit what was declared: $[...]: expected integer, got string"

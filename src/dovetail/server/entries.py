@@ -196,7 +196,7 @@ class ToolEntry(Entry):
             structured=options.get("structured", True),
             limits=owner.limits,
         )
-        self._convert = returns.convert
+        self.convert = returns.convert  # also of what middleware returns in the tool's place
         self.param_headers = _headers(self.signature)
         output = returns.output_schema
         self.definition = Tool(
@@ -219,7 +219,7 @@ class ToolEntry(Entry):
         """Serve a call of the tool."""
         raw = call.params.arguments
         values = self.signature.decode(_NO_ARGUMENTS if raw is UNSET else raw)
-        return self._convert(await self.invoke(values, context))
+        return self.convert(await self.invoke(values, context))
 
 
 class ReadableEntry(Entry):

@@ -6,7 +6,7 @@ What a client may see it may use, and nothing else: lists and calls share one de
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from msgspec import Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct
 
 from dovetail.core import SUPPORTED, Call, why_not
 from dovetail.errors import DefinitionError, InvalidParams, MethodNotFound, Refusal, ResourceNotFound, quote
@@ -14,7 +14,8 @@ from dovetail.revisions import Asks
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.inside import Inside
 from dovetail.server.functions.encoding import encoded
-from dovetail.server.functions.results import sendable
+from dovetail.server.functions.results import OWN_LIMITS, require_json, sendable
+from dovetail.server.functions.spelling import in_python
 from dovetail.wire import (
     INPUT_REQUIRED,
     CallToolResult,
@@ -26,6 +27,7 @@ from dovetail.wire import (
     PromptReference,
     ReadResourceResult,
     Result,
+    check,
     decode,
 )
 
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 
 Method = Callable[[Call, Context], Coroutine[Any, Any, Any]]
 _EMPTY: Final = Result()
-_JSON: Final = (Raw, UnsetType)
-"""What structured content is when it is sent."""
 
 
 class Methods:
@@ -254,6 +254,8 @@ def wrapped(middleware: "Sequence[Middleware]", handler: Method) -> Method:
     Raises:
         DefinitionError: Middleware that returned no handler.
     """
+    if middleware:
+        handler = _noted(handler)
     for layer in reversed(middleware):
         outer: object = layer(handler)
         if not callable(outer):
@@ -272,16 +274,37 @@ def _answering(who: str, handler: Method) -> Method:
     async def answer(call: Call, context: Context) -> Any:
         result = await handler(call, context)
         if isinstance(result, Struct):
-            if type(result) is CallToolResult and type(result.structured_content) not in _JSON:
-                return sendable(result)
-            return result
+            return _sound(result, call, context) if type(result) is CallToolResult else result
         if isinstance(result, dict | Raw):
-            return _as_result(who, call.method, result)
+            made = _as_result(who, call.method, result)
+            return _sound(made, call, context) if type(made) is CallToolResult else made
         raise TypeError(
             f"{who} returned a {type(result).__name__}, which is no result: return what the handler returned"
         )
 
     return answer
+
+
+def _noted(handler: Method) -> Method:
+    """Return the innermost handler: the structured content that it made itself is known to be JSON."""
+
+    async def note(call: Call, context: Context) -> Any:
+        result = await handler(call, context)
+        if type(result) is CallToolResult:
+            context.sound = result.structured_content
+        return result
+
+    return note
+
+
+def _sound(result: CallToolResult, call: Call, context: Context) -> CallToolResult:
+    """Return a result whose structured content is JSON, as its tool promises; what is known to be is not read again."""
+    given = result.structured_content
+    if given is not UNSET and given is not context.sound:
+        tool: Any = context.runtime.methods.target(call)
+        result = sendable(result) if call.method != "tools/call" or tool is None else tool.convert(result)
+        context.sound = result.structured_content
+    return result
 
 
 def _as_result(who: str, method: str, given: "dict[str, Any] | Raw") -> Any:
@@ -294,14 +317,25 @@ def _as_result(who: str, method: str, given: "dict[str, Any] | Raw") -> Any:
     known = METHODS.get(method)
     if known is None or known.result is None:
         return given
-    data = bytes(given) if isinstance(given, Raw) else encoded(given)
+    if isinstance(given, Raw):
+        data = bytes(given)
+    else:
+        structured = given.get("structuredContent")
+        if isinstance(structured, Raw):  # one that is no JSON would become part of the result
+            require_json(structured)
+        data = encoded(given)
     asks = known.may_ask and isinstance(given, dict) and given.get("resultType") == INPUT_REQUIRED
     kind = InputRequiredResult if asks else known.result
     try:
-        return decode(data, kind)
+        check(data, OWN_LIMITS)
+        made = decode(data, kind)
+        said = in_python(made, data)
     except Refusal as misfit:
-        # The peer did nothing wrong: it is told of an internal error, and the log whose it is.
-        raise TypeError(f"{who} returned a {type(given).__name__} that is no {kind.__name__}: {misfit}") from None
+        said = str(misfit)
+    if said is None:
+        return made
+    # The peer did nothing wrong: it is told of an internal error, and the log whose it is.
+    raise TypeError(f"{who} returned a {type(given).__name__} that is no {kind.__name__}: {said}")
 
 
 def _name(layer: object) -> str:

@@ -319,3 +319,27 @@ def test_a_parameter_without_a_schema_is_named(annotation: Any) -> None:
     tool.__annotations__["wrong"] = annotation
     with pytest.raises(DefinitionError, match=r"^tool: wrong: There is no JSON Schema for this: ."):
         Signature.of(tool)
+
+
+class Half(enum.Enum):
+    LOW = 0.5
+    HIGH = 1.5
+
+
+class HalfStruct(msgspec.Struct):
+    it: Half
+
+
+class HalfTuple(NamedTuple):
+    it: Half
+
+
+@pytest.mark.parametrize("kind", [HalfStruct, HalfTuple])
+def test_an_enum_that_a_struct_cannot_hold_is_refused_with_what_can_hold_it(kind: Any) -> None:
+    def tool(v: Any) -> None: ...
+
+    tool.__annotations__["v"] = kind
+    with pytest.raises(DefinitionError, match="a dataclass or TypedDict does: use one of these instead"):
+        Signature.of(tool)
+    tool.__annotations__["v"] = dataclasses.make_dataclass("HalfClass", [("it", Half)])
+    assert Signature.of(tool).decode(b'{"v":{"it":0.5}}')[0].it is Half.LOW

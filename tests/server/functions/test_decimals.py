@@ -147,3 +147,16 @@ def test_every_finite_decimal_goes_out_as_its_schema_says_and_comes_back_the_sam
     sent = bytes(RETURNS.convert(value).structured_content)  # type: ignore[arg-type]
     assert SENT.is_valid(json.loads(sent))
     assert TAKES.decode(b'{"x":%b}' % sent) == (value,)
+
+
+@pytest.mark.parametrize("value", ["1e28", "1e999", 10**30, "9" * 200, "1.5", "1e3"])
+def test_a_multiple_is_one_however_large_it_is(value: Any) -> None:
+    half = Annotated[Decimal, at.MultipleOf(Decimal("0.5"))]
+    assert signature(half).decode(msgspec.json.encode({"x": value})) == (Decimal(value),)
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 40 + ".3", "1e-999", "1" * 9000])
+def test_what_is_no_multiple_or_too_long_to_tell_does_not_fit(value: str) -> None:
+    half = Annotated[Decimal, at.MultipleOf(Decimal("0.5"))]
+    with pytest.raises(InvalidArguments, match=r"\$\.x"):
+        signature(half).decode(msgspec.json.encode({"x": value}))

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Required, TypedDict
 from uuid import UUID
 
+import annotated_types as at
 import msgspec
 import pydantic
 import pytest
@@ -366,7 +367,41 @@ def test_an_answer_that_goes_by_the_description_is_read() -> None:
 
 def test_a_type_of_several_kinds_is_refused_in_words() -> None:
     with pytest.raises(DefinitionError, match="must be a string, number, boolean, or a choice"):
-        form_of(Decimal)
+        form_of(int | str)
+
+
+@dataclass
+class Payment:
+    amount: Annotated[Decimal, at.Gt(0), at.MultipleOf(Decimal("0.5"))]
+    tip: Annotated[Decimal | None, "What is on top."] = None
+    share: Decimal = Decimal("1.50")
+
+
+def test_a_decimal_is_asked_for_as_text_and_read_exactly() -> None:
+    fields = sent(Payment)["properties"]
+    assert fields["amount"] == {
+        "type": "string",
+        "description": "Expected: a decimal number such as 12.50 > 0 and a multiple of 0.5",
+    }
+    assert fields["tip"] == {
+        "type": "string",
+        "description": "What is on top. (expected: a decimal number such as 12.50)",
+    }
+    assert sent(Payment)["required"] == ["amount"]
+    assert read(Payment, amount="12.50", tip="0.1") == Payment(Decimal("12.50"), Decimal("0.1"))
+    assert read(Decimal, value="1.10") == Decimal("1.10")
+
+
+@pytest.mark.parametrize("text", ["NaN", "1_000", "1e9999", "-1", "0.7"])
+def test_what_is_no_such_decimal_is_told_by_its_field(text: str) -> None:
+    said = problem(Payment, amount=text)
+    assert "content.amount" in said
+    assert text not in said
+
+
+def test_a_plain_decimal_in_a_form_is_one_of_json() -> None:
+    assert problem(Payment, amount="1", tip="NaN") == "content.tip: expected a decimal number such as 12.50"
+    assert problem(Decimal, value="Infinity") == "content.value: expected a decimal number such as 12.50"
 
 
 TEXT = {"type": "string"}

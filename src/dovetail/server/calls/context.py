@@ -106,6 +106,7 @@ class Context:
         "runtime",
         "session",
         "slots",
+        "sound",
         "timeout",
         "turn",
     )
@@ -121,6 +122,7 @@ class Context:
         self.slots: Slots | None = None
         self.timeout: float | None = None
         self.failure: Failed | None = None
+        self.sound: object = None  # structured content that is known to be JSON
         self._progress = float("-inf")
         self._state: dict[str, Any] | None = None
         self._owner: Server | None = None  # who serves the method of an extension

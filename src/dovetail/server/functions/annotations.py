@@ -16,13 +16,14 @@ from datetime import datetime, time
 from decimal import Decimal
 from enum import Enum
 from types import NoneType, SimpleNamespace, UnionType
-from typing import Annotated, Any, Final, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from dovetail.errors import DefinitionError
 from dovetail.server.functions.constraints import NUMERIC, SIZED, Constraints
 from dovetail.server.functions.decimals import Amount, bounded
+from dovetail.server.functions.shadows import computes_some, shadow_of
 from dovetail.server.functions.standins import (
     Built,
     ByPydantic,
@@ -38,7 +39,6 @@ _AS_LIST: Final = (collections.abc.Iterable, collections.abc.Reversible, collect
 _MAPPINGS: Final = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 _QUALIFIERS: Final = frozenset({"Required", "NotRequired", "ReadOnly", "Final"})
 _INTEGER_KEY: Final = {"pattern": "^-?(0|[1-9][0-9]*)$"}
-_KEPT: Final = (NoneType, bool, int, float, str, Enum)
 _SIZED: Final = (str, bytes, bytearray, list, set, frozenset, tuple, dict, collections.abc.Collection)
 
 Choices = dict[tuple[str, ...], list[Any]]
@@ -48,16 +48,24 @@ Choices = dict[tuple[str, ...], list[Any]]
 class Reader:
     """Turns annotations into readable types; keeps what it made for classes, so that recursion ends."""
 
-    def __init__(self, namespace: Mapping[str, Any] | None = None, globals_: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        namespace: Mapping[str, Any] | None = None,
+        globals_: dict[str, Any] | None = None,
+        *,
+        own: bool = False,
+    ) -> None:
         """Resolve names that stand in strings in `namespace`, too: types that are local to a function.
 
         Args:
             namespace: What is local to the function.
             globals_: What is global where it stands.
+            own: The JSON was written here, and not by a caller.
         """
         self.choices: Choices = {}
         self._namespace = namespace
         self._globals = globals_
+        self._own = own
         self._known: dict[Any, Any] = {}
         self._reading: set[Any] = set()
         self._recursive: set[Any] = set()
@@ -251,7 +259,8 @@ class Reader:
                 self._known.update((member, member) for member in reachable)
                 return cls
             known = self._known[cls] = stand_in(cls.__name__)
-            known.rule = Built(cls, self._shadow(cls, reachable[cls]))
+            read = {name: self.read(hint) for name, hint in (reachable[cls] or {}).items()}
+            known.rule = Built(cls, shadow_of(cls, read, own=self._own))
         return known
 
     def _reach(self, cls: Any, reachable: dict[Any, dict[str, Any] | None]) -> None:
@@ -280,6 +289,8 @@ class Reader:
 
     def _is_foreign(self, cls: Any, hints: dict[str, Any] | None) -> bool:
         """Tell whether a class has a field that the decoder would not read, or not read alike."""
+        if computes_some(cls) and not self._own:
+            return True
         if dataclasses.is_dataclass(cls) and any(field.name not in (hints or {}) for field in dataclasses.fields(cls)):
             return True
         try:
@@ -291,25 +302,6 @@ class Reader:
             return any(not _same(self.read(hint), hint) for hint in (hints or {}).values())
         finally:
             self._opaque = False
-
-    def _shadow(self, cls: Any, hints: dict[str, Any] | None) -> Any:
-        """Return a twin of a class whose fields the decoder can read."""
-        read = {name: self.read(hint) for name, hint in (hints or {}).items()}
-        if not _is_dataclass(cls):
-            required = cls.__required_keys__
-            fields = {n: typing.Required[h] if n in required else typing.NotRequired[h] for n, h in read.items()}
-            shadow: Any = TypedDict(cls.__name__, fields)  # type: ignore[misc]
-            shadow.__module__ = cls.__module__
-            shadow.__doc__ = cls.__doc__
-            return shadow
-        described = cls.__doc__ if not (cls.__doc__ or "").startswith(f"{cls.__name__}(") else None
-        return msgspec.defstruct(
-            cls.__name__,
-            [_shadow_field(field, read[field.name]) for field in dataclasses.fields(cls) if field.init],
-            module=cls.__module__,
-            namespace={"__doc__": described, "__qualname__": cls.__qualname__},
-            kw_only=True,
-        )
 
 
 def _union(members: Iterable[Any]) -> Any:
@@ -374,22 +366,6 @@ def _has_fields(annotation: Any) -> bool:
     if not isinstance(annotation, type) or is_pydantic(annotation):
         return False
     return dataclasses.is_dataclass(annotation) or typing.is_typeddict(annotation)
-
-
-def _is_dataclass(cls: Any) -> bool:
-    return dataclasses.is_dataclass(cls)
-
-
-def _shadow_field(field: Any, annotation: Any) -> Any:
-    if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-        return (field.name, annotation)
-    if isinstance(field.default, _KEPT):
-        return (field.name, annotation, field.default)
-    return (field.name, annotation, msgspec.field(default_factory=_unset))
-
-
-def _unset() -> msgspec.UnsetType:
-    return msgspec.UNSET
 
 
 def _same(read: Any, annotation: Any) -> bool:

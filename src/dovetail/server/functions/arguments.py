@@ -19,6 +19,7 @@ from dovetail.server.functions.expectations import explained
 from dovetail.server.functions.parameters import MISSING
 from dovetail.server.functions.patterns import Check, has_pattern, pattern_check, without_patterns
 from dovetail.server.functions.standins import hook
+from dovetail.server.functions.whole import completing
 from dovetail.wire import Limits
 
 Values = tuple[Any, ...]
@@ -62,6 +63,7 @@ class Typed:
             wrong = misspelt(schema)
             if wrong is not None:
                 self._decode = _exactly(self._decode, wrong)
+            self._decode = completing(self._decode, [annotation for _, annotation, _ in fields])
         except (TypeError, NameError) as error:
             raise DefinitionError(f"The parameters cannot be read from JSON: {str(error).splitlines()[-1]}") from None
         self._schema = schema

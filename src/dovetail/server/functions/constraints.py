@@ -7,7 +7,7 @@ and cannot be honoured is refused, since a constraint that silently holds nothin
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import partial
 from typing import Any, Final
 
@@ -31,8 +31,10 @@ _DECIMAL: Final[dict[str, tuple[str, Callable[[Any, Any], Any]]]] = {
     "gt": ("exclusiveMinimum", operator.gt),
     "le": ("maximum", operator.le),
     "lt": ("exclusiveMaximum", operator.lt),
-    "multiple_of": ("multipleOf", lambda value, bound: value % bound == 0),
+    "multiple_of": ("multipleOf", lambda value, bound: _is_multiple(value, bound)),
 }
+_EXACT: Final = Context(prec=8_000)
+"""More digits than an integer in JSON may have, and than the exponent of a decimal can make (see `decimals`)."""
 NUMERIC: Final = frozenset({"ge", "gt", "le", "lt", "multiple_of"})
 SIZED: Final = frozenset({"min_length", "max_length"})
 _SAID: Final = ("title", "description", "examples", "extra_json_schema", "extra")
@@ -151,6 +153,13 @@ class Constraints:
                 return False
             self.limits.update(said)
         return True
+
+
+def _is_multiple(value: Decimal, bound: Decimal) -> bool:
+    try:
+        return _EXACT.remainder(value, bound) == 0
+    except ArithmeticError:  # more digits still
+        return False
 
 
 def _holds(compare: Callable[[Any, Any], Any], bound: Decimal, value: Decimal) -> bool:

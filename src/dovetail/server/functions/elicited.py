@@ -8,6 +8,8 @@ from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import msgspec
+
 from dovetail.errors import DefinitionError, InvalidArguments
 from dovetail.server.functions.form_answers import checked
 from dovetail.server.functions.form_fields import Field, as_written, requested, without_null
@@ -115,10 +117,12 @@ def check_declared(name: str, annotation: Any) -> None:
 @lru_cache(maxsize=256)
 def _typed_form(annotation: Any) -> Form:
     from dovetail.server.functions.annotations import Reader
+    from dovetail.server.functions.decimals import misspelt
     from dovetail.server.functions.expectations import explained
     from dovetail.server.functions.patterns import pattern_check, without_patterns
     from dovetail.server.functions.schemas import schema_for
     from dovetail.server.functions.standins import convert
+    from dovetail.server.functions.whole import completing
     from dovetail.wire import DEFAULT_LIMITS
 
     described, _ = without_null(_inlined(schema_for(annotation)))
@@ -126,12 +130,16 @@ def _typed_form(annotation: Any) -> Form:
     check = pattern_check([read], described, DEFAULT_LIMITS)
     if check is not None:
         read = without_patterns(read)
+    whole = completing(convert, [read])
+    wrong = misspelt(described)
 
     def made(value: Any, where: str) -> Any:
         try:
             if check is not None and value is not None:
                 check(value)
-            return convert(value, read)
+            if wrong is not None and (place := wrong(msgspec.json.encode(value))) is not None:
+                raise InvalidArguments(place, "expected a decimal number such as 12.50")
+            return whole(value, read)
         except InvalidArguments as unmatched:
             misfit = unmatched
         except (ValueError, TypeError) as error:  # a user's own validator, too: its text may quote the value

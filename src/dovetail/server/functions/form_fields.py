@@ -25,6 +25,8 @@ _CHECKED: Final = frozenset({"pattern", "exclusiveMinimum", "exclusiveMaximum", 
 _UNSAID: Final = _CHECKED | {"format", "contentEncoding"}
 """What a form has no keyword for; of formats, those that it has no name for."""
 _SHOWN: Final = {"uuid": "UUID", "time": "time such as 09:30:00", "duration": "duration such as PT1H30M"}
+_BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_AMOUNT: Final = "a decimal number such as 12.50"
 _KINDS: Final = ("string", "number", "integer", "boolean", "array")
 
 Titles = Mapping[str, Sequence[str]]
@@ -126,6 +128,8 @@ def _field(name: str, described: Any, titles: Sequence[str]) -> tuple[dict[str, 
     if not isinstance(described, dict):
         raise DefinitionError(f"A form's field {name!r} must be a schema")
     full, nullable = without_null(described)
+    if full.get("format") == "decimal":
+        full = _decimal(full)
     kept = {key: value for key, value in full.items() if key in _KEPT}
     _say_the_rest(full, kept)
     if kept.get("default", "") is None:
@@ -144,6 +148,13 @@ def _field(name: str, described: Any, titles: Sequence[str]) -> tuple[dict[str, 
     return kept, Field(values, nullable, full.get("uniqueItems") is True)
 
 
+def _decimal(full: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a field for a decimal: text, since a number in a form is a float; its bounds stand in the description."""
+    bounds = in_words({"type": "number", **{key: full[key] for key in _BOUNDS if key in full}}).removeprefix("number")
+    rest = {key: value for key, value in full.items() if key not in (*_BOUNDS, "pattern", "format")}
+    return {**rest, "type": "string", "description": _expecting(full.get("description"), _AMOUNT + bounds)}
+
+
 def _say_the_rest(full: Mapping[str, Any], kept: dict[str, Any]) -> None:
     """Say in a field's description what its keywords cannot, in place."""
     unsaid = {key: full[key] for key in _UNSAID & full.keys()}
@@ -155,8 +166,11 @@ def _say_the_rest(full: Mapping[str, Any], kept: dict[str, Any]) -> None:
     if "format" in unsaid:
         unsaid["format"] = _SHOWN.get(unsaid["format"], unsaid["format"])
     words = in_words({"type": full.get("type", "string"), **unsaid})
-    known = kept.get("description")
-    kept["description"] = f"{known} (expected: {words})" if known else f"Expected: {words}"
+    kept["description"] = _expecting(kept.get("description"), words)
+
+
+def _expecting(known: str | None, words: str) -> str:
+    return f"{known} (expected: {words})" if known else f"Expected: {words}"
 
 
 def without_null(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:

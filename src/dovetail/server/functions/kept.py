@@ -16,6 +16,7 @@ from dovetail.server.functions.annotations import Reader
 from dovetail.server.functions.parameters import MISSING, awaited, name_of, returned_by
 from dovetail.server.functions.schemas import schema_for
 from dovetail.server.functions.standins import adapter, hook, is_pydantic
+from dovetail.server.functions.whole import completing
 
 Read = Callable[[bytes], Any]
 _PROMISES_NOTHING: Final = (MISSING, Never, NoReturn)
@@ -47,7 +48,8 @@ def reader_of(function: Callable[..., Any]) -> Read:
 @lru_cache(maxsize=256)
 def _reader(annotation: Any) -> Read:
     schema_for(annotation)
-    return msgspec.json.Decoder(Reader().read(annotation), dec_hook=hook).decode
+    read = Reader(own=True).read(annotation)
+    return completing(msgspec.json.Decoder(read, dec_hook=hook).decode, [read])
 
 
 def _hook(value: Any) -> Any:

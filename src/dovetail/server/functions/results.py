@@ -11,6 +11,7 @@ again as that type. What does not fit is `InvalidOutput`, which names the place 
 """
 
 import inspect
+import sys
 import typing
 from collections import abc
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from dovetail.errors import DefinitionError, InvalidArguments, InvalidOutput
+from dovetail.errors import DefinitionError, InvalidArguments, InvalidOutput, LimitExceeded, MalformedJSON
 from dovetail.server.functions.annotations import Reader, uses_pydantic
 from dovetail.server.functions.blocks import BLOCKS, block_of, is_block, text_block
 from dovetail.server.functions.encoding import encode, encoded, require_finite
@@ -38,6 +39,7 @@ from dovetail.server.functions.parameters import (
 from dovetail.server.functions.patterns import pattern_check, without_patterns
 from dovetail.server.functions.schemas import Schemas, schema_for, sealed
 from dovetail.server.functions.standins import adapter, hook
+from dovetail.server.functions.whole import complete, may_lack
 from dovetail.wire import DEFAULT_LIMITS, CallToolResult, Limits, TextContent
 
 Convert = Callable[[Any], CallToolResult]
@@ -46,6 +48,8 @@ _NOTHING: Final = CallToolResult(content=[])
 _FREE: Final = (MISSING, Any, object, None, type(None), str, list, tuple)
 _CONTENT: Final = (*BLOCKS, Image, Audio, File, bytes, bytearray, memoryview, CallToolResult)
 _LISTS: Final = (list, tuple, abc.Sequence, abc.Iterable, abc.Collection, set, frozenset)
+OWN_LIMITS: Final = Limits(keys=sys.maxsize, nodes=sys.maxsize)
+"""What a handler or middleware may send as `Raw`: as much as in any other form."""
 _STREAMS: Final = (abc.Generator, abc.Iterator, abc.AsyncGenerator, abc.AsyncIterator, abc.AsyncIterable)
 
 
@@ -117,7 +121,7 @@ class Returns:
             raise DefinitionError("a result is one value, not a stream; report progress instead")
         if _is_free(annotation):
             return cls(convert_any)
-        reader = Reader(namespace, globals_)
+        reader = Reader(namespace, globals_, own=True)
         if uses_pydantic(annotation, reader):
             described = schema_for(annotation, output=True)
             schema = msgspec.json.encode(described)
@@ -194,6 +198,8 @@ def _typed(annotation: Any, read: Any, schema: dict[str, Any]) -> Convert:
             raise InvalidOutput("$", "a value that passes the checks of its type") from None
 
     checked = _checked(_strictly(check, schema))
+    if may_lack([read], made=True):
+        return _completed(checked)
     if annotation in (int, bool):
         return _exactly(annotation, checked)
     if annotation is float:
@@ -229,6 +235,14 @@ def _strictly(check: Check, schema: dict[str, Any]) -> Check:
     return strict
 
 
+def _completed(convert: Convert) -> Convert:
+    def complete_first(value: Any) -> CallToolResult:
+        complete(value)
+        return convert(value)
+
+    return complete_first
+
+
 def _exactly(kind: type, otherwise: Convert) -> Convert:
     def convert(value: Any) -> CallToolResult:
         return _as_json(encoded(value)) if type(value) is kind else otherwise(value)
@@ -248,15 +262,34 @@ def sendable(result: CallToolResult) -> CallToolResult:
     """Return a result that somebody made, with its structured content as JSON: what is not given as `Raw` is encoded.
 
     Raises:
-        InvalidOutput: Its content is not content, or JSON has no words for the structured content.
+        InvalidOutput: Its content is not content, JSON has no words for the structured content, or what was given as
+            `Raw` is no JSON: it would break the message that it stands in, or rewrite it.
     """
     for index, block in enumerate(result.content):
         if not isinstance(block, BLOCKS):
             raise InvalidOutput(f"$.content[{index}]", f"a content block, not {type(block).__name__}")
     given: Any = result.structured_content
-    if isinstance(given, Raw | UnsetType):
+    if given is UNSET:
+        return result
+    if isinstance(given, Raw):
+        require_json(given)
         return result
     return msgspec.structs.replace(result, structured_content=Raw(encoded(given)))
+
+
+def require_json(given: Raw) -> None:
+    """Refuse structured content that was given as `Raw` and is no JSON, or not the same to every reader.
+
+    Raises:
+        InvalidOutput: It is none.
+    """
+    from dovetail.wire import check
+
+    try:
+        check(bytes(given), OWN_LIMITS)
+    except (MalformedJSON, LimitExceeded):  # whose texts speak of a message of the peer's
+        said = "expected one JSON value in UTF-8, with no key twice and no number that is not finite"
+        raise InvalidOutput("$.structuredContent", said, declared=False) from None
 
 
 def _checked(check: Check) -> Convert:

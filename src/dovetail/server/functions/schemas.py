@@ -53,7 +53,7 @@ def schema_for(annotation: Any, *, output: bool = False) -> Schema:
     Raises:
         DefinitionError: The type has no JSON Schema, or a constraint cannot be honoured.
     """
-    reader = Reader()
+    reader = Reader(own=output)
     described = Schemas([reader.read(annotation)], reader.choices, output=output)
     return sealed(described.roots[0], described.defs)
 
@@ -315,6 +315,8 @@ def _common_type(values: Sequence[Any]) -> str | None:
 
 def _instead(reason: str) -> str:
     """Return what to write for a class that JSON has no words for."""
+    if reason.startswith("Enums must contain"):
+        return "; a Struct or NamedTuple holds no other enums, a dataclass or TypedDict does: use one of these instead"
     found = next((use for name, use in _INSTEAD.items() if f"'{name}" in reason), None)
     if found is None and reason.startswith("<class "):
         found = "a dataclass, or another type that JSON has words for,"

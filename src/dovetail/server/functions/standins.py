@@ -143,8 +143,10 @@ class Built:
     def __init__(self, cls: Any, shadow: Any) -> None:
         """Read the shadow, make the class."""
         self.parts = (shadow,)
+        self.cls = cls
         is_dataclass: bool = dataclasses.is_dataclass(cls)
         self._make: Any = cls if is_dataclass else None
+        self._computed = {field.name for field in dataclasses.fields(cls) if not field.init} if is_dataclass else set()
 
     def read(self, value: Any) -> Any:
         """See `Rule`."""
@@ -152,7 +154,12 @@ class Built:
         if self._make is None:
             return read
         fields = ((name, getattr(read, name)) for name in read.__struct_fields__)
-        return self._make(**{name: field for name, field in fields if field is not msgspec.UNSET})
+        given = {name: field for name, field in fields if field is not msgspec.UNSET}
+        computed = {name: given.pop(name) for name in self._computed & given.keys()}
+        made = self._make(**given)
+        for name, field in computed.items():
+            object.__setattr__(made, name, field)  # also where the class is frozen
+        return made
 
     def describe(self, parts: Sequence[Schema], *, output: bool) -> Schema:
         """See `Rule`."""
