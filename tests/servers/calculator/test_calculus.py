@@ -58,6 +58,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("limit", {"expression": "cbrt(x)/abs(cbrt(x))", "to": "0"}, "ask for one side"),
     ("limit", {"expression": "cbrt(a*x)/a", "to": "8"}, "no limit that could be found"),
     ("differentiate", {"expression": "cbrt(x)", "at": "0"}, "not defined"),
+    ("differentiate", {"expression": "x^2/x", "at": "0"}, "not defined"),
     ("differentiate", {"expression": "abs(x)", "at": "0"}, "no derivative there"),
     ("differentiate", {"expression": "sign(x)", "at": "0"}, "no derivative there"),
     ("differentiate", {"expression": "floor(x)", "at": "2"}, "no derivative there"),

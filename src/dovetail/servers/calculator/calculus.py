@@ -10,6 +10,7 @@ from typing import Final
 import sympy  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import Job, Reply
+from dovetail.servers.calculator.domains import defined
 from dovetail.servers.calculator.failures import CalculatorError
 from dovetail.servers.calculator.roots import RealRoot, by_sign
 from dovetail.servers.calculator.steps import derivative, jumps_at
@@ -18,6 +19,7 @@ from dovetail.servers.calculator.tidying import tidy
 from dovetail.servers.calculator.zeros import value_at
 
 _NO_DERIVATIVE: Final = "There is no derivative there: it is another one from the left and from the right"
+_GAP: Final = "The expression is not defined there as it was written, so it has no derivative; simplify it first"
 _DIFFER: Final = "The limits from the left and from the right differ, so there is none; ask for one side"
 _NO_LIMIT: Final = "There is no limit that could be found; the expression may oscillate"
 _DOUBTFUL: Final = "The limit that was found does not agree with values nearby, so it is not given; ask for one side"
@@ -36,6 +38,8 @@ def differentiate(job: Job) -> Reply:
     if found.has(sympy.Derivative, sympy.Subs):
         raise CalculatorError("The derivative of a function in this is not known; write it with other functions")
     if place is not None:
+        if not defined(job.trees[:1], {sympy.Symbol(job.names[0]): place}):
+            raise CalculatorError(_GAP)
         found = _value_of(found, inside, variable, place)
     return Reply(answer=answer_of(tidy(plain_variable(found, variable)), job.digits))
 
