@@ -22,6 +22,15 @@ EXACT: list[tuple[str, dict[str, Any], str]] = [
     ("integrate", {"expression": "floor(x)", "lower": "0", "upper": "3"}, "3"),
     ("integrate", {"expression": "x mod 1", "lower": "3", "upper": "0"}, "-3/2"),
     ("integrate", {"expression": "round(x) * x", "lower": "0", "upper": "2"}, "11/4"),
+    ("integrate", {"expression": "1/x", "lower": "-1", "upper": "0"}, "-inf"),
+    ("integrate", {"expression": "1/x", "lower": "0", "upper": "-1"}, "inf"),
+    ("integrate", {"expression": "1/x", "lower": "-inf", "upper": "-1"}, "-inf"),
+    ("integrate", {"expression": "1/(x - 3) + x", "lower": "0", "upper": "3"}, "-inf"),
+    ("integrate", {"expression": "1/abs(x)", "lower": "-1", "upper": "1"}, "inf"),
+    ("integrate", {"expression": "abs(x)/x^2", "lower": "-1", "upper": "1"}, "inf"),
+    ("integrate", {"expression": "1/sin(x)", "lower": "-1", "upper": "0"}, "-inf"),
+    ("integrate", {"expression": "exp(x)/x", "lower": "-1", "upper": "0"}, "-inf"),
+    ("integrate", {"expression": "sqrt(x)", "lower": "-1", "upper": "1"}, "2/3 + 2*i/3"),
     ("limit", {"expression": "cbrt(x)", "to": "-8"}, "-2"),
     ("limit", {"expression": "cbrt(x)", "to": "-inf"}, "-inf"),
     ("limit", {"expression": "cbrt(x)", "to": "0"}, "0"),
@@ -42,9 +51,14 @@ EXACT: list[tuple[str, dict[str, Any], str]] = [
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("integrate", {"expression": "sin(x)", "lower": "0", "upper": "inf"}, "does not converge"),
     ("integrate", {"expression": "floor(x^2)", "lower": "0", "upper": "3"}, "from jump to jump"),
+    ("integrate", {"expression": "1/x", "lower": "-1", "upper": "1"}, "does not converge"),
+    ("integrate", {"expression": "1/(x - 3)^3", "lower": "2", "upper": "4"}, "does not converge"),
+    ("integrate", {"expression": "cbrt(x^2 - 4)"}, "give lower and upper"),
+    ("integrate", {"expression": "cbrt(x^2 + 1)"}, "give lower and upper"),
     ("limit", {"expression": "cbrt(x)/abs(cbrt(x))", "to": "0"}, "ask for one side"),
     ("limit", {"expression": "cbrt(a*x)/a", "to": "8"}, "no limit that could be found"),
     ("differentiate", {"expression": "cbrt(x)", "at": "0"}, "not defined"),
+    ("differentiate", {"expression": "x^2/x", "at": "0"}, "not defined"),
     ("differentiate", {"expression": "abs(x)", "at": "0"}, "no derivative there"),
     ("differentiate", {"expression": "sign(x)", "at": "0"}, "no derivative there"),
     ("differentiate", {"expression": "floor(x)", "at": "2"}, "no derivative there"),
@@ -68,9 +82,20 @@ async def test_what_has_no_value_is_said_so_in_words() -> None:
             assert result.is_error and told in result.text, (tool, arguments, result.text)
 
 
-async def test_an_integral_over_a_change_of_sign_under_a_root_is_computed_on_either_side() -> None:
-    found = await asked("integrate", seconds=30, expression="cbrt(x^2 - 1)", lower="0", upper="2")
-    assert found["decimal"] == "0.184903391607221"
+@pytest.mark.parametrize(
+    ("expression", "lower", "upper", "decimal"),
+    [
+        ("cbrt(x^2 - 1)", "0", "2", "0.184903391607221"),
+        ("cbrt(x^2 - 1)", "-3", "0", "1.91738147360945"),
+        ("cbrt(4 - x^2)", "0", "3", "1.42674201248087"),
+        ("cbrt(x^2 + 1)", "-3", "3", "9.02306491734877"),
+    ],
+)
+async def test_an_integral_whose_formula_is_of_other_roots_is_computed_as_a_number(
+    expression: str, lower: str, upper: str, decimal: str
+) -> None:
+    found = await asked("integrate", seconds=30, expression=expression, lower=lower, upper=upper)
+    assert (found["exact"], found["decimal"]) == (None, decimal)
 
 
 def test_a_limit_that_values_nearby_contradict_is_refused() -> None:

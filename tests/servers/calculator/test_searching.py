@@ -100,3 +100,37 @@ def test_conditions_that_points_contradict_are_refused() -> None:
     assert _contradicted(x < 1, [x < 0], x, False)
     assert _contradicted(x < -1, [x < 0], x, False)
     assert not _contradicted(x < 0, [x < 0], x, False)
+
+
+@pytest.mark.parametrize(
+    ("equations", "found"),
+    [
+        (["x^2/x = 0"], []),
+        (["1/(1/x) = 0"], []),
+        (["exp(log(x)) = 0"], []),
+        (["x/x + x = 1"], []),
+        (["1/x - 1/x + x = 0"], []),
+        (["x/x + x = 1 + sin(x)"], []),
+        (["(x^2 - 2)*(x - 1)/(x^2 - 2) = 0"], [1]),
+        (["(x^2 - x)/x = 0"], [1]),
+        (["x^2/x = y", "y = 0"], []),
+        (["(x^2 - 1)/(x - 1) = 3"], [2]),
+    ],
+)
+async def test_where_an_equation_is_not_defined_as_it_was_written_it_has_no_solution(
+    equations: list[str], found: list[float]
+) -> None:
+    assert values(await asked("solve", equations=equations)) == found
+
+
+async def test_what_was_left_out_is_said() -> None:
+    found = await asked("solve", equations=["x^2/x = 0"])
+    assert found["complete"] and "left out" in found["note"]
+
+
+@pytest.mark.parametrize(
+    ("relation", "conditions"),
+    [("x^2/x >= 0", "(0 <= x) & x != 0"), ("exp(log(x)) > -1", "(-1 < x) & x != 0"), ("1/x < 1", "(1 < x) | (x < 0)")],
+)
+async def test_conditions_leave_out_where_an_inequality_is_not_defined(relation: str, conditions: str) -> None:
+    assert (await asked("solve", equations=[relation]))["conditions"] == conditions

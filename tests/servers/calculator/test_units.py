@@ -170,6 +170,11 @@ def test_a_degree_sign_alone_is_an_angle() -> None:
         ("1 V/rpm to V/Hz", "60"),
         ("1 Hz to 1/s", "1"),
         ("1 rpm to rad/s", "pi/30"),
+        ("60 rpm = 1 Hz", "true"),
+        ("1 Hz < 60 rpm", "false"),
+        ("2 Hz > 60 rpm", "true"),
+        ("60 rpm + 1 Hz", "120"),
+        ("max(1 Hz, 120 rpm)", "2"),
         ("sin(30°)", "1/2"),
     ],
 )

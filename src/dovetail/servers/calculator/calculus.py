@@ -1,39 +1,25 @@
-"""Derivatives, integrals and limits: of real variables, and checked against the expression's own values.
+"""Derivatives and limits: of real variables, and checked against the expression's own values.
 
 A variable that goes between real bounds is a real one: `sqrt(x^2)` is `abs(x)`. What a formula gives has to agree with
 numbers computed from what was asked; if it does not, it is refused. Loaded only in a computing process.
 """
 
 from functools import partial
-from itertools import pairwise
 from typing import Final
 
 import sympy  # type: ignore[import-untyped]
-from sympy.core.evalf import PrecisionExhausted  # type: ignore[import-untyped]
 
-from dovetail.servers.calculator.answers import Answer, Job, Reply
-from dovetail.servers.calculator.certainty import certain, contradicted
+from dovetail.servers.calculator.answers import Job, Reply
+from dovetail.servers.calculator.domains import defined
 from dovetail.servers.calculator.failures import CalculatorError
-from dovetail.servers.calculator.roots import RealRoot, by_cases, by_sign
-from dovetail.servers.calculator.searching import real_zeros
-from dovetail.servers.calculator.steps import derivative, jumps_at, pieces, steps
-from dovetail.servers.calculator.symbolic import UNDEFINED, Builder, Expr, answer_of, numeric
+from dovetail.servers.calculator.roots import RealRoot, by_sign
+from dovetail.servers.calculator.steps import derivative, jumps_at
+from dovetail.servers.calculator.symbolic import UNDEFINED, Builder, Expr, answer_of
 from dovetail.servers.calculator.tidying import tidy
 from dovetail.servers.calculator.zeros import value_at
 
-_DIVERGES: Final = "This integral diverges between these bounds; leave out where the integrand is infinite"
-_OSCILLATES: Final = "This integral has no value: it does not converge, the integrand oscillates for ever"
-_NO_FORM: Final = (
-    "No antiderivative in known functions was found; give lower and upper for a definite integral, "
-    "which can be computed as a number"
-)
-_NO_VALUE: Final = "This integral has no value that could be found; it may diverge. Try other bounds"
-_JUMPS: Final = "This integrand jumps, and not at places that are known; integrate piece by piece, from jump to jump"
-_DISAGREES: Final = (
-    "The formula that was found does not agree with the integrand between these bounds, which jumps there or "
-    "is infinite; integrate piece by piece, from jump to jump"
-)
 _NO_DERIVATIVE: Final = "There is no derivative there: it is another one from the left and from the right"
+_GAP: Final = "The expression is not defined there as it was written, so it has no derivative; simplify it first"
 _DIFFER: Final = "The limits from the left and from the right differ, so there is none; ask for one side"
 _NO_LIMIT: Final = "There is no limit that could be found; the expression may oscillate"
 _DOUBTFUL: Final = "The limit that was found does not agree with values nearby, so it is not given; ask for one side"
@@ -47,13 +33,15 @@ def differentiate(job: Job) -> Reply:
     builder = Builder(symbols=True)
     inside = builder.build(job.trees[0])
     place = builder.build(job.trees[1]) if len(job.trees) > 1 else None
-    variable, inside = _real(inside, job.names[0], [] if place is None else [place])
+    variable, inside = real_variable(inside, job.names[0], [] if place is None else [place])
     found = derivative(inside, variable, int(job.names[1]))
     if found.has(sympy.Derivative, sympy.Subs):
         raise CalculatorError("The derivative of a function in this is not known; write it with other functions")
     if place is not None:
+        if not defined(job.trees[:1], {sympy.Symbol(job.names[0]): place}):
+            raise CalculatorError(_GAP)
         found = _value_of(found, inside, variable, place)
-    return Reply(answer=answer_of(tidy(_plain(found, variable)), job.digits))
+    return Reply(answer=answer_of(tidy(plain_variable(found, variable)), job.digits))
 
 
 def _value_of(found: Expr, inside: Expr, variable: Expr, place: Expr) -> Expr:
@@ -72,79 +60,7 @@ def _value_of(found: Expr, inside: Expr, variable: Expr, place: Expr) -> Expr:
     return left
 
 
-def integrate(job: Job) -> Reply:
-    """An integral; `names` holds the variable, the other two trees the bounds."""
-    inside, variable, bounds = _integral(job)
-    if bounds is None:
-        found = sympy.integrate(by_cases(inside), variable)
-        if found.has(sympy.Integral, sympy.RootSum):
-            raise CalculatorError(_NO_FORM)
-        return Reply(answer=answer_of(tidy(_plain(found, variable)), job.digits, "plus any constant"))
-    found = _definite(inside, variable, bounds)
-    if found.has(sympy.nan, sympy.zoo):
-        raise CalculatorError(_DIVERGES)
-    if found.has(sympy.AccumBounds):
-        raise CalculatorError(_OSCILLATES)
-    if found.has(sympy.Integral, sympy.RootSum):
-        return quadrature(job)
-    if contradicted(found, inside, variable, bounds):
-        raise CalculatorError(_DISAGREES)
-    return Reply(answer=answer_of(tidy(found), job.digits))
-
-
-def _definite(inside: Expr, variable: Expr, bounds: tuple[Expr, Expr]) -> Expr:
-    cut = pieces(inside, variable, *bounds)
-    if cut is None:
-        return sympy.integrate(by_cases(inside), (variable, *bounds))
-    return sympy.Add(*[sympy.integrate(by_cases(piece), (variable, low, high)) for piece, low, high in cut])
-
-
-def quadrature(job: Job) -> Reply:
-    """A definite integral as a number."""
-    inside, variable, bounds = _integral(job)
-    if bounds is None or (inside.free_symbols - {variable}):
-        raise CalculatorError("Only a definite integral without other variables can be computed as a number")
-    digits = min(job.digits, 30)
-    try:
-        parts = [sympy.Integral(one, (variable, low, high)) for one, low, high in _smooth(inside, variable, bounds)]
-        real, imaginary = numeric(sympy.Add(*[certain(part, digits + 8) for part in parts]), digits)
-    except (PrecisionExhausted, AttributeError):  # sympy has the latter for what steps
-        real = imaginary = None
-    if real is None or imaginary is not None:
-        raise CalculatorError(_JUMPS if steps(inside) else _NO_VALUE)
-    return Reply(answer=Answer(kind="real", decimal=real, note="computed as a number; no exact form was found"))
-
-
-def _smooth(inside: Expr, variable: Expr, bounds: tuple[Expr, Expr]) -> list[tuple[Expr, Expr, Expr]]:
-    """Cut an interval where what a real root is taken of changes its sign: sums over such places are not exact."""
-    low, high = bounds
-    of = {one.args[0] for one in inside.atoms(RealRoot)}
-    if not of:
-        return [(inside, low, high)]
-    if low > high:
-        return [(piece, end, start) for piece, start, end in _smooth(inside, variable, (high, low))]
-    zeros = {place for one in of for place in real_zeros(one, variable, 60).places if low < place < high}
-    cut = []
-    for start, end in pairwise([low, *sorted(zeros), high]):
-        middle = _between(start, end)
-        cut.append((inside.replace(RealRoot, partial(_with_sign, variable, [middle])), start, end))
-    return cut
-
-
-def _between(start: Expr, end: Expr) -> Expr:
-    if start.is_infinite:
-        return sympy.S.Zero if end.is_infinite else end - 1
-    return start + 1 if end.is_infinite else (start + end) / 2
-
-
-def _integral(job: Job) -> tuple[Expr, Expr, tuple[Expr, Expr] | None]:
-    builder = Builder(symbols=True)
-    inside, *bounds = [builder.build(tree) for tree in job.trees]
-    variable, inside = _real(inside, job.names[0], bounds)
-    return inside, variable, (bounds[0], bounds[1]) if bounds else None
-
-
-def _real(inside: Expr, name: str, places: list[Expr]) -> tuple[Expr, Expr]:
+def real_variable(inside: Expr, name: str, places: list[Expr]) -> tuple[Expr, Expr]:
     """Return a variable that is real if the places are where it goes to, and the expression with it."""
     plain = sympy.Symbol(name)
     if any(place.is_extended_real is False for place in places):
@@ -153,7 +69,8 @@ def _real(inside: Expr, name: str, places: list[Expr]) -> tuple[Expr, Expr]:
     return variable, inside.subs(plain, variable)
 
 
-def _plain(found: Expr, variable: Expr) -> Expr:
+def plain_variable(found: Expr, variable: Expr) -> Expr:
+    """Return an expression whose variable is any number, as callers write it."""
     return found.subs(variable, sympy.Symbol(variable.name))
 
 
@@ -161,7 +78,7 @@ def limit(job: Job) -> Reply:
     """A limit; `names` holds the variable and the side, the second tree what it goes to."""
     builder = Builder(symbols=True)
     inside, goal = builder.build(job.trees[0]), builder.build(job.trees[1])
-    variable, inside = _real(inside, job.names[0], [goal])
+    variable, inside = real_variable(inside, job.names[0], [goal])
     endless = goal in (sympy.oo, -sympy.oo)
     if endless or job.names[1] != "+-":
         found = _one_side(inside, variable, goal, "-" if goal is sympy.oo else job.names[1].replace("+-", "+"))
@@ -207,10 +124,11 @@ def _nearby(goal: Expr, side: str) -> list[Expr]:
 def _powers(inside: Expr, variable: Expr, goal: Expr, side: str) -> Expr:
     """Write real roots as powers, with the sign that what they are taken of has near the goal."""
 
-    return inside.replace(RealRoot, partial(_with_sign, variable, _nearby(goal, side)))
+    return inside.replace(RealRoot, partial(with_sign, variable, _nearby(goal, side)))
 
 
-def _with_sign(variable: Expr, places: list[Expr], value: Expr, degree: Expr) -> Expr:
+def with_sign(variable: Expr, places: list[Expr], value: Expr, degree: Expr) -> Expr:
+    """Return a real root as a power, with the sign that what it is taken of has at some places."""
     values = [value_at(value, {variable: place}) for place in places]
     signs = {None if one is None or not one.is_real else int(sympy.sign(one)) for one in values}
     sign = signs.pop() if len(signs) == 1 else None

@@ -10,6 +10,7 @@ import sympy  # type: ignore[import-untyped]
 from sympy.functions.elementary.trigonometric import TrigonometricFunction  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import Job, Reply, Solution, Solutions
+from dovetail.servers.calculator.domains import LEFT_OUT, defined
 from dovetail.servers.calculator.failures import CalculatorError
 from dovetail.servers.calculator.inequalities import inequality
 from dovetail.servers.calculator.roots import RealRoot, as_polynomials
@@ -53,8 +54,8 @@ def solve(job: Job) -> Reply:
         if unknown not in free:
             raise CalculatorError(f"{unknown.name} cancels out of the equations: they say nothing about it")
     if any(one.is_Relational and not isinstance(one, sympy.Eq) for one in equations):
-        return Reply(solutions=inequality(equations, unknowns))
-    return Reply(solutions=_equations([_difference(one) for one in equations], unknowns, job.digits))
+        return Reply(solutions=inequality(equations, unknowns, job.trees))
+    return Reply(solutions=_equations([_difference(one) for one in equations], unknowns, job))
 
 
 def _identity(one: Expr) -> bool:
@@ -67,7 +68,7 @@ def _difference(equation: Expr) -> Expr:
     return equation.lhs - equation.rhs if isinstance(equation, sympy.Eq) else equation
 
 
-def _equations(zeros: list[Expr], unknowns: list[Expr], digits: int) -> Solutions:
+def _equations(zeros: list[Expr], unknowns: list[Expr], job: Job) -> Solutions:
     """Solve expressions that shall be 0."""
     found = _formulas(zeros, unknowns)
     good = [one for one in (found or [])[:_MOST] if _fits(zeros, one)]
@@ -78,11 +79,20 @@ def _equations(zeros: list[Expr], unknowns: list[Expr], digits: int) -> Solution
     periodic = any(one.has(TrigonometricFunction) for one in zeros)
     counted = alone and zeros[0].is_rational_function(*unknowns)  # formulas gave what there is, or the first of it
     if alone and not complete and not (good and (periodic or counted)):
-        return _searched(zeros[0], unknowns[0], digits, good, known=found is not None)
+        return _searched(zeros[0], unknowns[0], job, good, known=found is not None)
+    kept = [one for one in good if defined(job.trees, one)]
     solutions = [
-        Solution(values={str(unknown.name): answer_of(value, digits) for unknown, value in one.items()}) for one in good
+        Solution(values={str(unknown.name): answer_of(value, job.digits) for unknown, value in one.items()})
+        for one in kept
     ]
-    return Solutions(solutions=solutions, complete=complete, note=None if complete else _why(zeros, unknowns))
+    note = None if complete else _why(zeros, unknowns)
+    return Solutions(solutions=solutions, complete=complete, note=_with_left_out(note, len(kept) < len(good)))
+
+
+def _with_left_out(note: str | None, left_out: bool) -> str | None:
+    if not left_out:
+        return note
+    return f"{note}; {LEFT_OUT}" if note else LEFT_OUT
 
 
 def _formulas(zeros: list[Expr], unknowns: list[Expr]) -> list[dict[Expr, Expr]] | None:
@@ -107,9 +117,9 @@ def _why(zeros: list[Expr], unknowns: list[Expr]) -> str:
     return _GENERAL if any(one.free_symbols - set(unknowns) for one in zeros) else _OTHERS
 
 
-def _searched(zero: Expr, unknown: Expr, digits: int, good: list[dict[Expr, Expr]], known: bool) -> Solutions:
+def _searched(zero: Expr, unknown: Expr, job: Job, good: list[dict[Expr, Expr]], known: bool) -> Solutions:
     """Add what a search finds to what formulas gave: these may be one branch of several."""
-    searched = real_zeros(_once(zero), unknown, digits)
+    searched = real_zeros(_once(zero), unknown, job.digits)
     if not searched.zeros and not searched.interval and not good:
         if not known:
             raise CalculatorError(
@@ -121,15 +131,16 @@ def _searched(zero: Expr, unknown: Expr, digits: int, good: list[dict[Expr, Expr
     old = [value for value in exact if not any(_same(value, sympy.S.Zero) and at == 0 for at in searched.places)]
     if len(old) < len(exact):  # a formula for 0 that is not seen to be 0 is left to what the search says
         new = sorted({*new, *(place for place, at in enumerate(searched.places) if at == 0)})
-    answers = [(value, answer_of(value, digits)) for value in old]
+    answers = [(value, answer_of(value, job.digits)) for value in old]
     answers += [(searched.places[place], searched.zeros[place]) for place in new]
     if new:
         answers.sort(key=lambda one: complex(one[0]).real)
     name = str(unknown.name)
+    kept = [one for value, one in answers if defined(job.trees, {unknown: value})]
     return Solutions(
-        solutions=[Solution(values={name: one}) for _, one in answers],
+        solutions=[Solution(values={name: one}) for one in kept],
         complete=False,
-        note=_said(searched, bool(new) or not good),
+        note=_with_left_out(_said(searched, bool(new) or not good), len(kept) < len(answers)),
     )
 
 

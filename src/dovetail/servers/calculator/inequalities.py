@@ -9,9 +9,11 @@ import sympy  # type: ignore[import-untyped]
 from sympy.functions.elementary.trigonometric import TrigonometricFunction  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import Solutions
+from dovetail.servers.calculator.domains import gaps
 from dovetail.servers.calculator.failures import CalculatorError
 from dovetail.servers.calculator.roots import RealRoot
 from dovetail.servers.calculator.symbolic import Expr
+from dovetail.servers.calculator.tree import Tree
 from dovetail.servers.calculator.writing import named_roots, written
 from dovetail.servers.calculator.zeros import value_at
 
@@ -32,8 +34,8 @@ _STEP: Final = sympy.Rational(1, 1000)
 _DIGITS: Final = 15
 
 
-def inequality(relations: list[Expr], unknowns: list[Expr]) -> Solutions:
-    """Find the conditions under which relations hold together."""
+def inequality(relations: list[Expr], unknowns: list[Expr], trees: list[Tree]) -> Solutions:
+    """Find the conditions under which relations hold together, and are defined as they were written."""
     if len(unknowns) != 1 or any(relation.free_symbols != set(unknowns) for relation in relations):
         raise CalculatorError("Inequalities are solved for one unknown, without other variables")
     unknown = unknowns[0]
@@ -43,6 +45,11 @@ def inequality(relations: list[Expr], unknowns: list[Expr]) -> Solutions:
     periodic = any(side.has(TrigonometricFunction) for side in sides)
     if _contradicted(found, relations, unknown, periodic):
         raise CalculatorError(_DISAGREES)
+    places, all_known = gaps(trees, unknown)
+    found = sympy.And(
+        found, *[sympy.Ne(unknown, place) for place in places if found.subs(unknown, place) is not sympy.false]
+    )
+    known = known and all_known
     note = None if known else _PERIODIC if periodic else _OTHERS
     if found in (sympy.true, sympy.false):
         note = "true for all real numbers" if found is sympy.true else "true for no real number"

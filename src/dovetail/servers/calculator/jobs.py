@@ -9,11 +9,12 @@ import sympy  # type: ignore[import-untyped]
 from sympy.core.evalf import PrecisionExhausted  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import Answer, Job, Matrix, Reply, rational
-from dovetail.servers.calculator.calculus import differentiate, integrate, limit, quadrature
+from dovetail.servers.calculator.calculus import differentiate, limit
 from dovetail.servers.calculator.equations import solve
 from dovetail.servers.calculator.exact import LARGE, Arithmetic, evaluate
 from dovetail.servers.calculator.failures import CalculatorError, Irrational
 from dovetail.servers.calculator.functions import call
+from dovetail.servers.calculator.integrals import integrate, quadrature
 from dovetail.servers.calculator.parsing import parse
 from dovetail.servers.calculator.summaries import summary
 from dovetail.servers.calculator.symbolic import Builder, Expr, answer_of

@@ -308,6 +308,7 @@ def _called(tree: Tree, find: Find) -> Quantity:
         root = _power(parts[0], roots[tree.text])
         return _with(root, node("call", parts[0].tree, text=tree.text))
     if tree.text in _ALIKE and parts and any(part.dimensions for part in parts):
+        parts = [parts[0], *[in_cycles(part, parts[0], find) for part in parts[1:]]]
         for part in parts[1:]:
             _check_alike(parts[0], part)
         if any(part.offset is not None for part in parts):
@@ -323,8 +324,9 @@ def _called(tree: Tree, find: Find) -> Quantity:
 def _added(tree: Tree, find: Find) -> Quantity:
     terms = [quantity(part, find) for part in tree.parts]
     total = terms[0]
-    for term in terms[1:]:
-        total = _sum(total, term)
+    for place, term in enumerate(terms[1:], start=1):
+        terms[place] = in_cycles(term, terms[0], find)
+        total = _sum(total, terms[place])
     return _with(total, node("add", *[term.tree for term in terms]))
 
 
@@ -336,6 +338,7 @@ def _negative(tree: Tree, find: Find) -> Quantity:
 def _compared(tree: Tree, find: Find) -> Quantity:
     left, right = (quantity(part, find) for part in tree.parts)
     _check_alike(left, right)
+    left = in_cycles(left, right, find)  # as `to` does: 60 rpm are 1 Hz
     if {left.scale, right.scale} == {"absolute", "difference"} or _negated(left) or _negated(right):
         raise CalculatorError(_ALONE)
     return Quantity(node("compare", left.tree, right.tree, text=tree.text))

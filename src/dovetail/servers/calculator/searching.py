@@ -30,7 +30,7 @@ _SMALLER: Final = sympy.Rational(1, 4)
 """Share to which a size comes down in a few steps; it does so slowly at a root of a root."""
 _FEW: Final = 12
 _SMALL: Final = sympy.Rational(1, 10**6)
-_QUOTIENTS: Final = {
+WITHOUT_POLES: Final = {
     sympy.tan: lambda angle: sympy.sin(angle) / sympy.cos(angle),
     sympy.cot: lambda angle: sympy.cos(angle) / sympy.sin(angle),
     sympy.sec: lambda angle: 1 / sympy.cos(angle),
@@ -210,7 +210,7 @@ class _Search:
 
 def _without_poles(expression: Any) -> Any:
     """Return the numerator: next to a pole, such as of `tan(x)`, a zero would not show on the grid."""
-    for function, written in _QUOTIENTS.items():
+    for function, written in WITHOUT_POLES.items():
         expression = expression.replace(function, written)
     return sympy.fraction(sympy.together(expression))[0]
 
