@@ -203,8 +203,8 @@ def _running(url: str) -> int:
         for _ in range(1_000):  # ten seconds: when it has ended unseen, nobody waits for ever
             other.execute("SELECT pg_sleep(0.01)")  # others have the processor, and the lock of the interpreter
             found = other.execute(
-                "SELECT pid FROM pg_stat_activity WHERE application_name = 'dovetail' AND query LIKE '%RECURSIVE%'"
-                " AND state = 'active'"
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'dovetail' AND query LIKE 'FETCH %'"
+                " AND state = 'active' AND datname = current_database()"
             ).fetchone()
             if found is not None:
                 return int(found[0])
