@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -214,15 +215,19 @@ async def test_a_result_is_the_same_the_first_time_and_later(stores: Stores) -> 
         return Receipt(7), {1}
 
     told: list[object] = []
+    made: list[object] = []
 
     @app.tool
     async def work(ctx: Context) -> None:
         told.extend([(await ctx.once("plain", plain), await ctx.once("typed", typed)) for _ in range(2)])
+        made.extend([await ctx.once("class", Receipt, 8) for _ in range(2)])
+        made.append(await ctx.once("partial", partial(Receipt, 9)))
 
     client = Conversation(app)
     await client.open()
     await client.call("tools/call", name="work", arguments={})
     assert told == [([{"number": 7}, [1]], (Receipt(7), {1}))] * 2
+    assert made == [Receipt(8), Receipt(8), Receipt(9)]
     await client.close()
 
 

@@ -5,7 +5,7 @@ Pydantic model its fields, and not what it computes of them.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import PurePath
 from typing import Any, Final, Never, NoReturn
 
@@ -33,8 +33,9 @@ def reader_of(function: Callable[..., Any]) -> Read:
     Raises:
         DefinitionError: Its return annotation is a type that JSON has no words for.
     """
+    made = function.func if isinstance(function, partial) else function
     try:
-        annotation = awaited(returned_by(function))
+        annotation = made if isinstance(made, type) else awaited(returned_by(function))
     except DefinitionError:  # a name that only type checkers know
         annotation = MISSING
     try:
