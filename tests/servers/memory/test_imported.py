@@ -145,5 +145,42 @@ async def test_what_a_file_given_at_the_start_loses_is_logged_and_stands_in_the_
     async with memory(tmp_path / "m.db", **imported(tmp_path, *items)) as client:
         notes = (await told(client, "graph_statistics"))["notes"]
     assert [note.split()[:2] for note in notes] == [["1", "entities"], ["1", "entities"], ["1", "relations"]]
-    assert "another type, which they keep" in notes[0] and all("Ann" in note for note in notes)
+    assert "both forms are kept" in notes[0] and all("Ann" in note for note in notes)
     assert [record.getMessage() for record in caplog.records] == [f"--import-file: {note}" for note in notes]
+
+
+TWICE: list[dict[str, Any]] = [
+    {**ANN, "observations": ["a", "shared"]},
+    {**ANN, "entityType": "robot", "observations": ["shared", "b", "b"], "mood": "good"},
+    {"type": "entity", "name": "Bob", "entityType": "person", "observations": []},
+    {"type": "relation", "from": "Ann", "to": "Bob", "relationType": "knows"},
+    {"type": "relation", "from": "Ann", "to": "Bob", "relationType": "knows", "since": 2024},
+]
+
+
+async def test_an_entity_of_two_types_is_one_to_search_and_two_to_export(tmp_path: Path) -> None:
+    async with memory(tmp_path / "m.db", **imported(tmp_path, *TWICE)) as client:
+        (ann,) = (await told(client, "open_nodes", names=["Ann"]))["entities"]
+        assert ann["observations"] == ["a", "shared", "b"]
+        assert ann["entityType"] == ANN["entityType"] and ann["otherTypes"] == ["robot"]
+        exported = (await client.read_resource("memory://export")).contents[0].text or ""
+    assert exported == lines(*TWICE)
+    again = tmp_path / "again"
+    again.mkdir()
+    async with memory(again / "m.db", **imported(again, *TWICE)) as client:
+        await told(client, "import_graph", lines=exported)  # nothing of it is new
+        assert (await client.read_resource("memory://export")).contents[0].text == exported
+
+
+async def test_what_is_deleted_is_gone_from_all_forms(tmp_path: Path) -> None:
+    async with memory(tmp_path / "m.db", **imported(tmp_path, *TWICE)) as client:
+        gone = [{"entityName": "Ann", "observations": ["shared"]}]
+        await told(client, "delete_observations", deletions=gone)
+        exported = (await client.read_resource("memory://export")).contents[0].text or ""
+        found = [json.loads(line) for line in exported.splitlines()]
+        assert [item.get("observations") for item in found[:2]] == [["a"], ["b", "b"]]
+        await told(client, "delete_entities", entityNames=["Ann"])
+        await told(client, "create_entities", entities=[{**ANN, "observations": []}])
+        await told(client, "create_relations", relations=[{"from": "Ann", "to": "Bob", "relationType": "knows"}])
+        exported = (await client.read_resource("memory://export")).contents[0].text or ""
+    assert "robot" not in exported and "2024" not in exported

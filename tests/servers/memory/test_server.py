@@ -12,7 +12,7 @@ import pytest
 from dovetail import Client
 from dovetail.errors import DefinitionError, StoreUnusable, ToolError
 from dovetail.servers.memory import Graph, Settings, make
-from dovetail.servers.memory.places import data_file
+from dovetail.servers.memory.places import OURS, SCHEMA, data_file
 from tests.house import ROOT
 from tests.servers.memory.worlds import PEOPLE, TIES, fill, memory, names, refused, told
 
@@ -106,6 +106,18 @@ async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(StoreUnusable, match="belongs to another program"):
             Graph(tmp_path / "other.db", read_only=read_only, max_bytes=2**30)
     assert (tmp_path / "other.db").read_bytes() == before
+
+
+def test_a_file_of_an_older_version_is_brought_up_to_date_by_whoever_may_write(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    db = sqlite3.connect(path)
+    for statement in (*SCHEMA[0], f"PRAGMA application_id = {OURS}", "PRAGMA user_version = 1"):
+        db.execute(statement)
+    db.close()
+    with pytest.raises(StoreUnusable, match=r"An older version .* start once without --read-only"):
+        Graph(path, read_only=True, max_bytes=2**30)
+    Graph(path, read_only=False, max_bytes=2**30).close()
+    Graph(path, read_only=True, max_bytes=2**30).close()
 
 
 def test_a_file_of_a_newer_version_and_a_damaged_one_are_refused(tmp_path: Path) -> None:

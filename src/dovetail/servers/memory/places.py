@@ -38,6 +38,15 @@ SCHEMA: Final = (
         "CREATE TABLE changes (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)",
         "CREATE TABLE imports (digest TEXT PRIMARY KEY) WITHOUT ROWID",
     ),
+    (
+        # What a file said of something that was there already, and that differs: see `forms`.
+        "CREATE TABLE entity_forms (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " entity INTEGER NOT NULL REFERENCES entities ON DELETE CASCADE, type TEXT NOT NULL, extra TEXT NOT NULL,"
+        " observations TEXT NOT NULL, brought TEXT NOT NULL, UNIQUE (entity, type, extra))",
+        "CREATE TABLE relation_forms (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " relation INTEGER NOT NULL REFERENCES relations ON DELETE CASCADE, extra TEXT NOT NULL,"
+        " UNIQUE (relation, extra))",
+    ),
 )
 """Each entry brings the file one version up; entries are only ever added."""
 
@@ -130,6 +139,7 @@ def prepare(path: Path, max_bytes: int) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA max_page_count = {max(max_bytes // _PAGE, 64)}")
             connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA foreign_keys = ON")
             _migrate(connection)
         except BaseException:
             connection.close()
@@ -160,6 +170,8 @@ def reader(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA cache_size = -16384")
             if connection.execute("PRAGMA application_id").fetchone()[0] != OURS:
                 raise StoreUnusable("The memory file belongs to another program, or is empty: name another")
+            if connection.execute("PRAGMA user_version").fetchone()[0] < len(SCHEMA):
+                raise StoreUnusable("An older version wrote the memory file: start once without --read-only")
         except BaseException:
             connection.close()
             raise

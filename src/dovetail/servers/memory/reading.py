@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from dovetail.errors import ToolError
+from dovetail.servers.memory.forms import entity_forms, relation_forms, types_of
 from dovetail.servers.memory.lines import entity_line, relation_line
 from dovetail.servers.memory.numbering import observations_of
 from dovetail.servers.memory.records import NAME_CHARS, Count, Entity, Nodes, Relation, Statistics
@@ -27,6 +28,7 @@ def entity_of(db: sqlite3.Connection, number: int, room: Room, start: int = 0) -
     """Return an entity, with as many observations as there is room for, from one on; at least one."""
     name, kind = db.execute("SELECT name, type FROM entities WHERE id = ?", (number,)).fetchone()
     entity = Entity(room.take(name), room.take(kind), [])
+    entity.other_types = [room.take(other) for other in types_of(db, number, kind)]
     full = False
     for (text,) in db.execute(_OBSERVATIONS, (*observations_of(number), start)):
         if entity.observations and not room.fits(text):
@@ -273,9 +275,13 @@ def _lines(db: sqlite3.Connection, kind: str, after: int) -> Iterable[tuple[str,
     if kind == "e":
         rows = db.execute("SELECT id, name, type, extra FROM entities WHERE id > ? ORDER BY id", (after,))
         for number, name, type_, extra in rows:
-            texts = (text for (text,) in db.execute(_OBSERVATIONS, (*observations_of(number), 0)))
-            yield f"e{number}", entity_line(name, type_, texts, extra)
+            texts = [text for (text,) in db.execute(_OBSERVATIONS, (*observations_of(number), 0))]
+            first, others = entity_forms(db, number, texts)
+            lines = [entity_line(name, type_, first, extra)]
+            lines += [entity_line(name, kind_, said, more) for kind_, said, more in others]
+            yield f"e{number}", "\n".join(lines)
         after = 0
     rows = db.execute("SELECT id, source, target, type, extra FROM relations WHERE id > ? ORDER BY id", (after,))
     for number, source, target, type_, extra in rows:
-        yield f"r{number}", relation_line(source, target, type_, extra)
+        forms = (extra, *relation_forms(db, number))
+        yield f"r{number}", "\n".join(relation_line(source, target, type_, form) for form in forms)

@@ -25,12 +25,14 @@ class Entity(msgspec.Struct, omit_defaults=True, rename="camel"):
         entity_type: What it is, such as person, project, place.
         observations: What is known about it, one fact each, oldest first.
         omitted: How many observations are not shown here; open_nodes with `observationsFrom` shows them.
+        other_types: Types that imported files gave it besides.
     """
 
     name: str
     entity_type: str
     observations: list[str]
     omitted: int = 0
+    other_types: list[str] = []
 
 
 class NewEntity(msgspec.Struct, rename="camel"):

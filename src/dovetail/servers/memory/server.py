@@ -147,7 +147,7 @@ def import_once(graph: Graph, settings: Settings, found: Import) -> list[str]:
         graph.write(work, touched)
     except ToolError as error:
         raise DefinitionError(f"import_file: {error}") from None
-    notes = summed(writer.lost)
+    notes = summed(writer.told)
     for note in notes:
         _log.warning("--import-file: %s", note)
     return notes

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dovetail.errors import ToolError, quote
+from dovetail.servers.memory.forms import keep_entity, keep_relation
 from dovetail.servers.memory.lines import EntityLine, RelationLine
 from dovetail.servers.memory.numbering import MASK, NAME, TYPE, number_of, observations_of
 from dovetail.servers.memory.reading import find
@@ -27,7 +28,7 @@ from dovetail.servers.memory.settings import Settings
 _NOTES: Final = 50
 """Notes that one import tells."""
 MERGED: Final = "entities were there already and got the observations that they lacked"
-RETYPED: Final = "entities were there already with another type, which they keep"
+RETYPED: Final = "entities were there already with another type or other fields; both forms are kept, and exported"
 REPEATED: Final = "relations were there already, from"
 _NAMED: Final = 5
 """Names that stand for all of one kind."""
@@ -38,13 +39,13 @@ class Writer:
 
     Attributes:
         touched: Names of what was changed so far.
-        lost: Names of what an import did not bring as it was written, by what became of it.
+        told: Names of what an import did not bring as it was written, by what became of it.
     """
 
     def __init__(self, settings: Settings, touched: set[str]) -> None:
         self._settings = settings
         self.touched = touched
-        self.lost: dict[str, list[str]] = {}
+        self.told: dict[str, list[str]] = {}
 
     def create(self, db: sqlite3.Connection, entities: Sequence[NewEntity]) -> tuple[list[Entity], list[str]]:
         """Create entities; return those that are new, and the names of those that were there."""
@@ -149,7 +150,10 @@ class Writer:
         if self._relation(db, Relation(line.source, line.target, line.type), line.extra):
             done.relations += 1
         else:
-            self.lost.setdefault(REPEATED, []).append(line.source)
+            number, extra = db.execute(_RELATION, (line.source, line.target, line.type)).fetchone()
+            if line.extra not in ("", extra):
+                keep_relation(db, number, line.extra)
+            self.told.setdefault(REPEATED, []).append(line.source)
             done.notes.append(f"Line {line.number}: this relation was there already.")
 
     def _take_entity(self, db: sqlite3.Connection, line: EntityLine, done: Imported) -> None:
@@ -159,11 +163,16 @@ class Writer:
             done.entities += 1
             done.observations += len(line.observations)
             return
+        new = self._add(db, line.name, line.observations, limited=False)
         done.merged += 1
-        done.observations += len(self._add(db, line.name, line.observations, limited=False))
-        kind = db.execute("SELECT type FROM entities WHERE name = ?", (line.name,)).fetchone()[0]
-        self.lost.setdefault(MERGED if kind == line.type else RETYPED, []).append(line.name)
-        other = f" Its type stays {quote(kind, 60)}." if kind != line.type else ""
+        done.observations += len(new)
+        number, kind, extra = db.execute("SELECT id, type, extra FROM entities WHERE name = ?", (line.name,)).fetchone()
+        same = kind == line.type and line.extra in ("", extra)
+        if not same:
+            keep_entity(db, number, line.type, line.extra, line.observations, new)
+            self.touched.add(line.name)
+        self.told.setdefault(MERGED if same else RETYPED, []).append(line.name)
+        other = "" if kind == line.type else f" Its type stays {quote(kind, 60)}; the other is kept beside it."
         done.notes.append(f"Line {line.number}: an entity of this name was there already.{other}")
 
     def _entity(self, db: sqlite3.Connection, name: str, kind: str, extra: str = "") -> int | None:
@@ -203,10 +212,10 @@ class Writer:
             )
 
 
-def summed(lost: dict[str, list[str]]) -> list[str]:
+def summed(told: dict[str, list[str]]) -> list[str]:
     """Return a line for each kind of what an import did not bring as it was written, with the first names."""
     lines = []
-    for kind, all_names in lost.items():
+    for kind, all_names in told.items():
         names = list(dict.fromkeys(all_names))
         more = ", ..." if len(names) > _NAMED else ""
         lines.append(f"{len(all_names)} {kind}: {', '.join(quote(name, 60) for name in names[:_NAMED])}{more}")
@@ -242,4 +251,5 @@ def _remove(db: sqlite3.Connection, texts: Sequence[tuple[int, str]]) -> None:
     db.executemany("DELETE FROM texts WHERE id = ?", [(number,) for number, _ in texts])
 
 
+_RELATION: Final = "SELECT id, extra FROM relations WHERE source = ? AND target = ? AND type = ?"
 _OBSERVATIONS: Final = "SELECT id, content FROM texts WHERE id BETWEEN ? AND ? ORDER BY id"
