@@ -7,7 +7,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dovetail.servers.git.dates import BadDate, parse_date
-from dovetail.servers.git.messages import Answer, framed, length
 from dovetail.servers.git.objects import BadObject, Entry, Person, parse_commit, parse_person, parse_tag, parse_tree
 
 ID = "1" * 40
@@ -97,10 +96,3 @@ def test_any_text_is_a_date_or_refused(text: str) -> None:
         parse_date(text, NOW)
     except BadDate:
         return
-
-
-def test_a_message_says_its_length_and_none_is_endless() -> None:
-    data = framed(Answer(refused="x"))
-    assert length(data[:4]) == len(data) - 4
-    with pytest.raises(ValueError, match="a message of"):
-        length(b"\xff" * 4)

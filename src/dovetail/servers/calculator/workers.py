@@ -5,9 +5,7 @@ next one.
 """
 
 import asyncio
-import os
 import sys
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -16,11 +14,11 @@ import msgspec
 from dovetail.servers.calculator.answers import Job, Reply
 from dovetail.servers.calculator.computing import READY
 from dovetail.servers.calculator.failures import CalculatorError
+from dovetail.servers.children import environment
 
 _LINE: Final = 8 * 1024 * 1024
 _STARTING: Final = 60.0
 _PROGRAM: Final = "dovetail.servers.calculator.computing"
-_KEPT: Final = ("PYTHONPATH", "PYTHONHOME", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
 class Expired(CalculatorError):
@@ -54,7 +52,7 @@ class Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=_environment(),
+            env=environment(),
             limit=_LINE,
         )
         worker = cls(process)
@@ -178,12 +176,3 @@ class Workers:
             await fresh.end()
         else:
             self._idle.append(fresh)
-
-
-def _environment() -> dict[str, str]:
-    """Return what a computing process sees of the environment: where Python finds this package, and nothing else."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    root = str(Path(__file__).resolve().parents[3])
-    if Path(root).name not in ("site-packages", "dist-packages"):
-        kept["PYTHONPATH"] = os.pathsep.join(filter(None, (kept.get("PYTHONPATH"), root)))
-    return kept

@@ -1,11 +1,6 @@
-"""What passes between the server and its worker processes: MessagePack behind its length in four bytes. Sans-I/O."""
-
-from typing import Final
+"""What passes between the server and its worker processes (see `children`). Sans-I/O."""
 
 import msgspec
-
-LONGEST: Final = 268_435_456
-HEAD: Final = 4
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,21 +39,3 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     missing: bool = False
     invalid: bool = False
     late: bool = False
-
-
-def framed(message: msgspec.Struct) -> bytes:
-    """Return a message as it is sent."""
-    data = msgspec.msgpack.encode(message)
-    return len(data).to_bytes(HEAD, "big") + data
-
-
-def length(head: bytes) -> int:
-    """Return the length that four bytes name.
-
-    Raises:
-        ValueError: More than any message has.
-    """
-    found = int.from_bytes(head, "big")
-    if found > LONGEST:
-        raise ValueError(f"a message of {found} bytes")
-    return found

@@ -8,17 +8,17 @@ repository (`places` looks, the kernel holds it: `landlock`). It ends when its s
 import contextlib
 import os
 import re
-import signal
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import msgspec
 import pygit2
 
+from dovetail.servers.children import alarm, begin, orders, reply
 from dovetail.servers.git.dates import BadDate
 from dovetail.servers.git.landlock import restrict
-from dovetail.servers.git.messages import HEAD, Answer, Asked, Setup, framed, length
+from dovetail.servers.git.messages import Answer, Asked, Setup
 from dovetail.servers.git.names import BadName
 from dovetail.servers.git.objects import BadObject
 from dovetail.servers.git.operations import OPERATIONS
@@ -145,36 +145,20 @@ def _bound(memory: int) -> None:
             resource.setrlimit(resource.RLIMIT_DATA, (memory << 20, memory << 20))
 
 
-def _alarm(seconds: float) -> None:
-    """End this process after so many seconds, in whatever it is; 0 for no longer."""
-    if sys.platform != "win32":
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
-def _receive(source: BinaryIO) -> bytes | None:
-    head = source.read(HEAD)
-    return source.read(length(head)) if len(head) == HEAD else None
-
-
 def main() -> int:
     """Serve until the standard input ends."""
-    source, out = sys.stdin.buffer, sys.stdout.buffer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal that the server has; the server ends its workers
-    if sys.platform != "win32":
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    first = _receive(source)
+    first = begin()
     if first is None:
         return 0
     setup = msgspec.msgpack.decode(first, type=Setup)
     _bound(setup.memory)
     worker = Worker(setup)
-    while (message := _receive(source)) is not None:
+    for message in orders():
         asked = msgspec.msgpack.decode(message, type=Asked)
-        _alarm(asked.seconds + asked.grace)
+        alarm(asked.seconds + asked.grace)
         answer = worker.answer(asked)
-        _alarm(0)
-        out.write(framed(answer))
-        out.flush()
+        alarm(0)
+        reply(answer)
     return 0
 
 

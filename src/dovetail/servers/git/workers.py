@@ -15,9 +15,10 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from dovetail.servers.children import LONGEST, environment, exchange, framed
 from dovetail.servers.git.arguments import CommitArgs, SearchArgs
 from dovetail.servers.git.holding import let_go
-from dovetail.servers.git.messages import HEAD, LONGEST, Answer, Asked, Setup, framed, length
+from dovetail.servers.git.messages import Answer, Asked, Setup
 from dovetail.servers.git.places import Outside, locate
 from dovetail.servers.git.settings import Settings
 
@@ -25,8 +26,6 @@ T = TypeVar("T")
 
 _COMMAND: Final = ("-P", "-m", "dovetail.servers.git.worker")
 _ROOT: Final = os.path.abspath(os.sep)
-_SOURCE: Final = str(Path(__file__).resolve().parents[3])
-"""The folder that this library was loaded from."""
 _WAIT: Final = 5.0
 _GRACE: Final = 1.0
 """Seconds between the time of a call, after which it says what it has, and its alarm."""
@@ -55,12 +54,7 @@ class _Process:
         self.calls = 0
 
     async def ask(self, message: bytes) -> bytes:
-        source, out = self.process.stdin, self.process.stdout
-        if source is None or out is None:
-            raise EOFError
-        source.write(message)
-        await source.drain()
-        return await out.readexactly(length(await out.readexactly(HEAD)))
+        return await exchange(self.process, message)
 
     async def fallen(self) -> int | None:
         """Return how a process ended whose output did: before `kill` looks, which would take the status away."""
@@ -179,7 +173,7 @@ class Workers:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=_environment(),
+            env=environment(_without_git()),
             cwd=_ROOT,
             limit=LONGEST,
             start_new_session=self._setup.writes,  # a signal to the server's group leaves a commit whole
@@ -259,8 +253,6 @@ def _fallen(status: int | None, late: str) -> str:
     )
 
 
-def _environment() -> dict[str, Any]:
-    """Return this environment without Git's variables, with the folder that this library came from."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTHONPATH"))}
-    given = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    return kept | {"PYTHONPATH": os.pathsep.join([_SOURCE, *given])}
+def _without_git() -> dict[str, str]:
+    """Return this environment without Git's variables: it has the home with the user's name, and the time zone."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTHONPATH"))}

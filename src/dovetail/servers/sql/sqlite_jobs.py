@@ -1,6 +1,6 @@
 """Statements of somebody else's as they are carried out, here or in another process, and what passes between. Sans-I/O.
 
-MessagePack behind its length in four bytes. A failure crosses as what it is, to be told where the others are told.
+How it passes: see `children`. A failure crosses as what it is, to be told where the others are told.
 """
 
 import sqlite3
@@ -16,8 +16,6 @@ from dovetail.servers.sql.policy import Parts
 from dovetail.servers.sql.sqlite_failures import code
 from dovetail.servers.sql.sqlite_reader import Asked, Reader
 
-HEAD: Final = 4
-LONGEST: Final = 1 << 30
 FAILURES: Final = (sqlite3.Error, MemoryError, OverflowError)
 _KINDS: Final[dict[str, type[Exception]]] = {
     one.__name__: one
@@ -106,21 +104,3 @@ def failure(outcome: Outcome) -> Exception:
     if isinstance(error, sqlite3.Error) and outcome.number >= 0:
         error.sqlite_errorcode = outcome.number
     return error
-
-
-def framed(message: msgspec.Struct) -> bytes:
-    """Return a message as it is sent."""
-    data = msgspec.msgpack.encode(message)
-    return len(data).to_bytes(HEAD, "big") + data
-
-
-def length(head: bytes) -> int:
-    """Return the length that four bytes name.
-
-    Raises:
-        ValueError: More than any message has.
-    """
-    found = int.from_bytes(head, "big")
-    if found > LONGEST:
-        raise ValueError(f"a message of {found} bytes")
-    return found

@@ -4,16 +4,16 @@ One call of a function can keep SQLite busy for as long as it likes, and nothing
 job has an alarm that ends the process, whatever it is in. It ends when its standard input does.
 """
 
-import signal
 import sqlite3
 import sys
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import msgspec
 
 from dovetail.errors import ToolError
-from dovetail.servers.sql.sqlite_jobs import FAILURES, HEAD, Order, Outcome, Setup, failed, framed, length
+from dovetail.servers.children import alarm, begin, orders, reply
+from dovetail.servers.sql.sqlite_jobs import FAILURES, Order, Outcome, Setup, failed
 from dovetail.servers.sql.sqlite_reader import Reader
 
 GRACE: Final = 0.5
@@ -50,33 +50,18 @@ class Worker:
         return self._reader
 
 
-def _receive(source: BinaryIO) -> bytes | None:
-    head = source.read(HEAD)
-    return source.read(length(head)) if len(head) == HEAD else None
-
-
-def _alarm(seconds: float) -> None:
-    if sys.platform != "win32":
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
 def main() -> int:
     """Serve until the standard input ends."""
-    source, out = sys.stdin.buffer, sys.stdout.buffer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal that the server has; the server ends its workers
-    if sys.platform != "win32":
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    first = _receive(source)
+    first = begin()
     if first is None:
         return 0
     worker = Worker(msgspec.msgpack.decode(first, type=Setup))
-    while (message := _receive(source)) is not None:
+    for message in orders():
         order = msgspec.msgpack.decode(message, type=Order)
-        _alarm(order.seconds + GRACE)
+        alarm(order.seconds + GRACE)
         outcome = worker.answer(order)
-        _alarm(0)
-        out.write(framed(outcome))
-        out.flush()
+        alarm(0)
+        reply(outcome)
     return 0
 
 

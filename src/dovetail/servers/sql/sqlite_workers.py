@@ -5,16 +5,15 @@ A job that is cancelled ends its process, too; the next one starts another. Noth
 
 import asyncio
 import contextlib
-import os
 import sys
-from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
 from dovetail.errors import ToolError
+from dovetail.servers.children import environment, exchange, framed
 from dovetail.servers.sql.sqlite_failures import late
-from dovetail.servers.sql.sqlite_jobs import HEAD, Order, Outcome, Plan, Query, Setup, failure, framed, length
+from dovetail.servers.sql.sqlite_jobs import Order, Outcome, Plan, Query, Setup, failure
 
 T = TypeVar("T")
 _PATIENCE: Final = 1.0
@@ -23,7 +22,6 @@ _START: Final = 15.0
 """Seconds that a process may take to start, on a machine that is busy."""
 _WAIT: Final = 5.0
 _ALARM: Final = -14
-_KEPT: Final = ("PYTHONPATH", "PYTHONHOME", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
 class _Process:
@@ -34,11 +32,7 @@ class _Process:
         self.fresh = True
 
     async def ask(self, message: bytes) -> bytes:
-        source, out = self.process.stdin, self.process.stdout
-        assert source is not None and out is not None
-        source.write(message)
-        await source.drain()
-        return await out.readexactly(length(await out.readexactly(HEAD)))
+        return await exchange(self.process, message)
 
     def kill(self) -> None:
         if self.process.returncode is None:
@@ -109,7 +103,7 @@ class Workers:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=_environment(),
+            env=environment(),
         )
         worker = _Process(process)
         self._all.add(worker)
@@ -133,12 +127,3 @@ class Workers:
         for worker in tuple(self._all):
             self._drop(worker)
         await asyncio.gather(*self._ending)
-
-
-def _environment() -> dict[str, str]:
-    """Return what a process sees of the environment: where Python finds this package, and nothing else."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    root = str(Path(__file__).resolve().parents[3])
-    if Path(root).name not in ("site-packages", "dist-packages"):
-        kept["PYTHONPATH"] = os.pathsep.join(filter(None, (kept.get("PYTHONPATH"), root)))
-    return kept
