@@ -260,7 +260,10 @@ app.run()
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("closes", [True, False])
-def test_a_client_that_does_not_read_is_not_waited_for_once_sigterm_came(tmp_path: Path, closes: bool) -> None:
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_client_that_does_not_read_is_not_waited_for_once_a_signal_came(
+    tmp_path: Path, by: signal.Signals, closes: bool
+) -> None:
     program = tmp_path / "talkative.py"
     program.write_text(UNREAD)
     with subprocess.Popen(
@@ -274,7 +277,7 @@ def test_a_client_that_does_not_read_is_not_waited_for_once_sigterm_came(tmp_pat
             assert process.stderr.readline() == b"begun\n"
             if closes:
                 process.stdin.close()
-            process.terminate()
+            process.send_signal(by)
             assert process.wait(timeout=20) == 0  # `Limits.write_seconds` are thirty
         finally:
             process.kill()

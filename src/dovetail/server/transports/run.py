@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Mapping
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TypedDict
 from weakref import WeakKeyDictionary
 
@@ -126,7 +127,7 @@ async def serve_stdio(server: "Server", *, state: str | os.PathLike[str] | None 
     try:
         await runtime.start()
         connection = Connection(runtime, channel, LOCAL)
-        with _leaving_on_sigterm(connection, channel.give_up):
+        with _leaving_on_signals(connection, channel.give_up):
             await connection.serve()
     finally:
         await runtime.stop(_LAST_SECONDS, grace=_LAST_SECONDS)
@@ -134,10 +135,10 @@ async def serve_stdio(server: "Server", *, state: str | os.PathLike[str] | None 
 
 
 @contextlib.contextmanager
-def _leaving_on_sigterm(connection: Connection, give_up: Callable[[], None]) -> Generator[None, None, None]:
+def _leaving_on_signals(connection: Connection, give_up: Callable[[], None]) -> Generator[None, None, None]:
     """Take SIGTERM as a wish to leave: calls finish, or are cancelled a moment later, and all is released.
 
-    A client that does not read is waited for a moment more; from the second signal on, nobody is.
+    A client that does not read is waited for a moment more, on Ctrl-C too; from the second signal on, nobody is.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -158,11 +159,20 @@ def _leaving_on_sigterm(connection: Connection, give_up: Callable[[], None]) -> 
         loop.call_later(LEAVING_SECONDS, connection.lost)
         loop.call_later(2 * LEAVING_SECONDS, give_up)
 
-    before = signal.signal(signal.SIGTERM, lambda number, frame: loop.call_soon_threadsafe(leave))
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(loop.call_later, LEAVING_SECONDS, give_up)
+        cancelling(number, frame)
+
+    terminated = signal.signal(signal.SIGTERM, lambda number, frame: loop.call_soon_threadsafe(leave))
+    cancelling: Any = signal.getsignal(signal.SIGINT)  # the runner's
+    if callable(cancelling):  # else it is ignored
+        signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, terminated)
+        if callable(cancelling):
+            signal.signal(signal.SIGINT, cancelling)
 
 
 def connect(server: "Server", principal: Principal = LOCAL) -> "Channel":
