@@ -15,9 +15,10 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from dovetail.core import Call
-from dovetail.errors import DefinitionError, quote
+from dovetail.errors import DefinitionError, InvalidOutput, quote
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.gates import Meter, Rate, Slots
+from dovetail.server.functions.encoding import encoded
 from dovetail.server.functions.markers import Complete, as_typed
 from dovetail.server.functions.messages import prompt_messages, resource_contents
 from dovetail.server.functions.parameters import name_of
@@ -355,6 +356,10 @@ def _described(signature: Signature, options: Mapping[str, Any]) -> dict[str, An
     meta = dict(options.get("meta") or {})
     for key in meta:
         check_meta_key(key)
+    try:
+        encoded(meta, "meta")
+    except InvalidOutput as unsayable:
+        raise DefinitionError(f"meta: {unsayable.expected}") from None
     if "version" in options:
         meta["dovetail/version"] = options["version"]
     if "cache" in options and "mime_type" not in options:

@@ -43,6 +43,7 @@ from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.outcomes import masked, sayable, unwrapped
 from dovetail.server.calls.pool import Pool
 from dovetail.server.calls.turn import GRACE_SECONDS, Turn, end_calls, owner_of, turn_of
+from dovetail.server.functions.rereading import require_unbroken
 from dovetail.server.methods import Method, Methods, wrapped
 from dovetail.server.notices import Hub
 from dovetail.wire import (
@@ -256,7 +257,9 @@ class Runtime:
             if payload is None:
                 payload = listing.payloads[revision.index] = encode_result(result, revision, server_info=self._info)
             return payload
-        return encode_result(result, call.peer.revision, server_info=self._info)
+        payload = encode_result(result, call.peer.revision, server_info=self._info)
+        require_unbroken(result, payload)
+        return payload
 
     def outcome(self, failure: BaseException, context: Context) -> tuple[bytes, Refusal | None]:
         """Return the frame of a failure, and the refusal in it if it is an error on the wire."""

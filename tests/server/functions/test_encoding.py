@@ -1,6 +1,7 @@
 """Values to JSON: what JSON has no words for is refused by its place."""
 
 import dataclasses
+import json
 import math
 from decimal import Decimal
 from pathlib import PurePosixPath
@@ -9,6 +10,8 @@ from typing import Any
 import msgspec
 import pydantic
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dovetail.errors import InvalidOutput
 from dovetail.server.functions.encoding import encoded
@@ -66,3 +69,22 @@ def test_a_number_that_is_none_is_refused_by_its_place(bad: Any, inside: Any, pa
 def test_what_json_has_no_words_for_is_named_by_its_kind() -> None:
     with pytest.raises(InvalidOutput, match="got object"):
         encoded(object())
+
+
+BROKEN = [b'{"a":', b'1},"isError":true,"q":{"a":1', b"", b'"\xff"', b"{}\n{}", b"NaN", b"[" * 100_000]
+
+
+@pytest.mark.parametrize("raw", BROKEN)
+@pytest.mark.parametrize("inside", [lambda raw: raw, lambda raw: {"in": raw}, lambda raw: [1, {"a": raw}], Struct])
+def test_raw_that_is_not_one_json_value_is_refused_at_any_depth(raw: bytes, inside: Any) -> None:
+    with pytest.raises(InvalidOutput, match="expected one JSON value in UTF-8 wherever Raw stands"):
+        encoded(inside(msgspec.Raw(raw)))
+
+
+@given(st.binary(max_size=40))
+def test_what_is_written_is_one_json_value_whatever_bytes_stand_in_it(raw: bytes) -> None:
+    try:
+        data = encoded({"in": msgspec.Raw(raw)})
+    except InvalidOutput:
+        return
+    assert isinstance(json.loads(data), dict)

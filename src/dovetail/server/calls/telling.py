@@ -74,6 +74,7 @@ class Log:
         Raises:
             ValueError: No such level.
             DefinitionError: The logger's name is no text.
+            InvalidOutput: `data` holds `Raw` that is not JSON.
         """
         if logger is not None and not isinstance(logger, str):
             raise DefinitionError(f"log: logger: expected a string, not {type(logger).__name__}")
@@ -84,11 +85,14 @@ class Log:
         if minimum is None or not at_least(level, minimum) or context.muted:
             return
         from dovetail.core import redact
+        from dovetail.server.functions.encoding import require_value
 
         body = {"level": level, "data": redact(data)}
         if logger is not None:
             body["logger"] = logger
-        await context.outlet.send(notification_frame("notifications/message", _encode(body)))
+        params = _encode(body)
+        require_value(params, "$.data")
+        await context.outlet.send(notification_frame("notifications/message", params))
 
     @said
     async def debug(self, data: Any, *, logger: str | None = None) -> None:

@@ -16,29 +16,50 @@ from msgspec import Raw
 from dovetail.errors import InvalidOutput
 from dovetail.server.functions.standins import adapter, is_pydantic
 
+_read: Final = msgspec.json.Decoder(Raw).decode
+_WHOLE: Final = (str, int, float, bool)
+"""What cannot hold `Raw`."""
 _U, _N, _I = b"uNI"  # one letter is looked for much faster than a word
 
 
-def encoded(value: Any) -> bytes:
-    """Return a value as JSON.
+def encoded(value: Any, place: str = "$") -> bytes:
+    """Return a value as JSON. Errors call it by its place.
 
     Raises:
-        InvalidOutput: JSON has no words for it.
+        InvalidOutput: JSON has no words for it, or it holds `Raw` that is not JSON.
     """
     try:
         data = encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):
         # The cause may quote the value.
         said = f"expected what JSON has words for, got {type(value).__name__}"
-        raise InvalidOutput("$", said, declared=False) from None
+        raise InvalidOutput(place, said, declared=False) from None
+    if type(value) not in _WHOLE:
+        require_value(data, place)
     if (_U in data and b"null" in data) or (_N in data and b"NaN" in data) or (_I in data and b"Infinity" in data):
-        require_finite(value)
+        require_finite(value, place)
     return data
 
 
-def require_finite(value: Any) -> None:
+def require_value(data: bytes, place: str = "$") -> None:
+    """Refuse what is not one JSON value in UTF-8: the encoder writes `Raw` unseen, at any depth.
+
+    Only the grammar is read here, at a fraction of what the encoding took: keys that stand in `Raw` twice are not seen.
+
+    Raises:
+        InvalidOutput: It is none.
+    """
+    try:
+        _read(data)
+        if not data.isascii():
+            data.decode()
+    except (ValueError, RecursionError):  # both of msgspec's errors, and Unicode's
+        raise InvalidOutput(place, "expected one JSON value in UTF-8 wherever Raw stands", declared=False) from None
+
+
+def require_finite(value: Any, place: str = "$") -> None:
     """Refuse NaN and infinity: of a float, the encoder writes null, and of a Decimal, text that is no number."""
-    waiting: list[tuple[Any, str]] = [(value, "$")]
+    waiting: list[tuple[Any, str]] = [(value, place)]
     while waiting:
         part, path = waiting.pop()
         if isinstance(part, float | Decimal):
