@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import pytest
 
 from dovetail import Context, Depends, Server
+from dovetail.errors import ToolError
 from dovetail.server.calls import turn as turns
 from dovetail.server.transports.run import shared_runtime
 from tests.server.peers import Conversation, text_of
@@ -220,4 +221,75 @@ async def test_what_opens_only_after_the_call_has_ended_is_closed(
     database.opening.set()
     await idle(app)
     assert await asyncio.to_thread(database.closed.wait, 2)
+    await client.close()
+
+
+async def forgiving() -> AsyncIterator[str]:
+    try:
+        yield "s"
+    except Exception:
+        return  # rolled back
+
+
+def plainly_forgiving() -> Iterator[str]:
+    try:
+        yield "s"
+    except Exception:
+        return
+
+
+class Forgiving:
+    def __enter__(self) -> str:
+        return "s"
+
+    def __exit__(self, *failure: object) -> bool:
+        return True
+
+
+def forgiven() -> str:
+    raise ToolError("You have no such account.")
+
+
+@pytest.mark.parametrize("source", [forgiving, plainly_forgiving, Forgiving])
+async def test_a_dependency_that_handles_a_failure_does_not_make_it_a_success(source: Any) -> None:
+    app = Server("forgiving")
+
+    @app.tool
+    async def work(s: Annotated[str, Depends(source)]) -> str:
+        return forgiven()
+
+    @app.tool
+    async def early(s: Annotated[str, Depends(source)], t: Annotated[str, Depends(forgiven)]) -> str:
+        return s + t
+
+    @app.resource("x://a")
+    async def read(s: Annotated[str, Depends(source)]) -> str:
+        return forgiven()
+
+    client = Conversation(app)
+    await client.open()
+    for name in ("work", "early"):
+        result = (await client.call("tools/call", name=name, arguments={}))["result"]
+        assert result["isError"] and result["content"][0]["text"] == "You have no such account."
+    assert "no such account" in (await client.call("resources/read", uri="x://a"))["error"]["message"]
+    await client.close()
+
+
+async def test_what_a_dependency_raises_in_place_of_a_failure_is_the_outcome() -> None:
+    app = Server("translating")
+
+    async def translating() -> AsyncIterator[str]:
+        try:
+            yield "s"
+        except LookupError:
+            raise ToolError("There is no such row.") from None
+
+    @app.tool
+    async def work(s: Annotated[str, Depends(translating)]) -> str:
+        raise LookupError(s)
+
+    client = Conversation(app)
+    await client.open()
+    result = (await client.call("tools/call", name="work", arguments={}))["result"]
+    assert result["isError"] and result["content"][0]["text"] == "There is no such row."
     await client.close()

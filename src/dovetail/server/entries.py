@@ -7,7 +7,7 @@ give what is injected, call, convert. Nothing is looked up or inspected on the w
 import copy
 import re
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import nullcontext
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -118,11 +118,9 @@ class Entry:
         signature = self.signature
         if not signature.injected:
             return await self._call(values, _NOTHING, context)
-        from dovetail.server.inject import injected_values
+        from dovetail.server.inject import serve_injected
 
-        async with AsyncExitStack() as stack:
-            injected = await injected_values(signature.injected, context, stack)
-            return await self._call(values, injected, context)
+        return await serve_injected(signature.injected, context, lambda injected: self._call(values, injected, context))
 
     async def _call(self, values: tuple[Any, ...], injected: dict[str, Any], context: Context) -> Any:
         signature = self.signature

@@ -3,13 +3,16 @@
 Declared questions are settled first, all in one round. Dependencies open in the order of their parameters and close in
 reverse when the turn ends, however it ends; one function is opened once a call. Plain ones, generators and context
 managers included, are opened and closed in the pool's threads: they may take their time.
+
+Invariant: what the handler raised is the call's outcome. A dependency sees it, to roll back, and may raise another in
+its place; one that raises nothing has not made a success of it.
 """
 
 import asyncio
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dovetail.errors import AnswerDeclined
 from dovetail.server.calls.context import Context
@@ -20,15 +23,34 @@ if TYPE_CHECKING:
     from dovetail.server.functions.markers import Ask, Depends
     from dovetail.server.functions.signature import Injected
 
+T = TypeVar("T")
 Opened = dict[Callable[..., Any], Any]
 
 
-async def injected_values(parameters: "Sequence[Injected]", context: Context, stack: AsyncExitStack) -> dict[str, Any]:
-    """Return values by parameter name; what has to be closed is closed with the stack.
+async def serve_injected(
+    parameters: "Sequence[Injected]", context: Context, handle: Callable[[dict[str, Any]], Awaitable[T]]
+) -> T:
+    """Call a handler with what it is given besides its arguments, by parameter name.
 
     Raises:
         AnswerDeclined: A declared question was not answered.
+        BaseException: What the handler raises, or a dependency at its beginning or end.
     """
+    failure: BaseException | None = None
+    try:
+        async with AsyncExitStack() as stack:
+            try:
+                return await handle(await _injected_values(parameters, context, stack))
+            except BaseException as raised:
+                failure = raised
+                raise
+        raise cast("BaseException", failure)  # a dependency kept it to itself
+    finally:
+        failure = None  # it holds this frame
+
+
+async def _injected_values(parameters: "Sequence[Injected]", context: Context, stack: AsyncExitStack) -> dict[str, Any]:
+    """Return values by parameter name; what has to be closed is closed with the stack."""
     values: dict[str, Any] = {}
     questions = [parameter for parameter in parameters if parameter.kind == "ask"]
     if questions:
