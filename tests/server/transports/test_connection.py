@@ -254,7 +254,7 @@ async def test_cancelling_what_waits_gives_its_bytes_back() -> None:
     await client.close()
 
 
-async def test_calls_of_a_batch_count_against_the_cap_and_free_what_waits() -> None:
+async def test_calls_of_a_batch_count_against_the_cap_and_wait_for_their_turn_as_all_do() -> None:
     app, gate = gated(limits=Limits(in_flight=4))
     client = Conversation(app)
     await client.open("2025-03-26")
@@ -280,8 +280,48 @@ async def test_calls_of_a_batch_count_against_the_cap_and_free_what_waits() -> N
             ended.add(message["id"])
     assert ended == set(queued)
     assert [answer["id"] for answer in answers] == [f"b{n}" for n in range(6)]
-    assert [answer.get("error", {}).get("code") for answer in answers] == [None] * 4 + [-32603] * 2
+    assert [answer.get("error", {}).get("code") for answer in answers] == [None] * 6
     assert gate.most == 4
+    await client.close()
+
+
+async def test_batches_queue_up_to_the_bound_of_the_queue() -> None:
+    app, gate = gated(limits=Limits(in_flight=4, queued=100))
+    client = Conversation(app)
+    await client.open("2025-03-26")
+    for batch in range(3):
+        elements = [
+            {"jsonrpc": "2.0", "id": f"{batch}-{n}", "method": "tools/call", "params": arguments("hold", n)}
+            for n in range(50)
+        ]
+        client.channel.send(json.dumps(elements).encode())
+    await settle()
+    gate.open.set()
+    found: list[Json] = []
+    while len(found) < 150:
+        data = await asyncio.wait_for(client.channel.receive(), 5)
+        assert isinstance(data, bytes)
+        found += json.loads(data)
+    refused = [answer for answer in found if "error" in answer]
+    assert len(refused) == 150 - 4 - 100
+    assert {answer["error"]["message"] for answer in refused} == {"Too many requests at a time"}
+    await client.close()
+
+
+async def test_an_element_of_a_batch_that_is_cancelled_while_it_waits_gets_no_answer() -> None:
+    app, gate = gated(limits=Limits(in_flight=1))
+    client = Conversation(app)
+    await client.open("2025-03-26")
+    elements = [{"jsonrpc": "2.0", "id": n, "method": "tools/call", "params": arguments("hold")} for n in ("a", "b")]
+    client.channel.send(json.dumps(elements).encode())
+    await gate.began.wait()
+    client.channel.send(b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"b"}}')
+    await settle()
+    gate.open.set()
+    data = await asyncio.wait_for(client.channel.receive(), 5)
+    assert isinstance(data, bytes)
+    assert [answer["id"] for answer in json.loads(data)] == ["a"]
+    assert "result" in await client.call("ping")
     await client.close()
 
 
@@ -370,6 +410,31 @@ async def test_an_id_that_waits_in_the_queue_is_cancelled_in_every_spelling() ->
     await client.outcome(held)
     await client.call("ping")
     assert not [message for message in client.seen if message.get("id") == "a"]
+    await client.close()
+
+
+@pytest.mark.req("W-04")
+@pytest.mark.parametrize("first", ["in flight", "waiting", "in a batch"])
+async def test_an_id_in_use_is_refused_also_while_others_wait(first: str) -> None:
+    app, gate = gated(limits=Limits(in_flight=2))
+    client = Conversation(app)
+    await client.open("2025-03-26")
+    calls = [
+        {"jsonrpc": "2.0", "id": n, "method": "tools/call", "params": arguments("hold", n)} for n in (901, 902, 903)
+    ]
+    if first == "in a batch":
+        client.channel.send(json.dumps(calls).encode())
+    else:
+        for call in calls:
+            client.send(call)
+    await settle()
+    used = 901 if first == "in flight" else 903
+    client.send({"jsonrpc": "2.0", "id": used, "method": "tools/call", "params": arguments("quick")})
+    refused = await client.outcome(used)
+    assert refused["error"]["code"] == -32600
+    gate.open.set()
+    await settle()
+    assert gate.order == [901, 902, 903]
     await client.close()
 
 

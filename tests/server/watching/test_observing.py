@@ -231,10 +231,12 @@ async def test_each_request_of_a_batch_is_watched_on_its_own() -> None:
         {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "add", "arguments": {"a": 1, "b": 1}}},
         {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "says_no", "arguments": {"why": "x"}}},
         {"jsonrpc": "2.0", "id": 3, "method": "made/up"},
+        {"jsonrpc": "2.0", "id": 1, "method": "ping"},
     ]
     await client.request("POST", json.dumps(calls).encode(), headers)
     assert [record.outcome for record in watched.records] == ["ok", "tool_error"]
     assert watched.counted["other - refused -"] == 1
+    assert watched.counted["ping - refused -"] == 1
     assert watched.in_flight == 0
     await client.app.stop()
 

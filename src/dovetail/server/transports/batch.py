@@ -5,13 +5,14 @@ Messages.)
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from dovetail.core import Call, Principal
 from dovetail.errors import InvalidRequest, Refusal
 from dovetail.server.calls.context import Context, Outlet
 from dovetail.server.calls.turn import run_call
 from dovetail.server.runtime import Runtime
+from dovetail.server.transports.queue import IN_PROGRESS
 from dovetail.server.transports.session import Session
 from dovetail.server.transports.stateful import Canceller, notified
 from dovetail.wire import (
@@ -26,6 +27,8 @@ from dovetail.wire import (
     error_frame,
     id_key,
 )
+
+OpenCall = Callable[[Request], Awaitable[Call | None]]
 
 
 class _Element:
@@ -61,9 +64,13 @@ class BatchRunner:
     """Serves the batches of one session."""
 
     def __init__(
-        self, runtime: Runtime, session: Session, canceller: Canceller, open_call: Callable[[Request], Call]
+        self,
+        runtime: Runtime,
+        session: Session,
+        canceller: Canceller,
+        open_call: Callable[[Request], Awaitable[Call | None]],
     ) -> None:
-        """Serve with the session's runtime; `open_call` admits a request of it."""
+        """Serve with the session's runtime; `open_call` admits a request of it, or says that nobody wants it now."""
         self._runtime = runtime
         self._session = session
         self._canceller = canceller
@@ -79,14 +86,15 @@ class BatchRunner:
             error = InvalidRequest("A batch is not allowed in this protocol revision: send one message at a time")
             await outlet.finish(error_frame(None, error), error)
             return
-        frames = await asyncio.gather(*(self._element(item, outlet) for item in _distinct(batch)))
+        seen: set[bytes] = set()
+        frames = await asyncio.gather(*(self._element(item, outlet, _repeats(item, seen)) for item in batch.items))
         answers = [frame for frame in frames if frame is not None]
         await outlet.finish(batch_frame(answers) if answers else None)
 
-    async def _element(self, item: Single, outlet: Outlet) -> bytes | None:
+    async def _element(self, item: Single, outlet: Outlet, repeated: bool) -> bytes | None:
         match item:
             case Request():
-                return await self._request(item, outlet)
+                return await self._request(item, outlet, repeated)
             case Notification():
                 await notified(self._canceller, self._session, item)
             case Answer() | Failure():
@@ -97,14 +105,18 @@ class BatchRunner:
                 return error_frame(identifier, error)
         return None
 
-    async def _request(self, request: Request, outlet: Outlet) -> bytes | None:
+    async def _request(self, request: Request, outlet: Outlet, repeated: bool) -> bytes | None:
         try:
+            if repeated:
+                raise InvalidRequest("id: an earlier request of this batch has this id")
             if request.method == "initialize":
                 # "The initialize request MUST NOT be part of a JSON-RPC batch" (2025-03-26, Lifecycle)
                 raise InvalidRequest("initialize: must not be part of a batch")
-            call = self._open_call(request)
+            call = await self._open_call(request)
+            if call is None:
+                return None
             if self._session.endpoint.under_way(request.id):
-                raise InvalidRequest("id: a request with this id is still in progress")
+                raise InvalidRequest(IN_PROGRESS)
         except Refusal as error:
             self._runtime.refused(request, Principal(self._session.principal), error)
             return error_frame(request.id, error)
@@ -113,15 +125,12 @@ class BatchRunner:
         return element.frame
 
 
-def _distinct(batch: Batch) -> list[Single]:
-    """Return the elements of a batch; a request under the id of an earlier one could not be told apart (W-04)."""
-    seen: set[bytes] = set()
-    items: list[Single] = []
-    for item in batch.items:
-        if isinstance(item, Request):
-            key = id_key(item.id)
-            if key in seen:
-                item = Broken(item.id, InvalidRequest("id: an earlier request of this batch has this id"))
-            seen.add(key)
-        items.append(item)
-    return items
+def _repeats(item: Single, seen: set[bytes]) -> bool:
+    """Tell whether a request has the id of an earlier one: their answers could not be told apart (W-04)."""
+    if not isinstance(item, Request):
+        return False
+    key = id_key(item.id)
+    if key in seen:
+        return True
+    seen.add(key)
+    return False

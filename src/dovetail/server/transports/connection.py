@@ -13,11 +13,11 @@ read: a call that waits for one of them is what the queue waits for.
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import Context as Variables
 from contextvars import copy_context
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from dovetail.core import Call, Lifecycle, Oversize, Principal
 from dovetail.errors import Busy, Disconnected, InvalidRequest, LimitExceeded, Refusal
@@ -28,6 +28,7 @@ from dovetail.server.calls.turn import cancel, run_call
 from dovetail.server.transports.backlog import Backlog, ChannelStream
 from dovetail.server.transports.listen import Subscription
 from dovetail.server.transports.opening import Opening, is_modern
+from dovetail.server.transports.queue import IN_PROGRESS, Queue
 from dovetail.server.transports.session import Session
 from dovetail.server.transports.stateful import initialize, notified
 from dovetail.wire import (
@@ -116,9 +117,7 @@ class Connection:
         self.backlog = Backlog(
             channel, runtime.limits, say=self._say, spawn=runtime.spawn, overflow=self._end_listening
         )
-        self._queue: deque[Request] = deque()
-        self._queued_bytes = 0
-        self._starting = 0
+        self._queue = Queue(runtime.limits)
         self._leaving = False
         self._lead = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,7 +126,7 @@ class Connection:
         self._leader: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Connection {self.session.handshake!r} {self.endpoint!r}, {len(self._queue)} queued>"
+        return f"<Connection {self.session.handshake!r} {self.endpoint!r}, {self._queue!r}>"
 
     # Reading.
 
@@ -201,7 +200,7 @@ class Connection:
             return
         message = parse(data, self.runtime.limits)
         if type(message) is Request:
-            if self._queue or self._full:
+            if len(self._queue) or self._full:
                 self._put_off(message)
             else:
                 await self._request(message)
@@ -222,29 +221,41 @@ class Connection:
 
     @property
     def _full(self) -> bool:
-        return len(self.endpoint) + self._starting >= self.runtime.limits.in_flight
+        return len(self.endpoint) + len(self._queue.starting) >= self.runtime.limits.in_flight
 
     # The queue.
 
     def _put_off(self, request: Request) -> None:
-        limits = self.runtime.limits
-        size = len(request.params or b"")
-        if len(self._queue) >= limits.queued or self._queued_bytes + size > limits.queued_bytes:
-            self._refuse(request, Busy("Too many requests at a time"))
-            return
-        self._queue.append(request)
-        self._queued_bytes += size
+        try:
+            self._require_unused(request.id)
+            self._queue.put(request, partial(self._begin, request))
+        except Refusal as error:
+            self._refuse(request, error)
+
+    def _require_unused(self, identifier: bytes) -> None:
+        """Refuse an id that a request has which is in flight, waits or listens (W-04)."""
+        if (
+            self.endpoint.under_way(identifier)
+            or self._queue.holds(identifier)
+            or (self._subscriptions and id_key(identifier) in self._subscriptions)
+        ):
+            raise InvalidRequest(IN_PROGRESS)
+
+    def _begin(self, request: Request, wanted: bool) -> None:
+        """Serve a request that was put off; one that was cancelled gets no answer."""
+        if wanted:
+            self._run(self._put_off_request(request))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, context=self._clean.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._retire)
 
     def work_off(self) -> None:
         """Serve requests that were put off, now that a call is done."""
-        while self._queue and not self._over and not self._full:
-            request = self._queue.popleft()
-            self._queued_bytes -= len(request.params or b"")
-            self._starting += 1
-            task = asyncio.get_running_loop().create_task(self._put_off_request(request), context=self._clean.copy())
-            self._tasks.add(task)
-            task.add_done_callback(self._retire)
-        if self._leaving and not self._queue and not len(self.endpoint):
+        while len(self._queue) and not self._over and not self._full:
+            self._queue.start_next()
+        if self._leaving and not len(self._queue) and not len(self.endpoint):
             asyncio.get_running_loop().call_soon(self.lost)  # after the outcome of the call that is done now
 
     def leave(self) -> None:
@@ -253,7 +264,7 @@ class Connection:
         self.work_off()
 
     async def _put_off_request(self, request: Request) -> None:
-        self._starting -= 1
+        self._queue.begun(request)
         await self._request(request)
         self.work_off()
 
@@ -266,8 +277,7 @@ class Connection:
                 self._say(result_frame(request.id, payload))
                 return
             call, modern = self.opening.either(request, self.session, self.principal)
-            if self.endpoint.under_way(request.id) or id_key(request.id) in self._subscriptions:
-                raise InvalidRequest("id: a request with this id is still in progress")
+            self._require_unused(request.id)
             if call.method == "subscriptions/listen" and len(self._subscriptions) >= self.runtime.limits.streams:
                 raise Busy("Too many listen streams")
         except Refusal as error:
@@ -313,11 +323,7 @@ class Connection:
         if context is not None:
             cancel(context)
             return
-        for request in self._queue:
-            if id_key(request.id) == id_key(identifier):
-                self._queue.remove(request)
-                self._queued_bytes -= len(request.params or b"")
-                return
+        self._queue.cancel(identifier)
 
     async def _batch(self, batch: Batch) -> None:
         from dovetail.server.transports.batch import BatchRunner
@@ -326,19 +332,19 @@ class Connection:
             error = InvalidRequest("A batch is allowed only after an initialize that agreed on batches")
             self._say(error_frame(None, error))
             return
-        runner = BatchRunner(
-            self.runtime,
-            self.session,
-            self,
-            self._admit,
-        )
-        task = asyncio.get_running_loop().create_task(runner.run(batch, self._outlet), context=self._clean.copy())
-        self._tasks.add(task)
-        task.add_done_callback(self._retire)
+        runner = BatchRunner(self.runtime, self.session, self, self._admit)
+        self._run(runner.run(batch, self._outlet))
 
-    def _admit(self, request: Request) -> Call:
-        if self._full:
-            raise Busy("Too many requests at a time")
+    async def _admit(self, request: Request) -> Call | None:
+        """Open the call of one element of a batch, which waits for its turn as any request does."""
+        self._require_unused(request.id)
+        if len(self._queue) or self._full:
+            turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self._queue.put(request, turn.set_result)
+            if not await turn:
+                return None
+            self._queue.begun(request)
+            asyncio.get_running_loop().call_soon(self.work_off)  # once it is in flight, or done
         return self.opening.stateful(request, self.session, principal=self.principal)
 
     # Notices.

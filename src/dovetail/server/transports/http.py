@@ -277,7 +277,7 @@ class Endpoint:
             await refuse(reply, 400, InvalidRequest("A batch is not allowed in this protocol revision"))
         elif session is not None:
 
-            def admit(request: Request) -> Call:
+            async def admit(request: Request) -> Call:
                 if self.load.full(principal.bucket):
                     self._make_room(principal)
                 return self.opening.stateful(request, session, fields, principal)
