@@ -184,3 +184,27 @@ async def test_what_is_deleted_is_gone_from_all_forms(tmp_path: Path) -> None:
         await told(client, "create_relations", relations=[{"from": "Ann", "to": "Bob", "relationType": "knows"}])
         exported = (await client.read_resource("memory://export")).contents[0].text or ""
     assert "robot" not in exported and "2024" not in exported
+
+
+async def test_an_entity_of_two_types_is_found_and_counted_by_both(tmp_path: Path) -> None:
+    async with memory(tmp_path / "m.db", **imported(tmp_path, *TWICE)) as client:
+        for kind in ("person", "robot"):
+            found = await told(client, "search_nodes", query="shared", entityType=kind)
+            assert found["entities"][0]["otherTypes"] == ["robot"]
+        assert names(await told(client, "search_nodes", query="robo")) == ["Ann"]
+        counts = (await told(client, "graph_statistics"))["entityTypes"]
+        assert counts == [{"type": "person", "count": 2}, {"type": "robot", "count": 1}]
+        await told(client, "delete_entities", entityNames=["Ann"])
+        assert names(await told(client, "search_nodes", query="robo")) == []
+        assert (await told(client, "graph_statistics"))["entityTypes"] == [{"type": "person", "count": 1}]
+
+
+async def test_what_two_forms_say_both_say_when_they_are_exported(tmp_path: Path) -> None:
+    items = [
+        {**ANN, "observations": ["x"]},
+        {**ANN, "entityType": "robot", "observations": ["y"]},
+        {**ANN, "observations": ["y"]},
+    ]
+    async with memory(tmp_path / "m.db", **imported(tmp_path, *items)) as client:
+        exported = (await client.read_resource("memory://export")).contents[0].text or ""
+    assert exported == lines({**ANN, "observations": ["x", "y"]}, items[1])

@@ -43,6 +43,14 @@ def keep_entity(
     )
 
 
+def say_first(db: sqlite3.Connection, entity: int, observations: Sequence[str]) -> None:
+    """Note that an entity's first form says some observations, too, whichever form brought them."""
+    rows = db.execute("SELECT id, brought FROM entity_forms WHERE entity = ?", (entity,)).fetchall()
+    for form, brought in rows:
+        left = [text for text in _texts(brought) if text not in observations]
+        db.execute("UPDATE entity_forms SET brought = ? WHERE id = ?", (_encode(left).decode(), form))
+
+
 def keep_relation(db: sqlite3.Connection, relation: int, extra: str) -> None:
     """Keep a form of a relation: the fields that nobody here knows."""
     db.execute("INSERT INTO relation_forms (relation, extra) VALUES (?, ?) ON CONFLICT DO NOTHING", (relation, extra))

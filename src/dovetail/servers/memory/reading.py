@@ -223,15 +223,21 @@ def statistics(db: sqlite3.Connection) -> Statistics:
         observations=texts - 2 * entities,
         characters=characters,
         file_bytes=pages,
-        entity_types=_types(db, "entities"),
+        entity_types=_types(db, _ALL_TYPES),
         relation_types=_types(db, "relations"),
     )
 
 
 def _types(db: sqlite3.Connection, table: str) -> list[Count]:
-    # The table is one of two words of ours.
+    # The table is one of two texts of ours.
     sql = f"SELECT type, count(*) FROM {table} GROUP BY type ORDER BY count(*) DESC, type LIMIT ?"  # noqa: S608
     return [Count(Room(NAME_CHARS).take(kind), count) for kind, count in db.execute(sql, (_TYPES,))]
+
+
+_ALL_TYPES: Final = (
+    "(SELECT type FROM entities UNION ALL SELECT type FROM (SELECT DISTINCT f.entity, f.type FROM"
+    " entity_forms f JOIN entities e ON e.id = f.entity WHERE f.type != e.type))"
+)
 
 
 _NAMES: Final = (

@@ -8,6 +8,7 @@ import sqlite3
 from typing import Final
 
 from dovetail.errors import ToolError
+from dovetail.servers.memory.forms import types_of
 from dovetail.servers.memory.numbering import BITS, FIRST, MASK, observations_of
 from dovetail.servers.memory.query import Hits, Term, ranked, terms
 from dovetail.servers.memory.reading import COUNT, find, touching
@@ -40,7 +41,7 @@ def search(db: sqlite3.Connection, query: str, kind: str | None, start: int, lim
     size = db.execute("SELECT coalesce(max(id), 0) FROM entities").fetchone()[0]
     found = ranked(hits, size, find(db, query.strip()))
     if kind is not None:
-        found = [number for number in found if _type(db, number) == kind]
+        found = [number for number in found if kind in _types(db, number)]
     chosen = found[start : start + limit]
     texts = _observations(hits, frozenset(chosen))
     nodes = Nodes([], [])
@@ -93,9 +94,9 @@ def _observations(hits: list[Hits], entities: frozenset[int]) -> dict[int, set[i
     return texts
 
 
-def _type(db: sqlite3.Connection, number: int) -> str | None:
+def _types(db: sqlite3.Connection, number: int) -> list[str]:
     row = db.execute("SELECT type FROM entities WHERE id = ?", (number,)).fetchone()
-    return None if row is None else row[0]
+    return [] if row is None else [row[0], *types_of(db, number, row[0])]
 
 
 def _name(db: sqlite3.Connection, number: int) -> str:
@@ -107,6 +108,7 @@ def _shown(db: sqlite3.Connection, number: int, texts: set[int], room: Room) -> 
     """Return an entity with the newest observations that were hit, and the newest others, oldest first."""
     name, kind = db.execute("SELECT name, type FROM entities WHERE id = ?", (number,)).fetchone()
     entity = Entity(room.take(name), room.take(kind), [])
+    entity.other_types = [room.take(other) for other in types_of(db, number, kind)]
     span = observations_of(number)
     total = db.execute(COUNT, span).fetchone()[0]
     newest = db.execute(_NEWEST, (*span, _SHOWN)).fetchall()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dovetail.errors import ToolError, quote
-from dovetail.servers.memory.forms import keep_entity, keep_relation
+from dovetail.servers.memory.forms import keep_entity, keep_relation, say_first, types_of
 from dovetail.servers.memory.lines import EntityLine, RelationLine
 from dovetail.servers.memory.numbering import MASK, NAME, TYPE, number_of, observations_of
 from dovetail.servers.memory.reading import find
@@ -151,10 +151,12 @@ class Writer:
             done.relations += 1
         else:
             number, extra = db.execute(_RELATION, (line.source, line.target, line.type)).fetchone()
+            other = ""
             if line.extra not in ("", extra):
                 keep_relation(db, number, line.extra)
+                other = " Its other fields are kept beside it."
             self.told.setdefault(REPEATED, []).append(line.source)
-            done.notes.append(f"Line {line.number}: this relation was there already.")
+            done.notes.append(f"Line {line.number}: this relation was there already.{other}")
 
     def _take_entity(self, db: sqlite3.Connection, line: EntityLine, done: Imported) -> None:
         number = self._entity(db, line.name, line.type, line.extra)
@@ -168,8 +170,11 @@ class Writer:
         done.observations += len(new)
         number, kind, extra = db.execute("SELECT id, type, extra FROM entities WHERE name = ?", (line.name,)).fetchone()
         same = kind == line.type and line.extra in ("", extra)
-        if not same:
+        if same:
+            say_first(db, number, line.observations)
+        else:
             keep_entity(db, number, line.type, line.extra, line.observations, new)
+            _index_types(db, number, kind)
             self.touched.add(line.name)
         self.told.setdefault(MERGED if same else RETYPED, []).append(line.name)
         other = "" if kind == line.type else f" Its type stays {quote(kind, 60)}; the other is kept beside it."
@@ -220,6 +225,13 @@ def summed(told: dict[str, list[str]]) -> list[str]:
         more = ", ..." if len(names) > _NAMED else ""
         lines.append(f"{len(all_names)} {kind}: {', '.join(quote(name, 60) for name in names[:_NAMED])}{more}")
     return lines
+
+
+def _index_types(db: sqlite3.Connection, entity: int, first: str) -> None:
+    """Let an entity be found by each of its types: one text holds them all."""
+    place = number_of(entity, TYPE)
+    _remove(db, db.execute("SELECT id, content FROM texts WHERE id = ?", (place,)).fetchall())
+    _put(db, place, "\n".join([first, *types_of(db, entity, first)]))
 
 
 def _observe(db: sqlite3.Connection, entity: int, observations: Iterable[str]) -> None:
