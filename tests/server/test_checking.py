@@ -176,3 +176,7 @@ def test_the_uri_of_a_resource_has_a_scheme(uri: str) -> None:
     function: Any = (lambda name: name) if "{" in uri else (lambda: "x")
     with pytest.raises(DefinitionError, match="is no URI: it begins with a scheme, such as 'data://'"):
         app.add_resource(uri, function, name="any")
+
+
+def test_an_empty_host_is_every_address() -> None:
+    assert CHECKS["host"].holds("")

@@ -110,6 +110,15 @@ WORKERS: Final = Option(
     least=1,
     default=1,
 )
+DRAIN: Final = Option(
+    flag="--drain-seconds",
+    key="drain_seconds",
+    help="How long requests under way may take to finish once the end begins.",
+    metavar="SECONDS",
+    number=True,
+    least=0,
+    default=10,
+)
 STATE: Final = Option(
     flag="--state",
     key="state",
@@ -153,8 +162,8 @@ FROM: Final = Option(
     http=False,
 )
 
-RUN: Final = (TRANSPORT, HOST, PORT, PATH, WORKERS, STATE, ALLOW_HOST, ALLOW_ORIGIN, ALLOW_NETWORK)
-SERVE: Final = (TRANSPORT, HOST, PORT, PATH, STATE, ALLOW_HOST, ALLOW_ORIGIN, ALLOW_NETWORK)
+RUN: Final = (TRANSPORT, HOST, PORT, PATH, WORKERS, DRAIN, STATE, ALLOW_HOST, ALLOW_ORIGIN, ALLOW_NETWORK)
+SERVE: Final = (TRANSPORT, HOST, PORT, PATH, DRAIN, STATE, ALLOW_HOST, ALLOW_ORIGIN, ALLOW_NETWORK)
 SERVE_FROM: Final = (
     FROM,
     msgspec.structs.replace(TRANSPORT, choices=("http",), default="http"),

@@ -76,8 +76,10 @@ _ELSEWHERE: Final = Check("what its own check wants", lambda value: True)
 _CACHE: Final = Check('Cache(seconds=60), or with scope="public"', _cache)
 
 CHECKS: Final[Mapping[str, Check]] = {
-    **dict.fromkeys(("title", "description", "website_url", "instructions", "version", "mime_type", "worker"), _TEXT),
-    **dict.fromkeys(("name", "audience", "host", "source", "loop"), _NAME),
+    **dict.fromkeys(
+        ("title", "description", "website_url", "instructions", "version", "mime_type", "worker", "host"), _TEXT
+    ),
+    **dict.fromkeys(("name", "audience", "source", "loop"), _NAME),
     **dict.fromkeys(("scopes", "tags", "allowed_hosts", "allowed_origins"), _TEXTS),
     **dict.fromkeys(
         ("any_path", "structured", "repair", "single_use", "allow_unauthenticated_network", "legacy_sse"), _YES_NO
