@@ -98,6 +98,15 @@ def accept(**content: Any) -> Callable[[Json], Json]:
     return lambda params: {"action": "accept", "content": content}
 
 
+def answered(result: Json, **content: Any) -> Json:
+    """Return what a client sends with its retry: the state, and the same answer to every question."""
+    answer = {"action": "accept", "content": content}
+    return {
+        "requestState": result["requestState"],
+        "inputResponses": dict.fromkeys(result["inputRequests"], answer),
+    }
+
+
 def text_of(message: Json) -> str:
     """Return the text of a tool's result."""
     result = message.get("result", message)

@@ -50,12 +50,14 @@ class State(msgspec.Struct, frozen=True, array_like=True):
         round: How many turns have ended with questions.
         open: The questions of the last turn.
         given: The answers so far.
+        placed: The last turn held a place of what it called (`concurrency=`) when it ended.
     """
 
     call: str
     round: int
     open: tuple[Question, ...] = ()
     given: tuple[Given, ...] = ()
+    placed: bool = False
 
 
 _encode_state = msgspec.msgpack.Encoder().encode
@@ -90,7 +92,7 @@ def digest_of(method: str, params: bytes) -> bytes:
 class AskLedger:
     """The questions and answers of one turn."""
 
-    __slots__ = ("_given", "_handed", "_ordinals", "_volunteered", "call", "pending", "round")
+    __slots__ = ("_given", "_handed", "_ordinals", "_volunteered", "call", "pending", "placed", "round")
 
     def __init__(self, state: State, responses: Mapping[str, bytes]) -> None:
         """Start a turn.
@@ -101,6 +103,7 @@ class AskLedger:
         """
         self.call = state.call
         self.round = state.round
+        self.placed = state.placed
         self.pending: dict[str, tuple[str, bytes, bytes]] = {}
         self._given: dict[str, Given] = {given.key: given for given in state.given}
         for question in state.open:
@@ -175,7 +178,7 @@ class AskLedger:
         if self.round >= limit:
             raise RoundsExceeded(f"The call asked its client in more than {limit} rounds")
         questions = tuple(Question(key, digest) for key, (_, _, digest) in self.pending.items())
-        return State(self.call, self.round + 1, questions, tuple(self._given.values()))
+        return State(self.call, self.round + 1, questions, tuple(self._given.values()), self.placed)
 
     def oversize(self) -> list[Given]:
         """Return the answers that are too large for a state."""
@@ -185,4 +188,4 @@ class AskLedger:
 def without_values(state: State) -> State:
     """Return a state without the values that lie in the store."""
     given = tuple(Given(g.key, g.digest, b"" if len(g.value) > KEEP_ABOVE else g.value) for g in state.given)
-    return State(state.call, state.round, state.open, given)
+    return msgspec.structs.replace(state, given=given)

@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw
 from dovetail.core import Call
 from dovetail.errors import DefinitionError, InvalidOutput, quote
 from dovetail.server.calls.context import Context
-from dovetail.server.calls.gates import Meter, Rate, Slots
+from dovetail.server.calls.gates import Meter, Rate, Slots, Timed, coming_back
 from dovetail.server.functions.encoding import encoded
 from dovetail.server.functions.markers import Complete, as_typed
 from dovetail.server.functions.messages import prompt_messages, resource_contents
@@ -93,7 +93,7 @@ class Entry:
     async def invoke(self, values: tuple[Any, ...], context: Context) -> Any:
         """Call the handler with its arguments and what is injected, within the entry's limits."""
         if self.timeout is not None and not context.inside:
-            with _Timed(context, self.timeout):
+            with Timed(context, self.timeout):
                 return await self._placed(values, context)
         if self.slots is None:
             return await self._give(values, context)
@@ -104,18 +104,23 @@ class Entry:
         inside, slots = context.inside, self.slots
         if slots is None:
             return await self._give(values, context)
-        slots.enter()
+        back = coming_back(context)
+        slots.enter(back)
         if not inside:
             context.slots = slots
         try:
             return await self._give(values, context)
         finally:
-            slots.leave()
+            slots.leave(back)
             if not inside:
                 context.slots = None
 
     async def _give(self, values: tuple[Any, ...], context: Context) -> Any:
         signature = self.signature
+        if context.turn is not None and context.turn.nonce:
+            from dovetail.server.calls.beginning import begin
+
+            await begin(context)
         if not signature.injected:
             return await self._call(values, _NOTHING, context)
         from dovetail.server.inject import serve_injected
@@ -144,34 +149,11 @@ class Entry:
         function = complete.function
         if function is None:
             return complete.among(typed)
-        with nullcontext() if self.timeout is None else _Timed(context, self.timeout):
+        with nullcontext() if self.timeout is None else Timed(context, self.timeout):
             found = await context.runtime.pool.call(context, function, complete.arguments(typed, settled))
         if found is None or isinstance(found, str):
             found = [] if found is None else [found]
         return [as_typed(value) for value in found]
-
-
-class _Timed:
-    """Runs a call's clock. It is the handler's alone: what middleware does before and after has time."""
-
-    __slots__ = ("_context", "_seconds")
-
-    # No generator behind it: every call of an entry with a timeout pays for this.
-    def __init__(self, context: Context, seconds: float) -> None:
-        self._context = context
-        self._seconds = seconds
-
-    def __enter__(self) -> None:
-        context = self._context
-        context.timeout = self._seconds
-        # A call that has waited before it came here, in middleware or for a store, starts its clock now.
-        if context.turn is not None and context.turn.task is not None:
-            context.turn.limit_time(self._seconds)
-
-    def __exit__(self, *failure: object) -> None:
-        self._context.timeout = None
-        if self._context.turn is not None:
-            self._context.turn.lift_limit()
 
 
 class ToolEntry(Entry):

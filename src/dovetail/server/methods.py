@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from msgspec import UNSET, Raw, Struct
 
 from dovetail.core import SUPPORTED, Call, why_not
-from dovetail.errors import DefinitionError, InvalidParams, MethodNotFound, Refusal, ResourceNotFound, quote
+from dovetail.errors import (
+    DefinitionError,
+    InvalidParams,
+    MethodNotFound,
+    Refusal,
+    ResourceNotFound,
+    StateRefused,
+    quote,
+)
 from dovetail.revisions import Asks
 from dovetail.server.calls.context import Context
 from dovetail.server.calls.inside import Inside
@@ -118,7 +126,14 @@ class Methods:
                 context.entry = self.target(call)
                 self._admit(context.entry, call, context)
                 raise
-            return await handler(call, context)
+            try:
+                return await handler(call, context)
+            except StateRefused:
+                turn = context.turn
+                if turn is not None and turn.nonce:  # it was used before: this is no retry either
+                    turn.ledger = None
+                    self._admit(self.target(call), call, context)
+                raise
 
         def handle(call: Call, context: Context) -> Coroutine[Any, Any, Any]:
             if getattr(call.params, "request_state", None) is None or context.revision.asks is not Asks.PULL:

@@ -35,9 +35,9 @@ from dovetail.errors import (
     InvalidOutput,
     LimitExceeded,
     Refusal,
-    StateRefused,
     UrlElicitationRequired,
 )
+from dovetail.server.calls.beginning import URL_STATE_SECONDS
 from dovetail.server.calls.context import Context, Failed
 from dovetail.server.calls.gates import Meter
 from dovetail.server.calls.outcomes import masked, sayable, unwrapped
@@ -65,10 +65,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("dovetail.server")
 
 STATE_SECONDS = 600.0
-"""How long a client may take to answer a round (asking, The seal)."""
-
-URL_STATE_SECONDS = 3600.0
-"""How long it may take when the user has to visit a URL."""
+"""How long a client may take to answer a round (asking, The seal), unless its user has to visit a URL."""
 
 
 class Runtime:
@@ -307,23 +304,18 @@ class Runtime:
         """Take up the state that a retry brings.
 
         Raises:
-            StateRefused: The state was not issued here, for this principal and this request, has expired, or was used.
+            StateRefused: The state was not issued here, for this principal and this request, or has expired.
         """
         brought: str = context.call.params.request_state
         sealed = open_state(brought, self.binding(context), self.stores.keys.ring(), now=self.clock())
         state = read_state(sealed)
-        if self.server.single_use and not await self._burn(state.call, state.round):
-            raise StateRefused("used before, or nobody can tell")
         ledger = AskLedger(state, _responses(context))
         for key in ledger.stored():
             ledger.load(key, await self.stores.ledger.kept(f"{state.call}:{key}"))
-        turn_of(context).ledger = ledger
-
-    async def _burn(self, call: str, round_: int) -> bool:
-        try:
-            return await self.stores.ledger.burn(f"{call}:{round_}", URL_STATE_SECONDS)
-        except Disconnected:
-            return False  # S-13: a store that is out of reach fails closed
+        turn = turn_of(context)
+        turn.ledger = ledger
+        if self.server.single_use:
+            turn.nonce = f"{state.call}:{state.round}"
 
     async def ask_client(self, turn: Turn) -> None:
         """End a turn with its questions and the sealed state."""

@@ -8,16 +8,7 @@ import pytest
 from dovetail import Context, Server
 from dovetail.errors import ToolError
 from dovetail.server.transports.run import shared_runtime
-from tests.server.peers import Conversation, Http, Json, accept, meta, text_of
-
-
-def answered(result: Json, **content: Any) -> Json:
-    """Return what a client sends with its retry: the state, and the same answer to every question."""
-    answer = {"action": "accept", "content": content}
-    return {
-        "requestState": result["requestState"],
-        "inputResponses": dict.fromkeys(result["inputRequests"], answer),
-    }
+from tests.server.peers import Conversation, Http, Json, accept, answered, meta, text_of
 
 
 def guarded(events: list[str] | None = None) -> Server:

@@ -18,6 +18,7 @@ import msgspec
 
 from dovetail.errors import CapabilityMissing, DefinitionError, DovetailError, InvalidParams, RoundsExceeded, quote
 from dovetail.revisions import Asks, Revision
+from dovetail.server.calls.beginning import begin
 from dovetail.server.calls.context import Context, Stop
 from dovetail.server.calls.once import EFFECT
 from dovetail.server.calls.turn import Turn, turn_of
@@ -208,6 +209,8 @@ async def _ask(context: Context, site: str, method: str, params: bytes, read: Ca
 
 async def _pull(context: Context, site: str, method: str, params: bytes, read: Callable[[bytes], T]) -> T:
     turn = turn_of(context)
+    if turn.nonce:
+        await begin(context)
     if turn.stop is not None or turn.over:
         # The turn has ended, and its handler goes on asking: it is being cancelled, and stays so.
         raise asyncio.CancelledError("the turn has ended")
@@ -247,7 +250,8 @@ def _require_asking_method(context: Context) -> None:
 
 
 def _end_with_questions(turn: Turn) -> None:
-    if turn.task is not None:
+    if turn.task is not None and turn.ledger is not None:
+        turn.ledger.placed = turn.context.slots is not None
         turn.end(Stop.SUSPENDED, lambda: turn.context.runtime.ask_client(turn))
 
 

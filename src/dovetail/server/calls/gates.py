@@ -1,15 +1,18 @@
-"""Gates before a tool: how often (token buckets) and how many at a time. "Servers MUST rate limit tool invocations"
-(Tools).
+"""Gates before a tool: how often (token buckets), how many at a time, for how long. "Servers MUST rate limit tool
+invocations" (Tools).
 
 No clock of its own: the time is passed in. Memory is bounded: a bucket that is full again is forgotten.
 """
 
-from collections import OrderedDict
-from typing import Final
+from collections import Counter, OrderedDict
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from dovetail.errors import Busy, DefinitionError
+
+if TYPE_CHECKING:
+    from dovetail.server.calls.context import Context
 
 _UNITS: Final = {
     **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
@@ -79,26 +82,76 @@ class Meter:
 class Slots:
     """How many may be inside at a time."""
 
-    __slots__ = ("limit", "taken")
+    __slots__ = ("_back", "limit", "taken")
 
     def __init__(self, limit: int) -> None:
         """Start empty."""
         self.limit = limit
         self.taken = 0
+        self._back: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"<Slots {self.taken}/{self.limit}>"
 
-    def enter(self) -> None:
+    def enter(self, back: str = "") -> None:
         """Take a slot.
+
+        Args:
+            back: The turn of a call that was inside, left to ask its client, and comes back with the answer. It was
+                admitted once: there may be one too many for a while, as where the call waits (`Turn.unpause`). What
+                comes a second time while the first is inside is a copy, which nobody has admitted.
 
         Raises:
             Busy: All are taken.
         """
-        if self.taken >= self.limit:
+        if self.taken >= self.limit and (not back or back in self._back):
             raise Busy("Too many calls at a time: the concurrency limit is reached")
-        self.taken += 1
+        self.stay(back)
 
-    def leave(self) -> None:
+    def stay(self, back: str = "") -> None:
+        """Take a slot for what outlives its call, over the limit if need be."""
+        self.taken += 1
+        if back:
+            self._back[back] += 1
+
+    def leave(self, back: str = "") -> None:
         """Give the slot back."""
         self.taken -= 1
+        if back:
+            self._back[back] -= 1
+            if not self._back[back]:
+                del self._back[back]
+
+
+def coming_back(context: "Context") -> str:
+    """Return the turn's name if it takes up a call that held a place where this one wants one; "" if it does not."""
+    ledger = None if context.turn is None else context.turn.ledger
+    if ledger is None or not (context.quiet if context.inside else ledger.placed):
+        return ""
+    return f"{ledger.call}:{ledger.round}"
+
+
+class Timed:
+    """Runs a call's clock. It is the handler's alone: what middleware does before and after has time."""
+
+    __slots__ = ("_context", "_seconds")
+
+    # No generator behind it: every call of an entry with a timeout pays for this.
+    def __init__(self, context: "Context", seconds: float) -> None:
+        """Prepare."""
+        self._context = context
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        """Start the clock."""
+        context = self._context
+        context.timeout = self._seconds
+        # A call that has waited before it came here, in middleware or for a store, starts its clock now.
+        if context.turn is not None and context.turn.task is not None:
+            context.turn.limit_time(self._seconds)
+
+    def __exit__(self, *failure: object) -> None:
+        """End it."""
+        self._context.timeout = None
+        if self._context.turn is not None:
+            self._context.turn.lift_limit()

@@ -17,7 +17,9 @@ import msgspec
 from dovetail.core import Fresh, Lost, Running, Settled
 from dovetail.errors import DefinitionError, Disconnected, OnceUnknown, ToolError
 from dovetail.server.calls import turn as turns
+from dovetail.server.calls.beginning import begin
 from dovetail.server.calls.context import Context
+from dovetail.server.calls.gates import coming_back
 from dovetail.server.calls.turn import owner_of, turn_of
 from dovetail.server.functions.kept import Read, reader_of, written
 
@@ -57,6 +59,7 @@ async def once(context: Context, name: str, function: Callable[..., Any], args: 
     """Run a side effect at most once. See `Context.once`."""
     ledger = context.runtime.stores.ledger
     read = reader_of(function)
+    await begin(context)
     call = _call_id(context, name)
     if (call, name) in context.runtime.unrecorded:
         raise OnceUnknown(f"{name}: it ran, and what came of it could not be recorded")
@@ -134,8 +137,9 @@ def _keep_place(context: Context, effect: "asyncio.Task[Any]") -> None:
     """Let an effect that outlives its call keep a place of its entry (`concurrency=`), as a thread does."""
     slots = context.slots
     if slots is not None and not effect.done():
-        slots.taken += 1
-        effect.add_done_callback(lambda _: slots.leave())
+        back = coming_back(context)
+        slots.stay(back)
+        effect.add_done_callback(lambda _: slots.leave(back))
 
 
 async def _effect(context: Context, call: str, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> bytes:

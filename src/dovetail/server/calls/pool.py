@@ -24,6 +24,7 @@ from dovetail.errors import DefinitionError
 from dovetail.net import Threads
 from dovetail.server.calls import turn as turns
 from dovetail.server.calls.context import Context
+from dovetail.server.calls.gates import coming_back
 from dovetail.server.calls.places import Places
 from dovetail.server.calls.telling import MADE
 from dovetail.server.calls.turn import owner_of, turn_of
@@ -111,8 +112,9 @@ class Pool:
                     await _ended(future, loop)
             finally:
                 if slots is not None and not future.done():
-                    slots.taken += 1
-                    future.add_done_callback(lambda _: _on_loop(loop, slots.leave))
+                    back = coming_back(context)
+                    slots.stay(back)
+                    future.add_done_callback(lambda _: _on_loop(loop, partial(slots.leave, back)))
             raise
 
     async def clean(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:

@@ -60,6 +60,9 @@ class Turn:
     waiters: "tuple[asyncio.Future[bytes], ...]" = ()
     finishing: "asyncio.Task[None] | None" = None
     rounds = 0
+    nonce = ""
+    """What tells the state that the turn came with from others, if that is for one use and not burnt (`beginning`)."""
+    burning: "asyncio.Task[bool] | None" = None
     claims: tuple[str, ...] = ()
     """Effects that were claimed under a call id that no client has been given yet."""
     _timer: asyncio.TimerHandle | None = None
