@@ -1,6 +1,7 @@
 """Dependencies: opened as they want to be called, beside the event loop, and closed when nobody uses them any more."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import pytest
 
 from dovetail import Context, Depends, Server
 from dovetail.errors import ToolError
+from dovetail.server.calls import pool as pools
 from dovetail.server.calls import turn as turns
 from dovetail.server.transports.run import shared_runtime
 from tests.server.peers import Conversation, text_of
@@ -292,4 +294,168 @@ async def test_what_a_dependency_raises_in_place_of_a_failure_is_the_outcome() -
     await client.open()
     result = (await client.call("tools/call", name="work", arguments={}))["result"]
     assert result["isError"] and result["content"][0]["text"] == "There is no such row."
+    await client.close()
+
+
+def own_thread(ended: list[int]) -> Callable[[], Iterator[int]]:
+    def source() -> Iterator[int]:
+        try:
+            yield threading.get_ident()
+        finally:
+            ended.append(threading.get_ident())
+
+    return source
+
+
+def connection() -> Iterator[sqlite3.Connection]:
+    opened = sqlite3.connect(":memory:")
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def connected() -> Iterator[sqlite3.Connection]:
+    yield from connection()
+
+
+def connect() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:")
+
+
+def numbered(db: Annotated[sqlite3.Connection, Depends(connection)]) -> Iterator[sqlite3.Cursor]:
+    yield db.execute("select 1")
+
+
+async def at_rest(app: Server) -> None:
+    """Wait until no thread of the pool has work, and none keeps a place."""
+    pool = (await shared_runtime(app)).pool
+    while pool.places._free != pool.size or pool.asking:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("source", [connection, connected, connect, numbered])
+async def test_a_plain_handler_is_given_what_is_bound_to_its_thread(source: Callable[..., Any]) -> None:
+    app = Server("bound", threads=4)
+
+    def query(db: Any) -> int:
+        rows = db if isinstance(db, sqlite3.Cursor) else db.execute("select 1")
+        return int(rows.fetchone()[0])
+
+    query.__annotations__["db"] = Annotated[Any, Depends(source)]
+    app.add_tool(query)
+    client = Conversation(app)
+    await client.open()
+    for _ in [client.begin("tools/call", {"name": "query", "arguments": {}}) for _ in range(40)]:
+        assert (await client.receive())["result"].get("structuredContent") == {"value": 1}
+    await at_rest(app)
+    await client.close()
+
+
+async def test_all_that_is_plain_in_a_call_runs_in_one_thread_whatever_stands_between() -> None:
+    app, ended, used = Server("bound"), list[int](), list[int]()
+    first, second = own_thread(ended), own_thread(ended)
+
+    async def between(above: Annotated[int, Depends(first)]) -> AsyncIterator[int]:
+        assert threading.current_thread().name == HERE
+        await asyncio.sleep(0.01)
+        yield above
+
+    @app.tool
+    def work(
+        ctx: Context,
+        middle: Annotated[int, Depends(between)],
+        last: Annotated[int, Depends(second)],
+        fails: bool = False,
+    ) -> str:
+        used.extend((middle, last, threading.get_ident()))
+        answer = ctx.ask_sync(ctx.elicit("Go on?"))
+        used.append(threading.get_ident())
+        if fails:
+            raise ValueError
+        return answer.action
+
+    client = Conversation(app)
+    client.answers["elicitation/create"] = lambda params: {"action": "accept", "content": {}}
+    assert text_of((await client.rounds("work"))[-1]) == "accept"
+    assert len(used) == 7, "two turns, the first of which ended with the question"
+    assert {*used[:3]} == {*ended[:2]}
+    assert {*used[3:]} == {*ended[2:]}
+    for fails in (False, True):
+        used.clear()
+        ended.clear()
+        await client.open()
+        await client.call("tools/call", name="work", arguments={"fails": fails})
+        assert len({*used, *ended}) == 1
+        assert len(ended) == 2
+    await at_rest(app)
+    await client.close()
+
+
+@pytest.mark.parametrize("most", [256, 0])
+async def test_a_thread_that_waits_for_the_event_loop_leaves_its_place_to_others_while_there_are_threads(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "ASKING_THREADS", most)
+    app, go, ended = Server("bound", threads=1), asyncio.Event(), list[int]()
+
+    async def slow(above: Annotated[int, Depends(own_thread(ended))]) -> int:
+        await go.wait()
+        return above
+
+    @app.tool
+    def waits(opened: Annotated[int, Depends(slow)]) -> bool:
+        return opened == threading.get_ident()
+
+    @app.tool
+    def quick() -> str:
+        return "quick"
+
+    client = Conversation(app)
+    await client.open()
+    runtime = await shared_runtime(app)
+    held = client.begin("tools/call", {"name": "waits", "arguments": {}})
+    while not (runtime.pool.asking if most else runtime.pool.places._held):
+        await asyncio.sleep(0)
+    other = client.begin("tools/call", {"name": "quick", "arguments": {}})
+    if not most:
+        go.set()  # there is no thread besides: the other waits until this one is done
+    said = {message["id"]: text_of(message) for message in [await client.receive()]}
+    assert [*said] == [other if most else held]
+    go.set()
+    last = await client.receive()
+    said[last["id"]] = text_of(last)
+    assert said == {held: "true", other: "quick"}
+    await at_rest(app)
+    await client.close()
+
+
+async def test_a_call_that_ends_while_its_thread_waits_leaves_nothing_behind() -> None:
+    app, ended = Server("bound", threads=1), list[int]()
+
+    async def never(above: Annotated[int, Depends(own_thread(ended))]) -> int:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    @app.tool(timeout=0.02)
+    def waits(opened: Annotated[int, Depends(never)]) -> None:
+        raise AssertionError
+
+    @contextmanager
+    def fails() -> Iterator[int]:
+        raise ValueError
+
+    @app.tool
+    def unopened(above: Annotated[int, Depends(own_thread(ended))], opened: Annotated[int, Depends(fails)]) -> None:
+        raise AssertionError
+
+    client = Conversation(app)
+    await client.open()
+    assert "seconds" in text_of(await client.call("tools/call", name="waits", arguments={}))
+    await idle(app)
+    await at_rest(app)
+    assert len(ended) == 1
+    assert (await client.call("tools/call", name="unopened", arguments={}))["result"]["isError"]
+    await at_rest(app)
     await client.close()

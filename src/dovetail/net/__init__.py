@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dovetail.net.stdio import apart as apart
     from dovetail.net.stdio import check_streams as check_streams
     from dovetail.net.stdio import open_stdio as open_stdio
+    from dovetail.net.threads import Strand as Strand
     from dovetail.net.threads import Threads as Threads
     from dovetail.net.uvicorn_protocol import HttpSite as HttpSite
 
@@ -43,7 +44,7 @@ __getattr__, __dir__, __all__ = lazy(
         "serving": "ServeOptions serve serve_workers",
         "sse_channel": "SseChannel open_sse",
         "stdio": "apart check_streams open_stdio",
-        "threads": "Threads",
+        "threads": "Strand Threads",
         "uvicorn_protocol": "HttpSite",
     },
 )

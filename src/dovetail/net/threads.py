@@ -59,13 +59,7 @@ class Threads:
         """Cancel what waits for a thread; what runs is left to end by itself."""
         with self._lock:
             self._closed = True
-            while True:
-                try:
-                    work = self._work.get_nowait()
-                except Empty:
-                    break
-                if work is not None:
-                    work[0].cancel()
+            _cancel(self._work)
             for _ in range(self._started):
                 self._work.put(None)
 
@@ -75,6 +69,34 @@ class Threads:
             del work  # an idle thread keeps nothing alive
             with self._lock:
                 self._idle += 1
+
+
+class Strand:
+    """Work that is done in one thread, one after the other: in that which calls `work_off`."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._work: SimpleQueue[_Work | None] = SimpleQueue()
+
+    def submit(self, function: Callable[..., T], *args: Any) -> "Future[T]":
+        """Call a function in the thread."""
+        future: Future[T] = Future()
+        self._work.put((future, function, args))
+        return future
+
+    def work_off(self) -> None:
+        """Do what there is, and what comes, until `close`."""
+        while (work := self._work.get()) is not None:
+            _do(*work)
+            del work
+
+    def close(self) -> None:
+        """Let the thread go when it has done what was submitted before."""
+        self._work.put(None)
+
+    def cancel(self) -> None:
+        """Cancel what no thread has come to, and none will."""
+        _cancel(self._work)
 
 
 class LeavingExecutor(ThreadPoolExecutor):
@@ -117,6 +139,16 @@ class LeavingExecutor(ThreadPoolExecutor):
         if left:
             said = "Threads that have not ended %g s after the server, and are left behind: %d"
             log.warning(said, self._patience, len(left))
+
+
+def _cancel(queue: "SimpleQueue[_Work | None]") -> None:
+    while True:
+        try:
+            work = queue.get_nowait()
+        except Empty:
+            return
+        if work is not None:
+            work[0].cancel()
 
 
 def _do(future: "Future[Any]", function: Callable[..., Any], args: tuple[Any, ...]) -> None:

@@ -43,6 +43,7 @@ from dovetail.wire import (
 
 if TYPE_CHECKING:
     from dovetail.server.app import Server
+    from dovetail.server.calls.lanes import Lane
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch
 Variables = dict[str, str | list[str]]
@@ -125,13 +126,21 @@ class Entry:
             return await self._call(values, _NOTHING, context)
         from dovetail.server.inject import serve_injected
 
-        return await serve_injected(signature.injected, context, lambda injected: self._call(values, injected, context))
+        return await serve_injected(
+            signature.injected,
+            context,
+            lambda injected, lane: self._call(values, injected, context, lane),
+            plain=not signature.is_async,
+        )
 
-    async def _call(self, values: tuple[Any, ...], injected: dict[str, Any], context: Context) -> Any:
+    async def _call(
+        self, values: tuple[Any, ...], injected: dict[str, Any], context: Context, lane: "Lane | None" = None
+    ) -> Any:
         signature = self.signature
         if signature.is_async:
             return await signature.call(values, injected)
-        return await context.runtime.pool.call_plain(context, signature.call, (values, injected), slots=self.slots)
+        pool = context.runtime.pool
+        return await pool.call_plain(context, signature.call, (values, injected), slots=self.slots, lane=lane)
 
     async def complete(
         self, name: str, typed: str, settled: Mapping[str, str], context: Context

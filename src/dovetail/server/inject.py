@@ -2,7 +2,8 @@
 
 Declared questions are settled first, all in one round. Dependencies open in the order of their parameters and close in
 reverse when the turn ends, however it ends; one function is opened once a call. Plain ones, generators and context
-managers included, are opened and closed in the pool's threads: they may take their time.
+managers included, are opened and closed in the pool's threads: they may take their time. Those of a plain handler all
+are in the one thread that it runs in, too.
 
 Invariant: what the handler raised is the call's outcome. A dependency sees it, to roll back, and may raise another in
 its place; one that raises nothing has not made a success of it.
@@ -11,12 +12,14 @@ its place; one that raises nothing has not made a success of it.
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dovetail.errors import AnswerDeclined
 from dovetail.server.calls.context import Context
+from dovetail.server.calls.lanes import Lane
 from dovetail.server.calls.pool import InThreads
+from dovetail.server.calls.turn import owner_of
 from dovetail.server.functions.parameters import called_by
 
 if TYPE_CHECKING:
@@ -24,32 +27,47 @@ if TYPE_CHECKING:
     from dovetail.server.functions.signature import Injected
 
 T = TypeVar("T")
-Opened = dict[Callable[..., Any], Any]
 
 
 async def serve_injected(
-    parameters: "Sequence[Injected]", context: Context, handle: Callable[[dict[str, Any]], Awaitable[T]]
+    parameters: "Sequence[Injected]",
+    context: Context,
+    handle: "Callable[[dict[str, Any], Lane | None], Awaitable[T]]",
+    *,
+    plain: bool,
 ) -> T:
     """Call a handler with what it is given besides its arguments, by parameter name.
+
+    A plain one shares a lane with its plain dependencies. An async one cannot: its thread is everybody's.
 
     Raises:
         AnswerDeclined: A declared question was not answered.
         BaseException: What the handler raises, or a dependency at its beginning or end.
     """
     failure: BaseException | None = None
+    lane = None
+    if plain and any(parameter.kind == "depends" for parameter in parameters):
+        lane = Lane(context.runtime.pool, owner_of(context))
     try:
         async with AsyncExitStack() as stack:
             try:
-                return await handle(await _injected_values(parameters, context, stack))
+                return await handle(await _injected_values(parameters, context, stack, lane), lane)
             except BaseException as raised:
                 failure = raised
                 raise
+            finally:
+                if lane is not None:
+                    lane.last = True
         raise cast("BaseException", failure)  # a dependency kept it to itself
     finally:
         failure = None  # it holds this frame
+        if lane is not None:
+            lane.close()
 
 
-async def _injected_values(parameters: "Sequence[Injected]", context: Context, stack: AsyncExitStack) -> dict[str, Any]:
+async def _injected_values(
+    parameters: "Sequence[Injected]", context: Context, stack: AsyncExitStack, lane: Lane | None
+) -> dict[str, Any]:
     """Return values by parameter name; what has to be closed is closed with the stack."""
     values: dict[str, Any] = {}
     questions = [parameter for parameter in parameters if parameter.kind == "ask"]
@@ -58,13 +76,13 @@ async def _injected_values(parameters: "Sequence[Injected]", context: Context, s
             *(_answer(context, parameter.name, parameter.annotation, parameter.payload) for parameter in questions)
         )
         values.update(zip((parameter.name for parameter in questions), answers, strict=True))
-    opened: Opened = {}
+    opener = _Opener(context, stack, lane)
     for parameter in parameters:
         match parameter.kind:
             case "context":
                 values[parameter.name] = context
             case "depends":
-                values[parameter.name] = await _open(parameter.payload, context, stack, opened)
+                values[parameter.name] = await opener.open(parameter.payload)
     return values
 
 
@@ -75,36 +93,45 @@ async def _answer(context: Context, name: str, annotation: Any, ask: "Ask") -> A
     return answer.value
 
 
-async def _open(depends: "Depends", context: Context, stack: AsyncExitStack, opened: Opened) -> Any:
-    function = depends.function
-    if function in opened:
-        return opened[function]
-    from dovetail.server.functions.signature import dependencies_of
+class _Opener:
+    """Opens the dependencies of one call, each once."""
 
-    arguments: dict[str, Any] = {}
-    for parameter in dependencies_of(function):
-        if parameter.kind == "context":
-            arguments[parameter.name] = context
-        elif parameter.kind == "depends":
-            arguments[parameter.name] = await _open(parameter.payload, context, stack, opened)
-        else:
-            arguments[parameter.name] = await _answer(context, parameter.name, parameter.annotation, parameter.payload)
-    value = opened[function] = await _enter(function, arguments, context, stack)
-    return value
+    def __init__(self, context: Context, stack: AsyncExitStack, lane: Lane | None) -> None:
+        self._context = context
+        self._stack = stack
+        self._lane = lane
+        self._opened: dict[Callable[..., Any], Any] = {}
 
+    async def open(self, depends: "Depends") -> Any:
+        """Return the value of a dependency."""
+        function = depends.function
+        if function in self._opened:
+            return self._opened[function]
+        from dovetail.server.functions.signature import dependencies_of
 
-async def _enter(
-    function: Callable[..., Any], arguments: dict[str, Any], context: Context, stack: AsyncExitStack
-) -> Any:
-    called = called_by(function)
-    if inspect.isasyncgenfunction(called):
-        return await stack.enter_async_context(asynccontextmanager(function)(**arguments))
-    pool = context.runtime.pool
-    if inspect.isgeneratorfunction(called):
-        return await stack.enter_async_context(InThreads(pool, context, contextmanager(function)(**arguments)))
-    value = await pool.call(context, function, (), arguments)
-    if hasattr(value, "__aenter__"):
-        return await stack.enter_async_context(value)
-    if hasattr(value, "__enter__") and hasattr(value, "__exit__"):
-        return await stack.enter_async_context(InThreads(pool, context, value))
-    return value
+        arguments: dict[str, Any] = {}
+        for item in dependencies_of(function):
+            if item.kind == "context":
+                arguments[item.name] = self._context
+            elif item.kind == "depends":
+                arguments[item.name] = await self.open(item.payload)
+            else:
+                arguments[item.name] = await _answer(self._context, item.name, item.annotation, item.payload)
+        value = self._opened[function] = await self._enter(function, arguments)
+        return value
+
+    async def _enter(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        called = called_by(function)
+        if inspect.isasyncgenfunction(called):
+            return await self._stack.enter_async_context(asynccontextmanager(function)(**arguments))
+        if inspect.isgeneratorfunction(called):
+            return await self._enter_plain(contextmanager(function)(**arguments))
+        value = await self._context.runtime.pool.call(self._context, function, (), arguments, lane=self._lane)
+        if hasattr(value, "__aenter__"):
+            return await self._stack.enter_async_context(value)
+        if hasattr(value, "__enter__") and hasattr(value, "__exit__"):
+            return await self._enter_plain(value)
+        return value
+
+    async def _enter_plain(self, manager: AbstractContextManager[Any]) -> Any:
+        return await self._stack.enter_async_context(InThreads(self._lane, self._context, manager))

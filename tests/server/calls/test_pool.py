@@ -177,7 +177,7 @@ async def test_a_call_that_is_cancelled_before_its_turn_never_runs_and_gives_not
     while runtime.in_flight:
         await asyncio.sleep(0)
     assert ran == []
-    while runtime.pool._places._free != 1:
+    while runtime.pool.places._free != 1:
         await asyncio.sleep(0)
     await client.close()
 

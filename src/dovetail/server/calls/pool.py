@@ -32,6 +32,7 @@ from dovetail.server.functions.parameters import is_async
 
 if TYPE_CHECKING:
     from dovetail.server.calls.gates import Slots
+    from dovetail.server.calls.lanes import Lane
 
 T = TypeVar("T")
 
@@ -45,9 +46,9 @@ class Pool:
     def __init__(self, size: int) -> None:
         """Prepare for at most `size` functions at a time; threads start when they are needed."""
         self.size = size
-        self._places = Places(size)
-        self._asking = 0
-        self._threads = Threads(size + ASKING_THREADS)
+        self.places = Places(size)
+        self.asking = 0
+        self.threads = Threads(size + ASKING_THREADS)
 
     def __repr__(self) -> str:
         return f"<Pool of {self.size}>"
@@ -58,11 +59,13 @@ class Pool:
         function: Callable[..., Any],
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
+        *,
+        lane: "Lane | None" = None,
     ) -> Any:
         """Call a function as it wants to be called: an async one in place, a plain one in a thread."""
         if is_async(function):
             return await function(*args, **(kwargs or {}))
-        return await self.call_plain(context, function, args, kwargs)
+        return await self.call_plain(context, function, args, kwargs, lane=lane)
 
     async def call_plain(
         self,
@@ -72,12 +75,13 @@ class Pool:
         kwargs: dict[str, Any] | None = None,
         *,
         slots: "Slots | None" = None,
+        lane: "Lane | None" = None,
     ) -> Any:
         """Call a plain function in a thread, and await what it returns if that can be: it may well wrap an async one.
 
         The arguments are those of `run`.
         """
-        value = await self.run(context, function, args, kwargs, slots=slots)
+        value = await self.run(context, function, args, kwargs, slots=slots, lane=lane)
         return await value if inspect.isawaitable(value) else value
 
     async def run(
@@ -88,6 +92,7 @@ class Pool:
         kwargs: dict[str, Any] | None = None,
         *,
         slots: "Slots | None" = None,
+        lane: "Lane | None" = None,
     ) -> T:
         """Run a plain function in a thread, in a copy of the caller's context variables.
 
@@ -97,14 +102,19 @@ class Pool:
             args: By place.
             kwargs: By name.
             slots: Where the caller holds a place: a thread that outlives the call takes one of its own.
+            lane: The call's own thread, if it is to be that one.
         """
         turn, owner = turn_of(context), owner_of(context)
-        await self._places.take(owner)
-        loop = asyncio.get_running_loop()
-        future: Future[T] = self._threads.submit(copy_context().run, _guarded, function, args, kwargs or {})
-        future.add_done_callback(lambda _: _on_loop(loop, partial(self._places.leave, owner)))
+        loop, work = asyncio.get_running_loop(), (copy_context().run, _guarded, function, args, kwargs or {})
+        future: Future[T]
+        if lane is None:
+            await self.places.take(owner)
+            future = self.threads.submit(*work)
+            future.add_done_callback(lambda _: _on_loop(loop, partial(self.places.leave, owner)))
+        else:
+            future = await lane.submit(*work)
         try:
-            return await asyncio.wrap_future(future)
+            value = await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             try:
                 if turn.stop is not None:
@@ -116,11 +126,18 @@ class Pool:
                     slots.stay(back)
                     future.add_done_callback(lambda _: _on_loop(loop, partial(slots.leave, back)))
             raise
+        if lane is not None:
+            lane.rest_soon()
+        return value
 
-    async def clean(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
-        """Run clean-up in a thread. It waits for no place in the pool: it is there to give things back."""
+    async def clean(self, function: Callable[..., T], args: tuple[Any, ...], lane: "Lane | None" = None) -> T:
+        """Run clean-up in a thread. It waits for no place in the pool: it is there to give things back.
+
+        Nor does it wait for a lane that is still at work, after the grace period.
+        """
+        submit = lane.submit_now if lane is not None and lane.free else self.threads.submit
         try:
-            future: Future[T] = self._threads.submit(copy_context().run, _guarded, function, args, {})
+            future: Future[T] = submit(copy_context().run, _guarded, function, args, {})
         except RuntimeError:  # the pool is closed
             return function(*args)
         return await asyncio.shield(asyncio.wrap_future(future))
@@ -132,27 +149,32 @@ class Pool:
         thread of those who wait for it.
         """
         owner = owner_of(context)
-        if self._asking >= ASKING_THREADS:
+        if not self.may_rest():
             return await question
-        self._asking += 1
-        self._places.leave(owner)
+        self.asking += 1
+        self.places.leave(owner)
         try:
             return await question
         finally:
-            await self._places.take(owner)
-            self._asking -= 1
+            await self.places.take(owner)
+            self.asking -= 1
+
+    def may_rest(self) -> bool:
+        """Tell whether there are threads for others, if one that waits for something gives its place back."""
+        return self.asking < ASKING_THREADS
 
     def close(self) -> None:
         """Start no more; threads that run are left to end by themselves."""
-        self._threads.close()
+        self.threads.close()
 
 
 class InThreads(Generic[T]):
     """A context manager for plain code as one for async code: both its ends run in the pool."""
 
-    def __init__(self, pool: Pool, context: Context, manager: AbstractContextManager[T]) -> None:
-        """Wrap a manager that was not entered yet."""
-        self._pool = pool
+    def __init__(self, lane: "Lane | None", context: Context, manager: AbstractContextManager[T]) -> None:
+        """Wrap a manager that was not entered yet. Both ends run in the lane, if there is one."""
+        self._pool = context.runtime.pool
+        self._lane = lane
         self._context = context
         self._manager = manager
         self._entered: list[AbstractContextManager[T]] = []
@@ -160,16 +182,21 @@ class InThreads(Generic[T]):
 
     async def __aenter__(self) -> T:
         try:
-            return await self._pool.run(self._context, self._enter)
+            value = await self._pool.run(self._context, self._enter, lane=self._lane)
         except BaseException:
             # Entered or not by now, or only later: whoever takes the manager out of the list leaves it.
             self._given_up = True
             if self._entered:
-                await self._pool.clean(self._leave, (None, None, None))
+                await self._pool.clean(self._leave, (None, None, None), self._lane)
             raise
+        if self._lane is not None:
+            self._lane.to_leave += 1
+        return value
 
     async def __aexit__(self, *failure: Any) -> bool | None:
-        return await self._pool.clean(self._leave, failure)
+        if self._lane is not None:
+            self._lane.to_leave -= 1
+        return await self._pool.clean(self._leave, failure, self._lane)
 
     def _enter(self) -> T:
         value = self._manager.__enter__()
