@@ -23,6 +23,7 @@ import msgspec
 from dovetail.errors import DefinitionError
 from dovetail.server.functions.constraints import NUMERIC, SIZED, Constraints
 from dovetail.server.functions.decimals import Amount, bounded
+from dovetail.server.functions.multiples import stepping
 from dovetail.server.functions.shadows import computes_some, shadow_of
 from dovetail.server.functions.standins import (
     Built,
@@ -181,17 +182,7 @@ class Reader:
         if found.pydantic:
             return stand_in("Pydantic", ByPydantic(annotation))
         read = self.read(base)
-        choice = get_origin(base) in (Union, UnionType)
-        if choice or read is Decimal:
-            found.unfold()
-        if read is Decimal and found.limits:
-            read = bounded(found)
-            meta = found.words()
-        elif choice and found.limits:
-            read = self._limited(base, found)
-            meta = found.words()
-        else:
-            meta = found.meta()
+        read, meta = self._within(base, read, found)
         if found.empty and read is base and found.native:
             return annotation
         for known in found.native:
@@ -200,6 +191,18 @@ class Reader:
             read = stand_in("Passing", Passing(read if meta is None else Annotated[read, meta], found.tests))
             return read if found.words() is None else Annotated[read, found.words()]
         return read if meta is None else Annotated[read, meta]
+
+    def _within(self, base: Any, read: Any, found: Constraints) -> tuple[Any, msgspec.Meta | None]:
+        """Return a type within the bounds that the decoder does not know of it, and what it shall be told besides."""
+        choice = get_origin(base) in (Union, UnionType)
+        steps = found.stepped and _bare(read) is float
+        if choice or steps or read is Decimal:
+            found.unfold()
+        if not found.limits or not (choice or steps or read is Decimal):
+            return read, found.meta()
+        if choice:
+            return self._limited(base, found), found.words()
+        return bounded(found) if read is Decimal else stepping(read, found), found.words()
 
     def _limited(self, union: Any, found: Constraints) -> Any:
         """Put bounds onto those members of a union that they are about.

@@ -31,7 +31,7 @@ _DECIMAL: Final[dict[str, tuple[str, Callable[[Any, Any], Any]]]] = {
     "gt": ("exclusiveMinimum", operator.gt),
     "le": ("maximum", operator.le),
     "lt": ("exclusiveMaximum", operator.lt),
-    "multiple_of": ("multipleOf", lambda value, bound: _is_multiple(value, bound)),
+    "multiple_of": ("multipleOf", lambda value, bound: is_multiple(value, bound)),
 }
 _EXACT: Final = Context(prec=8_000)
 """More digits than an integer in JSON may have, and than the exponent of a decimal can make (see `decimals`)."""
@@ -69,6 +69,11 @@ class Constraints:
     def empty(self) -> bool:
         """Nothing that the decoder has to be told in other words than the author's."""
         return not (self.limits or self.description or self.examples or self.tests or self.pydantic)
+
+    @property
+    def stepped(self) -> bool:
+        """A number must be a multiple of something."""
+        return "multiple_of" in self.limits or any(meta.multiple_of is not None for meta in self.native)
 
     def unfold(self) -> None:
         """Take the bounds out of the author's `Meta`, for a type whose parts they are about: the decoder would not."""
@@ -155,7 +160,8 @@ class Constraints:
         return True
 
 
-def _is_multiple(value: Decimal, bound: Decimal) -> bool:
+def is_multiple(value: Decimal, bound: Decimal) -> bool:
+    """Tell whether a finite number is a multiple of another, exactly."""
     try:
         return _EXACT.remainder(value, bound) == 0
     except ArithmeticError:  # more digits still

@@ -99,6 +99,7 @@ class Schemas:
 
     def _generated(self, types: Sequence[Any]) -> tuple[list[Schema], dict[str, Schema]]:
         """Ask the generator until no stand-in is new: what stand-ins are made of has to be described, too."""
+        from dovetail.server.functions.multiples import require_decidable
         from dovetail.server.functions.times import say_times
 
         for _ in range(_MOST_ROUNDS):
@@ -112,6 +113,8 @@ class Schemas:
                 reason = str(error).splitlines()[-1].removesuffix(" is not supported") if str(error) else "a type"
                 raise DefinitionError(f"There is no JSON Schema for this: {reason}{_instead(reason)}") from None
             if len(self._rules) == before:
+                if b'"multipleOf"' in msgspec.json.encode((roots, defs)):
+                    require_decidable(asked)
                 say_times(asked, roots, defs, _DEFS)
                 return list(roots), dict(defs)
         raise _endless()
