@@ -39,6 +39,7 @@ from dovetail.server.functions.standins import (
 _AS_LIST: Final = (collections.abc.Iterable, collections.abc.Reversible, collections.abc.Container)
 _MAPPINGS: Final = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 _QUALIFIERS: Final = frozenset({"Required", "NotRequired", "ReadOnly", "Final"})
+_NO_NAMES: Final = (bool, None, NoneType, list, tuple, set, frozenset, dict)
 _INTEGER_KEY: Final = {"pattern": "^-?(0|[1-9][0-9]*)$"}
 _SIZED: Final = (str, bytes, bytearray, list, set, frozenset, tuple, dict, collections.abc.Collection)
 
@@ -173,6 +174,9 @@ class Reader:
             return None
         if annotation is int:
             return _INTEGER_KEY
+        if _bare(annotation) in _NO_NAMES:
+            kind = getattr(_bare(annotation), "__name__", "None")
+            raise DefinitionError(f"names of members are text, which {kind} cannot be read from; use str as keys")
         from dovetail.server.functions.schemas import schema_of_key
 
         return schema_of_key(annotation, self.choices)
@@ -232,7 +236,7 @@ class Reader:
         union = _union(members) if changed else annotation
         try:
             msgspec.json.Decoder(union, dec_hook=lambda cls, value: value)
-        except (TypeError, NameError):
+        except (TypeError, ValueError, NameError):
             return stand_in("FirstOf", FirstOf([_one_of_several(member) for member in members]))
         return union
 
