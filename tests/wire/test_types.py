@@ -289,3 +289,8 @@ def test_a_feature_that_is_not_used_is_not_loaded() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.removeprefix("dovetail.wire.") for name in done.stdout.split()}
     assert loaded == {"base", "content", "envelope", "meta", "tools"}
+
+
+def test_contents_may_have_meta() -> None:
+    assert wire.TextResourceContents("x://a", "t", meta={"a": 1}).meta == {"a": 1}
+    assert wire.BlobResourceContents("x://a", "dA==", meta={"a": 1}).meta == {"a": 1}

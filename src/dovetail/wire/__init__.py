@@ -146,6 +146,8 @@ if TYPE_CHECKING:
     from dovetail.wire.notices import (
         SubscriptionsAcknowledgedNotificationParams as SubscriptionsAcknowledgedNotificationParams,
     )
+    from dovetail.wire.plain_forms import as_json as as_json
+    from dovetail.wire.plain_forms import plain as plain
     from dovetail.wire.prompts import GetPromptRequestParams as GetPromptRequestParams
     from dovetail.wire.prompts import GetPromptResult as GetPromptResult
     from dovetail.wire.prompts import ListPromptsResult as ListPromptsResult
@@ -240,6 +242,7 @@ __getattr__, __dir__, __all__ = lazy(
             "ProgressNotificationParams ResourceUpdatedNotificationParams "
             "SubscriptionsAcknowledgedNotificationParams"
         ),
+        "plain_forms": "as_json plain",
         "prompts": ("GetPromptRequestParams GetPromptResult ListPromptsResult Prompt PromptArgument PromptMessage"),
         "resources": (
             "ListResourceTemplatesResult ListResourcesResult ReadResourceRequestParams ReadResourceResult "

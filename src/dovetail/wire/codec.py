@@ -26,10 +26,9 @@ from dovetail.wire.degrade import change_for, reworded
 from dovetail.wire.envelope import RequestParams, Result
 from dovetail.wire.expected import refusal
 from dovetail.wire.meta import SERVER_INFO, TRACE_KEYS, RequestMeta
+from dovetail.wire.plain_forms import as_json as _json
 
 T = TypeVar("T")
-
-_json = msgspec.json.Encoder().encode
 
 _MERGED: Final = {ResourceContents: ("TextResourceContents", "BlobResourceContents")}
 """Variants that differ in nothing but the field that tells them apart, so that one plan serves them all."""

@@ -78,14 +78,18 @@ class ResourceContents(Wire, frozen=True, kw_only=True):
         return "BlobResourceContents" if self.text is None else "TextResourceContents"
 
 
-def TextResourceContents(uri: str, text: str, mime_type: str | None = None) -> ResourceContents:
+def TextResourceContents(
+    uri: str, text: str, mime_type: str | None = None, *, meta: dict[str, Any] | None = None
+) -> ResourceContents:
     """Contents that are text."""
-    return ResourceContents(uri=uri, text=text, mime_type=mime_type)
+    return ResourceContents(uri=uri, text=text, mime_type=mime_type, meta=meta)
 
 
-def BlobResourceContents(uri: str, blob: str, mime_type: str | None = None) -> ResourceContents:
+def BlobResourceContents(
+    uri: str, blob: str, mime_type: str | None = None, *, meta: dict[str, Any] | None = None
+) -> ResourceContents:
     """Contents that are bytes, as base64."""
-    return ResourceContents(uri=uri, blob=blob, mime_type=mime_type)
+    return ResourceContents(uri=uri, blob=blob, mime_type=mime_type, meta=meta)
 
 
 class EmbeddedResource(Content, frozen=True, kw_only=True, tag="resource"):

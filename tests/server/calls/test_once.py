@@ -111,6 +111,12 @@ class Order:
     path: Path
 
 
+class Name(str): ...
+
+
+class Rate(float): ...
+
+
 class Handle:
     """Nothing that could be kept."""
 
@@ -127,6 +133,8 @@ RECEIPT = Receipt(no=1, at=datetime(2026, 7, 28, tzinfo=UTC))
         (Receipt | None, None),
         (Order, Order(RECEIPT, Path("a"))),
         (dict[str, Path], {"a": Path("b")}),
+        (float, Rate(0.5)),
+        (dict[str, Any], {Name("a"): Name("b")}),
     ],
 )
 async def test_a_result_comes_back_as_what_the_effect_promises(stores: Stores, returned: Any, value: Any) -> None:

@@ -216,6 +216,7 @@ def test_bounds_of_amounts_are_described() -> None:
 def test_what_the_decoder_s_own_meta_says_of_a_union_stands_at_its_members_and_its_words_at_the_union() -> None:
     limit = msgspec.Meta(ge=1, title="Limit", description="How many", extra_json_schema={"x-unit": "pieces"})
     assert schema_for(Annotated[int | None, limit]) == {
+        "title": "Limit",
         "description": "How many",
         "x-unit": "pieces",
         "anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}],

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections import deque
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
@@ -20,7 +21,7 @@ SECRET = "sk-canary-9f2c"
 
 
 class Model(pydantic.BaseModel):
-    share: float = 0.5
+    share: Any = 0.5
 
 
 class Struct(msgspec.Struct):
@@ -66,9 +67,49 @@ def test_a_number_that_is_none_is_refused_by_its_place(bad: Any, inside: Any, pa
     assert SECRET not in str(refused.value)
 
 
-def test_what_json_has_no_words_for_is_named_by_its_kind() -> None:
-    with pytest.raises(InvalidOutput, match="got object"):
-        encoded(object())
+class Scalar:
+    """As NumPy's, of which not all are floats."""
+
+    def tolist(self) -> float:
+        return math.nan
+
+
+Scalar.__module__ = "numpy"
+
+
+class Share(float): ...
+
+
+@pytest.mark.req("S-10")
+@pytest.mark.parametrize("bad", [Scalar(), Share(math.nan), deque([math.nan]), {1: math.inf}.values()])
+def test_a_number_that_is_none_is_refused_of_every_kind(bad: Any) -> None:
+    with pytest.raises(InvalidOutput, match="expected a finite number"):
+        encoded({"a": b"null", "b": [bad]})
+
+
+SELF: list[Any] = []
+SELF.append(SELF)
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "said"),
+    [
+        (object(), "$", "what JSON has words for, got object"),
+        ({SECRET: [1, 1j]}, "$[...][1]", "what JSON has words for, got complex"),
+        (Struct([None, Plain(object())]), "$.share[1].share", "what JSON has words for, got object"),
+        (Model(share=object()), "$.share", "what JSON has words for, got object"),
+        (deque([1, 1j]), "$[1]", "what JSON has words for, got complex"),
+        ([{"a": "\ud800"}], "$[0][...]", "text without lone surrogates"),
+        ([{(1, 2): 1, "a": 2}], "$[0]", "names that are text (without lone surrogates) or numbers, got tuple"),
+        (SELF, "$", "what ends somewhere: this nests too deep, or in itself"),
+    ],
+)
+def test_what_json_has_no_words_for_is_named_by_its_kind_and_place(value: Any, path: str, said: str) -> None:
+    with pytest.raises(InvalidOutput) as refused:
+        encoded(value)
+    assert refused.value.path == path
+    assert refused.value.expected == f"expected {said}"
+    assert SECRET not in str(refused.value)
 
 
 BROKEN = [b'{"a":', b'1},"isError":true,"q":{"a":1', b"", b'"\xff"', b"{}\n{}", b"NaN", b"[" * 100_000]

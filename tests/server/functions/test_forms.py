@@ -432,3 +432,20 @@ def test_a_schema_that_would_be_asked_otherwise_than_it_was_written_is_refused(s
 def test_a_schema_that_says_in_any_way_that_it_asks_for_a_secret_is_refused(said: dict[str, str]) -> None:
     with pytest.raises(DefinitionError, match="elicit_url"):
         form_of(written(**TEXT, **said))
+
+
+@dataclass
+class Guest:
+    age: Annotated[int, pydantic.Field(title="Your age")]
+    nick: Annotated[str | None, msgspec.Meta(title="Nickname")] = None
+
+
+def test_a_title_is_the_label_of_its_field() -> None:
+    properties = sent(Guest)["properties"]
+    assert {name: field.get("title") for name, field in properties.items()} == {"age": "Your age", "nick": "Nickname"}
+    assert sent(Annotated[int, msgspec.Meta(title="How many?")])["properties"]["value"]["title"] == "How many?"
+
+
+def test_a_label_does_not_ask_for_a_secret_either() -> None:
+    with pytest.raises(DefinitionError, match="must not ask for 'Password'"):
+        form_of(Annotated[str, msgspec.Meta(title="Password")])

@@ -260,3 +260,15 @@ def in_arguments(value: Any) -> bytes:
 def test_the_fuzz_targets_hold(data: bytes) -> None:
     fuzz_repair(data)
     fuzz_docstrings(data)
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_text_is_none_where_a_person_filled_it_in_and_no_text_may_be(blank: str) -> None:
+    def take(count: int | None = 1, note: str | None = None, needed: int = 0) -> None: ...
+
+    signature = Signature.of(take)
+    assert signature.decode_texts({"count": blank, "note": blank}) == (None, blank, 0)
+    with pytest.raises(InvalidArguments, match="needed: expected integer"):
+        signature.decode_texts({"needed": blank})
+    with pytest.raises(InvalidArguments, match="count: expected integer or null"):
+        signature.decode(msgspec.json.encode({"count": blank}))

@@ -23,6 +23,7 @@ from tests.server.peers import Conversation, Json, meta
 BROKEN = Raw(b'{"a":')
 REWRITING = Raw(b'1},"isError":true,"q":{"a":1')
 SOUND = Raw(b'{"a": 1}')
+TOLD = "notifications/message"
 SAID = "expected one JSON value in UTF-8 wherever Raw stands"
 
 
@@ -103,7 +104,7 @@ async def test_what_middleware_makes_of_a_list_cannot_break_the_message() -> Non
     assert SAID in (await answer(app, "tools/list"))["error"]["message"]
 
 
-async def test_a_log_message_that_is_no_json_is_its_handlers_fault_and_never_sent() -> None:
+async def test_broken_raw_in_a_log_message_is_said_not_to_be_shown_and_its_call_goes_on() -> None:
     app = Server("own")
 
     @app.tool
@@ -113,10 +114,12 @@ async def test_a_log_message_that_is_no_json_is_its_handlers_fault_and_never_sen
 
     client = Conversation(app)
     await client.open("2025-11-25")
+    await client.call("logging/setLevel", level="debug")
     result = (await client.call("tools/call", name="work", arguments={}))["result"]
     await client.close()
-    assert result["isError"]
-    assert SAID in result["content"][0]["text"]
+    assert result["content"][0]["text"] == "x"
+    (logged,) = [message["params"]["data"] for message in client.seen if message.get("method") == TOLD]
+    assert logged == {"in": "(Raw that is not one JSON value in UTF-8: it could not be shown)"}
 
 
 def test_meta_that_cannot_be_sent_is_refused_where_it_is_declared() -> None:

@@ -25,7 +25,9 @@ from dovetail.errors import DefinitionError
 from dovetail.server.functions.annotations import Reader
 from dovetail.server.functions.decimals import PATTERN
 from dovetail.server.functions.schemas import schema_for
+from dovetail.server.functions.signature import Signature
 from dovetail.server.functions.standins import hook
+from dovetail.server.functions.titles import untitled
 
 T = TypeVar("T")
 UserId = NewType("UserId", int)
@@ -272,12 +274,56 @@ def test_tagged_structs_say_their_tag_and_nothing_that_is_not_json_schema() -> N
     assert schema["anyOf"][0]["properties"]["type"] == {"type": "string", "enum": ["Card"]}
 
 
-def test_a_model_is_described_by_pydantic_without_titles() -> None:
+def test_a_model_is_described_by_pydantic_without_titles_made_of_names() -> None:
     schema = schema_for(Model)
     model = schema["$defs"]["Model"]
     assert model["properties"]["count"] == {"description": "How many", "minimum": 0, "type": "integer"}
     assert model["properties"]["level"] == {"type": "string", "enum": ["low", "mid", "high"], "default": "low"}
     assert "title" not in json.dumps(schema)
+
+
+class Titled(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(title="A person")
+
+    full_name: str = pydantic.Field(title="Name")
+    level: Level = pydantic.Field(Level.LOW, title="How much")
+    plain: int = 0
+
+
+@dataclasses.dataclass
+class Labelled:
+    age: Annotated[int, msgspec.Meta(title="Your age")]
+    size: Annotated[int | None, pydantic.Field(title="Your size")] = None
+
+
+def test_titles_that_an_author_gave_stay() -> None:
+    model = schema_for(Titled)
+    assert model["title"] == "A person"
+    titles = {name: field.get("title") for name, field in model["properties"].items()}
+    assert titles == {"full_name": "Name", "level": "How much", "plain": None}
+    assert schema_for(dict[str, Titled], output=True)["additionalProperties"] == schema_for(Titled, output=True)
+    own = schema_for(Labelled)
+    assert "title" not in own
+    assert {name: field["title"] for name, field in own["properties"].items()} == {
+        "age": "Your age",
+        "size": "Your size",
+    }
+    assert schema_for(Annotated[Labelled, msgspec.Meta(title="Who")])["title"] == "Who"
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "kept"),
+    [
+        ("Model", "Model", False),
+        ("tests.deep.Model", "Model", False),
+        ("tests__deep__Model-Input__1", "Model", False),
+        ("Box_int_", "Box[int]", False),
+        ("Model", "Mod", True),
+        ("Model", "A model", True),
+    ],
+)
+def test_a_title_is_made_of_the_name_or_an_author_s(name: str, title: str, kept: bool) -> None:
+    assert ("title" in untitled(name, {"title": title, "type": "object"})) is kept
 
 
 def test_a_model_named_twice_is_defined_once() -> None:
@@ -484,3 +530,21 @@ def test_what_a_schema_accepts_is_what_is_decoded(annotation: Any, data: st.Data
 def test_a_class_that_json_has_no_words_for_is_refused_with_what_to_take_instead(annotation: Any, instead: str) -> None:
     with pytest.raises(DefinitionError, match=f"There is no JSON Schema for this: .*; use {instead}"):
         schema_for(annotation)
+
+
+@pytest.mark.parametrize("key", [bool, None, list[int], tuple[int, int], Annotated[bool, "Yes or no"]])
+def test_keys_that_no_name_can_be_read_as_are_refused(key: Any) -> None:
+    with pytest.raises(DefinitionError, match=r"names of members are text, which .* cannot be read from; use str"):
+        schema_for(dict[key, int])
+
+
+@pytest.mark.parametrize("bound", [{"lt": 10**20}, {"ge": 2**63}])
+@pytest.mark.parametrize(
+    "inside", [lambda bounded: bounded, lambda bounded: list.__class_getitem__(bounded), lambda bounded: bounded | str]
+)
+def test_a_bound_beyond_what_is_counted_names_the_tool_and_the_parameter(bound: Any, inside: Any) -> None:
+    def count(limit: Any) -> None: ...
+
+    count.__annotations__["limit"] = inside(Annotated[int, msgspec.Meta(**bound)])
+    with pytest.raises(DefinitionError, match=r"count: limit: .* don't fit in an int64 are currently not supported$"):
+        Signature.of(count)

@@ -14,8 +14,6 @@ from collections.abc import Callable, Coroutine
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-import msgspec
-
 from dovetail.errors import CapabilityMissing, DefinitionError, DovetailError, InvalidParams, RoundsExceeded, quote
 from dovetail.revisions import Asks, Revision
 from dovetail.server.calls.beginning import begin
@@ -35,6 +33,7 @@ from dovetail.wire import (
     Root,
     SamplingMessage,
     TextContent,
+    as_json,
     decode,
     encode,
     notification_frame,
@@ -83,7 +82,7 @@ def _checked(kind: type[T], **fields: Any) -> T:
         DefinitionError: There is no such field, or it takes another value.
     """
     try:
-        return decode(msgspec.json.encode(kind(**fields)), kind)
+        return decode(as_json(kind(**fields)), kind)
     except (InvalidParams, TypeError, ValueError) as unfit:
         raise DefinitionError(f"The question cannot be asked: {unfit}") from None
 

@@ -18,7 +18,7 @@ from dovetail.core import Call, Principal
 from dovetail.errors import DefinitionError
 from dovetail.revisions import Revision
 from dovetail.server.calls.telling import Log, Notify, noted, said
-from dovetail.wire import notification_frame
+from dovetail.wire import as_json, notification_frame
 
 if TYPE_CHECKING:
     from dovetail.errors import Refusal
@@ -36,7 +36,6 @@ T = TypeVar("T")
 Asking = Coroutine[Any, Any, T]
 """A question that was put but not asked yet: `await` it, alone or with others in a `gather`."""
 
-_encode = msgspec.json.encode
 _NUMBER = (int, float)
 
 
@@ -237,7 +236,7 @@ class Context:
             body["total"] = total
         if message is not None and "message" in self.revision.fields_of("ProgressNotificationParams"):
             body["message"] = message
-        await self.outlet.send(notification_frame("notifications/progress", _encode(body)))
+        await self.outlet.send(notification_frame("notifications/progress", as_json(body)))
 
     @said
     async def close_stream(self, retry: float | None = None) -> None:

@@ -22,7 +22,7 @@ from dovetail.core import (
     url_completed,
 )
 from dovetail.errors import DefinitionError
-from dovetail.wire import LEVELS, notification_frame
+from dovetail.wire import LEVELS, as_json, notification_frame
 
 if TYPE_CHECKING:
     from dovetail.server.calls.context import Context
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_encode = msgspec.json.encode
 
 MADE: ContextVar[list[Coroutine[Any, Any, Any]] | None] = ContextVar("dovetail_made", default=None)
 """What the plain function that runs here has made of its context's coroutines."""
@@ -69,12 +68,11 @@ class Log:
 
     @said
     async def __call__(self, level: str, data: Any, *, logger: str | None = None) -> None:
-        """Send a message: `data` is anything JSON-able, `logger` an optional name.
+        """Send a message: `data` is anything, `logger` an optional name. What JSON has no words for is sent as text.
 
         Raises:
             ValueError: No such level.
             DefinitionError: The logger's name is no text.
-            InvalidOutput: `data` holds `Raw` that is not JSON.
         """
         if logger is not None and not isinstance(logger, str):
             raise DefinitionError(f"log: logger: expected a string, not {type(logger).__name__}")
@@ -84,15 +82,12 @@ class Log:
         minimum = context.session.log_level if context.session is not None else context.call.log_level
         if minimum is None or not at_least(level, minimum) or context.muted:
             return
-        from dovetail.core import redact
-        from dovetail.server.functions.encoding import require_value
+        from dovetail.server.functions.logged import logged, text_of
 
-        body = {"level": level, "data": redact(data)}
+        body: dict[str, Any] = {"level": level, "data": msgspec.Raw(logged(data))}
         if logger is not None:
-            body["logger"] = logger
-        params = _encode(body)
-        require_value(params, "$.data")
-        await context.outlet.send(notification_frame("notifications/message", params))
+            body["logger"] = text_of(logger)
+        await context.outlet.send(notification_frame("notifications/message", as_json(body)))
 
     @said
     async def debug(self, data: Any, *, logger: str | None = None) -> None:

@@ -23,6 +23,7 @@ import msgspec
 from dovetail.errors import DefinitionError
 from dovetail.server.functions.constraints import NUMERIC, SIZED, Constraints
 from dovetail.server.functions.decimals import Amount, bounded
+from dovetail.server.functions.multiples import stepping
 from dovetail.server.functions.shadows import computes_some, shadow_of
 from dovetail.server.functions.standins import (
     Built,
@@ -38,6 +39,7 @@ from dovetail.server.functions.standins import (
 _AS_LIST: Final = (collections.abc.Iterable, collections.abc.Reversible, collections.abc.Container)
 _MAPPINGS: Final = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 _QUALIFIERS: Final = frozenset({"Required", "NotRequired", "ReadOnly", "Final"})
+_NO_NAMES: Final = (bool, None, NoneType, list, tuple, set, frozenset, dict)
 _INTEGER_KEY: Final = {"pattern": "^-?(0|[1-9][0-9]*)$"}
 _SIZED: Final = (str, bytes, bytearray, list, set, frozenset, tuple, dict, collections.abc.Collection)
 
@@ -172,6 +174,9 @@ class Reader:
             return None
         if annotation is int:
             return _INTEGER_KEY
+        if _bare(annotation) in _NO_NAMES:
+            kind = getattr(_bare(annotation), "__name__", "None")
+            raise DefinitionError(f"names of members are text, which {kind} cannot be read from; use str as keys")
         from dovetail.server.functions.schemas import schema_of_key
 
         return schema_of_key(annotation, self.choices)
@@ -181,17 +186,7 @@ class Reader:
         if found.pydantic:
             return stand_in("Pydantic", ByPydantic(annotation))
         read = self.read(base)
-        choice = get_origin(base) in (Union, UnionType)
-        if choice or read is Decimal:
-            found.unfold()
-        if read is Decimal and found.limits:
-            read = bounded(found)
-            meta = found.words()
-        elif choice and found.limits:
-            read = self._limited(base, found)
-            meta = found.words()
-        else:
-            meta = found.meta()
+        read, meta = self._within(base, read, found)
         if found.empty and read is base and found.native:
             return annotation
         for known in found.native:
@@ -200,6 +195,18 @@ class Reader:
             read = stand_in("Passing", Passing(read if meta is None else Annotated[read, meta], found.tests))
             return read if found.words() is None else Annotated[read, found.words()]
         return read if meta is None else Annotated[read, meta]
+
+    def _within(self, base: Any, read: Any, found: Constraints) -> tuple[Any, msgspec.Meta | None]:
+        """Return a type within the bounds that the decoder does not know of it, and what it shall be told besides."""
+        choice = get_origin(base) in (Union, UnionType)
+        steps = found.stepped and _bare(read) is float
+        if choice or steps or read is Decimal:
+            found.unfold()
+        if not found.limits or not (choice or steps or read is Decimal):
+            return read, found.meta()
+        if choice:
+            return self._limited(base, found), found.words()
+        return bounded(found) if read is Decimal else stepping(read, found), found.words()
 
     def _limited(self, union: Any, found: Constraints) -> Any:
         """Put bounds onto those members of a union that they are about.
@@ -229,7 +236,7 @@ class Reader:
         union = _union(members) if changed else annotation
         try:
             msgspec.json.Decoder(union, dec_hook=lambda cls, value: value)
-        except (TypeError, NameError):
+        except (TypeError, ValueError, NameError):
             return stand_in("FirstOf", FirstOf([_one_of_several(member) for member in members]))
         return union
 

@@ -96,15 +96,16 @@ class Typed:
             return astuple(self._decode(raw))
         except DecodeError as error:
             failure = str(error)
-        return self._mended(raw, failure, strings=True)
+        # A field that somebody left blank arrives as a text with nothing in it.
+        return self._mended(raw, failure, strings=True, blanks=True)
 
-    def _mended(self, raw: bytes | Raw, failure: str, *, strings: bool) -> Values:
+    def _mended(self, raw: bytes | Raw, failure: str, *, strings: bool, blanks: bool = False) -> Values:
         if self._repair is None:
             from dovetail.server.functions.repair import Repair
 
             self._repair = Repair(self._schema, self._limits)
         try:
-            mended = self._repair.apply(raw, strings=strings)
+            mended = self._repair.apply(raw, strings=strings, blanks=blanks)
         except (ValueError, TypeError):
             raise InvalidArguments("$", "expected a JSON object") from None
         if mended is not None:

@@ -31,7 +31,7 @@ _DECIMAL: Final[dict[str, tuple[str, Callable[[Any, Any], Any]]]] = {
     "gt": ("exclusiveMinimum", operator.gt),
     "le": ("maximum", operator.le),
     "lt": ("exclusiveMaximum", operator.lt),
-    "multiple_of": ("multipleOf", lambda value, bound: _is_multiple(value, bound)),
+    "multiple_of": ("multipleOf", lambda value, bound: is_multiple(value, bound)),
 }
 _EXACT: Final = Context(prec=8_000)
 """More digits than an integer in JSON may have, and than the exponent of a decimal can make (see `decimals`)."""
@@ -49,15 +49,17 @@ class Constraints:
         description: For people and models.
         examples: Values for example.
         tests: Functions that must say yes.
+        title: For people.
         pydantic: Something that only Pydantic can read.
     """
 
-    __slots__ = ("description", "examples", "limits", "native", "pydantic", "tests")
+    __slots__ = ("description", "examples", "limits", "native", "pydantic", "tests", "title")
 
     def __init__(self, metadata: Iterable[Any]) -> None:
         """Read what stands beside a type."""
         self.native: list[msgspec.Meta] = []
         self.limits: dict[str, Any] = {}
+        self.title: str | None = None
         self.description: str | None = None
         self.examples: list[Any] | None = None
         self.tests: list[Callable[[Any], Any]] = []
@@ -68,7 +70,12 @@ class Constraints:
     @property
     def empty(self) -> bool:
         """Nothing that the decoder has to be told in other words than the author's."""
-        return not (self.limits or self.description or self.examples or self.tests or self.pydantic)
+        return not (self.limits or self._words() or self.tests or self.pydantic)
+
+    @property
+    def stepped(self) -> bool:
+        """A number must be a multiple of something."""
+        return "multiple_of" in self.limits or any(meta.multiple_of is not None for meta in self.native)
 
     def unfold(self) -> None:
         """Take the bounds out of the author's `Meta`, for a type whose parts they are about: the decoder would not."""
@@ -82,15 +89,17 @@ class Constraints:
         if names is not None:
             chosen = {name: self.limits[name] for name in names if name in self.limits}
             return msgspec.Meta(**chosen) if chosen else None
-        told = {**self.limits, "description": self.description, "examples": self.examples}
-        told = {name: value for name, value in told.items() if value is not None}
+        told = {name: value for name, value in self.limits.items() if value is not None} | self._words()
         return msgspec.Meta(**told) if told else None
 
     def words(self) -> msgspec.Meta | None:
-        """Return the description and the examples alone."""
-        if self.description is None and self.examples is None:
-            return None
-        return msgspec.Meta(description=self.description, examples=self.examples)
+        """Return the title, the description and the examples alone."""
+        words = self._words()
+        return msgspec.Meta(**words) if words else None
+
+    def _words(self) -> dict[str, Any]:
+        said = {"title": self.title, "description": self.description, "examples": self.examples}
+        return {name: value for name, value in said.items() if value is not None}
 
     def decimal_bounds(self) -> tuple[dict[str, Any], list[Callable[[Any], Any]]]:
         """Return the bounds of a number as JSON Schema's words, and as tests."""
@@ -139,6 +148,7 @@ class Constraints:
         if only_pydantic or not self._take_known(item.metadata):
             self.pydantic = True
             return
+        self.title = item.title or self.title
         self.description = item.description or self.description
         self.examples = item.examples or self.examples
 
@@ -155,7 +165,8 @@ class Constraints:
         return True
 
 
-def _is_multiple(value: Decimal, bound: Decimal) -> bool:
+def is_multiple(value: Decimal, bound: Decimal) -> bool:
+    """Tell whether a finite number is a multiple of another, exactly."""
     try:
         return _EXACT.remainder(value, bound) == 0
     except ArithmeticError:  # more digits still

@@ -15,10 +15,13 @@ from msgspec import Raw
 
 from dovetail.errors import InvalidOutput
 from dovetail.server.functions.standins import adapter, is_pydantic
+from dovetail.wire import plain
 
 _read: Final = msgspec.json.Decoder(Raw).decode
 _WHOLE: Final = (str, int, float, bool)
 """What cannot hold `Raw`."""
+_FAILURES: Final = (TypeError, ValueError, OverflowError, RecursionError)
+_DEEPEST: Final = 200
 _U, _N, _I = b"uNI"  # one letter is looked for much faster than a word
 
 
@@ -30,10 +33,8 @@ def encoded(value: Any, place: str = "$") -> bytes:
     """
     try:
         data = encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        # The cause may quote the value.
-        said = f"expected what JSON has words for, got {type(value).__name__}"
-        raise InvalidOutput(place, said, declared=False) from None
+    except _FAILURES:
+        raise _unsayable(value, place) from None  # the cause may quote the value
     if type(value) not in _WHOLE:
         require_value(data, place)
     if (_U in data and b"null" in data) or (_N in data and b"NaN" in data) or (_I in data and b"Infinity" in data):
@@ -66,12 +67,54 @@ def require_finite(value: Any, place: str = "$") -> None:
             if not isfinite(part) if isinstance(part, float) else not part.is_finite():
                 said = "expected a finite number: JSON has no NaN and no infinity"
                 raise InvalidOutput(path, said, declared=False)
-        elif isinstance(part, Mapping):
-            waiting += [(inner, f"{path}[...]") for inner in part.values()]  # keys may be as private as values
-        elif isinstance(part, list | tuple | set | frozenset):
-            waiting += [(inner, f"{path}[{index}]") for index, inner in enumerate(part)]
         else:
-            waiting += [(getattr(part, name, None), f"{path}.{name}") for name in _field_names(part)]
+            waiting += _inside(part, path)
+
+
+def _unsayable(value: Any, place: str) -> InvalidOutput:
+    """Return what is said of a value that cannot be encoded: the innermost that cannot, and where it stands."""
+    path = place
+    for _ in range(_DEEPEST):
+        found = next((inner for inner in _inside(value, path) if not _is_sayable(inner[0])), None)
+        if found is None:
+            return InvalidOutput(path, _said_of(value), declared=False)
+        value, path = found
+    return InvalidOutput(place, "expected what ends somewhere: this nests too deep, or in itself", declared=False)
+
+
+def _said_of(value: Any) -> str:
+    if isinstance(value, str):
+        return "expected text without lone surrogates"
+    names = value if isinstance(value, Mapping) else ()
+    kinds = sorted({type(name).__name__ for name in names if not _is_sayable({name: None})})
+    if kinds:
+        return f"expected names that are text (without lone surrogates) or numbers, got {', '.join(kinds)}"
+    return f"expected what JSON has words for, got {type(value).__name__}"
+
+
+def _is_sayable(value: Any) -> bool:
+    try:
+        encode(value)
+    except _FAILURES:
+        return False
+    return True
+
+
+def _inside(value: Any, path: str) -> list[tuple[Any, str]]:
+    """Return what stands in a value, and where."""
+    if isinstance(value, Mapping):
+        return [(inner, f"{path}[...]") for inner in value.values()]  # keys may be as private as values
+    if isinstance(value, list | tuple | set | frozenset):
+        return [(inner, f"{path}[{index}]") for index, inner in enumerate(value)]
+    if type(value) in _WHOLE:
+        return []
+    names = _field_names(value)
+    if names:
+        return [(getattr(value, name, None), f"{path}.{name}") for name in names]
+    try:
+        return [(plain(value), path)]
+    except TypeError:
+        return []
 
 
 def _field_names(value: Any) -> Iterable[str]:
@@ -88,7 +131,7 @@ def _hook(value: Any) -> Any:
         return Raw(adapter(type(value)).dump_json(value, by_alias=True, warnings="error"))
     if isinstance(value, PurePath):
         return str(value)
-    raise TypeError("JSON has no words for this")
+    return plain(value)
 
 
 encode: Final = msgspec.json.Encoder(enc_hook=_hook).encode

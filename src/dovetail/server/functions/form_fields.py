@@ -68,8 +68,12 @@ def requested(schema: Mapping[str, Any], titles: Titles | None = None) -> tuple[
     properties: dict[str, Any] = {}
     fields: dict[str, Field] = {}
     for name, described in schema.get("properties", {}).items():
-        if looks_secret(name):
-            raise DefinitionError(f"A form must not ask for {name!r}: use elicit_url for secrets (spec, Elicitation)")
+        title = described.get("title") if isinstance(described, dict) else None
+        for said in (name, title):
+            if isinstance(said, str) and looks_secret(said):
+                raise DefinitionError(
+                    f"A form must not ask for {said!r}: use elicit_url for secrets (spec, Elicitation)"
+                )
         properties[name], fields[name] = _field(name, described, (titles or {}).get(name, ()))
     body: dict[str, Any] = {"type": "object", "properties": properties}
     required = [name for name in schema.get("required") or () if name in fields and not fields[name].nullable]

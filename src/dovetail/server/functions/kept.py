@@ -17,6 +17,7 @@ from dovetail.server.functions.parameters import MISSING, awaited, name_of, retu
 from dovetail.server.functions.schemas import schema_for
 from dovetail.server.functions.standins import adapter, hook, is_pydantic
 from dovetail.server.functions.whole import completing
+from dovetail.wire import plain
 
 Read = Callable[[bytes], Any]
 _PROMISES_NOTHING: Final = (MISSING, Never, NoReturn)
@@ -59,7 +60,7 @@ def _hook(value: Any) -> Any:
         return msgspec.Raw(adapter(type(value)).dump_json(value, by_alias=True, round_trip=True, warnings="error"))
     if isinstance(value, PurePath):
         return str(value)
-    raise TypeError("JSON has no words for this")
+    return plain(value)
 
 
 _encode: Final = msgspec.json.Encoder(enc_hook=_hook).encode

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
 
-from dovetail.server.functions.standins import rule_of
+from dovetail.server.functions.inspected import inside
 from dovetail.wire import Limits
 
 _TOLD: Final = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "tz")
@@ -59,34 +59,6 @@ def _told(beside: Any) -> Any:
 
 def has_pattern(types: Sequence[Any]) -> bool:
     """Tell whether the decoder would match a pattern itself, wherever in these types it stands."""
-    from msgspec import inspect
+    from msgspec.inspect import StrType
 
-    waiting: list[Any] = list(inspect.multi_type_info(types))
-    seen: list[Any] = []  # kept, so that no id is used twice
-    known: set[int] = set()
-    while waiting:
-        item = waiting.pop()
-        if id(item) in known:
-            continue
-        known.add(id(item))
-        seen.append(item)
-        if isinstance(item, tuple):
-            waiting += item
-        elif isinstance(item, inspect.StrType) and item.pattern is not None:
-            return True
-        elif isinstance(item, inspect.CustomType):
-            waiting += _behind(item.cls, known)
-        elif isinstance(item, inspect.Type | inspect.Field):
-            waiting += [getattr(item, name) for name in item.__struct_fields__]
-    return False
-
-
-def _behind(cls: Any, known: set[int]) -> Sequence[Any]:
-    """Return what a stand-in is read as."""
-    from msgspec import inspect
-
-    rule = rule_of(cls)
-    if rule is None or id(cls) in known:
-        return ()
-    known.add(id(cls))
-    return inspect.multi_type_info(rule.parts)
+    return any(isinstance(item, StrType) and item.pattern is not None for item in inside(types))

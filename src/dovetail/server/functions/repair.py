@@ -39,14 +39,15 @@ class Repair:
         self._limits = limits
         self._wanted: dict[tuple[int, ...], _Wanted] = {}
 
-    def apply(self, raw: bytes | msgspec.Raw, *, strings: bool = True) -> bytes | None:
+    def apply(self, raw: bytes | msgspec.Raw, *, strings: bool = True, blanks: bool = False) -> bytes | None:
         """Return the JSON with what could be repaired, repaired; None when there was nothing.
 
         Args:
             raw: JSON that passed the strict pass.
             strings: False: only whole floats become integers.
+            blanks: A string with nothing in it is null where that is wanted, and no text.
         """
-        walk = _Walk(self, strings)
+        walk = _Walk(self, strings, blanks)
         tree = walk.over(from_json(bytes(raw), float_mode="decimal"), self.wanted((self._root,)), 0)
         return _encode(tree) if walk.changed else None
 
@@ -128,9 +129,10 @@ class _Wanted:
 class _Walk:
     """One walk over one value."""
 
-    def __init__(self, repair: Repair, strings: bool) -> None:
+    def __init__(self, repair: Repair, strings: bool, blanks: bool) -> None:
         self._repair = repair
         self._strings = strings
+        self._blanks = blanks
         self.changed = False
 
     def over(self, value: Any, wanted: _Wanted | None, depth: int) -> Any:
@@ -140,7 +142,7 @@ class _Walk:
         if type(value) is str:
             if not self._strings or wanted.text:
                 return value
-            inner = self._repair.inner(value)
+            inner = None if self._blanks and not value.strip() else self._repair.inner(value)
             if inner is value or not wanted.fits(inner):
                 return value
             self.changed = True

@@ -15,6 +15,7 @@ import sys
 import typing
 from collections import abc
 from collections.abc import Callable, Mapping
+from enum import Enum
 from math import isfinite
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
@@ -148,6 +149,8 @@ def convert_any(value: Any) -> CallToolResult:
         return CallToolResult(content=[block_of(value)])
     if isinstance(value, list | tuple) and any(is_block(item) for item in value):
         return CallToolResult(content=[_item(item) for item in value])
+    if isinstance(value, str) and not isinstance(value, Enum):  # of a class derived from it
+        return CallToolResult(content=[text_block(value)])
     return _structured(encoded(value))
 
 

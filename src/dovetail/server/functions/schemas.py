@@ -1,8 +1,9 @@
 """JSON Schema 2020-12 from annotations: self-contained, small, in a fixed order.
 
 The decoder's own generator does the types; this module does what makes the result fit to be sent: stand-ins and
-Pydantic's schemas take their places, titles go, choices stand in the order of the source, descriptions of fields come
-from docstrings, and a definition that is used once stands where it is used. What is left over stands in `$defs`.
+Pydantic's schemas take their places, generated titles go, choices stand in the order of the source, descriptions of
+fields come from docstrings, and a definition that is used once stands where it is used. What is left over stands in
+`$defs`.
 
 Invariant: what a schema says is what the decoder accepts, its `format` and `contentEncoding` included; where the
     generator says something else, it is corrected here. Less than said is demanded of one thing only: a date-time or a
@@ -21,6 +22,7 @@ from dovetail.server.functions.decimals import PATTERN
 from dovetail.server.functions.docstrings import parse_docstring
 from dovetail.server.functions.expectations import alternatives
 from dovetail.server.functions.standins import Rule, Schema, rule_of
+from dovetail.server.functions.titles import untitled
 
 _DEFS: Final = "#/$defs/"
 _PENDING: Final = "#stand-in/"
@@ -28,7 +30,7 @@ _MOST_ROUNDS: Final = 64
 _MANY: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _ONE: Final = ("items", "additionalProperties", "propertyNames", "not", "contains", "if", "then", "else")
 _NAMED: Final = ("properties", "patternProperties", "dependentSchemas", "$defs")
-_NOISE: Final = frozenset({"title", "discriminator", "uniqueItems"})
+_NOISE: Final = frozenset({"discriminator", "uniqueItems"})
 _SHORT_ENUM: Final = 16
 _INSTEAD: Final = {
     "collections.deque": "list[...]",
@@ -89,6 +91,7 @@ class Schemas:
         self._filling: dict[int, Schema | None] = {}
         self.defs: dict[str, Schema] = {}
         roots, generated = self._generated(types)
+        generated = {name: untitled(name, schema) for name, schema in generated.items()}
         self._parts = roots[len(types) :]
         self.defs = generated
         self.roots = [_mapped(root, self._filled) for root in roots[: len(types)]]
@@ -99,6 +102,7 @@ class Schemas:
 
     def _generated(self, types: Sequence[Any]) -> tuple[list[Schema], dict[str, Schema]]:
         """Ask the generator until no stand-in is new: what stand-ins are made of has to be described, too."""
+        from dovetail.server.functions.multiples import require_decidable
         from dovetail.server.functions.times import say_times
 
         for _ in range(_MOST_ROUNDS):
@@ -108,10 +112,13 @@ class Schemas:
                 roots, defs = msgspec.json.schema_components(
                     asked, schema_hook=self._place_holder, ref_template=_DEFS + "{name}"
                 )
-            except (TypeError, KeyError, NameError) as error:
+            except (TypeError, ValueError, KeyError, NameError) as error:
                 reason = str(error).splitlines()[-1].removesuffix(" is not supported") if str(error) else "a type"
+                reason = reason.partition(". If you need this")[0]
                 raise DefinitionError(f"There is no JSON Schema for this: {reason}{_instead(reason)}") from None
             if len(self._rules) == before:
+                if b'"multipleOf"' in msgspec.json.encode((roots, defs)):
+                    require_decidable(asked)
                 say_times(asked, roots, defs, _DEFS)
                 return list(roots), dict(defs)
         raise _endless()

@@ -173,6 +173,7 @@ class ByPydantic:
         """Compile Pydantic's own reader."""
         self.parts = ()
         self.adapter = adapter(annotation)
+        self._annotation = annotation
 
     def read(self, value: Any) -> Any:
         """See `Rule`."""
@@ -184,10 +185,11 @@ class ByPydantic:
     def describe(self, parts: Sequence[Schema], *, output: bool) -> Schema:
         """See `Rule`."""
         try:
-            schema: Schema = self.adapter.json_schema(mode="serialization" if output else "validation")
+            from dovetail.server.functions.titles import pydantic_schema
+
+            return pydantic_schema(self.adapter, self._annotation, output=output)
         except Exception as error:
             raise DefinitionError(f"Pydantic has no JSON Schema for this: {_reason(error)}") from None
-        return schema
 
 
 _adapters: dict[int, tuple[Any, Any]] = {}
