@@ -77,8 +77,11 @@ class Events(Protocol):
         """Return the messages of a stream that come after a sequence number, in order."""
         ...
 
-    async def mark(self, session: str, stream: str, sequence: int) -> None:
-        """Note that everything up to a sequence number was handed to the client's connection."""
+    async def mark(self, session: str, stream: str, sequence: int, keep: int | None = None) -> None:
+        """Note that everything up to a sequence number was handed to the client's connection.
+
+        With `keep`, of all that was handed over no more than the last so many messages are kept.
+        """
         ...
 
     async def marked(self, session: str, stream: str) -> int:

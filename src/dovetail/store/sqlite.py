@@ -19,7 +19,7 @@ from pathlib import Path
 from dovetail.core import Keys
 from dovetail.errors import StoreUnusable
 from dovetail.store.keys import FileKeys
-from dovetail.store.memory import IDLE, PER_STREAM
+from dovetail.store.memory import IDLE
 from dovetail.store.sqlite_bus import SqliteBus
 from dovetail.store.sqlite_events import SqliteEvents
 from dovetail.store.sqlite_file import connect, exclusive, prepare, usable
@@ -53,7 +53,6 @@ class SqliteStores:
         clock: Seconds, the same for all workers. By default a clock that no step of the wall clock moves (see
             `steady`).
         keys: A key ring from a setting; by default the file `keys` of the directory, which all workers share.
-        per_stream: Messages kept of one resumable stream; the oldest goes first.
         idle: Seconds until the messages of a quiet session are forgotten.
         max_bytes: What the database may grow to; past it, writing raises `Disconnected` as on a full disk. A quarter is
             for streams' messages, whose oldest go first, and a quarter for kept values, past which keeping one raises
@@ -68,7 +67,6 @@ class SqliteStores:
         clock: Callable[[], float] | None = None,
         *,
         keys: Keys | None = None,
-        per_stream: int = PER_STREAM,
         idle: float = IDLE,
         max_bytes: int = DEFAULT_LIMITS.state_bytes,
         durable: bool = False,
@@ -84,7 +82,7 @@ class SqliteStores:
         self._shelf = Shelf(self._thread, secrets.token_hex(8))
         self.bus = SqliteBus(self._shelf, self._directory, sockets=sockets)
         self.sessions = SqliteSessions(self._shelf)
-        self.events = SqliteEvents(self._shelf, per_stream=per_stream, idle=idle, max_bytes=max_bytes // PARTS)
+        self.events = SqliteEvents(self._shelf, idle=idle, max_bytes=max_bytes // PARTS)
         self.ledger = SqliteLedger(self._shelf, self.bus, max_bytes=max_bytes // PARTS)
         self.keys: Keys = FileKeys(self._directory / "keys") if keys is None else keys
 
