@@ -262,6 +262,20 @@ class Stores(Protocol):
         """Make the stores ready, on the running event loop."""
         ...
 
+    async def occupy(self, *, alone: bool) -> None:
+        """Keep sessions in them, before they are opened: as the only process, or among others that know of each other.
+
+        It lasts until `aclose`. Where a process that leaves has them, it is waited for.
+
+        Raises:
+            StoreUnusable: Another process keeps its sessions there, and one of the two is to be alone.
+        """
+        ...
+
+    def leaving(self) -> None:
+        """Note that this process is about to close them: who comes next is to wait."""
+        ...
+
     async def aclose(self) -> None:
         """Release everything; idempotent."""
         ...

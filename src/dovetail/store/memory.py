@@ -235,6 +235,12 @@ class MemoryStores:
     async def open(self) -> None:
         """Nothing to do."""
 
+    async def occupy(self, *, alone: bool) -> None:
+        """Nobody else is here."""
+
+    def leaving(self) -> None:
+        """Nobody waits."""
+
     async def aclose(self) -> None:
         """Make unsettled claims lost; idempotent."""
         self.ledger.close()

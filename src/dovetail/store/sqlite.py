@@ -2,6 +2,7 @@
 
     state.db (-wal, -shm)   sessions, events, claims, kept values, nonces, messages         0600
     keys                    the key ring                                                    0600
+    sessions.lock           held by whoever serves the sessions                             0600
     bus/                    one datagram socket a worker                                    0700
 
 Invariants: what a method returned from survives kill -9 of every process (a loss of power only with `durable`). The
@@ -13,13 +14,15 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dovetail.core import Keys
 from dovetail.errors import StoreUnusable
 from dovetail.store.keys import FileKeys
 from dovetail.store.memory import IDLE
+from dovetail.store.occupancy import Occupancy
 from dovetail.store.sqlite_bus import SqliteBus
 from dovetail.store.sqlite_events import SqliteEvents
 from dovetail.store.sqlite_file import connect, exclusive, prepare, usable
@@ -80,6 +83,7 @@ class SqliteStores:
         self._beaten = 0.0
         self._thread = DatabaseThread(self._connect, self._pulse, self._committed, self._undone)
         self._shelf = Shelf(self._thread, secrets.token_hex(8))
+        self._occupancy = Occupancy(self._directory)
         self.bus = SqliteBus(self._shelf, self._directory, sockets=sockets)
         self.sessions = SqliteSessions(self._shelf)
         self.events = SqliteEvents(self._shelf, idle=idle, max_bytes=max_bytes // PARTS)
@@ -98,18 +102,39 @@ class SqliteStores:
         await self._thread.start()
         self.bus.listen()
 
+    async def occupy(self, *, alone: bool) -> None:
+        """Keep sessions here, alone or among other workers; one that leaves is waited for.
+
+        Raises:
+            StoreUnusable: Another process does, and one of the two takes itself to be alone.
+        """
+        with self._named():
+            await self._occupancy.take(alone=alone)
+
+    def leaving(self) -> None:
+        """Let a process that wants to keep sessions here know that this one leaves."""
+        self._occupancy.leaving()
+
     async def aclose(self) -> None:
         """Finish what is under way, make unsettled claims lost and leave. Idempotent."""
-        await self._thread.stop(self._leave)
-        self.bus.deafen()
+        try:
+            await self._thread.stop(self._leave)
+            self.bus.deafen()
+        finally:
+            self._occupancy.release()
 
     # What follows runs in the thread.
 
     def _connect(self) -> sqlite3.Connection:
-        try:
+        with self._named():
             return self._connected()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the directory: to whoever starts the server, whose own path it is. What fails later names none."""
+        try:
+            yield
         except StoreUnusable as error:
-            # Told to whoever starts the server, whose own path it is; what fails later reaches callers, and names none.
             raise StoreUnusable(f"{error} ({self._directory})") from error
 
     def _connected(self) -> sqlite3.Connection:
