@@ -33,9 +33,9 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -
     """Whatever a port promises holds for each adapter; streams hold four messages and are kept for 100 s."""
     adapter: Stores
     if request.param == "memory":
-        adapter = MemoryStores(clock, per_stream=4, idle=100.0)
+        adapter = MemoryStores(clock, idle=100.0)
     else:
-        adapter = SqliteStores(tmp_path / "state", clock, per_stream=4, idle=100.0)
+        adapter = SqliteStores(tmp_path / "state", clock, idle=100.0)
     await adapter.open()
     yield adapter
     await adapter.aclose()

@@ -169,7 +169,7 @@ SCENARIOS: dict[str, Callable[..., Awaitable[None]]] = {
 
 
 async def main(scenario: str, directory: str, *arguments: str) -> None:
-    stores = SqliteStores(directory, time.time, sockets="poll" not in arguments, per_stream=100_000)
+    stores = SqliteStores(directory, time.time, sockets="poll" not in arguments)
     try:
         await stores.open()
     except StoreUnusable as error:

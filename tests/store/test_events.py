@@ -48,13 +48,44 @@ async def test_a_mark_is_remembered_and_never_goes_back(stores: Stores) -> None:
     assert await stores.events.after("s", "a", 0) == [(1, b"m")]
 
 
-async def test_a_full_stream_drops_its_oldest_which_is_a_marked_one(stores: Stores) -> None:
-    for number in range(1, 7):
-        await stores.events.append("s", "a", b"%d" % number)
-        await stores.events.mark("s", "a", min(number, 2))
+async def test_of_what_was_handed_over_so_much_is_kept_and_of_the_rest_all(stores: Stores) -> None:
+    for _ in range(6):
+        await stores.events.append("s", "a", b"-")
         await stores.events.append("s", "b", b"-")
-    assert [message for _, message in await stores.events.after("s", "a", 0)] == [b"3", b"4", b"5", b"6"]
-    assert len(await stores.events.after("s", "b", 0)) == 4
+
+    async def numbers(stream: str = "a") -> list[int]:
+        return [number for number, _ in await stores.events.after("s", stream, 0)]
+
+    await stores.events.mark("s", "a", 3, keep=2)
+    assert await numbers() == [1, 3, 5, 7, 9, 11], "two were handed over"
+    await stores.events.mark("s", "a", 7)
+    assert await numbers() == [1, 3, 5, 7, 9, 11], "nothing was said of how many are kept"
+    await stores.events.mark("s", "a", 7, keep=2)
+    assert await numbers() == [5, 7, 9, 11]
+    await stores.events.mark("s", "a", 3, keep=0)
+    assert await numbers() == [9, 11], "a mark never goes back"
+    assert len(await numbers("b")) == 6
+
+
+async def test_a_stream_is_not_bounded_by_a_number_of_messages(stores: Stores) -> None:
+    await asyncio.gather(*[stores.events.append("s", "a", b"row %d" % number) for number in range(3_000)])
+    assert len(await stores.events.after("s", "a", 0)) == 3_000
+
+
+async def test_a_call_that_says_very_much_costs_neither_other_outcomes_nor_notices(
+    tmp_path: Path, clock: Clock
+) -> None:
+    for stores in (MemoryStores(clock, max_bytes=200_000), SqliteStores(tmp_path, clock, max_bytes=800_000)):
+        await stores.open()
+        await stores.events.append("s", "0", b"a notice")
+        await stores.events.append("s", "done", b"an outcome")
+        for number in range(2_000):
+            last = await stores.events.append("s", "chatty", b"row %d" % number)
+        assert [message for _, message in await stores.events.after("s", "0", 0)] == [b"a notice"]
+        assert [message for _, message in await stores.events.after("s", "done", 0)] == [b"an outcome"]
+        rows = await stores.events.after("s", "chatty", 0)
+        assert rows[-1] == (last, b"row 1999") and len(rows) < 2_000
+        await stores.aclose()
 
 
 async def test_a_forgotten_stream_is_empty_and_the_numbers_go_on(stores: Stores) -> None:
@@ -180,7 +211,7 @@ async def test_what_was_acknowledged_before_a_kill_is_there_after_it(process: St
                 assert acknowledged.setdefault(sequence, body) == body
         for worker in workers:
             await worker.kill()
-    stores = SqliteStores(tmp_path / "state", per_stream=100_000)
+    stores = SqliteStores(tmp_path / "state")
     await stores.open()
     stored = await stores.events.after("session", "stream", 0)
     assert [sequence for sequence, _ in stored] == list(range(1, len(stored) + 1))

@@ -195,7 +195,7 @@ async def test_the_database_does_not_grow_with_what_clients_make_it_keep(tmp_pat
 
 
 async def test_what_is_held_is_counted_right_whatever_was_forgotten_and_by_whom(tmp_path: Path, clock: Clock) -> None:
-    stores = SqliteStores(tmp_path, clock, per_stream=4, idle=100.0, max_bytes=4 * ALL)
+    stores = SqliteStores(tmp_path, clock, idle=100.0, max_bytes=4 * ALL)
     await stores.open()
     for number in range(40):
         await stores.events.append(f"s{number % 5}", f"{number % 3}", bytes(number), f"owner{number % 2}")

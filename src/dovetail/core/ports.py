@@ -77,8 +77,11 @@ class Events(Protocol):
         """Return the messages of a stream that come after a sequence number, in order."""
         ...
 
-    async def mark(self, session: str, stream: str, sequence: int) -> None:
-        """Note that everything up to a sequence number was handed to the client's connection."""
+    async def mark(self, session: str, stream: str, sequence: int, keep: int | None = None) -> None:
+        """Note that everything up to a sequence number was handed to the client's connection.
+
+        With `keep`, of all that was handed over no more than the last so many messages are kept.
+        """
         ...
 
     async def marked(self, session: str, stream: str) -> int:
@@ -257,6 +260,20 @@ class Stores(Protocol):
 
     async def open(self) -> None:
         """Make the stores ready, on the running event loop."""
+        ...
+
+    async def occupy(self, *, alone: bool) -> None:
+        """Keep sessions in them, before they are opened: as the only process, or among others that know of each other.
+
+        It lasts until `aclose`. Where a process that leaves has them, it is waited for.
+
+        Raises:
+            StoreUnusable: Another process keeps its sessions there, and one of the two is to be alone.
+        """
+        ...
+
+    def leaving(self) -> None:
+        """Note that this process is about to close them: who comes next is to wait."""
         ...
 
     async def aclose(self) -> None:

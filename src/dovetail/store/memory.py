@@ -21,7 +21,6 @@ _AT_ONCE = 8
 """One part in so many of a share is made free at a time."""
 """Bytes counted for an entry besides its payload."""
 
-PER_STREAM = 1024
 IDLE = 24 * 3600.0
 
 
@@ -210,7 +209,6 @@ class MemoryStores:
     Args:
         clock: Seconds; only differences count.
         random: Where the keys come from.
-        per_stream: Messages kept of one resumable stream; the oldest goes first.
         idle: Seconds until the messages of a quiet session are forgotten.
         max_bytes: The most that each port may hold. Where dropping would break a promise (sessions, claims, kept
             values, nonces) a full port raises `Disconnected`; streams' messages make room by forgetting the quietest
@@ -222,12 +220,11 @@ class MemoryStores:
         clock: Callable[[], float] = time.monotonic,
         *,
         random: Callable[[int], bytes] | None = None,
-        per_stream: int = PER_STREAM,
         idle: float = IDLE,
         max_bytes: int = DEFAULT_LIMITS.memory_bytes,
     ) -> None:
         self.sessions = MemorySessions(clock, max_bytes)
-        self.events = MemoryEvents(clock, per_stream=per_stream, idle=idle, max_bytes=max_bytes)
+        self.events = MemoryEvents(clock, idle=idle, max_bytes=max_bytes)
         self.ledger = MemoryLedger(clock, max_bytes)
         self.bus = LocalBus()
         self.keys = FixedKeys.fresh() if random is None else FixedKeys([random(KEY_BYTES)], random)
@@ -237,6 +234,12 @@ class MemoryStores:
 
     async def open(self) -> None:
         """Nothing to do."""
+
+    async def occupy(self, *, alone: bool) -> None:
+        """Nobody else is here."""
+
+    def leaving(self) -> None:
+        """Nobody waits."""
 
     async def aclose(self) -> None:
         """Make unsettled claims lost; idempotent."""

@@ -1,10 +1,9 @@
 """Resumable streams' messages in memory: the `Events` port without a disk.
 
 Invariants: sequence numbers grow within a session and are never given twice while it lives, also when its messages were
-forgotten: numbering begins above all that was. A stream holds a bounded number of messages and all sessions together a
-bounded number of bytes; what goes first is the oldest, which is what was handed over first, of the session that wants
-more if that one has more than its share, then the quietest session of whoever has more. Nothing here is shared
-between processes.
+forgotten: numbering begins above all that was. All sessions together hold a bounded number of bytes; what goes first is
+the oldest, which is what was handed over first, of the session that wants more if that one has more than its share,
+then the quietest session of whoever has more. Nothing here is shared between processes.
 """
 
 from collections import OrderedDict, deque
@@ -17,6 +16,9 @@ SESSION_SHARES = 8
 """A session that holds more than such a part of all bytes makes room for its own messages."""
 LINGER = 300.0
 """Seconds for which a stream that has ended can still be read."""
+MOST_OF_SESSION = 7 / 8
+"""A stream that has more than such a part of its session's messages makes room for itself: one call that says very much
+costs neither the outcomes of others nor the notices that wait."""
 _OVERHEAD = 128
 """Bytes counted for a message or a stream besides its payload, and twice as many for knowing when to forget one."""
 
@@ -54,15 +56,13 @@ class MemoryEvents:
 
     Args:
         clock: Seconds.
-        per_stream: Messages kept of one stream; the oldest goes first, and that is one that was marked if any was.
         idle: Seconds after which a session's messages are forgotten when nothing was appended or marked.
         max_bytes: The most that all messages may take. Beyond it a session that holds an eighth forgets its own oldest;
             else the session that was quiet longest is forgotten, among those of an owner that holds a quarter, or all.
     """
 
-    def __init__(self, clock: Callable[[], float], *, per_stream: int, idle: float, max_bytes: int) -> None:
+    def __init__(self, clock: Callable[[], float], *, idle: float, max_bytes: int) -> None:
         self._clock = clock
-        self._per_stream = per_stream
         self._idle = idle
         self._max_bytes = max_bytes
         self._weight = 0
@@ -101,9 +101,6 @@ class MemoryEvents:
         kept.last += 1
         target.messages.append((kept.last, message))
         self._weigh(kept, target, len(message) + _OVERHEAD)
-        while len(target.messages) > self._per_stream:
-            _, oldest = target.messages.popleft()
-            self._weigh(kept, target, -len(oldest) - _OVERHEAD)
         self._make_room(session, kept, target)
         return kept.last
 
@@ -116,10 +113,14 @@ class MemoryEvents:
             return []
         return list(dropwhile(lambda entry: entry[0] <= sequence, target.messages))
 
-    async def mark(self, session: str, stream: str, sequence: int) -> None:
+    async def mark(self, session: str, stream: str, sequence: int, keep: int | None = None) -> None:
         """Note that everything up to a sequence number was handed over. A mark never goes back."""
-        target = self._stream(self._use(session), stream)
+        kept = self._use(session)
+        target = self._stream(kept, stream)
         target.marked = max(target.marked, sequence)
+        while keep is not None and len(target.messages) > keep and target.messages[keep][0] <= target.marked:
+            _, oldest = target.messages.popleft()
+            self._weigh(kept, target, -len(oldest) - _OVERHEAD)
 
     async def marked(self, session: str, stream: str) -> int:
         """Return the sequence number last marked; 0 when none was."""
@@ -198,7 +199,7 @@ class MemoryEvents:
     def _lighten(self, session: str, kept: _Session, target: _Stream) -> bool:
         """Forget something in favour of what was just put into `target` of `kept`; tell whether there was anything."""
         if kept.weight > self._max_bytes // SESSION_SHARES:
-            name, stream = next((each for each in kept.streams.items() if each[1] is not target), ("", target))
+            name, stream = _giver(kept, target)
             if len(stream.messages) > (stream is target):
                 _, message = stream.messages.popleft()
                 self._weigh(kept, stream, -len(message) - _OVERHEAD)
@@ -245,3 +246,10 @@ class MemoryEvents:
             if self._sessions[oldest].touched > before:
                 return
             self._drop(oldest, numbered=True)
+
+
+def _giver(kept: _Session, target: _Stream) -> tuple[str, _Stream]:
+    """Return the stream, with its name unless it is `target`, that makes room for what was put into `target`."""
+    if target.weight > kept.weight * MOST_OF_SESSION:
+        return "", target
+    return next((each for each in kept.streams.items() if each[1] is not target), ("", target))

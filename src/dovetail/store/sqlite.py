@@ -2,6 +2,7 @@
 
     state.db (-wal, -shm)   sessions, events, claims, kept values, nonces, messages         0600
     keys                    the key ring                                                    0600
+    sessions.lock           held by whoever serves the sessions                             0600
     bus/                    one datagram socket a worker                                    0700
 
 Invariants: what a method returned from survives kill -9 of every process (a loss of power only with `durable`). The
@@ -13,13 +14,15 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dovetail.core import Keys
 from dovetail.errors import StoreUnusable
 from dovetail.store.keys import FileKeys
-from dovetail.store.memory import IDLE, PER_STREAM
+from dovetail.store.memory import IDLE
+from dovetail.store.occupancy import Occupancy
 from dovetail.store.sqlite_bus import SqliteBus
 from dovetail.store.sqlite_events import SqliteEvents
 from dovetail.store.sqlite_file import connect, exclusive, prepare, usable
@@ -53,7 +56,6 @@ class SqliteStores:
         clock: Seconds, the same for all workers. By default a clock that no step of the wall clock moves (see
             `steady`).
         keys: A key ring from a setting; by default the file `keys` of the directory, which all workers share.
-        per_stream: Messages kept of one resumable stream; the oldest goes first.
         idle: Seconds until the messages of a quiet session are forgotten.
         max_bytes: What the database may grow to; past it, writing raises `Disconnected` as on a full disk. A quarter is
             for streams' messages, whose oldest go first, and a quarter for kept values, past which keeping one raises
@@ -68,7 +70,6 @@ class SqliteStores:
         clock: Callable[[], float] | None = None,
         *,
         keys: Keys | None = None,
-        per_stream: int = PER_STREAM,
         idle: float = IDLE,
         max_bytes: int = DEFAULT_LIMITS.state_bytes,
         durable: bool = False,
@@ -82,9 +83,10 @@ class SqliteStores:
         self._beaten = 0.0
         self._thread = DatabaseThread(self._connect, self._pulse, self._committed, self._undone)
         self._shelf = Shelf(self._thread, secrets.token_hex(8))
+        self._occupancy = Occupancy(self._directory)
         self.bus = SqliteBus(self._shelf, self._directory, sockets=sockets)
         self.sessions = SqliteSessions(self._shelf)
-        self.events = SqliteEvents(self._shelf, per_stream=per_stream, idle=idle, max_bytes=max_bytes // PARTS)
+        self.events = SqliteEvents(self._shelf, idle=idle, max_bytes=max_bytes // PARTS)
         self.ledger = SqliteLedger(self._shelf, self.bus, max_bytes=max_bytes // PARTS)
         self.keys: Keys = FileKeys(self._directory / "keys") if keys is None else keys
 
@@ -100,18 +102,39 @@ class SqliteStores:
         await self._thread.start()
         self.bus.listen()
 
+    async def occupy(self, *, alone: bool) -> None:
+        """Keep sessions here, alone or among other workers; one that leaves is waited for.
+
+        Raises:
+            StoreUnusable: Another process does, and one of the two takes itself to be alone.
+        """
+        with self._named():
+            await self._occupancy.take(alone=alone)
+
+    def leaving(self) -> None:
+        """Let a process that wants to keep sessions here know that this one leaves."""
+        self._occupancy.leaving()
+
     async def aclose(self) -> None:
         """Finish what is under way, make unsettled claims lost and leave. Idempotent."""
-        await self._thread.stop(self._leave)
-        self.bus.deafen()
+        try:
+            await self._thread.stop(self._leave)
+            self.bus.deafen()
+        finally:
+            self._occupancy.release()
 
     # What follows runs in the thread.
 
     def _connect(self) -> sqlite3.Connection:
-        try:
+        with self._named():
             return self._connected()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the directory: to whoever starts the server, whose own path it is. What fails later names none."""
+        try:
+            yield
         except StoreUnusable as error:
-            # Told to whoever starts the server, whose own path it is; what fails later reaches callers, and names none.
             raise StoreUnusable(f"{error} ({self._directory})") from error
 
     def _connected(self) -> sqlite3.Connection:

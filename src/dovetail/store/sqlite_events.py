@@ -1,17 +1,16 @@
 """Resumable streams' messages in SQLite: what was appended survives kill -9, and is numbered once over all workers.
 
 Invariants: the number is given and the message stored in one transaction; no number of a session comes again while it
-lives, also when its messages were forgotten: numbering begins above all that was. A stream holds a bounded number of
-messages; the oldest goes first, and as marks only move forward that is a marked one wherever there is one. All
-sessions together hold a bounded number of bytes: what goes first is the oldest of the session that wants more if that
-one has more than its share, then the quietest session of whoever has more, then the quietest of all. A stream is fed by
-one worker, while that has a pulse and until it ends the stream.
+lives, also when its messages were forgotten: numbering begins above all that was. All sessions together hold a bounded
+number of bytes: what goes first is the oldest of the session that wants more if that one has more than its share, then
+the quietest session of whoever has more, then the quietest of all. A stream is fed by one worker, while that has a
+pulse and until it ends the stream.
 """
 
 import sqlite3
 
 from dovetail.store.expiring import SHARES
-from dovetail.store.memory_events import LINGER, SESSION_SHARES
+from dovetail.store.memory_events import LINGER, MOST_OF_SESSION, SESSION_SHARES
 from dovetail.store.sqlite_shelf import ALIVE, Shelf, held
 
 _AT_ONCE = 1_000
@@ -33,14 +32,12 @@ class SqliteEvents:
 
     Args:
         shelf: What the ports share.
-        per_stream: Messages kept of one stream.
         idle: Seconds after which a session's messages are forgotten when nothing was appended or marked.
         max_bytes: The most that all messages may take.
     """
 
-    def __init__(self, shelf: Shelf, *, per_stream: int, idle: float, max_bytes: int) -> None:
+    def __init__(self, shelf: Shelf, *, idle: float, max_bytes: int) -> None:
         self._shelf = shelf
-        self._per_stream = per_stream
         self._idle = idle
         self._max_bytes = max_bytes
 
@@ -94,7 +91,6 @@ class SqliteEvents:
                 (session, stream),
             )
             connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", (session, stream, sequence, message, owner))
-            self._bound(connection, session, stream)
             self._make_room(connection, session, sequence)
             return sequence
 
@@ -115,7 +111,7 @@ class SqliteEvents:
 
         return await self._shelf.thread.read(work)
 
-    async def mark(self, session: str, stream: str, sequence: int) -> None:
+    async def mark(self, session: str, stream: str, sequence: int, keep: int | None = None) -> None:
         """Note that everything up to a sequence number was handed over. A mark never goes back."""
 
         def work(connection: sqlite3.Connection) -> None:
@@ -125,6 +121,8 @@ class SqliteEvents:
                 " ON CONFLICT (session, stream) DO UPDATE SET marked = max(marked, excluded.marked)",
                 (session, stream, sequence),
             )
+            if keep is not None:
+                self._forget_marked(connection, session, stream, keep)
 
         await self._shelf.thread.write(work)
 
@@ -182,18 +180,18 @@ class SqliteEvents:
             (session, _FLOOR, now),
         )
 
-    def _bound(self, connection: sqlite3.Connection, session: str, stream: str) -> None:
+    def _forget_marked(self, connection: sqlite3.Connection, session: str, stream: str, keep: int) -> None:
         where = (session, stream)
-        query = "SELECT held FROM streams WHERE session = ? AND stream = ?"
-        over = connection.execute(query, where).fetchone()[0] - self._per_stream
-        if over <= 0:
+        query = "SELECT held, marked FROM streams WHERE session = ? AND stream = ?"
+        count, marked = connection.execute(query, where).fetchone()
+        if count <= keep:
             return
-        connection.execute(
-            "DELETE FROM events WHERE session = ? AND stream = ? AND sequence IN"
-            " (SELECT sequence FROM events WHERE session = ? AND stream = ? ORDER BY sequence LIMIT ?)",
-            (*where, *where, over),
-        )
-        connection.execute("UPDATE streams SET held = held - ? WHERE session = ? AND stream = ?", (over, *where))
+        gone = connection.execute(
+            "DELETE FROM events WHERE session = ? AND stream = ? AND sequence <= (SELECT sequence FROM events"
+            " WHERE session = ? AND stream = ? AND sequence <= ? ORDER BY sequence DESC LIMIT 1 OFFSET ?)",
+            (*where, *where, marked, keep),
+        ).rowcount
+        connection.execute("UPDATE streams SET held = held - ? WHERE session = ? AND stream = ?", (gone, *where))
 
     def _make_room(self, connection: sqlite3.Connection, session: str, sequence: int) -> None:
         """Forget what was stored, in favour of a message that just was, until all is within bounds."""
@@ -219,12 +217,12 @@ class SqliteEvents:
 
 
 def _lose_oldest(connection: sqlite3.Connection, session: str, sequence: int) -> bool:
-    """Forget the oldest message of a session, unless it is the one with this number."""
+    """Forget the oldest message of a session, or of what nearly all are of, unless it is the one with this number."""
     row = connection.execute(
         "SELECT stream, (SELECT min(sequence) FROM events WHERE events.session = streams.session"
         " AND events.stream = streams.stream) AS first FROM streams WHERE session = ? AND held > 0"
-        " ORDER BY first LIMIT 1",
-        (session,),
+        " ORDER BY held > ? * (SELECT sum(held) FROM streams WHERE session = ?) DESC, first LIMIT 1",
+        (session, MOST_OF_SESSION, session),
     ).fetchone()
     if row is None or row[1] is None or row[1] == sequence:
         return False

@@ -180,7 +180,12 @@ class App:
 
                 stores = self._stores or MemoryStores(max_bytes=self.server.limits.memory_bytes)
                 runtime = Runtime(self.server, stores, worker=self._worker)
-                await runtime.start()
+                await stores.occupy(alone=not self._worker)
+                try:
+                    await runtime.start()
+                except BaseException:
+                    await stores.aclose()
+                    raise
                 endpoint = Endpoint(runtime)
                 await endpoint.sessions.adopt()
                 self._endpoint = endpoint
@@ -189,6 +194,7 @@ class App:
     def drain(self) -> None:
         """Begin to shut down: listen streams end with their result."""
         if self._endpoint is not None:
+            self._endpoint.runtime.stores.leaving()
             self._endpoint.runtime.drain()
 
     async def settled(self) -> None:
@@ -205,6 +211,7 @@ class App:
         """End what is under way and release everything."""
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
+            endpoint.runtime.stores.leaving()
             await endpoint.runtime.stop()
 
 

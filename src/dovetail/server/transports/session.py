@@ -13,9 +13,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dovetail.core import LISTS, Endpoint, Handshake, Lifecycle, Peer, Principal
-from dovetail.errors import Disconnected, QuestionRefused, SessionEnded
+from dovetail.errors import Busy, Disconnected, QuestionRefused, SessionEnded
 from dovetail.revisions import revision_for
-from dovetail.server.calls.context import Context
+from dovetail.server.calls.context import Context, Stop
+from dovetail.server.calls.turn import refuse
 from dovetail.server.transports.record import (
     Record,
     changed,
@@ -183,6 +184,8 @@ class Session:
             InvalidParams: It may not be subscribed to one more.
         """
         await self.change(subscribed(uri, limits))
+        if self.keeper is not None:
+            self.keeper.hear(self)
 
     async def unsubscribe(self, uri: str) -> None:
         """Let the client hear of a resource no longer."""
@@ -236,6 +239,14 @@ class Session:
                     QuestionRefused(error.code, f"The client's answer cannot be read: {error.message}")
                 )
         return True
+
+    def give_way(self) -> bool:
+        """End one call that waits for an answer while the client is not there; False when none does."""
+        for call in () if self.connected else self.endpoint.calls:
+            if call.turn is not None and call.turn.waits:
+                refuse(call, Busy("Too many requests at a time"), Stop.CANCELLED)
+                return True
+        return False
 
     def heard_claim(self) -> None:
         """Let those look who wait for their claim to the stream of notices to be heard."""

@@ -68,10 +68,10 @@ class Sessions:
         for key, record in await self._runtime.stores.sessions.every():
             session = Session(key)
             session.keeper = self
-            if key not in self._cache and session.restore(record) and session.listens:
+            if key not in self._cache and session.restore(record) and (session.listens or session.subscriptions):
                 self._cache[key] = (session, now, -inf)
                 self._runtime.hub.join(self)
-                session.listener = SessionListener(self._runtime, self, session)
+                self.hear(session)
 
     async def admit(self, principal: Principal) -> None:
         """Let a principal open a session. Nobody takes all there is: it is about one client, not about the server.
@@ -214,6 +214,11 @@ class Sessions:
         await self._tell(session.id, kind, record)
         return record
 
+    def hear(self, session: Session) -> None:
+        """Keep what changes for a client from now on; of several workers, the one that it listens to does."""
+        if not self._shared and session.listener is None:
+            session.listener = SessionListener(self._runtime, self, session)
+
     async def listen(self, session: Session) -> None:
         """Let this worker put notices into a session's stream, and no other, unless another is claiming it later.
 
@@ -229,7 +234,7 @@ class Sessions:
                 session.claimed = session.claimed or asyncio.Event()
                 await session.claimed.wait()  # until it is its turn: see `_claimed`
         else:
-            session.listener = SessionListener(self._runtime, self, session)
+            self.hear(session)
             if not session.listens:
                 await self.change(session, listening)
 
@@ -300,13 +305,8 @@ class Sessions:
         The principal has as many calls under way as it may: what somebody left behind is the first to go (S-22).
         """
         for key in self._census.sessions_of(bucket):
-            session = self._cache[key][0] if key in self._cache else None
-            if session is None or session.connected:
-                continue
-            for call in session.endpoint.calls:
-                if call.turn is not None and call.turn.waits:
-                    refuse(call, Busy("Too many requests at a time"), Stop.CANCELLED)
-                    return True
+            if key in self._cache and self._cache[key][0].give_way():
+                return True
         return False
 
     def _seconds(self, key: str) -> float:

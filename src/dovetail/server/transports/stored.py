@@ -2,15 +2,16 @@
 
 A message is stored before it is sent. Who follows is woken when there is more, by this worker or, over the bus, by
 another. That more may come on a call's stream is known here while the call is, and by the other workers from the store:
-until the stream ends, or the worker that has the call is gone. Of all that follow one stream here, one leads and
-writes: "The server MUST send each of its JSON-RPC messages on only one of the connected streams" (2025-11-25,
+until the stream ends, or the worker that has the call is gone. There is room for so much, and the oldest goes
+first: who comes back behind a gap is told of it (`rest`). Of all that follow one stream here, one leads and writes:
+"The server MUST send each of its JSON-RPC messages on only one of the connected streams" (2025-11-25,
 Streamable HTTP, Multiple Connections).
 """
 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from dovetail.server.runtime import Runtime
@@ -19,10 +20,23 @@ if TYPE_CHECKING:
 NOTICES: Final = "0"
 """The stream of a session that no request began: what a GET opens."""
 
-_MESSAGE: Final = b"M"
-_FINAL: Final = b"F"
+HEARD: Final = 1_000
+"""Notices kept that were handed over already, for a client whose connection lost the last of them."""
+
+_KINDS: Final = {(False, False): b"M", (False, True): b"F", (True, False): b"m", (True, True): b"f"}
+"""What stands before a stored message, by whether it is the first of its stream, and the last."""
 
 Tell = Callable[[str, Literal["stream"], bytes], Awaitable[None]]
+
+
+class Said(NamedTuple):
+    """A message of a stream, as it was stored."""
+
+    number: int
+    frame: bytes
+    first: bool
+    """Whether nothing was said on the stream before; not known of notices."""
+    final: bool
 
 
 class Streams:
@@ -34,7 +48,8 @@ class Streams:
         self._tell = tell
         self._shared = bool(runtime.worker)
         self._followers: dict[tuple[str, str], list[asyncio.Event]] = {}
-        self._live: set[tuple[str, str]] = set()
+        self._live: dict[tuple[str, str], bool] = {}
+        """The streams of calls under way here, and whether anything was said on them."""
 
     def __repr__(self) -> str:
         return f"<Streams {len(self._live)} live, {len(self._followers)} followed>"
@@ -42,7 +57,7 @@ class Streams:
     def begin(self, session: "Session") -> str:
         """Begin a stream; its name is part of its event ids."""
         stream = secrets.token_hex(8)
-        self._live.add((session.id, stream))
+        self._live[session.id, stream] = False
         return stream
 
     async def announce(self, session: "Session", stream: str) -> None:
@@ -52,7 +67,7 @@ class Streams:
 
     def finish(self, session: "Session", stream: str, *, said: bool) -> None:
         """Note that nothing more comes on a stream, and whether its last message said so. It can be resumed a while."""
-        self._live.discard((session.id, stream))
+        self._live.pop((session.id, stream), None)
         if not session.closed:  # else what was stored of it is gone
             self._runtime.spawn(self._end(session.id, stream, said))
 
@@ -70,20 +85,35 @@ class Streams:
 
     async def append(self, session: "Session", stream: str, frame: bytes, *, final: bool = False) -> int:
         """Store a message of a stream and wake who follows it; return its sequence number."""
-        kind = _FINAL if final else _MESSAGE
-        sequence = await self._runtime.stores.events.append(session.id, stream, kind + frame, session.bucket)
+        key = session.id, stream
+        first = self._live.get(key) is False
+        if first:
+            self._live[key] = True
+        kind = _KINDS[first, final]
+        sequence = await self._runtime.stores.events.append(*key, kind + frame, session.bucket)
         self.wake(session.id, stream)
         await self._tell(session.id, "stream", stream.encode())
         return sequence
 
-    async def after(self, session: "Session", stream: str, sequence: int) -> list[tuple[int, bytes, bool]]:
-        """Return the messages of a stream after a place in it: number, frame, and whether it is the last."""
+    async def after(self, session: "Session", stream: str, sequence: int) -> list[Said]:
+        """Return the messages of a stream after a place in it."""
         stored = await self._runtime.stores.events.after(session.id, stream, sequence)
-        return [(number, message[1:], message[:1] == _FINAL) for number, message in stored]
+        return [Said(number, data[1:], data[:1].islower(), data[:1] in b"Ff") for number, data in stored]
+
+    async def rest(self, session: "Session", stream: str, sequence: int) -> tuple[bool, list[Said]]:
+        """Return the messages of a stream after a place, and whether some that stood before them may be gone.
+
+        The oldest go first: as long as the message at the place is there, none after it is gone.
+        """
+        rest = await self.after(session, stream, max(sequence - 1, 0))
+        if rest and rest[0].number == sequence:
+            return False, rest[1:]
+        return bool(rest) and not (sequence == 0 and rest[0].first), rest
 
     async def mark(self, session: "Session", stream: str, sequence: int) -> None:
-        """Note what was handed to a connection."""
-        await self._runtime.stores.events.mark(session.id, stream, sequence)
+        """Note what was handed to a connection. A stream of notices has no end: of it the oldest are let go then."""
+        keep = HEARD if stream == NOTICES else None
+        await self._runtime.stores.events.mark(session.id, stream, sequence, keep)
 
     async def marked(self, session: "Session", stream: str) -> int:
         """Return the place up to which a stream was handed to a connection."""
@@ -119,7 +149,7 @@ class Streams:
 
     def drop(self, session: str) -> None:
         """Forget the streams of a session that is over, and let their followers see it."""
-        self._live = {key for key in self._live if key[0] != session}
+        self._live = {key: said for key, said in self._live.items() if key[0] != session}
         for owner, stream in list(self._followers):
             if owner == session:
                 self.wake(owner, stream)

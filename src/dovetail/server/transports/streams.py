@@ -3,44 +3,70 @@
 One mechanism for both uses: a stream that a POST began and whose connection broke, and the stream of notices that a
 GET opens. A follower reads the store after its place, writes, and waits to be woken. What was handed to a connection is
 marked, so that a client that comes back without a place goes on where the last connection was.
+
+Invariant: no gap is passed over in silence. Who was away while more was said on its call than there is room for is told
+that messages are missing; who missed notices that are gone hears of everything that it wants to hear of.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
-from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Notice, event_bytes, event_id
+from dovetail.core import (
+    KEEP_ALIVE,
+    LISTS,
+    PROMPTS_CHANGED,
+    RESOURCES_CHANGED,
+    STREAM_HEADERS,
+    TOOLS_CHANGED,
+    Notice,
+    event_bytes,
+    event_id,
+    resource_updated,
+)
 from dovetail.errors import InvalidRequest
 from dovetail.net import Reply
 from dovetail.server.notices import BEAT_SECONDS
 from dovetail.server.transports.exchange import refusal_head
 from dovetail.server.transports.session import Session
 from dovetail.server.transports.stored import NOTICES
-from dovetail.wire import error_frame
+from dovetail.wire import error_frame, notification_frame
 
 if TYPE_CHECKING:
     from dovetail.server.runtime import Runtime
     from dovetail.server.transports.sessions import Sessions
 
 
+log = logging.getLogger("dovetail.server")
+
+_GAP: Final = notification_frame(
+    "notifications/message",
+    b'{"level":"error","logger":"dovetail","data":"Messages of this call are missing here: more was said while nobody'
+    b' read than is kept. What follows, its outcome included, is complete."}',
+)
+"""Said in place of messages that are gone. A refusal (400) would withhold the outcome of a call with effects."""
+
+
 class SessionListener:
     """Puts the notices that a session wants into its stream of notices; outlives the GET that opened it.
 
-    While no connection is open, equal notices wait once: a change is a change, however often it happened.
+    Until it is handed over, equal notices wait once: a change is a change, however often it happened. So no more wait
+    than the client has subscriptions and lists, and none of them is dropped.
     """
 
-    __slots__ = ("_runtime", "_session", "_sessions", "connected", "waiting")
+    __slots__ = ("_most", "_runtime", "_session", "_sessions", "_waiting")
 
     def __init__(self, runtime: "Runtime", sessions: "Sessions", session: Session) -> None:
-        """One a session, from its first GET on."""
+        """One a session, from its first subscription or GET on."""
         self._runtime = runtime
         self._sessions = sessions
         self._session = session
-        self.connected = 0
-        self.waiting: set[Notice] = set()
+        self._waiting: set[bytes] = set()
+        self._most = 2 * runtime.limits.subscriptions + len(LISTS)
         runtime.hub.join(self)
 
     def __repr__(self) -> str:
-        return f"<SessionListener {self.connected} connected, {len(self.waiting)} waiting>"
+        return f"<SessionListener {len(self._waiting)} waiting>"
 
     def deliver(self, notice: Notice) -> None:
         """Store a notice for the session, if it wants it."""
@@ -49,11 +75,41 @@ class SessionListener:
             return
         if notice.visit:
             self._runtime.spawn(session.save())
-        if not self.connected:
-            if notice in self.waiting or len(self.waiting) >= self._runtime.limits.stream_messages:
-                return
-            self.waiting.add(notice)
-        self._runtime.hub.store(self._sessions.streams.append(session, NOTICES, notice.frame()))
+        frame = notice.frame()
+        if frame in self._waiting:
+            return
+        if len(self._waiting) >= self._most:
+            self._waiting.clear()  # of resources that it is not subscribed to any more; these are told twice, at worst
+        self._waiting.add(frame)
+        self._runtime.hub.store(self._store(frame))
+
+    async def _store(self, frame: bytes) -> None:
+        try:
+            await self._sessions.streams.append(self._session, NOTICES, frame)
+        except BaseException:
+            self._waiting.discard(frame)  # it does not wait, so the next one like it may
+            raise
+
+    def deliver_all(self) -> None:
+        """Tell the client that everything it wants to hear of has changed: nobody knows which changes it missed."""
+        for notice in (TOOLS_CHANGED, PROMPTS_CHANGED, RESOURCES_CHANGED):
+            self.deliver(notice)
+        for uri in sorted(self._session.subscriptions):
+            self.deliver(resource_updated(uri))
+
+    async def resume(self, place: int) -> None:
+        """Let nothing wait any longer but what is stored after a place: from there a connection goes on."""
+        before = tuple(self._waiting)
+        stored = {said.frame for said in await self._sessions.streams.after(self._session, NOTICES, place)}
+        self._waiting.difference_update(frame for frame in before if frame not in stored)
+
+    def hand_over(self, frame: bytes) -> None:
+        """Note that a notice goes to the client now: what changes from here on is told again."""
+        self._waiting.discard(frame)
+
+    def caught_up(self) -> None:
+        """Note that all that is stored was handed over."""
+        self._waiting.clear()
 
     def beat(self) -> None:
         """Followers beat by themselves, and `Sessions` looks after a session whose client never came back."""
@@ -131,17 +187,26 @@ class Follower:
             self._sequence = max(self._sequence, await streams.marked(session, stream))
         # Asked before reading: when it says that nothing more comes, what is read next is all there is.
         over = not await streams.may_continue(session, stream)
-        for sequence, frame, final in await streams.after(session, stream, self._sequence):
+        gap, rest = await streams.rest(session, stream, self._sequence)
+        for said in rest:
             if self._reply.gone or self._reply.closed or self._moved:
                 return True
             if not streams.leads(session, stream, wake):
                 break
-            await self._reply.write(event_bytes(frame, id=event_id(self._stream, sequence)))
-            self._sequence = sequence
-            await streams.mark(session, stream, sequence)
-            if final:
+            if gap and stream != NOTICES:
+                log.warning("A client missed messages of its call: more was said meanwhile than there is room for")
+                await self._reply.write(event_bytes(_GAP))
+            gap = False
+            if stream == NOTICES and session.listener is not None:
+                session.listener.hand_over(said.frame)
+            await self._reply.write(event_bytes(said.frame, id=event_id(self._stream, said.number)))
+            self._sequence = said.number
+            await streams.mark(session, stream, said.number)
+            if said.final:
                 return True
         self._passive = not streams.leads(session, stream, wake)
+        if stream == NOTICES and not self._passive and session.listener is not None:
+            session.listener.caught_up()
         return over or self._moved
 
     @property
@@ -156,8 +221,8 @@ async def _ended(sessions: "Sessions", session: Session, place: tuple[str, int])
     stored = await sessions.streams.after(session, stream, sequence - 1)
     if not stored:
         return "there is no such stream to go on with"
-    number, _, final = stored[-1]
-    if final or number > sequence:
+    last = stored[-1]
+    if last.final or last.number > sequence:
         return None  # all of it, or the end, which a client that has it already may ask for again
     return "nothing more comes on this stream: its call was cancelled, or the server ended in the middle of it"
 
@@ -195,19 +260,16 @@ async def follow_notices(
     """
     streams = sessions.streams
     await sessions.listen(session)  # first of all: until then another worker may write to its connection, and mark
-    place = await streams.marked(session, NOTICES)
+    place, missed = await streams.marked(session, NOTICES), False
     if sequence is not None:
-        # A place that nothing has reached yet would make the stream deaf until something does.
         stored = await streams.after(session, NOTICES, 0)
-        place = min(sequence, max(place, stored[-1][0] if stored else 0))
+        missed = sequence > 0 and all(said.number != sequence for said in stored)
+        # A place that nothing has reached yet would make the stream deaf until something does.
+        place = min(sequence, max(place, stored[-1].number if stored else 0))
         if place:
             await streams.mark(session, NOTICES, place)  # so far the client has it, as it says itself
-    listener = session.listener
-    if listener is not None:  # else another worker has the stream already, and this one ends at once
-        listener.connected += 1
-        listener.waiting.clear()
-    try:
-        await Follower(runtime, sessions, session, reply, NOTICES, place).run()
-    finally:
-        if listener is not None:
-            listener.connected -= 1
+    if session.listener is not None:  # else another worker has the stream already, and this one ends at once
+        await session.listener.resume(place)
+    if missed and session.listener is not None:
+        session.listener.deliver_all()
+    await Follower(runtime, sessions, session, reply, NOTICES, place).run()
