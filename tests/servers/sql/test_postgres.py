@@ -348,3 +348,15 @@ async def test_connections_that_are_all_busy_are_told_as_such_with_the_option(po
     crowded = [text for text in answers if text.startswith("All 1 connections to the database are busy")]
     assert crowded and all("--connections" in text for text in crowded)
     assert not any("cannot be reached" in text for text in answers)
+
+
+async def test_a_name_that_is_not_there_is_answered_on_the_connection_that_the_statement_had(postgres: str) -> None:
+    async with client(postgres, connections=1, deny=("customers.card",)) as one, client(postgres) as four:
+        assert "There is no column 'nam'" in await failing(one, "query", sql="SELECT nam FROM customers")
+        assert "There is no table 'custmers'" in await failing(one, "query", sql="SELECT 1 FROM custmers")
+        assert "There is no column 'nam'" in await failing(one, "explain", sql="SELECT nam FROM customers")
+        async with asyncio.timeout(9):  # less than anybody waits for a connection
+            asked = [f"SELECT nam{i} FROM customers" for i in range(12)]
+            said = await asyncio.gather(*(failing(four, "query", sql=sql) for sql in asked), rows(four, "SELECT 1"))
+    assert said.pop() == [[1]]
+    assert all("Did you mean name" in str(text) for text in said)
