@@ -360,3 +360,21 @@ async def test_a_name_that_is_not_there_is_answered_on_the_connection_that_the_s
             said = await asyncio.gather(*(failing(four, "query", sql=sql) for sql in asked), rows(four, "SELECT 1"))
     assert said.pop() == [[1]]
     assert all("Did you mean name" in str(text) for text in said)
+
+
+async def test_a_value_that_cannot_be_bound_is_told_as_such_before_anybody_is_asked(postgres: str) -> None:
+    async def agree(question: Any) -> dict[str, Any]:
+        raise AssertionError("nobody is asked for what cannot be done")
+
+    nul = "A value has a NUL character in it"
+    async with Client(make(Settings(url=postgres, allow_writes=True)), on_elicit=agree) as session:
+        for tool in ("query", "explain"):
+            assert (await failing(session, tool, sql="SELECT $1::text", params=["a\0b"])).startswith(nul)
+            assert (await failing(session, tool, sql="SELECT :a::text[]", params={"a": ["x", "\0"]})).startswith(nul)
+            assert "mixed types" in await failing(session, tool, sql="SELECT $1::text[]", params=[[1, "a"]])
+        values = {"item": "a\0b"}
+        row = await failing(session, "insert", table="orders", rows=[{"customer": 1}, values])
+        value = await failing(session, "update", table="orders", values=values, where={"id": 1})
+        where = await failing(session, "delete", table="orders", where={"item": ["a", "\0"]})
+        assert row == value == where and row.startswith(f"'item': {nul}")
+        assert await rows(session, "SELECT encode($1::bytea, 'hex')", ["\\x6100"]) == [["6100"]]
