@@ -411,3 +411,30 @@ async def test_what_may_be_long_in_a_step_or_to_prepare_does_not_run_in_place(sh
     finally:
         await database.close()
     assert not database._workers._all
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_idle_process_that_was_killed_is_replaced_before_anybody_notices(shop: Path, known: bool) -> None:
+    slow = "SELECT count(*) FROM numbers"
+    database = SqliteDatabase(shop, [], Limits(5.0, 10, 100, 1000, 10), 2, 64)
+    await database.open()
+    workers = database._workers
+    try:
+        await asyncio.gather(*(database.query(slow, None, None, None) for _ in range(2)))
+        killed = set(workers._all)
+        assert len(killed) == 2
+        for one in killed:
+            one.process.kill()
+            if known:
+                await one.process.wait()
+        pages = await asyncio.gather(*(database.query(slow, None, None, None) for _ in range(4)))
+        assert [page.rows for page in pages] == [[[5000]]] * 4
+        assert not killed & set(workers._idle)
+    finally:
+        await database.close()
+
+
+async def test_processes_that_do_not_start_are_told_as_such(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dovetail.servers.sql.sqlite_workers.environment", lambda: {"PYTHONHOME": str(shop)})
+    async with client(shop) as session:
+        assert "ended before it began" in await failing(session, "query", sql="SELECT count(*) FROM numbers")
