@@ -438,3 +438,39 @@ async def test_processes_that_do_not_start_are_told_as_such(shop: Path, monkeypa
     monkeypatch.setattr("dovetail.servers.sql.sqlite_workers.environment", lambda: {"PYTHONHOME": str(shop)})
     async with client(shop) as session:
         assert "ended before it began" in await failing(session, "query", sql="SELECT count(*) FROM numbers")
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ('SELECT "item" FROM orders WHERE id = 1', [["tea"]]),
+        ('SELECT "ITEM", "rowid" FROM orders ORDER BY "id" LIMIT 1', [["tea", 1]]),
+        ('SELECT item AS "What?" FROM orders ORDER BY "what?" LIMIT 1', [["cup"]]),
+        ('SELECT "a b" FROM "odd "" name"', [["x"]]),
+        ('SELECT "count(*)" FROM (SELECT count(*) FROM orders)', [[3]]),
+        ("SELECT \"value\" FROM json_each('[1]')", [[1]]),
+        ("SELECT count(*) FROM notes WHERE \"notes\" MATCH 'tea'", [[1]]),
+        ('SELECT count(*) FROM "sqlite_schema" WHERE "name" = \'orders\'', [[1]]),
+        ("SELECT 'a\"b'", [['a"b']]),
+    ],
+)
+async def test_a_name_in_double_quotes_is_a_column(shop: Path, sql: str, rows: list[list[Any]]) -> None:
+    async with client(shop) as session:
+        result = await session.call_tool("query", {"sql": sql})
+    assert not result.is_error and result.structured["rows"] == rows, result.text
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'SELECT "nosuch" FROM orders',
+        'SELECT count(*) FROM orders WHERE item = "nosuch"',
+        'SELECT o.item FROM orders o JOIN customers c ON c.id = o.customer WHERE "nosuch" = c.name',
+        'SELECT "nosuch"',
+    ],
+)
+async def test_a_name_in_double_quotes_that_is_no_column_is_not_taken_for_a_text(shop: Path, sql: str) -> None:
+    async with client(shop) as session:
+        for tool in ("query", "explain"):
+            text = await failing(session, tool, sql=sql)
+            assert text.startswith("There is no column 'nosuch'. Texts stand in single quotes")
