@@ -4,6 +4,7 @@ from dovetail.errors import DefinitionError, ToolError
 from dovetail.servers.sql import cursors, statements
 from dovetail.servers.sql.address import address
 from dovetail.servers.sql.policy import parse
+from dovetail.servers.sql.postgres_alike import alike, check
 from dovetail.servers.sql.postgres_words import bare, called, numbered, words
 
 SEEDS = [
@@ -35,6 +36,12 @@ def fuzz(data: bytes) -> None:
             read()
         except DefinitionError:
             pass
+    try:
+        form = alike(text, words(text))
+        statements.read(form, "postgres")
+        check(form)
+    except ToolError:
+        pass
     try:
         cursors.offset(text, bytes(12))
     except ToolError:

@@ -80,6 +80,50 @@ async def test_ctrl_c_of_the_terminal_does_not_end_it_and_its_alarm_does() -> No
         assert await process.wait() == -signal.SIGALRM
 
 
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("text", ["a", "x" * 1_000_000])
+async def test_a_process_that_was_dead_before_it_had_the_message_is_told_from_one_that_died_over_it(
+    gone: bool, text: str
+) -> None:
+    async with echoing() as process:
+        await asked(process, "setup")
+        process.kill()
+        if gone:  # the loop knows, and has closed its pipes
+            await process.wait()
+        with pytest.raises(children.Untaken):
+            await asked(process, text)
+        with pytest.raises(children.Untaken):
+            await asked(process, text)
+    async with echoing() as process:
+        await asked(process, "setup")
+        with pytest.raises(EOFError) as told:
+            await asked(process, "hang")
+        assert type(told.value) is EOFError
+
+
+def test_a_pipe_that_uvloop_has_closed_is_an_end_too() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def ask_the_dead() -> None:
+        async with echoing() as process:
+            await asked(process, "setup")
+            process.kill()
+            await process.wait()
+            with pytest.raises(children.Untaken):
+                await asked(process, "a")
+
+    uvloop.run(ask_the_dead())
+
+
+async def test_an_end_within_an_answer_is_no_message_that_was_not_taken() -> None:
+    pipe = asyncio.subprocess.PIPE
+    program = "import sys; sys.stdin.buffer.read(1); sys.stdout.buffer.write(b'\\0\\0'); sys.stdout.flush()"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=pipe, stdout=pipe)
+    with pytest.raises(EOFError, match="within a message"):
+        await asked(process, "a")
+    await process.wait()
+
+
 async def test_a_length_that_no_message_has_is_an_end() -> None:
     pipe = asyncio.subprocess.PIPE
     program = "import sys; sys.stdout.buffer.write(b'\\xff' * 4); sys.stdout.flush(); sys.stdin.read()"

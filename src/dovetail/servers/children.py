@@ -1,13 +1,16 @@
 """Processes that work for a server: what passes to them and back, and what they see of the environment.
 
-Messages are MessagePack behind its length in four bytes: one there, one back. A process ends when its input does. Both
-sides load this module, and the process is to start fast: so no asyncio here.
+Messages are MessagePack behind its length in four bytes: one there, one back. Before it works on one, a process says
+that it has it, with a length of nothing: a process that was dead already (the system ends idle ones, too, when memory
+is short) is told from one that the work was too much for. A process ends when its input does. Both sides load this
+module, and the process is to start fast: so no asyncio here.
 """
 
 import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,18 +43,43 @@ def _length(head: bytes) -> int:
 # The server's side.
 
 
+class Untaken(EOFError):
+    """A process came to an end before it had the message: nothing was done, and another process may do it."""
+
+
+async def send(process: "Process", message: bytes) -> None:
+    """Send a message. Whether the process is there to take it, its output tells: what it said last is there to read."""
+    if process.stdin is not None:
+        # A pipe that is closed: asyncio's own loops say the one, uvloop the other.
+        with suppress(ConnectionError, RuntimeError):
+            process.stdin.write(message)
+            await process.stdin.drain()
+
+
 async def exchange(process: "Process", message: bytes) -> bytes:
     """Send a message, framed, and return what comes back.
 
     Raises:
-        EOFError, ConnectionError: The process came to an end.
+        Untaken: The process came to an end before it had the message.
+        EOFError: The process came to an end.
     """
-    source, out = process.stdin, process.stdout
-    if source is None or out is None:
-        raise EOFError
-    source.write(message)
-    await source.drain()
-    return await out.readexactly(_length(await out.readexactly(_HEAD)))
+    await send(process, message)
+    length = await _next(process, Untaken) or await _next(process, EOFError)
+    return await _read(process, length, EOFError)
+
+
+async def _next(process: "Process", ended: type[EOFError]) -> int:
+    return _length(await _read(process, _HEAD, ended))
+
+
+async def _read(process: "Process", size: int, ended: type[EOFError]) -> bytes:
+    try:
+        if process.stdout is not None:
+            return await process.stdout.readexactly(size)
+    except (EOFError, ConnectionError) as error:  # IncompleteReadError is an EOFError
+        if getattr(error, "partial", b""):
+            raise EOFError("an end within a message") from None
+    raise ended("the process came to an end")
 
 
 def environment(seen: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -78,8 +106,10 @@ def begin() -> bytes | None:
 
 
 def orders() -> Iterator[bytes]:
-    """Return the messages that follow, until there are no more."""
+    """Return the messages that follow, until there are no more; whoever sent one is told that it is here."""
     while (message := _receive()) is not None:
+        sys.stdout.buffer.write(bytes(_HEAD))
+        sys.stdout.buffer.flush()
         yield message
 
 

@@ -375,6 +375,28 @@ async def test_a_warm_process_is_used_again_and_all_end_with_the_server() -> Non
     assert first.process.returncode is not None
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_idle_process_that_was_killed_is_replaced_before_anybody_notices(known: bool) -> None:
+    async with Workers(2, 512, 10) as workers:
+        await asyncio.gather(workers.run(job("sqrt(2)", 10)), workers.run(job("sqrt(5)", 10)))
+        killed = list(workers._idle)
+        assert len(killed) == 2
+        for one in killed:
+            one.kill()
+            if known:
+                await one.process.wait()
+        replies = await asyncio.gather(*(workers.run(job("sqrt(3)", 10)) for _ in range(3)))
+        assert [reply.answer is not None and reply.answer.exact for reply in replies] == ["sqrt(3)"] * 3
+
+
+async def test_processes_that_end_before_they_begin_are_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Workers(1, 512, 10) as workers:
+        monkeypatch.setattr("dovetail.servers.calculator.workers._PROGRAM", "dovetail.servers.nothing")
+        monkeypatch.setattr("dovetail.servers.calculator.workers.READY", b"")
+        with pytest.raises(CalculatorError, match="ended before it began"):
+            await workers.run(job("sqrt(2)", 10))
+
+
 async def test_a_computing_process_sees_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BANK_SECRET", "hunter2")
     async with Workers(1, 512, 10) as workers:

@@ -4,13 +4,16 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import dovetail
 from dovetail import Client
 from dovetail.errors import DefinitionError
+from dovetail.servers import children
 from dovetail.servers.git import Settings, make
 from dovetail.servers.git.arguments import CommitArgs, LogArgs, SearchArgs
 from dovetail.servers.git.types import Committed, LogPage, MatchList
@@ -26,6 +29,17 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def watched(reading: Callable[..., Awaitable[int]], taken: asyncio.Event) -> Callable[..., Awaitable[int]]:
+    """What reads lengths, telling when a process has said that it has its message."""
+
+    async def read(*given: Any) -> int:
+        length = await reading(*given)
+        taken.set()
+        return length
+
+    return read
 
 
 async def test_a_call_that_is_cancelled_ends_its_process_and_the_next_one_has_another(story: Maker) -> None:
@@ -46,17 +60,48 @@ async def test_a_call_that_is_cancelled_ends_its_process_and_the_next_one_has_an
         await workers.aclose()
 
 
-async def test_a_process_that_is_killed_is_an_answer_and_is_replaced(story: Maker) -> None:
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_idle_process_that_was_killed_is_replaced_before_anybody_notices(story: Maker, known: bool) -> None:
     workers = Workers(Settings(repository=str(story.path), processes=1))
     try:
         await workers.call("log", LogArgs(), LogPage)
         (first,) = workers._all
         first.process.send_signal(signal.SIGKILL)
-        await first.process.wait()
+        if known:
+            await first.process.wait()
+        assert (await workers.call("log", LogArgs(), LogPage)).commits
+        assert first not in workers._all and len(workers._all) == 1
+    finally:
+        await workers.aclose()
+
+
+async def test_a_process_that_is_killed_over_a_call_is_an_answer_and_is_replaced(
+    story: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.commit("Bait", {"bait": "a" * 64 + "!\n"})
+    workers = Workers(Settings(repository=str(story.path), processes=1))
+    try:
+        await workers.call("log", LogArgs(), LogPage)
+        (first,) = workers._all
+        taken = asyncio.Event()
+        monkeypatch.setattr(children, "_next", watched(children._next, taken))
+        call = asyncio.ensure_future(workers.call("search", BOMB, MatchList))
+        await taken.wait()
+        first.process.send_signal(signal.SIGKILL)
         with pytest.raises(Refusal, match="came to an end") as told:
-            await workers.call("log", LogArgs(), LogPage)
+            await call
         assert "was stopped from outside" in str(told.value) and "damaged" not in str(told.value)
         assert (await workers.call("log", LogArgs(), LogPage)).commits
+    finally:
+        await workers.aclose()
+
+
+async def test_processes_that_do_not_start_are_told_as_such(story: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dovetail.servers.git.workers._COMMAND", ("-c", ""))
+    workers = Workers(Settings(repository=str(story.path), processes=1))
+    try:
+        with pytest.raises(Refusal, match="ended before it began"):
+            await workers.call("log", LogArgs(), LogPage)
     finally:
         await workers.aclose()
 

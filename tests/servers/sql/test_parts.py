@@ -220,6 +220,11 @@ def test_names_are_numbered_and_casts_stay() -> None:
     assert (text, names) == ("SELECT $1::int, x::a, ':a', $2, a[1:n], $1 -- :b", ["a", "b"])
 
 
+def test_a_number_in_place_of_a_name_joins_no_word_before_it() -> None:
+    sql = "SELECT:a::int LIMIT:a"
+    assert numbered(sql, words(sql), ["a"]) == ("SELECT $1::int LIMIT $1", ["a"])
+
+
 def test_a_semicolon_at_the_end_goes_and_another_statement_is_refused() -> None:
     assert bare("SELECT 1 ; -- x", words("SELECT 1 ; -- x")) == "SELECT 1 "
     with pytest.raises(ToolError, match="one statement"):

@@ -348,3 +348,33 @@ async def test_connections_that_are_all_busy_are_told_as_such_with_the_option(po
     crowded = [text for text in answers if text.startswith("All 1 connections to the database are busy")]
     assert crowded and all("--connections" in text for text in crowded)
     assert not any("cannot be reached" in text for text in answers)
+
+
+async def test_a_name_that_is_not_there_is_answered_on_the_connection_that_the_statement_had(postgres: str) -> None:
+    async with client(postgres, connections=1, deny=("customers.card",)) as one, client(postgres) as four:
+        assert "There is no column 'nam'" in await failing(one, "query", sql="SELECT nam FROM customers")
+        assert "There is no table 'custmers'" in await failing(one, "query", sql="SELECT 1 FROM custmers")
+        assert "There is no column 'nam'" in await failing(one, "explain", sql="SELECT nam FROM customers")
+        async with asyncio.timeout(9):  # less than anybody waits for a connection
+            asked = [f"SELECT nam{i} FROM customers" for i in range(12)]
+            said = await asyncio.gather(*(failing(four, "query", sql=sql) for sql in asked), rows(four, "SELECT 1"))
+    assert said.pop() == [[1]]
+    assert all("Did you mean name" in str(text) for text in said)
+
+
+async def test_a_value_that_cannot_be_bound_is_told_as_such_before_anybody_is_asked(postgres: str) -> None:
+    async def agree(question: Any) -> dict[str, Any]:
+        raise AssertionError("nobody is asked for what cannot be done")
+
+    nul = "A value has a NUL character in it"
+    async with Client(make(Settings(url=postgres, allow_writes=True)), on_elicit=agree) as session:
+        for tool in ("query", "explain"):
+            assert (await failing(session, tool, sql="SELECT $1::text", params=["a\0b"])).startswith(nul)
+            assert (await failing(session, tool, sql="SELECT :a::text[]", params={"a": ["x", "\0"]})).startswith(nul)
+            assert "mixed types" in await failing(session, tool, sql="SELECT $1::text[]", params=[[1, "a"]])
+        values = {"item": "a\0b"}
+        row = await failing(session, "insert", table="orders", rows=[{"customer": 1}, values])
+        value = await failing(session, "update", table="orders", values=values, where={"id": 1})
+        where = await failing(session, "delete", table="orders", where={"item": ["a", "\0"]})
+        assert row == value == where and row.startswith(f"'item': {nul}")
+        assert await rows(session, "SELECT encode($1::bytea, 'hex')", ["\\x6100"]) == [["6100"]]

@@ -411,3 +411,66 @@ async def test_what_may_be_long_in_a_step_or_to_prepare_does_not_run_in_place(sh
     finally:
         await database.close()
     assert not database._workers._all
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_idle_process_that_was_killed_is_replaced_before_anybody_notices(shop: Path, known: bool) -> None:
+    slow = "SELECT count(*) FROM numbers"
+    database = SqliteDatabase(shop, [], Limits(5.0, 10, 100, 1000, 10), 2, 64)
+    await database.open()
+    workers = database._workers
+    try:
+        await asyncio.gather(*(database.query(slow, None, None, None) for _ in range(2)))
+        killed = set(workers._all)
+        assert len(killed) == 2
+        for one in killed:
+            one.process.kill()
+            if known:
+                await one.process.wait()
+        pages = await asyncio.gather(*(database.query(slow, None, None, None) for _ in range(4)))
+        assert [page.rows for page in pages] == [[[5000]]] * 4
+        assert not killed & set(workers._idle)
+    finally:
+        await database.close()
+
+
+async def test_processes_that_do_not_start_are_told_as_such(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dovetail.servers.sql.sqlite_workers.environment", lambda: {"PYTHONHOME": str(shop)})
+    async with client(shop) as session:
+        assert "ended before it began" in await failing(session, "query", sql="SELECT count(*) FROM numbers")
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ('SELECT "item" FROM orders WHERE id = 1', [["tea"]]),
+        ('SELECT "ITEM", "rowid" FROM orders ORDER BY "id" LIMIT 1', [["tea", 1]]),
+        ('SELECT item AS "What?" FROM orders ORDER BY "what?" LIMIT 1', [["cup"]]),
+        ('SELECT "a b" FROM "odd "" name"', [["x"]]),
+        ('SELECT "count(*)" FROM (SELECT count(*) FROM orders)', [[3]]),
+        ("SELECT \"value\" FROM json_each('[1]')", [[1]]),
+        ("SELECT count(*) FROM notes WHERE \"notes\" MATCH 'tea'", [[1]]),
+        ('SELECT count(*) FROM "sqlite_schema" WHERE "name" = \'orders\'', [[1]]),
+        ("SELECT 'a\"b'", [['a"b']]),
+    ],
+)
+async def test_a_name_in_double_quotes_is_a_column(shop: Path, sql: str, rows: list[list[Any]]) -> None:
+    async with client(shop) as session:
+        result = await session.call_tool("query", {"sql": sql})
+    assert not result.is_error and result.structured["rows"] == rows, result.text
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'SELECT "nosuch" FROM orders',
+        'SELECT count(*) FROM orders WHERE item = "nosuch"',
+        'SELECT o.item FROM orders o JOIN customers c ON c.id = o.customer WHERE "nosuch" = c.name',
+        'SELECT "nosuch"',
+    ],
+)
+async def test_a_name_in_double_quotes_that_is_no_column_is_not_taken_for_a_text(shop: Path, sql: str) -> None:
+    async with client(shop) as session:
+        for tool in ("query", "explain"):
+            text = await failing(session, tool, sql=sql)
+            assert text.startswith("There is no column 'nosuch'. Texts stand in single quotes")

@@ -1,4 +1,4 @@
-"""The program of a computing process: reads a job a line, answers a line, and ends with its input.
+"""The program of a computing process: reads a job a line, takes it, answers a line, and ends with its input.
 
 Started as `python -P -m dovetail.servers.calculator.computing MIB`. It has limits on memory, processor time and files
 before it loads anything, opens no file, and its parent ends it whenever a job takes too long.
@@ -15,6 +15,8 @@ from dovetail.servers.calculator.answers import Job, Reply
 from dovetail.servers.calculator.failures import CalculatorError
 
 READY = b"ready\n"
+TAKEN = b"taken\n"
+"""Is said of a job before it is begun: see `children`."""
 
 
 def limit_memory(mib: int) -> None:
@@ -68,6 +70,8 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
     outgoing.write(READY)
     outgoing.flush()
     for line in incoming:
+        outgoing.write(TAKEN)
+        outgoing.flush()
         reply = answered(line, JOBS)
         outgoing.write(msgspec.json.encode(reply) + b"\n")
         outgoing.flush()

@@ -6,18 +6,22 @@ next one.
 
 import asyncio
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
 import msgspec
 
 from dovetail.servers.calculator.answers import Job, Reply
-from dovetail.servers.calculator.computing import READY
+from dovetail.servers.calculator.computing import READY, TAKEN
 from dovetail.servers.calculator.failures import CalculatorError
-from dovetail.servers.children import environment
+from dovetail.servers.children import Untaken, environment, send
 
 _LINE: Final = 8 * 1024 * 1024
 _STARTING: Final = 60.0
+_SHORT: Final = (
+    "The computing process ended before it began; try again, and if it stays so, this machine may be short of memory"
+)
 _PROGRAM: Final = "dovetail.servers.calculator.computing"
 
 
@@ -66,18 +70,22 @@ class Worker:
         return worker
 
     async def ask(self, job: bytes) -> bytes:
-        """Give it a job and wait for the answer; empty, when it has died."""
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(job + b"\n")
-            await self.process.stdin.drain()
-        except ConnectionError:
-            return b""
+        """Give it a job and wait for the answer; empty, when it has died over it.
+
+        Raises:
+            Untaken: It was dead already.
+        """
+        await send(self.process, job + b"\n")
+        if await self._line() != TAKEN:
+            raise Untaken
         return await self._line()
 
     async def _line(self) -> bytes:
         assert self.process.stdout is not None
-        return await self.process.stdout.readline()
+        try:
+            return await self.process.stdout.readline()
+        except ConnectionError:
+            return b""
 
     def kill(self) -> None:
         """End it at once."""
@@ -135,25 +143,38 @@ class Workers:
             CalculatorError: It failed, in words for the model.
         """
         async with self._places:
-            worker = self._idle.pop() if self._idle else await Worker.start(self._memory)
-            good = False
-            try:
-                async with asyncio.timeout(job.seconds):
-                    line = await worker.ask(msgspec.json.encode(job))
-                if line:
-                    reply = msgspec.json.decode(line, type=Reply)
-                    good = not reply.spent
-            except TimeoutError:
-                raise Expired(job.seconds) from None
-            finally:
-                self._give_back(worker, good)
-        if not line:  # its limits on time or memory ended it
+            reply = await self._reply(job)
+        if reply is None:  # its limits on time or memory ended it
             raise CalculatorError(
                 "Stopped: this takes more time or memory than a calculation may have; use smaller numbers"
             )
         if reply.error is not None:
             raise CalculatorError(reply.error)
         return reply
+
+    async def _reply(self, job: Job) -> Reply | None:
+        if self._idle:
+            with suppress(Untaken):  # it was dead already, which is no fault of the job
+                return await self._asked(self._idle.pop(), job)
+        try:
+            return await self._asked(await Worker.start(self._memory), job)
+        except Untaken:
+            raise CalculatorError(_SHORT) from None
+
+    async def _asked(self, worker: Worker, job: Job) -> Reply | None:
+        good = False
+        try:
+            async with asyncio.timeout(job.seconds):
+                line = await worker.ask(msgspec.json.encode(job))
+            if not line:
+                return None
+            reply = msgspec.json.decode(line, type=Reply)
+            good = not reply.spent
+            return reply
+        except TimeoutError:
+            raise Expired(job.seconds) from None
+        finally:
+            self._give_back(worker, good)
 
     def _give_back(self, worker: Worker, good: bool) -> None:
         if good and not self._closed:

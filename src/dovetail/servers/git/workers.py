@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from dovetail.servers.children import LONGEST, environment, exchange, framed
+from dovetail.servers.children import LONGEST, Untaken, environment, exchange, framed
 from dovetail.servers.git.arguments import CommitArgs, SearchArgs
 from dovetail.servers.git.holding import let_go
 from dovetail.servers.git.messages import Answer, Asked, Setup
@@ -35,6 +35,10 @@ _PARTING: Final = 1.5
 """Seconds that commits under way have when the server ends: a client on stdio waits 2 before it sends a signal."""
 _START: Final = 15.0
 """Seconds that a process may take to start, on a machine that is busy."""
+_SHORT: Final = (
+    "The process that reads the repository ended before it began. Try again; if it stays so, this machine may be short "
+    "of memory."
+)
 
 
 class Refusal(Exception):
@@ -47,14 +51,11 @@ class Refusal(Exception):
 
 
 class _Process:
-    """One worker: a message there, a message back."""
+    """One worker."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.calls = 0
-
-    async def ask(self, message: bytes) -> bytes:
-        return await exchange(self.process, message)
 
     async def fallen(self) -> int | None:
         """Return how a process ended whose output did: before `kill` looks, which would take the status away."""
@@ -147,14 +148,24 @@ class Workers:
         return answer
 
     async def _answer(self, message: bytes, seconds: float, late: str) -> Answer:
-        worker = self._idle.pop() if self._idle else await self._start()
+        if self._idle:
+            with contextlib.suppress(Untaken):  # it was dead already, which is no fault of the call
+                return await self._asked(self._idle.pop(), message, seconds, late)
+        try:
+            return await self._asked(await self._start(), message, seconds, late)
+        except Untaken:
+            raise Refusal(_SHORT) from None
+
+    async def _asked(self, worker: _Process, message: bytes, seconds: float, late: str) -> Answer:
         patience = seconds + _WAIT + (0 if worker.calls else _START)
         try:
             async with asyncio.timeout(patience):
-                data = await worker.ask(message)
-        except (EOFError, ConnectionError):  # IncompleteReadError is an EOFError
+                data = await exchange(worker.process, message)
+        except EOFError as error:
             status = await worker.fallen()
             await self._drop(worker)
+            if isinstance(error, Untaken):
+                raise
             raise Refusal(_fallen(status, late)) from None
         except TimeoutError:
             await self._drop(worker)

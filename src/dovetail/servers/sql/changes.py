@@ -8,6 +8,7 @@ from dovetail.servers.sql.answers import Cell, Table
 from dovetail.servers.sql.database import Where
 from dovetail.servers.sql.names import quoted, unknown
 from dovetail.servers.sql.policy import ascii_lower
+from dovetail.servers.sql.postgres_failures import NUL
 
 T = TypeVar("T")
 Built = tuple[str, list[Any]]
@@ -50,6 +51,17 @@ def check(table: Table, values: Mapping[str, Any], where: Where | None = None) -
         raise ToolError(f"`where` has {count} values, of at most {MOST - len(values)}: change fewer rows at a time.")
     if where is not None and not where:
         raise ToolError("`where` is empty: name at least one column and the value that it must have.")
+
+
+def check_texts(given: Mapping[str, Any]) -> None:
+    """Refuse what no text of PostgreSQL can hold, before anybody is asked.
+
+    Raises:
+        ToolError: A value has a NUL character in it.
+    """
+    for name, value in given.items():
+        if any(isinstance(one, str) and "\0" in one for one in (value if isinstance(value, list) else [value])):
+            raise ToolError(f"{quote(name, 80)}: {NUL}")
 
 
 def own(table: Table, given: Mapping[str, T]) -> dict[str, T]:

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from dovetail.errors import ToolError, quote
-from dovetail.servers.sql import statements
+from dovetail.servers.sql import postgres_alike, statements
 from dovetail.servers.sql.database import Params
 from dovetail.servers.sql.names import UnknownTable
 from dovetail.servers.sql.policy import Parts
@@ -89,7 +89,9 @@ class Checker:
             values = [params[name] for name in names]
         elif lost := unbound(plain):
             raise ToolError(f":{lost} is bound by its name: pass params as an object with {quote(lost, 80)} in it.")
-        statement = statements.read(plain, "postgres")
+        form = postgres_alike.alike(plain, words(plain))
+        statement = statements.read(form, "postgres")
+        postgres_alike.check(form)
         await self._check_names(connection, plain)
         if self.denied:
             plain = await self._narrowed(connection, statement, denied)

@@ -155,8 +155,7 @@ class PostgresDatabase:
                 try:
                     if writes:
                         deadline.call_off()
-                    await connection.execute(f"BEGIN {'READ WRITE' if writes else 'READ ONLY'}; {self._opening}")
-                    yield connection, await self._checker.hidden(connection)
+                    yield connection, await self._begun(connection, writes=writes)
                 except (errors, ToolError):
                     if deadline.passed:
                         raise late(seconds) from None
@@ -169,6 +168,10 @@ class PostgresDatabase:
             raise late(self.limits.seconds) from None
         except (errors, self._pools.PoolClosed) as error:
             raise explained(error, self.limits.seconds) from None
+
+    async def _begun(self, connection: Any, *, writes: bool = False) -> Hidden:
+        await connection.execute(f"BEGIN {'READ WRITE' if writes else 'READ ONLY'}; {self._opening}")
+        return await self._checker.hidden(connection)
 
     async def query(self, sql: str, params: Params, cursor: str | None, limit: int | None) -> Page:
         """Run a statement that only reads."""
@@ -198,7 +201,7 @@ class PostgresDatabase:
                         if not rows.add(row):
                             break
         except self._psycopg.Error as error:
-            raise await self._refused(error, checked) from None
+            raise await self._refused(connection, error, checked) from None
 
     def _outer(self, sql: str, types: Sequence[int]) -> str:
         """The statement as a subquery whose values are no longer than they are shown."""
@@ -214,20 +217,25 @@ class PostgresDatabase:
         names = ", ".join(f"c{at}" for at in range(len(types)))
         return f"SELECT {', '.join(shown)} FROM (\n{sql}\n) AS _({names})"  # noqa: S608  a checked statement, as a subquery
 
-    async def _refused(self, error: Any, checked: Checked) -> ToolError:
+    async def _refused(self, connection: Any, error: Any, checked: Checked) -> ToolError:
         columns: list[str] = []
         tables: list[str] = []
         if error.sqlstate in ("42703", "42P01"):
-            columns, tables = await self._known(checked)
+            columns, tables = await self._known(connection, checked)
         written = "" if checked.changed else checked.sql
         return explained(error, self.limits.seconds, columns, tables, len(_OPENING), written)
 
-    async def _known(self, checked: Checked) -> tuple[list[str], list[str]]:
-        """Columns of the tables that a statement names, and all tables, for an error."""
-        async with self._transaction() as (connection, hidden):
-            tables = await postgres_schema.listed(connection, hidden)
-            named = [one for one in tables if one.table.lower() in checked.tables][:8]
-            found = [await postgres_schema.described(connection, one, tables, hidden) for one in named]
+    async def _known(self, connection: Any, checked: Checked) -> tuple[list[str], list[str]]:
+        """Columns of the tables that a statement names, and all tables, for an error.
+
+        Looked up where the statement failed, in a transaction after its own: whoever has a connection never waits for
+        another, or those who do so would wait for each other.
+        """
+        await connection.execute("ROLLBACK")
+        hidden = await self._begun(connection)
+        tables = await postgres_schema.listed(connection, hidden)
+        named = [one for one in tables if one.table.lower() in checked.tables][:8]
+        found = [await postgres_schema.described(connection, one, tables, hidden) for one in named]
         return [column.name for table in found for column in table.columns], [one.name for one in tables]
 
     async def explain(self, sql: str, params: Params) -> str:
@@ -238,7 +246,7 @@ class PostgresDatabase:
                 cursor = await connection.execute(f"EXPLAIN {checked.sql}", checked.values)
                 lines = [line for (line,) in await cursor.fetchmany(500)]
             except self._psycopg.Error as error:
-                raise await self._refused(error, checked) from None
+                raise await self._refused(connection, error, checked) from None
         return "\n".join(lines)
 
     async def tables(self) -> list[TableName]:

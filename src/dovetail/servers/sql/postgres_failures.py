@@ -2,12 +2,18 @@
 
 from collections.abc import Iterable
 from re import search
-from typing import Any
+from typing import Any, Final
 
 from dovetail.errors import ToolError, quote
 from dovetail.servers.sql.names import unknown
 
 _REACH = "The database cannot be reached now. Try again later; its owner finds the reason in this server's log."
+
+
+NUL: Final = (
+    "A value has a NUL character in it, which no text of PostgreSQL can hold. Leave it out, or write bytes in "
+    "hexadecimal as a text, '\\x6100', for a column or a cast of type bytea."
+)
 
 
 def late(seconds: float) -> ToolError:
@@ -49,6 +55,8 @@ def explained(
     message = getattr(diagnosed, "message_primary", None) or ""
     if state == "57014":
         return late(seconds)
+    if not state and _unbound(error):
+        return ToolError(NUL if "NUL" in str(error) else f"A value cannot be bound: {quote(str(error), 200)}.")
     if not state or state.startswith(("08", "57", "28")):
         return unreachable()
     if state == "42703" and (found := search(r'column (?:"?\w+"?\.)?"?([^"]+?)"? (?:of|does)', message)):
@@ -60,6 +68,13 @@ def explained(
     hint = getattr(diagnosed, "message_hint", None) or ""
     said = f"PostgreSQL refused: {quote(message, 220)}{_place(diagnosed, shift, sql)}."
     return ToolError(f"{said} {hint[:160]}".rstrip())
+
+
+def _unbound(error: Any) -> bool:
+    """Tell whether the driver refused before it sent anything: what it was given fits no type."""
+    from psycopg import DataError, NotSupportedError, ProgrammingError
+
+    return isinstance(error, DataError | NotSupportedError | ProgrammingError)
 
 
 _READS = "Only reading is possible in a statement. To change rows use insert, update or delete."

@@ -17,6 +17,7 @@ from dovetail.servers.sql.policy import ascii_lower
 
 _SPACE = " \t\n\r\f\v"
 _NAME = pattern(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
+_IN_NAME = pattern(r"[A-Za-z0-9_$\x80-\U0010ffff]")
 _NUMBER = pattern(r"[0-9][0-9.]*")
 _DOLLAR = pattern(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
 _LONGEST_NAME = 63
@@ -236,6 +237,7 @@ def numbered(sql: str, found: list[Word], given: Collection[str]) -> tuple[str, 
             continue
         if written not in names:
             names.append(written)
-        parts += [sql[copied : colon.start], f"${names.index(written) + 1}"]
+        apart = " " if _IN_NAME.match(sql, colon.start - 1) and colon.start else ""  # `LIMIT:n` is no name `LIMIT$1`
+        parts += [sql[copied : colon.start], f"{apart}${names.index(written) + 1}"]
         copied = name.end
     return "".join(parts) + sql[copied:], names

@@ -11,6 +11,7 @@ from dovetail.servers.sql.changes import Built, question
 from dovetail.servers.sql.database import Params, Where
 from dovetail.servers.sql.names import quoted
 from dovetail.servers.sql.sqlite_jobs import Plan, Query
+from dovetail.servers.sql.sqlite_quotes import doubtful
 from dovetail.servers.sql.sqlite_reader import Asked
 from dovetail.servers.sql.sqlite_running import Running
 from dovetail.servers.sql.sqlite_writer import changed
@@ -98,4 +99,4 @@ class SqliteDatabase(Running):
 
 def _asked(sql: str, params: Params, statement: statements.Statement) -> Asked:
     bound: Any = params or ()
-    return Asked(sql, bound, statement.joined, statement.natural)
+    return Asked(sql, bound, statement.joined, statement.natural, doubtful(sql, statement.tree), statement.tables)

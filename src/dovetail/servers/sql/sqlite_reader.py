@@ -17,6 +17,7 @@ from typing import Any
 from msgspec import Struct
 
 from dovetail.errors import ToolError
+from dovetail.servers.sql import sqlite_quotes
 from dovetail.servers.sql.cells import Rows
 from dovetail.servers.sql.names import quoted
 from dovetail.servers.sql.policy import Parts, ascii_lower
@@ -75,12 +76,16 @@ class Asked(Struct, frozen=True):
         params: For its placeholders.
         joined: Names that a USING names, folded.
         natural: It has a NATURAL join.
+        quoted: Names in double quotes that have to be columns.
+        tables: What it reads from, folded.
     """
 
     sql: str
     params: Params = ()
     joined: frozenset[str] = frozenset()
     natural: bool = False
+    quoted: frozenset[str] = frozenset()
+    tables: frozenset[str] = frozenset()
 
 
 class Reader:
@@ -234,6 +239,7 @@ class Reader:
         if columns and (asked.natural or columns & asked.joined):
             # SQLite does not ask its authorizer for what these compare; see `sqlite_rules`.
             raise ToolError("Join with ON and name the columns: NATURAL and USING are not possible here.")
+        sqlite_quotes.check(asked.quoted, asked.tables, self.known)
         self._authorizer.quick = self._quick
         try:
             return self.connection.execute(ASKED + before + asked.sql, asked.params)

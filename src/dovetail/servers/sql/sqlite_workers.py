@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from dovetail.errors import ToolError
-from dovetail.servers.children import environment, exchange, framed
+from dovetail.servers.children import Untaken, environment, exchange, framed
 from dovetail.servers.sql.sqlite_failures import late
 from dovetail.servers.sql.sqlite_jobs import Order, Outcome, Plan, Query, Setup, failure
 
@@ -22,17 +22,17 @@ _START: Final = 15.0
 """Seconds that a process may take to start, on a machine that is busy."""
 _WAIT: Final = 5.0
 _ALARM: Final = -14
+_SHORT: Final = (
+    "The process for statements ended before it began. Try again; if it stays so, this machine may be short of memory."
+)
 
 
 class _Process:
-    """One of them: a message there, a message back."""
+    """One of them."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.fresh = True
-
-    async def ask(self, message: bytes) -> bytes:
-        return await exchange(self.process, message)
 
     def kill(self) -> None:
         if self.process.returncode is None:
@@ -74,13 +74,23 @@ class Workers:
         return msgspec.msgpack.decode(outcome.result, type=returns)
 
     async def _answer(self, message: bytes) -> bytes:
-        worker = self._idle.pop() if self._idle else await self._start()
+        if self._idle:
+            with contextlib.suppress(Untaken):  # it was dead already, which is no fault of the job
+                return await self._asked(self._idle.pop(), message)
+        try:
+            return await self._asked(await self._start(), message)
+        except Untaken:
+            raise ToolError(_SHORT) from None
+
+    async def _asked(self, worker: _Process, message: bytes) -> bytes:
         try:
             async with asyncio.timeout(self._seconds + _PATIENCE + (_START if worker.fresh else 0.0)):
-                data = await worker.ask(message)
-        except (EOFError, ConnectionError):  # IncompleteReadError is an EOFError
+                data = await exchange(worker.process, message)
+        except EOFError as error:
             status = await worker.end()
             self._drop(worker)
+            if isinstance(error, Untaken):
+                raise
             if status == _ALARM:
                 raise late(self._seconds) from None
             raise ToolError("The statement's process came to an end. Ask for less, or more plainly.") from None

@@ -106,7 +106,10 @@ async def _confirmed(
 
 def _own(database: Database, table: Table, given: dict[str, T]) -> dict[str, T]:
     """Return values by the names that the table has for its columns; in PostgreSQL a name is one as it stands only."""
-    return changes.own(table, given) if database.dialect == "sqlite" else given
+    if database.dialect == "sqlite":
+        return changes.own(table, given)
+    changes.check_texts(given)
+    return given
 
 
 def _check_number(number: int, database: Database) -> int:
