@@ -461,3 +461,11 @@ async def test_without_a_cache_nothing_is_kept(site: Site, near: Near, tmp_path:
         for _ in range(2):
             await client.call_tool("fetch", {"url": f"{site.origin}/x"})
     assert site.paths().count("/x") == 2 and os.listdir(tmp_path) == []
+
+
+async def test_a_tilde_is_the_users_home_as_no_shell_stands_before_a_client(
+    near: Near, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with Client(near(cache="~/cache.db")):
+        assert "cache.db" in os.listdir(tmp_path)

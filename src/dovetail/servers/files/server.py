@@ -1,5 +1,6 @@
 """The files server, put together: tools, resources, a prompt, and the watch that its lifespan keeps."""
 
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -137,7 +138,7 @@ def find_ripgrep(given: str | None) -> str | None:
         return None
     if given is None:
         return shutil.which("rg") or shutil.which("rg", path=str(Path(sys.executable).parent))
-    found = shutil.which(given)
+    found = shutil.which(os.path.expanduser(given))
     if found is None:
         raise DefinitionError(f"files: ripgrep: expected a program that can be run, or `none`, not {given!r}")
-    return found
+    return os.path.abspath(found)  # it means the same wherever this process is later
