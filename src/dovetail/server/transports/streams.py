@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Notice, event_bytes, event_id
 from dovetail.errors import InvalidRequest
 from dovetail.net import Reply
+from dovetail.server.announcing import join
 from dovetail.server.notices import BEAT_SECONDS
 from dovetail.server.transports.exchange import refusal_head
 from dovetail.server.transports.session import Session
@@ -37,7 +38,7 @@ class SessionListener:
         self._session = session
         self.connected = 0
         self.waiting: set[Notice] = set()
-        runtime.hub.join(self)
+        join(runtime, self)
 
     def __repr__(self) -> str:
         return f"<SessionListener {self.connected} connected, {len(self.waiting)} waiting>"

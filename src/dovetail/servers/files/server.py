@@ -52,7 +52,8 @@ def make(settings: Settings) -> Server:
         if site.given is not None:
             telling.aim(site.given.items)
         try:
-            yield telling
+            with server.notify.when_heard(telling.begin):
+                yield telling
         finally:
             await telling.close()
 
@@ -77,10 +78,10 @@ def make(settings: Settings) -> Server:
 
 
 def _hearing(handler: Method) -> Method:
-    """Begin to watch when somebody may hear of it.
+    """Begin to watch when somebody may want to hear of it soon.
 
-    A client of a stateful revision on a pipe says when it subscribes, and is answered when changes are heard of. One of
-    the stateless revision opens a stream that nobody tells us of; so does a session that comes back after a restart.
+    A client of a stateful revision on a pipe says when it subscribes, and is answered when changes are heard of. Others
+    open a stream, with which the watch begins at the latest (`when_heard`); their first call gives it time to stand.
     """
 
     async def serve(call: Any, ctx: Context) -> Any:
