@@ -1,15 +1,24 @@
 """A manifest of servers for one process: every spelling, and every mistake in one line."""
 
+import asyncio
 import json
+import os
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pygit2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dovetail import Client
 from dovetail.cli.loading import NotLoaded
 from dovetail.cli.manifest import Entry, read_manifest
+from dovetail.cli.serving_many import serve_manifest
 from dovetail.errors import DefinitionError
 
 SHOP = {"command": "dovetail", "args": ["run", "shop.py"]}
@@ -47,21 +56,139 @@ def written(whole: Any, name: str = "servers.json") -> str:
     ],
 )
 def test_every_spelling_means_the_same(path: Any) -> None:
-    assert read_manifest(path()) == [
-        Entry("shop", ["run", "shop.py"], []),
-        Entry("sums", ["serve", "calculator"], []),
+    assert [(entry.name, entry.words, entry.calls) for entry in read_manifest(path()).entries] == [
+        ("shop", ["run", "shop.py"], []),
+        ("sums", ["serve", "calculator"], []),
     ]
 
 
-def test_two_servers_of_one_name_are_refused_in_yaml_too() -> None:
-    one = "  a: {command: dovetail, args: [serve, calculator]}\n"
-    with pytest.raises(DefinitionError, match="duplicate key"):
-        read_manifest(written(f"mcpServers:\n{one}{one}", "servers.yaml"))
+ONE = "{command: dovetail, args: [serve, calculator]}"
+ITEM = "  - {name: a, command: dovetail, args: [serve, calculator]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"mcpServers:\n  a: {ONE}\n  a: {ONE}\n", "duplicate key"),
+        (f"mcpServers:\n  1: {ONE}\n  '1': {ONE}\n", "duplicate key"),
+        (f"mcpServers:\n{ITEM}{ITEM}", "two servers of the manifest have the name 'a'"),
+        (f"mcpServers:\n{ITEM}  - b\n", "2: expected an object with `command` and `args`"),
+        (f"mcpServers:\n  [a, b]: {ONE}\n", "expected texts as names"),
+        ("mcpServers: &all\n  a: {command: dovetail, args: *all}\n", "recursive"),
+        ("- a\n", "expected an object of servers"),
+        ("", "expected an object of servers"),
+    ],
+)
+def test_nothing_that_stands_in_yaml_goes_without_a_word(text: str, says: str) -> None:
+    with pytest.raises(DefinitionError, match=re.escape(says)):
+        read_manifest(written(text, "servers.yaml"))
+
+
+def test_names_in_yaml_are_texts_also_where_yaml_would_have_them_mean_the_same() -> None:
+    manifest = read_manifest(written(f"mcpServers:\n  on: &x {ONE}\n  yes: *x\n  2026: {{<<: *x}}\n", "servers.yaml"))
+    assert [entry.name for entry in manifest.entries] == ["on", "yes", "2026"]
+
+
+def test_the_spelling_of_zed_is_served_too() -> None:
+    entry = {"command": {"path": "dovetail", "args": ["serve", "calculator"], "env": {}}}
+    assert read_manifest(written({"context_servers": {"a": entry}})).entries[0].words == ["serve", "calculator"]
+
+
+@pytest.mark.parametrize("switch", [{"disabled": True}, {"enabled": False}])
+def test_a_server_that_is_switched_off_is_left_out_and_named(switch: dict[str, bool]) -> None:
+    off = {"command": "npx", "env": {"A": "1"}, **switch}
+    manifest = read_manifest(written({"servers": {"shop": SHOP, "other": off, "sums": {**SUMS, "enabled": True}}}))
+    assert [entry.name for entry in manifest.entries] == ["shop", "sums"]
+    assert manifest.off == ["other"]
+    with pytest.raises(DefinitionError, match="names no server that is switched on"):
+        read_manifest(written({"servers": {"other": off}}))
+
+
+def test_what_is_served_and_what_is_left_out_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def served(servers: dict[str, Any], *, on_ready: Callable[[str], None]) -> None:
+        async def run() -> None:
+            on_ready("http://here:1/")
+            await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+
+        assert list(servers) == ["notes"]
+        asyncio.run(run())
+
+    monkeypatch.setattr("dovetail.server.run_together", served)
+    Path("more").mkdir()
+    here = {"command": "dovetail", "args": ["serve", "notes", "${/}${PLACE}"], "cwd": "more"}
+    monkeypatch.setenv("PLACE", str(Path.cwd()))
+    whole = {"notes": here, "off": {**SUMS, "disabled": True}}
+    assert serve_manifest({"manifest": written(whole), "transport": "http"}) == 0
+    told = capsys.readouterr().out
+    assert "dovetail serve notes '${/}${PLACE}' (in more)\n" in told
+    assert "  off    is switched off in the manifest: left out\n" in told
+
+
+def test_variables_are_filled_in_and_what_is_shown_is_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "s3cret")
+    args = ["serve", "sql", "postgres://me:${SECRET}@here/${input:db}"]
+    whole = {"servers": {"a": {"command": "dovetail", "args": args}}, "inputs": [{"id": "db", "default": "shop"}]}
+    (entry,) = read_manifest(written(whole)).entries
+    assert entry.words == ["serve", "sql", "postgres://me:s3cret@here/shop"]
+    assert entry.written == tuple(args)
+
+
+WITH_PATHS: list[tuple[list[str], str, dict[str, Any]]] = [
+    (["files", "."], "read_text_file", {"path": "a.md"}),
+    (["git", "."], "git_status", {}),
+    (["notes", ".", "--import-folder", "more"], "read_note", {"name": "a"}),
+    (["memory", "made.db"], "search_nodes", {"query": "x"}),
+    (["sql", "there.db"], "query", {"sql": "SELECT a FROM t"}),
+]
+
+
+@pytest.fixture
+def elsewhere() -> None:
+    place = Path("elsewhere")
+    (place / "more").mkdir(parents=True)
+    (place / "a.md").write_text("here\n")
+    pygit2.init_repository(place)
+    with closing(sqlite3.connect(place / "there.db")) as base:
+        base.execute("CREATE TABLE t (a)")
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    ("words", "tool", "arguments"), WITH_PATHS, ids=lambda each: each[0] if type(each) is list else ""
+)
+async def test_relative_paths_mean_the_working_directory_of_the_entry(
+    words: list[str], tool: str, arguments: dict[str, Any]
+) -> None:
+    entry = {"command": "dovetail", "args": ["serve", *words], "cwd": "elsewhere"}
+    server = read_manifest(written({"a": entry})).entries[0].load()
+    assert sorted(os.listdir()) == ["elsewhere", "servers.json", "shop.py"]
+    async with Client(server) as client:  # what it opens now, it opens from where we are
+        assert not (await client.call_tool(tool, arguments)).is_error
+    assert sorted(os.listdir()) == ["elsewhere", "servers.json", "shop.py"]
+    assert ("made.db" in os.listdir("elsewhere")) == (words[0] == "memory")
+
+
+@pytest.mark.usefixtures("elsewhere")
+async def test_the_cache_of_fetch_is_where_its_entry_says() -> None:
+    entry = {"command": "dovetail", "args": ["serve", "fetch", "--cache", "c.db"], "workingDirectory": "elsewhere"}
+    async with Client(read_manifest(written({"a": entry})).entries[0].load()):
+        assert "c.db" in os.listdir("elsewhere")
+
+
+def test_a_file_of_ones_own_runs_in_no_other_directory_than_ours() -> None:
+    Path("elsewhere").mkdir()
+    assert read_manifest(written({"a": {**SHOP, "cwd": "."}})).entries[0].load().name == "shop"
+    for cwd, says in (("elsewhere", "is for a process of its own"), ("nowhere", "expected a directory that is there")):
+        (entry,) = read_manifest(written({"a": {**SHOP, "cwd": cwd}})).entries
+        with pytest.raises(DefinitionError, match=f"a: `cwd`.*{says}"):
+            entry.load()
 
 
 def test_calls_to_try_are_read_in_their_order() -> None:
     entry = {**SHOP, "try": {"add": {"a": 1}, "list": {}}}
-    assert read_manifest(written({"shop": entry}))[0].calls == [("add", {"a": 1}), ("list", {})]
+    assert read_manifest(written({"shop": entry})).entries[0].calls == [("add", {"a": 1}), ("list", {})]
 
 
 @pytest.mark.parametrize(
@@ -71,15 +198,21 @@ def test_calls_to_try_are_read_in_their_order() -> None:
         ([], "expected an object of servers"),
         ("{", "servers.json cannot be read"),
         ({"a": 7}, "a: expected an object with `command` and `args`"),
-        ({"a": {"url": "https://x"}}, "a: expected `command` and `args` as texts"),
+        ({"a": {"url": "https://x"}}, "a: a server elsewhere is not served here: expected `command` and `args`"),
         ({"a": {"command": "npx", "args": ["-y", "x"]}}, "`dovetail serve NAME` or `dovetail run FILE`, not 'npx'"),
         ({"a": {"command": "dovetail", "args": ["list"]}}, "`dovetail serve NAME` or `dovetail run FILE`"),
         ({"a": {"command": "dovetail"}}, "`dovetail serve NAME` or `dovetail run FILE`"),
         ('{"a": {"command": "dovetail"}, "a": {"command": "dovetail"}}', "duplicate key"),
         (SHOP, "expected servers by their names"),
         ({".well-known": SHOP}, "give the server another name"),
-        ({"a": {"command": []}}, "a: expected `command` and `args` as texts"),
-        ({"a": {**SHOP, "env": {"A": "1"}}}, "a: `env` is for a process of its own"),
+        ({"a": {"command": []}}, "a: A manifest entry needs `command` (with `args`)"),
+        ({"a": {**SHOP, "cwd": 5}}, "a: cwd: expected the path of a directory"),
+        ({"a": {**SHOP, "args": ["serve", "files", "${NEVER_DEFINED}"]}}, "a: NEVER_DEFINED: a manifest entry uses"),
+        ({"mcpServers": [{"name": "a", **SHOP}, {"name": "a", **SUMS}]}, "have the name 'a'"),
+        ({"a": {**SHOP, "env": {"A": "${input:key}"}}}, "a: `env` is for a process of its own"),
+        ({"a": {**SHOP, "environment": {"A": "1"}}}, "a: `environment` is for a process of its own"),
+        ({"a": {**SHOP, "envFile": "nothing.env"}}, "a: `envFile` is for a process of its own"),
+        ({"a": {"command": {"path": "dovetail", "args": ["run"], "env": {"A": "1"}}}}, "a: `env` is for a process"),
         ({"a": {**SHOP, "try": ["add"]}}, "a: `try` is an object"),
     ],
 )
@@ -117,7 +250,7 @@ def test_a_server_that_cannot_be_made_is_named(words: list[str], says: str) -> N
     ],
 )
 def test_a_tool_to_try_that_is_not_there_is_a_fault_of_the_manifest(args: list[str], tool: str, says: str) -> None:
-    (entry,) = read_manifest(written({"a": {"command": "dovetail", "args": args, "try": {tool: {}}}}))
+    (entry,) = read_manifest(written({"a": {"command": "dovetail", "args": args, "try": {tool: {}}}})).entries
     with pytest.raises(DefinitionError) as caught:
         entry.load()
     assert str(caught.value).startswith(says)
@@ -131,7 +264,7 @@ def test_a_tool_that_a_server_adds_when_it_starts_may_be_tried() -> None:
         "    yield\n"
         "app = Server('shop', lifespan=lifespan)\n"
     )
-    (entry,) = read_manifest(written({"a": {**SHOP, "try": {"late": {}}}}))
+    (entry,) = read_manifest(written({"a": {**SHOP, "try": {"late": {}}}})).entries
     assert entry.load().name == "shop"
 
 
@@ -150,12 +283,15 @@ def test_a_file_that_is_no_manifest_is_not_read_whole() -> None:
         read_manifest(written("x", "servers.txt"))
 
 
+KEYS = ["a", "command", "args", "try", "env", "cwd", "disabled", "mcpServers"]
 json_values: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.text() | st.sampled_from(["a", "command", "args", "try", "env", "mcpServers"]), inner, max_size=4
+            st.text() | st.sampled_from(["a", "command", "args", "try", "env", "cwd", "disabled", "mcpServers"]),
+            inner,
+            max_size=4,
         )
     ),
 )
@@ -165,7 +301,7 @@ json_values: Any = st.recursive(
 @settings(max_examples=100)
 def test_whatever_stands_in_it_is_read_or_refused_in_words(whole: Any) -> None:
     try:
-        entries = read_manifest(written(whole))
+        entries = read_manifest(written(whole)).entries
     except DefinitionError as error:
         assert str(error)
     else:

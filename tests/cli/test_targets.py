@@ -27,6 +27,9 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config.toml").write_text('[mcp_servers.orders]\ncommand = "npx"\nargs = ["-y", "orders"]\n')
     (tmp_path / "wrong.json").write_text("{")
     (tmp_path / "other.json").write_text('{"name": "x"}')
+    twins = [{"name": "a", **ORDERS}, {"name": "a", **BILLING}]
+    (tmp_path / "twins.json").write_text(json.dumps({"mcpServers": twins}))
+    (tmp_path / "list.json").write_text(json.dumps({"mcpServers": [ORDERS, "https://example.com/mcp"]}))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,8 @@ def test_a_program_takes_the_place_of_the_target() -> None:
         ("one.json:x", "one.json has no server 'x'; there are: orders"),
         ("wrong.json", "wrong.json is not JSON"),
         ("other.json", "other.json is no manifest"),
+        ("twins.json:a", "twins.json: two servers of the manifest have the name 'a': rename one of them"),
+        ("list.json:2", "list.json: '2' is no entry: expected an object with `command` or `url`"),
         ("{", "the entry is not JSON"),
         ('{"a": 1}', "the entry is no manifest"),
     ],

@@ -25,6 +25,7 @@ URL = {"url": "https://x/mcp"}
         ({"mcp": {"servers": {"a": SHOP}}, "theme": {"x": 1}}, ["a"]),
         ({"mcp": {"a": {"type": "local", "command": ["x"]}}}, ["a"]),
         ({"mcpServers": [{"name": "a", **SHOP}, {"name": "b", **URL}]}, ["a", "b"]),
+        ({"mcpServers": [SHOP, "no entry", {"name": "b", **URL}]}, ["1", "2", "b"]),
         ({"a": SHOP, "b": {"args": []}, "version": 1}, ["a", "b"]),
         (SHOP, [""]),
         ({"mcpServers": {}}, []),
@@ -32,6 +33,11 @@ URL = {"url": "https://x/mcp"}
 )
 def test_the_servers_are_found_wherever_people_put_them(document: Any, names: list[str]) -> None:
     assert list(servers_in(document) or {}) == names
+
+
+def test_two_of_a_list_with_one_name_are_refused_and_none_is_lost() -> None:
+    with pytest.raises(DefinitionError, match="two servers of the manifest have the name 'a'"):
+        servers_in({"mcpServers": [{"name": "a", **SHOP}, {"name": "a", **URL}]})
 
 
 @pytest.mark.parametrize("document", [{}, {"name": "x"}, {"a": {"b": 1}}, [], 7, None, {"mcp": {}}])

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from dovetail.core import Notice
 from dovetail.errors import DefinitionError
 from dovetail.server.notices import Hub
 from dovetail.store import SqliteStores
+from tests.client.serving import serving
 
 
 class Hearer:
@@ -63,3 +66,39 @@ async def test_an_update_is_told_outside_of_any_call_and_from_any_thread(version
         app.notify.resource_updated(7)  # type: ignore[arg-type]
     with pytest.raises(DefinitionError, match="whole characters"):
         app.notify.resource_updated("file:///\udcff")
+
+
+async def test_who_watches_is_told_when_somebody_listens() -> None:
+    inner, outer, told = Server("inner"), Server("outer"), asyncio.Event()
+    outer.mount(inner)
+    async with Client(outer, revision="2026-07-28") as client:
+        with inner.notify.when_heard(told.set):
+            await client.list_tools()
+            assert not told.is_set()
+            async with client.listen(tools=True):
+                assert told.is_set()
+        told.clear()
+        async with client.listen(tools=True):
+            assert not told.is_set(), "nobody waits any more"
+
+
+async def test_a_stream_that_a_restart_left_to_come_back_counts_at_the_start(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def made() -> Server:
+        async def lifespan(server: Server) -> AsyncIterator[None]:
+            with server.notify.when_heard(lambda: told.append("heard")):
+                yield
+
+        return Server("kept", lifespan=lifespan, stores=SqliteStores(tmp_path))
+
+    async with serving(made().asgi()) as url:
+        client = Client(url, revision="2025-11-25")
+        await client.__aenter__()
+        async with client.listen(tools=True), asyncio.timeout(5):
+            while not told:
+                await asyncio.sleep(0)
+    told.clear()
+    async with serving(made().asgi()):
+        assert told == ["heard"]
+    await client.aclose()

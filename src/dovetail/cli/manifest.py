@@ -3,12 +3,14 @@
     {"mcpServers": {"files": {"command": "dovetail", "args": ["serve", "files", "docs"]},
                     "shop": {"command": "dovetail", "args": ["run", "shop.py"]}}}
 
-So the block that people paste into a client is a manifest, too, in any of its spellings; JSON, TOML or YAML. An entry
-may have `try`: calls that are made once, to show what the server can do.
+So the block that people paste into a client is a manifest, too, in any of its spellings, which the client room reads;
+JSON, TOML or YAML. An entry may have `try`: calls that are made once, to show what the server can do. Nothing of an
+entry is passed over that a process of its own would have had: what one process cannot do for many is refused.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +20,7 @@ import msgspec
 from dovetail.cli.loading import load
 from dovetail.cli.options import SERVE, Usage
 from dovetail.cli.serve import ordered
-from dovetail.client import servers_in
+from dovetail.client import environment_key, read_entry, servers_in, switched_off, words_in
 from dovetail.errors import DefinitionError, quote
 from dovetail.servers import make_server
 from dovetail.wire import check
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES: Final = 1 << 20
 _OURS: Final = ("serve", "run")
+_TEXT: Final = "tag:yaml.org,2002:str"
+_MERGE: Final = "tag:yaml.org,2002:merge"
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -37,11 +41,15 @@ class Entry(msgspec.Struct, frozen=True):
         name: What it is called there.
         words: The arguments of `dovetail`, from `serve` or `run` on.
         calls: Calls to try: tool and arguments.
+        cwd: The directory that relative paths in `words` mean; None for ours.
+        written: `words` without what variables stand for, which may be a secret: as they are shown.
     """
 
     name: str
     words: list[str]
     calls: list[tuple[str, dict[str, Any]]]
+    cwd: str | None = None
+    written: tuple[str, ...] = ()
 
     def load(self) -> "Server":
         """Return the server.
@@ -66,10 +74,31 @@ class Entry(msgspec.Struct, frozen=True):
             order = ordered(self.words[1:])
             if order.options:
                 raise Usage(f"{next(iter(order.options))} is for all servers: say it once, beside --from")
-            return make_server(order.name, order.settings)
+            with self._there():
+                return make_server(order.name, order.settings)
         if len(self.words) != 2:
             raise Usage("expected run FILE[:object], and no options: those are for all servers")
+        if self.cwd is not None and not os.path.samefile(self._folder(), os.getcwd()):
+            raise Usage(
+                "`cwd` of `dovetail run` is for a process of its own, as FILE may open what it likes in there; write "
+                "the whole path of FILE and leave `cwd` out, or start in that directory"
+            )
         return load(self.words[1])
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
+        """Be where the entry wants to be: a server makes its paths whole while it is made."""
+        if self.cwd is None:
+            yield
+            return
+        with chdir(self._folder()):
+            yield
+
+    def _folder(self) -> str:
+        folder = os.path.expanduser(self.cwd or "")
+        if not os.path.isdir(folder) or not os.access(folder, os.X_OK):
+            raise Usage("`cwd`: expected a directory that is there, and may be entered")
+        return folder
 
     def _check_calls(self, server: "Server") -> None:
         """Look for the tools that are to be tried; a file's own lifespan may add some that are not there yet."""
@@ -83,18 +112,32 @@ class Entry(msgspec.Struct, frozen=True):
                 raise Usage(f"`try` names a tool {quote(tool, 64)}, which this server does not have; {there}")
 
 
-def read_manifest(path: str) -> list[Entry]:
-    """Return the entries of a manifest, in its order.
+class Manifest(msgspec.Struct, frozen=True):
+    """What a manifest says, in its order.
+
+    Attributes:
+        entries: The servers to serve; at least one.
+        off: The names of those that are switched off.
+    """
+
+    entries: list[Entry]
+    off: list[str]
+
+
+def read_manifest(path: str) -> Manifest:
+    """Read a manifest.
 
     Raises:
         DefinitionError: It cannot be read, or an entry is none that one process can serve; the text says which.
     """
     whole = _decoded(path)
     found = servers_in(whole)
-    entries = [_entry(str(name), given) for name, given in (whole if found is None else found).items()]
+    given = {str(name): each for name, each in (whole if found is None else found).items()}
+    off = [name for name, each in given.items() if isinstance(each, dict) and switched_off(each)]
+    entries = [_entry(name, each, whole) for name, each in given.items() if name not in off]
     if not entries:
-        raise DefinitionError(f"{Path(path).name} names no server")
-    return entries
+        raise DefinitionError(f"{Path(path).name} names no server{' that is switched on' if off else ''}")
+    return Manifest(entries, off)
 
 
 def _decoded(path: str) -> dict[str, Any]:
@@ -131,46 +174,69 @@ def _strictly(data: bytes) -> Any:
 def _strict_yaml(data: bytes) -> Any:
     import yaml  # type: ignore[import-untyped]  # it has no types, and comes with the extra only
 
-    # msgspec would take the last of two servers with one name, without a word
-    waiting: list[Any] = [yaml.compose(data, Loader=yaml.SafeLoader)]
-    seen: set[int] = set()
-    while waiting:
-        node = waiting.pop()
-        if not isinstance(node, yaml.CollectionNode) or id(node) in seen:  # an alias leads to the same node again
-            continue
-        seen.add(id(node))
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        keys = [key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
-        if len(set(keys)) < len(keys):
-            raise ValueError("duplicate key")
-        waiting += [value for _, value in pairs] or node.value
-    return msgspec.yaml.decode(data)
+    loader = yaml.SafeLoader(data)
+    try:
+        whole = loader.get_single_node()
+        waiting: list[Any] = [whole]
+        seen: set[int] = set()
+        while waiting:
+            node = waiting.pop()
+            if not isinstance(node, yaml.CollectionNode) or id(node) in seen:  # an alias leads to the same node again
+                continue
+            seen.add(id(node))
+            if isinstance(node, yaml.MappingNode):
+                _name(node.value)
+            waiting += [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else node.value
+        # deep: what contains itself is refused, which nobody could walk through
+        return None if whole is None else loader.construct_object(whole, deep=True)
+    finally:
+        loader.dispose()
 
 
-def _entry(name: str, given: Any) -> Entry:
+def _name(pairs: list[tuple[Any, Any]]) -> None:
+    """Make the keys of a mapping texts, as they are in JSON, and refuse two that are one.
+
+    YAML takes the last of two servers with one name, without a word; and `on` and `yes` for the same, a truth.
+    """
+    keys = [key for key, _ in pairs]
+    if any(not isinstance(key.value, str) for key in keys):
+        raise ValueError("expected texts as names")
+    if len({key.value for key in keys}) < len(keys):
+        raise ValueError("duplicate key")
+    for key in keys:
+        if key.tag != _MERGE:
+            key.tag = _TEXT
+
+
+def _entry(name: str, given: Any, whole: Mapping[str, Any]) -> Entry:
     if not name:
         raise DefinitionError("expected servers by their names, which say where they are served; not one without")
     if name == ".well-known":
         raise DefinitionError(f"{name}: that path is what the web itself uses; give the server another name")
     if not isinstance(given, dict):
         raise DefinitionError(f"{name}: expected an object with `command` and `args`")
-    command, args = given.get("command"), given.get("args", [])
-    words = [*(command if isinstance(command, list) else [command]), *(args if isinstance(args, list) else [args])]
-    if not words or not all(isinstance(word, str) for word in words):
-        raise DefinitionError(
-            f"{name}: expected `command` and `args` as texts; a server elsewhere needs its own process"
-        )
-    if given.get("env"):
-        raise DefinitionError(f"{name}: `env` is for a process of its own; here all servers share one")
-    program = os.path.basename(words[0]).removesuffix(".exe")
-    rest = words[1:]
+    key = environment_key(given)
+    if key is not None:
+        raise DefinitionError(f"{name}: `{key}` is for a process of its own; here all servers share one")
+    try:
+        read = read_entry({**whole, "mcpServers": {name: given}}, {})
+        if not read.argv:
+            raise DefinitionError("a server elsewhere is not served here: expected `command` and `args`")
+        words, written = _ours(read.argv), words_in(given)
+    except DefinitionError as error:
+        raise DefinitionError(f"{name}: {error}") from None
+    return Entry(name, words, _calls(name, given.get("try", {})), read.cwd, written[-len(words) :])
+
+
+def _ours(argv: Sequence[str]) -> list[str]:
+    """Return the arguments of `dovetail`, however it is started."""
+    program = os.path.basename(argv[0]).removesuffix(".exe")
+    rest = list(argv[1:])
     if rest[:2] == ["-m", "dovetail"]:
         program, rest = "dovetail", rest[2:]
     if program != "dovetail" or rest[:1] not in ([each] for each in _OURS):
-        raise DefinitionError(
-            f"{name}: one process serves `dovetail serve NAME` or `dovetail run FILE`, not {program[:64]!r}"
-        )
-    return Entry(name, rest, _calls(name, given.get("try", {})))
+        raise DefinitionError(f"one process serves `dovetail serve NAME` or `dovetail run FILE`, not {program[:64]!r}")
+    return rest
 
 
 def _calls(name: str, given: Any) -> list[tuple[str, dict[str, Any]]]:

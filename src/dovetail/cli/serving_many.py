@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from dovetail.cli.contents import tool_text
-from dovetail.cli.manifest import Entry, read_manifest
+from dovetail.cli.manifest import Entry, Manifest, read_manifest
 from dovetail.cli.showing import Line, show
 from dovetail.cli.terminal import shown
 from dovetail.client import Client, ToolResult
@@ -30,20 +30,20 @@ def serve_manifest(given: Mapping[str, Any]) -> int:
 
     options = dict(given)
     options.pop("transport", None)
-    entries = read_manifest(options.pop("manifest"))
-    servers = {entry.name: entry.load() for entry in entries}
+    manifest = read_manifest(options.pop("manifest"))
+    servers = {entry.name: entry.load() for entry in manifest.entries}
     told: list[asyncio.Task[None]] = []
 
     def ready(url: str) -> None:
-        told.append(asyncio.get_running_loop().create_task(_tell(url.rstrip("/"), entries)))
+        told.append(asyncio.get_running_loop().create_task(_tell(url.rstrip("/"), manifest)))
 
     run_together(servers, **options, on_ready=ready)
     return 0
 
 
-async def _tell(url: str, entries: list[Entry]) -> None:
-    show(_running(url, entries))
-    for entry in entries:
+async def _tell(url: str, manifest: Manifest) -> None:
+    show(_running(url, manifest))
+    for entry in manifest.entries:
         for tool, arguments in entry.calls:
             show(await _tried(_endpoint(url, entry), tool, arguments))
     sys.stdout.flush()
@@ -53,7 +53,8 @@ def _endpoint(url: str, entry: Entry) -> str:
     return f"{url}/{entry.name}/mcp"
 
 
-def _running(url: str, entries: list[Entry]) -> list[Line]:
+def _running(url: str, manifest: Manifest) -> list[Line]:
+    entries = manifest.entries
     names, places = max(len(entry.name) for entry in entries), max(len(_endpoint(url, entry)) for entry in entries)
     lines = [Line([("Running", "bold")])]
     for entry in entries:
@@ -61,6 +62,8 @@ def _running(url: str, entries: list[Entry]) -> list[Line]:
         lines.append(
             Line([(f"  {entry.name:<{names}}  ", "cyan"), (place, ""), (f"  {_said(entry)}", "dim")], cut=True)
         )
+    said = ("is switched off in the manifest: left out", "dim")
+    lines += [Line([(f"  {shown(name):<{names}}  ", "cyan"), said]) for name in manifest.off]
     block = {"mcpServers": {entry.name: {"type": "http", "url": _endpoint(url, entry)} for entry in entries}}
     text = msgspec.json.format(msgspec.json.encode(block), indent=2).decode()
     lines += [Line([("", "")])]
@@ -74,7 +77,8 @@ def _running(url: str, entries: list[Entry]) -> list[Line]:
 
 
 def _said(entry: Entry) -> str:
-    return shlex.join(["dovetail", *entry.words])
+    said = shlex.join(["dovetail", *entry.written])
+    return said if entry.cwd is None else f"{said} (in {shown(entry.cwd)})"
 
 
 async def _tried(endpoint: str, tool: str, arguments: dict[str, Any]) -> list[Line]:

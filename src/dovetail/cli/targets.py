@@ -15,6 +15,7 @@ import msgspec
 
 from dovetail.cli.options import Usage
 from dovetail.client import address_in, servers_in
+from dovetail.errors import DefinitionError
 
 _FILES: Final = frozenset({".py", ".js", ".mjs", ".cjs"})
 _MANIFESTS: Final = frozenset({".json", ".toml"})
@@ -81,13 +82,19 @@ def _parsed(text: str, what: str, *, toml: bool = False) -> Any:
 
 def _entry_of(document: Any, what: str, name: str) -> Json:
     """Return one server's entry of a manifest, or the document if it is an entry itself."""
-    servers: dict[str, Json] | None = servers_in(document)
+    try:
+        servers = servers_in(document)
+    except DefinitionError as error:
+        raise Usage(f"{what}: {error}") from None
     if servers is None:
         raise Usage(f"{what} is no manifest: it has neither mcpServers nor a command or url")
     if not name and len(servers) == 1:
-        return next(iter(servers.values()))
+        name = next(iter(servers))
     if name in servers:
-        return servers[name]
+        entry = servers[name]
+        if not isinstance(entry, dict):
+            raise Usage(f"{what}: {name[:64]!r} is no entry: expected an object with `command` or `url`")
+        return entry
     there = ", ".join(servers) or "none"
     if not name:
         raise Usage(f"{what} has several servers: {there}; choose one with {what}:NAME")

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from dovetail.client.login_keeper import Login as Login
     from dovetail.client.login_world import known_logins as known_logins
     from dovetail.client.manifest import address_in as address_in
+    from dovetail.client.manifest import environment_key as environment_key
+    from dovetail.client.manifest import read_entry as read_entry
     from dovetail.client.manifest import servers_in as servers_in
+    from dovetail.client.manifest import switched_off as switched_off
+    from dovetail.client.manifest import words_in as words_in
     from dovetail.client.options import Caching as Caching
     from dovetail.client.options import CallOptions as CallOptions
     from dovetail.client.options import ClientOptions as ClientOptions
@@ -39,7 +43,7 @@ __getattr__, __dir__, __all__ = lazy(
         "login_grants": "credentials_login managed_login oauth_login workload_login",
         "login_keeper": "Login",
         "login_world": "known_logins",
-        "manifest": "address_in servers_in",
+        "manifest": "address_in environment_key read_entry servers_in switched_off words_in",
         "options": "CallOptions Caching ClientOptions Retry",
         "portal": "SyncClient",
         "results": "ToolResult",

@@ -61,6 +61,9 @@ def servers_in(document: Any) -> dict[str, Any] | None:
     """Return the entries of a manifest by their names, whatever they are; None for what is no manifest.
 
     A document that is an entry itself has the name "".
+
+    Raises:
+        DefinitionError: Two of a list have one name.
     """
     if not isinstance(document, Mapping):
         return None
@@ -69,13 +72,46 @@ def servers_in(document: Any) -> dict[str, Any] | None:
     for wrapper in _WRAPPERS:
         found = document.get(wrapper)
         if isinstance(found, list):
-            return {str(each.get("name", at)): each for at, each in enumerate(found, 1) if isinstance(each, Mapping)}
+            return _by_name(found)
         if isinstance(found, Mapping):
             return dict(found)
     if isinstance(document.get("mcp"), Mapping):
         return servers_in(document["mcp"])
     bare = {str(name): each for name, each in document.items() if isinstance(each, Mapping)}
     return bare if any(_ENTRY & each.keys() for each in bare.values()) else None
+
+
+def _by_name(listed: list[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for at, each in enumerate(listed, 1):
+        name = str(each.get("name", at) if isinstance(each, Mapping) else at)
+        if name in found:
+            raise DefinitionError(f"two servers of the manifest have the name {quote(name, 64)}: rename one of them")
+        found[name] = each
+    return found
+
+
+def switched_off(entry: Mapping[str, Any]) -> bool:
+    """Tell whether a client would leave the server out: `disabled` (Cline), or `enabled` (Codex, OpenCode, Zed)."""
+    return entry.get("disabled") is True or entry.get("enabled") is False
+
+
+def environment_key(entry: Mapping[str, Any]) -> str | None:
+    """Return the key under which an entry has variables for a process of its own; None when it has none.
+
+    `env_vars` (Codex) is none: it passes on what this process has.
+    """
+    flat = _flat(entry)
+    return next((key for key in ("env", "environment", "envFile") if flat.get(key)), None)
+
+
+def words_in(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the program and its arguments as they are written, variables and all: what may be shown.
+
+    Raises:
+        DefinitionError: There is none.
+    """
+    return _words(_flat(entry))
 
 
 def address_in(entry: Mapping[str, Any]) -> Any:
@@ -166,7 +202,7 @@ def _only(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     return entry
 
 
-def _flat(entry: dict[str, Any]) -> dict[str, Any]:
+def _flat(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an entry whose command is an object (Zed) as others write it."""
     command = entry.get("command")
     if not isinstance(command, Mapping):

@@ -24,7 +24,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from dovetail.errors import DefinitionError, LimitExceeded, ProtocolViolation, Unsent
+from dovetail.errors import DefinitionError, Disconnected, LimitExceeded, ProtocolViolation, Unsent
 from dovetail.net.http_inflate import Broken, inflater_of
 from dovetail.net.http_request import check_method, check_url, checked_headers
 from dovetail.wire import DEFAULT_LIMITS, Limits
@@ -187,7 +187,7 @@ class Response:
 
         Raises:
             LimitExceeded: There are more; what is left of them is not read.
-            Disconnected: The connection broke before the end that the head announced.
+            Disconnected: The connection broke before the end that the head announced; or what is compressed has none.
             ProtocolViolation: The body is compressed, which was not asked for; or broken.
         """
         inflater = None
@@ -205,8 +205,8 @@ class Response:
                     raise LimitExceeded(f"{self._origin}: the answer is larger than {limit} bytes", limit="body")
                 pieces.append(piece)
             if inflater is not None and not inflater.complete:
-                raise ProtocolViolation(f"{self._origin}: the answer is compressed, and ends in the middle")
-        except (LimitExceeded, ProtocolViolation):
+                raise Disconnected(f"{self._origin}: the answer is compressed, and was cut off in the middle")
+        except (LimitExceeded, ProtocolViolation, Disconnected):
             self._answer.close()
             raise
         except Broken:

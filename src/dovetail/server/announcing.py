@@ -1,15 +1,19 @@
 """`app.notify`: change notices outside of any call, such as when a file changes; from any thread.
 
 Every client of either era hears of them that asked for it, over all workers that share a state directory. Nobody does
-while the server does not run.
+while the server does not run. What changes outside need not be watched before somebody listens: `when_heard`.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dovetail.core import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice, resource_updated
 
 if TYPE_CHECKING:
     from dovetail.server.app import Server
+    from dovetail.server.notices import Listener
+    from dovetail.server.runtime import Runtime
 
 
 class Announcer:
@@ -43,7 +47,28 @@ class Announcer:
         """Tell that the list of resources changed."""
         self._announce(RESOURCES_CHANGED)
 
+    @contextmanager
+    def when_heard(self, told: Callable[[], None]) -> Iterator[None]:
+        """Have something called whenever a client opens a stream of changes: from then on it may hear of some.
+
+        It is called on the server's loop, and neither waits nor raises. A stream whose session outlived a restart
+        counts at once. A client of 2025-11-25 or older on a pipe opens no stream: `resources/subscribe` is its sign.
+        """
+        self._server.arrivals.append(told)
+        try:
+            yield
+        finally:
+            self._server.arrivals.remove(told)
+
     def _announce(self, notice: Notice) -> None:
         for server in self._server.hosts:
             for runtime in tuple(server.running):
                 runtime.announce(notice)
+
+
+def join(runtime: "Runtime", listener: "Listener") -> None:
+    """Let a stream hear of changes, and tell whoever waits for one."""
+    runtime.hub.join(listener)
+    for server in runtime.server.family():
+        for told in tuple(server.arrivals):
+            told()

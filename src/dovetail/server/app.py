@@ -86,6 +86,7 @@ class Server:
         self.extensions: dict[str, Any] = {}
         self.extension_methods: dict[str, ExtensionMethod] = {}
         self.running: set[Runtime] = set()
+        self.arrivals: list[Callable[[], None]] = []
         self.catalogue = Catalogue(
             self,
             page_size=options.get("page_size"),

@@ -1,13 +1,16 @@
 """Hostile HTML costs a child process its life, and nobody else anything."""
 
 import asyncio
+import os
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from dovetail import Client, Server
-from dovetail.servers.fetch.extraction import Extraction, Overrun
+from dovetail.servers.fetch.extraction import Extraction, Overrun, Unread
 from dovetail.servers.fetch.extractor import extract
 from tests.servers.fetch.site import ARTICLE, Site
 
@@ -111,6 +114,34 @@ async def test_children_are_kept_for_the_next_page_and_there_are_two_at_most(ext
     assert len(children) == 2
     await extraction.extract(ARTICLE, URL)
     assert [child._channel.pid for child in extraction._idle] == children
+
+
+async def test_a_dead_child_is_replaced_and_the_page_read(extraction: Extraction) -> None:
+    await asyncio.gather(*(extraction.extract(ARTICLE, URL) for _ in range(2)))
+    children = [child._channel for child in extraction._idle]
+    for child in children:
+        os.kill(child.pid, signal.SIGKILL)
+        await child.exited()
+    for _ in range(3):
+        assert (await extraction.extract(ARTICLE, URL)).title == "On tea"
+
+
+async def test_a_page_that_two_children_die_of_is_one_that_takes_too_much(
+    extraction: Extraction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dovetail.servers.fetch.extraction._COMMAND", (sys.executable, "-c", "input()"))
+    with pytest.raises(Overrun):
+        await extraction.extract(ARTICLE, URL)
+    assert extraction._idle == []
+
+
+async def test_that_no_child_can_be_started_is_no_fault_of_the_page(
+    extraction: Extraction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dovetail.servers.fetch.extraction._COMMAND", ("/nowhere/python",))
+    with pytest.raises(Unread) as failed:
+        await extraction.extract(ARTICLE, URL)
+    assert not isinstance(failed.value, Overrun)
 
 
 async def test_a_caller_who_leaves_ends_the_child(extraction: Extraction) -> None:

@@ -290,6 +290,16 @@ async def test_a_compressed_answer_is_read_and_no_bomb_is_opened(site: Site, nea
     assert site.requests[-1].headers["accept-encoding"] == "identity"
 
 
+async def test_a_compressed_answer_that_was_cut_off_is_said_to_be_that(site: Site, near: Near) -> None:
+    site.page("/cut", gzip.compress(b"<p>hello</p>" * 1000)[:50], content_encoding="gzip")
+    site.page("/wrong", b"<p>hello</p>", content_encoding="gzip")
+    async with Client(near()) as client:
+        result = await client.call_tool("fetch", {"url": f"{site.origin}/cut"})
+        assert result.is_error and "was cut off in the middle. Try again once" in result.text
+        result = await client.call_tool("fetch", {"url": f"{site.origin}/wrong"})
+        assert result.is_error and "not in the one that it names" in result.text
+
+
 async def test_the_cache_is_listed_suggested_and_refreshed(site: Site, near: Near) -> None:
     site.page("/a", "one", "text/plain", cache_control="max-age=60")
     site.page("/b", "two", "text/plain")
@@ -461,3 +471,11 @@ async def test_without_a_cache_nothing_is_kept(site: Site, near: Near, tmp_path:
         for _ in range(2):
             await client.call_tool("fetch", {"url": f"{site.origin}/x"})
     assert site.paths().count("/x") == 2 and os.listdir(tmp_path) == []
+
+
+async def test_a_tilde_is_the_users_home_as_no_shell_stands_before_a_client(
+    near: Near, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with Client(near(cache="~/cache.db")):
+        assert "cache.db" in os.listdir(tmp_path)

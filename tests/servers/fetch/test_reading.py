@@ -1,5 +1,6 @@
 """What was made of a page is remembered as long as the page may be kept, within bounds."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -62,6 +63,31 @@ async def test_a_page_that_overran_is_not_tried_again(
     with pytest.raises(ToolError, match="in time"):
         await reader.links(f"{site.origin}/slow")
     assert counting.pages == 1
+    monkeypatch.setattr(counting, "_seconds", 20.0)
+    assert (await reader.read(f"{site.origin}/slow", renew=True)).how == "Markdown"
+    page, links = await reader.links(f"{site.origin}/slow")
+    assert page.title == "On tea" and len(links) == 2
+
+
+async def test_what_is_no_fault_of_the_page_is_not_remembered(
+    site: Site, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.page("/x", ARTICLE, cache_control="max-age=60")
+    with monkeypatch.context() as broken:
+        broken.setattr("dovetail.servers.fetch.extraction._COMMAND", ("/nowhere/python",))
+        assert (await reader.read(f"{site.origin}/x")).how == "raw HTML, as it could not be read"
+        with pytest.raises(ToolError, match="The page could not be read: use fetch"):
+            await reader.links(f"{site.origin}/x")
+    assert (await reader.read(f"{site.origin}/x")).how == "Markdown"
+
+
+@pytest.mark.parametrize("control", ["max-age=60", "no-store"])
+async def test_pieces_that_are_asked_for_at_once_are_made_of_one_page(
+    site: Site, reader: Reader, counting: Counting, control: str
+) -> None:
+    site.page("/x", ARTICLE, cache_control=control)
+    pages = await asyncio.gather(*(reader.read(f"{site.origin}/x") for _ in range(6)))
+    assert counting.pages == 1 and {page.title for page in pages} == {"On tea"}
 
 
 async def test_what_is_remembered_is_bounded(

@@ -3,13 +3,16 @@
 import asyncio
 import os
 import sys
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dovetail import Client
 from dovetail.client import Retry
 from dovetail.servers.files import Settings, make
+from dovetail.store import SqliteStores
 from tests.client.serving import serving
 from tests.servers.files.test_watching import standing
 
@@ -61,3 +64,40 @@ async def test_over_http_changes_are_heard_of_too(house: Path, revision: str) ->
         async with client.listen(resources=[uri]) as changes:
             await asyncio.to_thread((house / "docs" / "a.txt").write_text, "changed")
             assert (await asyncio.wait_for(anext(changes), 20)).uri == uri
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+async def test_over_http_who_only_listens_hears_also_after_a_restart(
+    house: Path, tmp_path_factory: pytest.TempPathFactory, revision: str
+) -> None:
+    state = tmp_path_factory.mktemp("state")
+    first, second = house / "docs" / "a.txt", house / "docs" / "deep" / "b.txt"
+
+    def app() -> Any:
+        return make(Settings(directories=(str(house),))).asgi(stores=SqliteStores(state))
+
+    async def heard(changes: Any, path: Path) -> None:
+        """Change a file, again and again, until that is heard of: nobody says when the watch stands."""
+
+        async def hear() -> None:
+            while (await anext(changes)).uri != path.as_uri():
+                pass
+
+        hearing = asyncio.ensure_future(hear())
+        async with asyncio.timeout(8):  # a client that hears nothing for longer asks again, which is a call
+            for number in count():
+                await asyncio.to_thread(path.write_text, f"{number}")
+                if (await asyncio.wait((hearing,), timeout=0.2))[0]:
+                    break
+        await hearing
+
+    async with serving(app()) as url:
+        client = Client(url, revision=revision)
+        await client.__aenter__()
+        listening = client.listen(resources=[first.as_uri(), second.as_uri()])
+        changes = await listening.__aenter__()
+        await heard(changes, first)
+    async with serving(app(), int(url.split(":")[2].partition("/")[0])):
+        await heard(changes, second)
+        await listening.__aexit__(None, None, None)
+        await client.aclose()

@@ -35,6 +35,16 @@ async def test_over_stdio_as_a_host_starts_it_in_the_users_data_directory(tmp_pa
         assert (tmp_path / "data" / "dovetail" / "memory.db").exists()
 
 
+async def test_a_tilde_is_the_users_home_as_no_shell_stands_before_a_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "old.jsonl").write_text(LINES)
+    async with Client(make(Settings(file="~/m.db", import_file=("~/old.jsonl",)))) as client:
+        assert names(await told(client, "search_nodes", query="ann")) == ["Ann Lee"]
+    assert (tmp_path / "m.db").exists()
+
+
 def test_the_users_data_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     monkeypatch.setattr(sys, "platform", "linux")

@@ -330,6 +330,22 @@ async def test_a_service_that_keeps_failing_is_left_alone_then_asked_once(
     assert len(usual.requests) == 8
 
 
+async def test_a_service_that_takes_questions_and_hangs_is_spared_too(usual: Site, server: Made, time: Time) -> None:
+    async def hang(_: Request, __: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    usual.routes["/alerts/active?area=NY"] = hang
+    ask = {"state": "NY"}
+    async with Client(server(seconds=0.1)) as client:
+        for _ in range(5):
+            assert "in time: try again later" in (await client.call_tool("get_alerts", ask)).text
+        spared = await client.call_tool("get_alerts", ask)
+        assert "several times in a row: try again in 30 seconds" in spared.text and len(usual.requests) == 5
+        time.now += 31
+        assert "in time" in (await client.call_tool("get_alerts", ask)).text  # the test that it was given
+        assert "in 60 seconds" in (await client.call_tool("get_alerts", ask)).text and len(usual.requests) == 6
+
+
 async def test_answers_are_kept_for_as_long_as_their_service_allows(usual: Site, server: Made, time: Time) -> None:
     async with Client(server()) as client:
         for seconds in (0, 3_000, 1_000):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dovetail.core import KEEP_ALIVE, STREAM_HEADERS, Call, Filter, Notice, event_bytes
 from dovetail.net import Outbox, Reply
+from dovetail.server.announcing import join
 from dovetail.wire import notification_frame, result_frame
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Subscription:
         self._info = runtime.server.encoded_info
         # "The server MUST send notifications/subscriptions/acknowledged as the first message": nothing is heard before.
         stream.put(self._filter.acknowledgement(self.id))
-        runtime.hub.join(self)
+        join(runtime, self)
 
     def __repr__(self) -> str:
         return f"<Subscription {self.id!r}>"

@@ -26,6 +26,7 @@ from dovetail.core import (
 )
 from dovetail.errors import InvalidRequest
 from dovetail.net import Reply
+from dovetail.server.announcing import join
 from dovetail.server.notices import BEAT_SECONDS
 from dovetail.server.transports.exchange import refusal_head
 from dovetail.server.transports.session import Session
@@ -63,7 +64,7 @@ class SessionListener:
         self._session = session
         self._waiting: set[bytes] = set()
         self._most = 2 * runtime.limits.subscriptions + len(LISTS)
-        runtime.hub.join(self)
+        join(runtime, self)
 
     def __repr__(self) -> str:
         return f"<SessionListener {len(self._waiting)} waiting>"

@@ -1,7 +1,8 @@
 """Making Markdown of HTML in child processes, so that a page's demands on time and memory end with the child.
 
-Children are kept while they behave: one is used for many pages, and killed when a page takes longer than it may. At
-most two run at a time; who finds none free waits in line.
+Children are kept while they behave: one is used for many pages, and killed when a page takes longer than it may. One
+that dies says nothing of the page, as whoever needed memory may have ended it: a new one reads the page. At most two
+run at a time; who finds none free waits in line.
 """
 
 import asyncio
@@ -26,8 +27,12 @@ _LIMITS: Final = Limits(line=64 * 1024 * 1024)
 _COMMAND: Final = (sys.executable, "-P", "-m", "dovetail.servers.fetch.extractor")
 
 
-class Overrun(Exception):
-    """A page took longer than it may, or more memory."""
+class Unread(Exception):
+    """A page could not be read; that may be no fault of its own."""
+
+
+class Overrun(Unread):
+    """A page took longer than it may, or more memory: it would again."""
 
 
 class Extraction:
@@ -52,24 +57,33 @@ class Extraction:
 
         Raises:
             Overrun: It could not be read within its bounds.
+            Unread: There is no child to read it.
         """
+        line = msgspec.json.encode(Work(html, url))
         async with self._turns:
-            child = self._idle.pop() if self._idle else _Child(await _started())
             try:
                 async with asyncio.timeout(self._seconds):
-                    answer = await child.ask(msgspec.json.encode(Work(html, url)))
-            except (TimeoutError, Disconnected, msgspec.MsgspecError):
-                answer = None
-            except BaseException:
-                await child.kill()
-                raise
+                    answer = await self._asked(line) or await self._asked(line, new=True)
+            except TimeoutError:
+                raise Overrun from None
+        if answer is None:  # two children died of it, and one had read nothing else
+            raise Overrun
+        return answer
+
+    async def _asked(self, line: bytes, *, new: bool = False) -> Extract | None:
+        """Have a child read a page; None when it died."""
+        child = self._idle.pop() if self._idle and not new else _Child(await _started())
+        answer = None
+        try:
+            answer = await child.ask(line)
+        except (Disconnected, msgspec.MsgspecError):
+            log.debug("An extractor ended in the middle of a page")
+        finally:
             if answer is None or child.pages >= _PAGES or self._closed:
                 await child.kill()
             else:
                 self._idle.append(child)
-            if answer is None:
-                raise Overrun
-            return answer
+        return answer
 
     async def aclose(self) -> None:
         """End the children. Idempotent."""
@@ -106,4 +120,4 @@ async def _started() -> ChildChannel:
         )
     except (DefinitionError, Disconnected) as error:
         log.warning("The extractor cannot be started: %s", error)
-        raise Overrun from None
+        raise Unread from None

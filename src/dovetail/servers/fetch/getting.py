@@ -10,11 +10,12 @@ import asyncio
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -23,6 +24,7 @@ from dovetail.errors import DefinitionError, Disconnected, LimitExceeded, Protoc
 from dovetail.net import HttpClient, Response
 from dovetail.servers.fetch import freshness, robots
 from dovetail.servers.fetch.entries import Cache, Entry, kept_fields
+from dovetail.servers.fetch.flights import Flights
 from dovetail.servers.fetch.urls import Policy, Target, refused
 from dovetail.wire import Limits
 
@@ -74,7 +76,7 @@ class Getter:
         self.clock = clock
         self._bounds = bounds
         self._http = HttpClient(limits=_HEADS, connections=_CONNECTIONS, admit=self._admit)
-        self._flights: dict[tuple[str, ...], _Flight] = {}
+        self._flights = Flights()
         self._rules: OrderedDict[tuple[str, str], tuple[robots.Rules, float]] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -82,10 +84,7 @@ class Getter:
 
     async def aclose(self) -> None:
         """End what is under way, and close every connection."""
-        flights = [flight.task for flight in self._flights.values()]
-        for task in flights:
-            task.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        await self._flights.aclose()
         await self._http.aclose()
 
     async def get(self, url: str, agent: str, *, polite: bool, renew: bool = False) -> Got:
@@ -149,10 +148,8 @@ class Getter:
         kept = self._rules.get(key)
         if kept is not None and now < kept[1]:
             return kept[0]
-        flight = self._flights.get(("robots", *key))
-        if flight is None:
-            flight = self._fly(("robots", *key), self._rules_of(target, agent, token))
-        rules: robots.Rules = await flight.join()
+        work = partial(self._rules_of, target, agent, token)
+        rules: robots.Rules = await self._flights.share(("robots", *key), work)
         return rules
 
     async def _rules_of(self, target: Target, agent: str, token: str) -> robots.Rules:
@@ -186,18 +183,8 @@ class Getter:
     async def _shared(self, target: Target, agent: str, renew: bool) -> Got:
         """Get a URL together with all who want it now, too."""
         key = ("page", target.url, agent, str(renew))
-        flight = self._flights.get(key) or self._fly(key, self._one(target, agent, renew))
-        got: Got = await flight.join()
+        got: Got = await self._flights.share(key, partial(self._one, target, agent, renew))
         return got
-
-    def _fly(self, key: tuple[str, ...], work: Coroutine[Any, Any, object]) -> "_Flight":
-        flight = _Flight(asyncio.ensure_future(work), lambda: self._landed(key, flight))
-        self._flights[key] = flight
-        return flight
-
-    def _landed(self, key: tuple[str, ...], flight: "_Flight") -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
 
     async def _one(self, target: Target, agent: str, renew: bool) -> Got:
         kept = await self.cache.load(target.url)
@@ -246,7 +233,8 @@ class Getter:
             failure = f"{target.host} answered with more than {size} bytes: the user may raise --max-bytes"
         except ProtocolViolation:
             failure = (
-                f"{target.host} answers in a coding that was not asked for and is not read here: it cannot be fetched"
+                f"{target.host} answers in a coding that was not asked for and is not read here, or not in the one "
+                "that it names: it cannot be fetched"
             )
         except DefinitionError:
             failure = "The URL cannot be asked for as it is: check its spelling"
@@ -258,26 +246,6 @@ class Getter:
     def _admit(self, addresses: list[str]) -> str | None:
         reason = refusals(addresses, loopback=self.policy.loopback, networks=self.policy.networks)
         return None if reason is None else refused(reason) if reason != "no address" else reason
-
-
-class _Flight:
-    """Work that several wait for: it ends with the last of them."""
-
-    def __init__(self, task: asyncio.Future[object], landed: Callable[[], None]) -> None:
-        self.task = task
-        self._landed = landed
-        self._waiting = 0
-        task.add_done_callback(lambda _: landed())
-
-    async def join(self) -> Any:
-        self._waiting += 1
-        try:
-            return await asyncio.shield(self.task)
-        finally:
-            self._waiting -= 1
-            if not self._waiting and not self.task.done():
-                self._landed()  # at once: who comes now shall not wait for what is being ended
-                self.task.cancel()
 
 
 async def _body(response: Response, size: int, cut: bool) -> bytes:

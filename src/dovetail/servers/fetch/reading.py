@@ -3,13 +3,15 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
+from functools import partial
 from typing import Final
 
 from dovetail.errors import ToolError
 from dovetail.servers.fetch import freshness
 from dovetail.servers.fetch.documents import cleaned, media_of, text_of
-from dovetail.servers.fetch.extraction import Extraction, Overrun
+from dovetail.servers.fetch.extraction import Extraction, Overrun, Unread
 from dovetail.servers.fetch.extractor import Extract
+from dovetail.servers.fetch.flights import Flights
 from dovetail.servers.fetch.getting import Getter, Got, failed
 from dovetail.servers.fetch.paging import Page
 
@@ -41,6 +43,7 @@ class Reader:
         self._blob = blob
         self._made: OrderedDict[bytes, Extract] = OrderedDict()
         self._overran: OrderedDict[bytes, None] = OrderedDict()
+        self._flights = Flights()
         self._size = 0
 
     def __repr__(self) -> str:
@@ -48,6 +51,7 @@ class Reader:
 
     async def aclose(self) -> None:
         """Close everything that it is made of."""
+        await self._flights.aclose()
         await self.getter.aclose()
         await self._extraction.aclose()
         await self.getter.cache.aclose()
@@ -77,8 +81,8 @@ class Reader:
             return _with(page, how="raw HTML" if media.kind == "html" else media.type, text=cleaned(text))
         try:
             made = await self._extract(entry.body, text, entry.url, keep=freshness.storable(entry), anew=renew)
-        except Overrun:
-            return _with(page, how="raw HTML, as it could not be read in time", text=cleaned(text))
+        except Unread as error:
+            return _with(page, how=f"raw HTML, as it could not be read{_when(error)}", text=cleaned(text))
         if made.how == "nothing":
             return _with(page, how="raw HTML, as no text was found in it", text=cleaned(text), title=made.title)
         return _with(page, how=made.how, text=cleaned(made.text), title=cleaned(made.title))
@@ -98,8 +102,10 @@ class Reader:
         text = await asyncio.to_thread(text_of, said, entry.body)
         try:
             made = await self._extract(entry.body, text, entry.url, keep=freshness.storable(entry))
-        except Overrun:
-            raise ToolError("The page could not be read in time: use fetch with raw=true") from None
+        except Unread as error:
+            raise ToolError(
+                f"The page could not be read{_when(error)}: use fetch with raw=true; with refresh=true it tries again"
+            ) from None
         page = Page(url=entry.url, asked=url, status=entry.status, media_type=media.type, title=cleaned(made.title))
         return page, [(cleaned(name), goal) for name, goal in made.links]
 
@@ -113,12 +119,17 @@ class Reader:
 
     async def _extract(self, body: bytes, text: str, url: str, *, keep: bool, anew: bool = False) -> Extract:
         key = hashlib.sha256(url.encode() + b"\n" + body).digest()
-        made = self._made.get(key)
-        if made is not None:
+        kept = self._made.get(key)
+        if kept is not None:
             self._made.move_to_end(key)
-            return made
+            return kept
         if key in self._overran and not anew:  # each further piece of it would cost as much again
             raise Overrun
+        # Pieces of one page are asked for at the same time.
+        made: Extract = await self._flights.share(key, partial(self._extracted, key, text, url, keep))
+        return made
+
+    async def _extracted(self, key: bytes, text: str, url: str, keep: bool) -> Extract:
         try:
             made = await self._extraction.extract(text, url)
         except Overrun:
@@ -126,6 +137,7 @@ class Reader:
             if len(self._overran) > _OVERRAN:
                 self._overran.popitem(last=False)
             raise
+        self._overran.pop(key, None)
         if keep and key not in self._made:
             self._made[key] = made
             self._size += len(made.text)
@@ -141,6 +153,10 @@ class Reader:
                 "files are handed on: look for a page about it, or ask the user to raise --max-blob-bytes"
             )
         return _with(page, how=page.media_type, blob=body)
+
+
+def _when(error: Unread) -> str:
+    return " in time" if isinstance(error, Overrun) else ""
 
 
 def _with(page: Page, *, how: str, text: str = "", title: str = "", blob: bytes | None = None) -> Page:

@@ -1,5 +1,6 @@
 """The fetch server as a model and a user see it: two tools, what is cached and pages as resources, two prompts."""
 
+import os
 import secrets
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
@@ -110,6 +111,9 @@ def make(settings: Settings) -> Server:
         own.isascii() and own.isprintable() and 0 < len(own) <= 256 and product_token(own) != "*"
     ):
         raise DefinitionError("user_agent: expected a name and more, such as MyBot/1.0 (+https://example.com/bot)")
+    if settings.cache is not None:
+        # Whole now, wherever this process is later; and a client's configuration has no shell that would know `~`.
+        settings = msgspec.structs.replace(settings, cache=os.path.abspath(os.path.expanduser(settings.cache)))
     schemes = ", over https or http" if settings.allow_http else ", over https"
     rules = "robots.txt is not looked at" if settings.ignore_robots else "robots.txt is obeyed"
 

@@ -1,5 +1,6 @@
 """The files server, put together: tools, resources, a prompt, and the watch that its lifespan keeps."""
 
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -51,7 +52,8 @@ def make(settings: Settings) -> Server:
         if site.given is not None:
             telling.aim(site.given.items)
         try:
-            yield telling
+            with server.notify.when_heard(telling.begin):
+                yield telling
         finally:
             await telling.close()
 
@@ -76,10 +78,10 @@ def make(settings: Settings) -> Server:
 
 
 def _hearing(handler: Method) -> Method:
-    """Begin to watch when somebody may hear of it.
+    """Begin to watch when somebody may want to hear of it soon.
 
-    A client of a stateful revision on a pipe says when it subscribes, and is answered when changes are heard of. One of
-    the stateless revision opens a stream that nobody tells us of; so does a session that comes back after a restart.
+    A client of a stateful revision on a pipe says when it subscribes, and is answered when changes are heard of. Others
+    open a stream, with which the watch begins at the latest (`when_heard`); their first call gives it time to stand.
     """
 
     async def serve(call: Any, ctx: Context) -> Any:
@@ -137,7 +139,7 @@ def find_ripgrep(given: str | None) -> str | None:
         return None
     if given is None:
         return shutil.which("rg") or shutil.which("rg", path=str(Path(sys.executable).parent))
-    found = shutil.which(given)
+    found = shutil.which(os.path.expanduser(given))
     if found is None:
         raise DefinitionError(f"files: ripgrep: expected a program that can be run, or `none`, not {given!r}")
-    return found
+    return os.path.abspath(found)  # it means the same wherever this process is later

@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,11 +37,8 @@ def make(settings: Settings) -> Server:
     """
     if find_spec("pygit2") is None:
         raise ModuleNotFoundError("No module named 'pygit2'", name="pygit2")
-    # A client's configuration has no shell that would know what ~ is.
     settings = msgspec.structs.replace(
-        settings,
-        repository=os.path.expanduser(settings.repository),
-        also=tuple(map(os.path.expanduser, settings.also)),
+        settings, repository=_whole(settings.repository), also=tuple(map(_whole, settings.also))
     )
     try:
         places = locate(settings.repository, settings.also)
@@ -63,6 +61,14 @@ def make(settings: Settings) -> Server:
     prompts.offer(server)
     server.use(_watched)
     return server
+
+
+def _whole(path: str) -> str:
+    """Return a path that means the same wherever this process is later.
+
+    A client's configuration has no shell that would know what ~ is.
+    """
+    return str(Path(os.path.expanduser(path)).absolute())
 
 
 class Held(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -47,22 +48,20 @@ def make(settings: Settings) -> Server:
     Raises:
         DefinitionError: A file that cannot be the graph's, or one to import that is not there.
     """
-    path = data_file() if settings.file is None else Path(settings.file)
+    path = data_file() if settings.file is None else _whole(settings.file)
     if settings.file is not None and not settings.file.strip():
         raise DefinitionError("file: expected the name of a file")
     if settings.read_only and settings.import_file:
         raise DefinitionError("import_file: nothing can be imported with read_only; leave one of them out")
     check(path, read_only=settings.read_only)
-    pending = [to_import(Path(name), settings.max_line) for name in settings.import_file]
+    pending = [to_import(_whole(name), settings.max_line) for name in settings.import_file]
 
     notes: list[str] = []
 
     @asynccontextmanager
     async def lifespan(server: Server) -> AsyncIterator[Desk]:
         """Open the file, take in what is to be imported, and close it in the end."""
-        graph = await asyncio.to_thread(
-            Graph, path.absolute(), read_only=settings.read_only, max_bytes=settings.max_bytes
-        )
+        graph = await asyncio.to_thread(Graph, path, read_only=settings.read_only, max_bytes=settings.max_bytes)
         try:
             while pending:
                 notes.extend(await asyncio.to_thread(import_once, graph, settings, pending[0]))
@@ -85,6 +84,14 @@ def make(settings: Settings) -> Server:
         offer_writing(server)
     offer_prompts(server, settings)
     return server
+
+
+def _whole(path: str) -> Path:
+    """Return a path that means the same wherever this process is later.
+
+    A client's configuration has no shell that would know what ~ is.
+    """
+    return Path(os.path.expanduser(path)).absolute()
 
 
 class Import(msgspec.Struct, frozen=True):

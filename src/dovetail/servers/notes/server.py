@@ -36,13 +36,11 @@ def make(settings: Settings) -> Server:
     """
     if os.open not in os.supports_dir_fd or not hasattr(os, "O_NOFOLLOW"):
         raise DefinitionError("The notes server needs a POSIX system, such as Linux or macOS")
-    # A client's configuration has no shell that would know what ~ is.
-    settings = replace(settings, import_folder=tuple(map(os.path.expanduser, settings.import_folder)))
-    root = _folder("directory", os.path.expanduser(settings.directory))
-    for name in settings.import_folder:
-        if settings.read_only:
-            raise DefinitionError("import_folder: nothing can be imported with read_only; leave one of them out")
-        _folder("import_folder", name)
+    root = _folder("directory", settings.directory)
+    if settings.import_folder and settings.read_only:
+        raise DefinitionError("import_folder: nothing can be imported with read_only; leave one of them out")
+    folders = tuple(str(_folder("import_folder", name)) for name in settings.import_folder)
+    settings = replace(settings, import_folder=folders)
     if not settings.no_watch:
         import watchfiles  # noqa: F401 -- a missing one is to be seen now
 
@@ -70,7 +68,8 @@ def make(settings: Settings) -> Server:
 
 
 def _folder(setting: str, name: str) -> Path:
-    path = Path(name)
+    """Return a folder's path, which means the same wherever this process is later."""
+    path = Path(os.path.expanduser(name))  # a client's configuration has no shell that would know what ~ is
     if not name.strip() or not path.is_dir():
         raise DefinitionError(f"{setting}: expected a folder that is there; make it first")
     return path.absolute()

@@ -118,7 +118,7 @@ class Service:
             return kept.body
         task = self._flights.get(where)
         if task is None:
-            task = self._flights[where] = asyncio.ensure_future(self._in_time(kind, where, secret, kept))
+            task = self._flights[where] = asyncio.ensure_future(self._patiently(kind, where, secret, kept))
             task.add_done_callback(lambda done: self._landed(where, done))
         # It is short, and others may want it, too: who leaves does not end it.
         return await asyncio.shield(task)
@@ -128,29 +128,23 @@ class Service:
         if not task.cancelled():
             task.exception()  # taken note of, also when everybody who wanted to know has left
 
-    async def _in_time(self, kind: type[Any], where: str, secret: Mapping[str, str], kept: Answer | None) -> bytes:
-        begun = self._means.clock()
-        try:
-            async with asyncio.timeout(self._settings.seconds):
-                return await self._patiently(kind, where, secret, kept, begun)
-        except TimeoutError:
-            raise Unavailable(f"{self.name} did not answer in time: try again later") from None
-
-    async def _patiently(
-        self, kind: type[Any], where: str, secret: Mapping[str, str], kept: Answer | None, begun: float
-    ) -> bytes:
+    async def _patiently(self, kind: type[Any], where: str, secret: Mapping[str, str], kept: Answer | None) -> bytes:
+        # Each attempt and each pause ends in time, and nothing from outside ends them: a time that ran out is an answer
+        # that did not come, and the breaker is to hear of it.
+        loop_clock, clock = asyncio.get_running_loop().time, self._means.clock
+        until, begun = loop_clock() + self._settings.seconds, clock()
         most = self._settings.attempts
         for attempt in range(1, most + 1):
-            wait = self._breaker.wait(self._means.clock())
+            wait = self._breaker.wait(clock())
             if wait is not None:
                 raise Unavailable(f"{self.name} has failed several times in a row: try again in {wait:.0f} seconds")
-            tried = await self._once(kind, where, secret, kept)
+            tried = await self._once(kind, where, secret, kept, until)
             if isinstance(tried, bytes):
                 return tried
             seconds = pause(attempt, self._settings.pause, self._means.chance)
             if tried.wait is not None:
                 seconds = max(seconds, tried.wait)
-            left = self._settings.seconds - (self._means.clock() - begun)
+            left = min(until - loop_clock(), self._settings.seconds - (clock() - begun))
             if attempt == most or seconds >= left:
                 when = "later" if tried.wait is None else f"in {tried.wait:.0f} seconds"
                 raise Unavailable(f"{self.name} {tried.why}: try again {when}")
@@ -158,12 +152,12 @@ class Service:
         raise Unavailable(f"{self.name} was not asked")
 
     async def _once(
-        self, kind: type[Any], where: str, secret: Mapping[str, str], kept: Answer | None
+        self, kind: type[Any], where: str, secret: Mapping[str, str], kept: Answer | None, until: float
     ) -> "bytes | _Passing":
         """Ask once: a body, or why there is none for now."""
         clock = self._means.clock
         try:
-            status, headers, body = await self._exchange(where, secret, {} if kept is None else kept.conditions)
+            status, headers, body = await self._exchange(where, secret, {} if kept is None else kept.conditions, until)
         except (DovetailError, TimeoutError) as error:
             self._breaker.failed(clock())
             return _Passing(_why(error))
@@ -186,10 +180,10 @@ class Service:
         return _Passing(_what(status, body), retry_after(headers, clock()))
 
     async def _exchange(
-        self, where: str, secret: Mapping[str, str], more: Mapping[str, str]
+        self, where: str, secret: Mapping[str, str], more: Mapping[str, str], until: float
     ) -> tuple[int, Mapping[str, str], bytes]:
         url = self._base + where
-        async with asyncio.timeout(min(_ATTEMPT_SECONDS, self._settings.seconds)):
+        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + _ATTEMPT_SECONDS, until)):
             for _ in range(_REDIRECTS + 1):
                 full = url + ("&" if "?" in url else "?") + urlencode(secret) if secret else url
                 response = await self._http.send("GET", full, {**self._fields, **more})
