@@ -24,12 +24,22 @@ def require_unbroken(result: Any, payload: bytes) -> None:
     Raises:
         InvalidOutput: `_meta` for which JSON has no words, or `Raw` that is not one JSON value.
     """
-    known = isinstance(result, _READ)
-    for part in _parts(result) if known else ():
-        if part.meta is not None:
-            encoded(part.meta, "$._meta")
-    if not known:
+    if not isinstance(result, _READ):
         require_value(payload)
+    elif not _bare(result):
+        for part in _parts(result):
+            if part.meta is not None:
+                encoded(part.meta, "$._meta")
+
+
+def _bare(result: Any) -> bool:
+    """Tell, quickly, of most results of tools that nobody gave them any `_meta`."""
+    if result.meta is not None or type(result) is not CallToolResult:
+        return False
+    for block in result.content:
+        if block.meta is not None or type(block) is EmbeddedResource:
+            return False
+    return True
 
 
 def _parts(result: Any) -> Iterator[Any]:
