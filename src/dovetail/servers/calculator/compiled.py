@@ -1,6 +1,8 @@
 """Expressions as functions of power series: what an integrand is on a whole interval.
 
-Loaded only in a computing process. An expression with anything in it that has no series here has no such function: what is not known is not guessed.
+Loaded only in a computing process.
+
+An expression with anything in it that has no series here has no such function: what is not known is not guessed.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Definite integrals between numbers: no formula is given, and no number, that something else does not bear out.
 
 The integrand is bounded on whole intervals first (`enclosures`): what lies within those bounds is right. Where there
-are none, as of functions without power series, a formula has to agree with sums, and a note says so; what oscillates far
-out is averaged (`averages`). Where nothing can be told, nothing is given. Loaded only in a computing process.
+are none, as of functions without power series, a formula has to agree with sums, and a note says so; what oscillates
+far out is averaged (`averages`). Where nothing can be told, nothing is given. Loaded only in a computing process.
 """
 
 from functools import partial
@@ -99,6 +99,8 @@ def definite(inside: Expr, variable: Expr, bounds: Bounds, digits: int) -> Answe
         return answer_of(told.sign, digits)
     if told.sign is not None:
         raise CalculatorError(DIVERGES)
+    if told.bounds is None and steps(inside) and pieces(inside, variable, *bounds) is None:
+        raise CalculatorError(_JUMPS)
     found = formula(inside, variable, bounds)
     if told.bounds is None and found.has(sympy.AccumBounds):
         raise CalculatorError(_OSCILLATES)

@@ -56,8 +56,6 @@ FUNCTIONS: Final[dict[str, Function]] = {
     },
     "lambertw": Function(1, 2, "Lambert's W: lambertw(x) or lambertw(x, branch)"),
     "polygamma": Function(2, 2, "polygamma(n, x): the derivative of order n + 1 of loggamma"),
-    "uppergamma": Function(2, 2, "uppergamma(s, x): upper incomplete gamma function"),
-    "lowergamma": Function(2, 2, "lowergamma(s, x): lower incomplete gamma function"),
     "atan2": Function(2, 2, "atan2(y, x): the angle of the point (x, y)"),
     "factorial": Function(1, 1, "n!"),
     "gcd": Function(1, _MANY, "greatest common divisor"),

@@ -311,7 +311,7 @@ _SYMBOLIC: Final[dict[str, Callable[..., Expr]]] = {
     **{name: getattr(sympy, name) for name in ("sech", "csch", "coth", "acot", "asec", "acsc", "sinc")},
     **{name: getattr(sympy, name) for name in ("gamma", "erf", "erfc", "erfi", "zeta", "factorial", "li")},
     **{name: getattr(sympy, name) for name in ("fresnels", "fresnelc", "loggamma")},
-    **{name: getattr(sympy, name) for name in ("polygamma", "uppergamma", "lowergamma")},
+    "polygamma": sympy.polygamma,
     "lambertw": sympy.LambertW,
     "si": sympy.Si,
     "ci": sympy.Ci,
