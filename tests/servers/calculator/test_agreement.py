@@ -13,7 +13,20 @@ from dovetail.servers.calculator.parsing import parse
 
 sympy = pytest.importorskip("sympy")
 
-_ONLY_NUMBERS = {"gcd", "lcm", "isprime", "nextprime", "powmod", "count", "median", "fib", "comb", "perm", "zeta"}
+_ONLY_NUMBERS = {
+    "gcd",
+    "lcm",
+    "isprime",
+    "nextprime",
+    "powmod",
+    "count",
+    "median",
+    "fib",
+    "comb",
+    "perm",
+    "zeta",
+    "polygamma",
+}
 """Functions that take no names, or whole numbers only."""
 _INSIDE = ["{}", "{} - 2", "-{}", "{}*{}", "{}/2", "2*{} + 1", "sin({})", "abs({}) + 1", "{}^3", "cbrt({})"]
 _LARGEST = 10**100

@@ -78,6 +78,7 @@ def limit(job: Job) -> Reply:
     """A limit; `names` holds the variable and the side, the second tree what it goes to."""
     builder = Builder(symbols=True)
     inside, goal = builder.build(job.trees[0]), builder.build(job.trees[1])
+    inside = inside.replace(sympy.sinc, lambda value: sympy.sin(value) / value)  # of which sympy has no limits
     variable, inside = real_variable(inside, job.names[0], [goal])
     endless = goal in (sympy.oo, -sympy.oo)
     if endless or job.names[1] != "+-":

@@ -5,6 +5,7 @@ Loaded only in a computing process.
 """
 
 from itertools import pairwise
+from math import log
 from typing import Any, Final
 
 import sympy  # type: ignore[import-untyped]
@@ -19,6 +20,11 @@ _OFF: Final = sympy.Rational(389, 1009)
 _NEAR: Final = tuple(sympy.Rational(1, 10**power) for power in (10, 13, 16, 20, 25, 30))
 _FASTER: Final = sympy.Rational(9, 10)
 """What `size * distance` keeps of itself, at least, where an integral is infinite."""
+_BETWEEN: Final = tuple(sympy.Rational(share, 1009) for share in (1009, 853, 607, 401))
+_SLACK: Final = 1e-6
+_FALLS: Final = 0.6
+"""What it keeps of itself, at most, over three powers of ten, for the rest of an integral to be told from it."""
+_NOTHING: Final = sympy.Rational(1, 10**150)
 
 
 def samples(bounds: Bounds) -> list[Any]:
@@ -85,6 +91,9 @@ def _zeros(expression: Any, variable: Any, farthest: Any, search: bool) -> tuple
         polynomial = sympy.Poly(numerator, variable)
         if polynomial.domain.is_QQ or polynomial.domain.is_ZZ:
             return [_short(one) for one in polynomial.sqf_part().real_roots()], True
+        if polynomial.degree() == 1:
+            place = -polynomial.coeffs()[1] / polynomial.LC() if len(polynomial.coeffs()) > 1 else sympy.S.Zero
+            return ([place] if place.is_real else []), place.is_real is not None
     if isinstance(numerator, sympy.exp):
         return [], True
     if not search:
@@ -98,13 +107,20 @@ def _short(place: Any) -> Any:
     return place.evalf(60) if place.has(sympy.CRootOf) else place
 
 
-def infinite(inside: Any, variable: Any, bounds: Bounds) -> Any:
+def infinite(inside: Any, variable: Any, bounds: Bounds, search: bool = True) -> Any:
     """Tell whether the integral of what is real is infinite.
 
+    Args:
+        inside: The integrand.
+        variable: Its variable.
+        bounds: In any order.
+        search: Whether to look for poles for which there is no formula, too.
+
     Returns:
-        Infinity with its sign where that is sure; nan where it is infinite without one, None where neither is known.
+        Infinity with its sign where that is sure; nan where it is infinite with another one on another side, or may be
+        so where it was not looked; None where neither is known.
     """
-    places, complete = breaks(inside, variable, bounds, search=True)
+    places, complete = breaks(inside, variable, bounds, search)
     low, high = sorted(bounds, key=lambda bound: bound.evalf(20))
     sides = [(low, 1), *((place, side) for place in places for side in (-1, 1)), (high, -1)]
     signs = {_grows(inside, variable, place, side) for place, side in sides} - {0}
@@ -116,17 +132,61 @@ def infinite(inside: Any, variable: Any, bounds: Bounds) -> Any:
     return sympy.oo if upwards else -sympy.oo
 
 
+def beyond(
+    inside: Any, variable: Any, place: Any, side: int, decades: int, edge: tuple[float, float]
+) -> tuple[float, float] | None:
+    """Bound what the integral is nearer to a place than a power of ten, or farther out, by values there.
+
+    Args:
+        inside: The integrand.
+        variable: Its variable.
+        place: Where it may be infinite, or infinity.
+        side: 1 where it is looked at above the place, -1 below.
+        decades: Which power of ten.
+        edge: Bounds of value times distance at that distance, with which the first of the values has to agree.
+
+    Returns:
+        None where the values do not fall fast enough for that to be told.
+    """
+    near = [sympy.Rational(1, 10 ** (decades + 3 * step)) for step in range(4)]
+    values = [_value(inside, variable, place, side, one) for one in near]
+    if any(value is None for value in values):
+        return None
+    sizes = [value / one if place.is_infinite else value * one for value, one in zip(values, near, strict=True)]
+    slack = float(abs(sizes[0])) * _SLACK + float(_NOTHING)
+    if not edge[0] - slack <= float(sizes[0]) <= edge[1] + slack:
+        return None
+    if all(abs(size) < _NOTHING for size in sizes):
+        return -float(_NOTHING), float(_NOTHING)
+    shares = [float(after / before) if before else 1.0 for before, after in pairwise(sizes)]
+    if any(abs(share) > _FALLS for share in shares):
+        return None
+    last = abs(float(sizes[0]))
+    if min(shares) <= 0 or max(shares) > min(shares) * 1.05:
+        return -4 * last, 4 * last
+    whole = float(sizes[0]) * log(1000) / -log(shares[0])  # of a power of the distance, this is the integral
+    return whole - abs(whole) / 20, whole + abs(whole) / 20
+
+
+def _value(inside: Any, variable: Any, place: Any, side: int, near: Any) -> Any:
+    """Return the real value at a distance; None without one."""
+    point = -side / near if place.is_infinite else place + side * near
+    value = value_at(inside, {variable: point})
+    return value if value is not None and value.is_real else None
+
+
 def _grows(inside: Any, variable: Any, place: Any, side: int) -> int | None:
-    """Return the sign with which an integrand is too large next to a place; 0 if it is not, None if it has two."""
-    if not place.is_Rational and place.is_finite:
-        place = place.evalf(60)
-    points = [-side / near if place.is_infinite else place + side * near for near in _NEAR]
-    values = [value_at(inside, {variable: point}) for point in points]
-    if any(value is None or not value.is_real for value in values):
+    """Return the sign with which an integrand is too large next to a place; 0 if it is not known to be.
+
+    Between the places of `_NEAR` it is looked at, too: what oscillates has another sign at one of them.
+    """
+    sizes, signs = [], set()
+    for near in _NEAR:
+        values = [_value(inside, variable, place, side, near * share) for share in _BETWEEN]
+        if any(value is None for value in values):
+            return 0
+        signs |= {int(sympy.sign(value)) for value in values}
+        sizes.append(abs(values[0]) * (1 / near if place.is_infinite else near))
+    if len(signs) != 1 or not sizes[0] or any(after < before * _FASTER for before, after in pairwise(sizes)):
         return 0
-    weights = [near if not place.is_infinite else 1 / near for near in _NEAR]
-    sizes = [abs(value) * weight for value, weight in zip(values, weights, strict=True)]
-    if not sizes[0] or any(after < before * _FASTER for before, after in pairwise(sizes)):
-        return 0
-    signs = {int(sympy.sign(value)) for value in values}
-    return signs.pop() if len(signs) == 1 else None
+    return int(signs.pop())

@@ -1,16 +1,20 @@
 """One calculation from text to answer: read, units worked out, then computed in place or in a computing process."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import msgspec
 
+from dovetail.errors import quote
 from dovetail.servers.calculator.answers import Answer, Job, Matrix, Reply, Solutions, rational
 from dovetail.servers.calculator.exact import LARGE, SMALL, Arithmetic, compare, evaluate
 from dovetail.servers.calculator.failures import CalculatorError, Irrational, TooLarge, TooMuch
-from dovetail.servers.calculator.functions import call
+from dovetail.servers.calculator.functions import KNOWN, call
 from dovetail.servers.calculator.parsing import Expression, parse
 from dovetail.servers.calculator.quantities import (
+    CONSTANT_NAMES,
     as_written,
     check_unit,
     has_units,
@@ -99,13 +103,13 @@ class Engine:
 
     async def answer(self, do: str, texts: Sequence[str], names: list[str], digits: int | None) -> Answer:
         """Do a job that has one answer."""
-        reply = await self.run(do, _trees(texts), names, digits or self.digits)
+        reply = await self.run(do, _trees(texts, names), names, digits or self.digits)
         assert reply.answer is not None
         return reply.answer
 
     async def integral(self, texts: Sequence[str], variable: str, digits: int | None) -> Answer:
         """Integrate; a definite integral whose exact form takes too long is computed as a number."""
-        trees, digits = _trees(texts), digits or self.digits
+        trees, digits = _trees(texts, [variable]), digits or self.digits
         if len(trees) == 1:
             reply = await self.run("integrate", trees, [variable], digits)
         else:
@@ -118,7 +122,7 @@ class Engine:
 
     async def solutions(self, equations: Sequence[str], unknowns: list[str], digits: int | None) -> Solutions:
         """Solve equations."""
-        reply = await self.run("solve", _trees(equations), unknowns, digits or self.digits)
+        reply = await self.run("solve", _trees(equations, unknowns), unknowns, digits or self.digits)
         assert reply.solutions is not None
         return reply.solutions
 
@@ -151,15 +155,27 @@ class Engine:
         return await self._workers.run(Job(do=do, trees=trees, names=names, digits=digits, seconds=seconds))
 
 
-def _trees(texts: Sequence[str]) -> list[Tree]:
+def _trees(texts: Sequence[str], variables: Sequence[str] = ()) -> list[Tree]:
+    """Read expressions; a name before a bracket is a factor only if it is a variable, and else an unknown function.
+
+    Raises:
+        CalculatorError: One cannot be read, or has a unit or an unknown function in it.
+    """
     _check_length(texts)
-    found = []
-    for text in texts:
-        read = parse(text)
-        if read.unit is not None:
-            raise CalculatorError("Units are for calculate and convert; leave them out here")
-        found.append(read.tree)
-    return found
+    read = [parse(text) for text in texts]
+    if any(one.unit is not None for one in read):
+        raise CalculatorError("Units are for calculate and convert; leave them out here")
+    before = Counter(name for one in read for name in one.before_brackets)
+    named = Counter(name for one in read for name in one.tree.names())
+    for name, times in before.items():
+        if name not in variables and name not in CONSTANT_NAMES and times == named[name]:
+            close = get_close_matches(name.lower(), KNOWN, 3)
+            hint = f" Did you mean {', '.join(close)}?" if close else ""
+            raise CalculatorError(
+                f"{quote(name, 64)} is no function that is known here.{hint} If a product was meant, write "
+                f"{quote(name, 64)}*(...); see calculator://functions"
+            )
+    return [one.tree for one in read]
 
 
 def _check_length(texts: Sequence[str]) -> None:

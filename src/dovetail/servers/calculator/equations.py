@@ -16,10 +16,12 @@ from dovetail.servers.calculator.inequalities import inequality
 from dovetail.servers.calculator.roots import RealRoot, as_polynomials
 from dovetail.servers.calculator.searching import MOST, Found, real_zeros
 from dovetail.servers.calculator.symbolic import CONSTANTS, Builder, Expr, answer_of
+from dovetail.servers.calculator.systems import by_one_root
 from dovetail.servers.calculator.zeros import fulfils, identical, value_at
 
 _MOST: Final = 100
 _MONOMIALS: Final = 400
+_LONG_NUMBER: Final = 300
 _CLOSE: Final = sympy.Rational(1, 10**12)
 _ANYTHING: Final = "the equations hold whatever the unknowns are, wherever they are defined"
 _SEARCHED: Final = (
@@ -27,6 +29,10 @@ _SEARCHED: Final = (
 )
 _NEAREST: Final = f"these are {MOST} next to 0, found by a search for real solutions; there are signs of more"
 _UNFOUND: Final = "none was found, by formulas or by a search for real ones between -1,000 and 1,000; there may be some"
+_NONE_FOUND: Final = (
+    "none was found, though there may be some; solve one equation for one unknown, put it into the others, or give "
+    "numbers for some of the names"
+)
 _INTERVALS: Final = "it holds on whole intervals, of which these are not all: try an inequality, or plot it"
 _PERIODIC: Final = "there may be others, such as with multiples of a period added"
 _OTHERS: Final = "there may be others, complex ones among them"
@@ -72,6 +78,9 @@ def _equations(zeros: list[Expr], unknowns: list[Expr], job: Job) -> Solutions:
     """Solve expressions that shall be 0."""
     found = _formulas(zeros, unknowns)
     good = [one for one in (found or [])[:_MOST] if _fits(zeros, one)]
+    if not good and len(zeros) > 1:
+        found = by_one_root(zeros, unknowns) or found
+        good = [one for one in (found or [])[:_MOST] if _fits(zeros, one)]
     alone = len(zeros) == len(unknowns) == 1 and zeros[0].free_symbols == set(unknowns)
     complete = found is not None and len(found) <= _MOST and _complete(zeros, unknowns, len(good))
     if found is None and not alone:
@@ -85,7 +94,7 @@ def _equations(zeros: list[Expr], unknowns: list[Expr], job: Job) -> Solutions:
         Solution(values={str(unknown.name): answer_of(value, job.digits) for unknown, value in one.items()})
         for one in kept
     ]
-    note = None if complete else _why(zeros, unknowns)
+    note = None if complete else _why(zeros, unknowns) if kept else _NONE_FOUND
     return Solutions(solutions=solutions, complete=complete, note=_with_left_out(note, len(kept) < len(good)))
 
 
@@ -101,14 +110,26 @@ def _formulas(zeros: list[Expr], unknowns: list[Expr]) -> list[dict[Expr, Expr]]
         zeros, roots = as_polynomials(zeros)
     else:
         roots = []
+    zeros, constants = _with_short_numbers(zeros, unknowns)
     try:
         found = sympy.solve(zeros[0] if len(zeros) == 1 else zeros, [*unknowns, *roots], dict=True)
     except (RuntimeError, TypeError):  # sympy says so where it has no way, by a kind of the first
         return None
+    found = [{name: value.xreplace(constants) for name, value in one.items()} for one in found]
     kept = [{name: value for name, value in one.items() if name not in roots} for one in found]
     if any(value.has(*roots) for one in kept for value in one.values() if roots):
         return None
     return [one for place, one in enumerate(kept) if one and one not in kept[:place]]
+
+
+def _with_short_numbers(zeros: list[Expr], unknowns: list[Expr]) -> tuple[list[Expr], dict[Expr, Expr]]:
+    """Put names for long numbers where an unknown is in an exponent: sympy makes powers as high as these are long."""
+    if all(one.is_algebraic_expr(*unknowns) for one in zeros):
+        return zeros, {}
+    numbers = {one for zero in zeros for one in zero.atoms(sympy.Rational) if max(abs(one.p), one.q) > _LONG_NUMBER}
+    names = {abs(one): sympy.Dummy(positive=True) for one in sorted(numbers)}
+    named = {one: names[abs(one)] * sympy.sign(one) for one in numbers}
+    return [zero.xreplace(named) for zero in zeros], {name: one for one, name in names.items()}
 
 
 def _why(zeros: list[Expr], unknowns: list[Expr]) -> str:

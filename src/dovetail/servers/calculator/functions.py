@@ -43,12 +43,19 @@ FUNCTIONS: Final[dict[str, Function]] = {
             "asin": "inverse sine, in radians", "acos": "inverse cosine", "atan": "inverse tangent",
             "sinh": "hyperbolic sine", "cosh": "hyperbolic cosine", "tanh": "hyperbolic tangent",
             "asinh": "inverse hyperbolic sine", "acosh": "inverse hyperbolic cosine",
-            "atanh": "inverse hyperbolic tangent",
+            "atanh": "inverse hyperbolic tangent", "sech": "hyperbolic secant", "csch": "hyperbolic cosecant",
+            "coth": "hyperbolic cotangent", "acot": "inverse cotangent", "asec": "inverse secant",
+            "acsc": "inverse cosecant", "sinc": "sin(x)/x, and 1 at 0", "erfc": "1 - erf(x)",
+            "erfi": "imaginary error function, erf(i*x)/i", "si": "sine integral", "ci": "cosine integral",
+            "ei": "exponential integral", "li": "logarithmic integral", "fresnels": "Fresnel integral S",
+            "fresnelc": "Fresnel integral C", "loggamma": "logarithm of the gamma function",
             "gamma": "gamma function", "erf": "error function", "zeta": "Riemann's zeta function",
             "re": "real part", "im": "imaginary part", "conj": "complex conjugate", "arg": "argument, in radians",
             "isprime": "1 for a prime number, else 0", "nextprime": "the next larger prime number",
         }.items()
     },
+    "lambertw": Function(1, 2, "Lambert's W: lambertw(x) or lambertw(x, branch)"),
+    "polygamma": Function(2, 2, "polygamma(n, x): the derivative of order n + 1 of loggamma"),
     "atan2": Function(2, 2, "atan2(y, x): the angle of the point (x, y)"),
     "factorial": Function(1, 1, "n!"),
     "gcd": Function(1, _MANY, "greatest common divisor"),
@@ -76,7 +83,7 @@ _ALSO: Final = {
     "ln": "log", "lg": "log10", "lb": "log2", "ceiling": "ceil", "int": "trunc", "average": "mean", "avg": "mean",
     "binomial": "comb", "ncr": "comb", "choose": "comb", "npr": "perm", "arcsin": "asin", "arccos": "acos",
     "arctan": "atan", "fact": "factorial", "fibonacci": "fib", "std": "stdev", "var": "variance", "sgn": "sign",
-    "conjugate": "conj", "total": "sum", "prod": "product",
+    "conjugate": "conj", "total": "sum", "prod": "product", "ff": "perm",
 }  # fmt: skip
 
 KNOWN: Final[dict[str, str]] = {**{name: name for name in FUNCTIONS}, **_ALSO}

@@ -39,7 +39,7 @@ def inequality(relations: list[Expr], unknowns: list[Expr], trees: list[Tree]) -
     if len(unknowns) != 1 or any(relation.free_symbols != set(unknowns) for relation in relations):
         raise CalculatorError("Inequalities are solved for one unknown, without other variables")
     unknown = unknowns[0]
-    found = _reduced(relations, unknown)
+    found = _with_valid_points(_reduced(relations, unknown), relations, unknown)
     sides = [side for one in relations for side in (one.args if one.is_Relational else (one,))]
     known = all(side.replace(sympy.Abs, lambda inside: inside).is_rational_function(unknown) for side in sides)
     periodic = any(side.has(TrigonometricFunction) for side in sides)
@@ -93,11 +93,22 @@ def _finite(found: Expr) -> Expr:
     return found.xreplace(endless) if endless else found
 
 
+def _with_valid_points(found: Expr, relations: list[Expr], unknown: Expr) -> Expr:
+    """Put points back that were left out, although the relations hold there: atan(x) < 3 does at tan(3), too."""
+    valid = {}
+    for one in found.atoms(sympy.Ne):
+        place = [side for side in one.args if side.is_number]
+        if unknown in one.args and place and all(_holds(each, unknown, place[0]) for each in relations):
+            valid[one] = sympy.true
+    return found.xreplace(valid) if valid else found
+
+
 def _contradicted(found: Expr, relations: list[Expr], unknown: Expr, periodic: bool) -> bool:
     """Tell whether conditions are not those of relations, by points; of a period that is left out, nothing is told."""
     ends = [side for one in found.atoms(sympy.core.relational.Relational) for side in one.args if side.is_number]
-    near = [end.evalf(20) + step for end in ends if end.is_real for step in (_STEP, -_STEP)]
-    for point in [*_POINTS, *near]:
+    real = [end for end in ends if end.is_real and end.is_finite]
+    near = [end.evalf(20) + step for end in real for step in (_STEP, -_STEP)]
+    for point in [*_POINTS, *near, *real]:
         claimed = found.subs(unknown, point)
         if claimed not in (sympy.true, sympy.false):
             continue
@@ -113,7 +124,14 @@ def _holds(relation: Expr, unknown: Expr, point: Any) -> bool | None:
     """Tell whether a relation holds at a point; None where that cannot be told."""
     left, right = relation.args if relation.is_Relational else (relation, sympy.S.Zero)
     value = value_at(left - right, {unknown: point})
-    if value is None:
+    if value is None or _divides_by_zero(left - right, unknown, point):
         return None
     kind = relation.func if relation.is_Relational else sympy.Eq
     return bool(kind(value, 0)) if value.is_real else kind is sympy.Ne
+
+
+def _divides_by_zero(expression: Expr, unknown: Expr, point: Any) -> bool:
+    powers = [
+        one for one in expression.atoms(sympy.Pow) if one.exp.could_extract_minus_sign() and one.base.has(unknown)
+    ]
+    return any(value_at(one.base, {unknown: point}) == 0 for one in powers)

@@ -22,10 +22,18 @@ _SPELLED: Final = {"pi": "pi", "PI": "pi", "Pi": "pi", "E": "e", "I": "i", "oo":
 
 
 class Expression(msgspec.Struct, frozen=True):
-    """What was read: the expression, and the unit that its value is wanted in, if one was named."""
+    """What was read.
+
+    Attributes:
+        tree: The expression.
+        unit: The unit that its value is wanted in, if one was named.
+        before_brackets: The names that stood before an opening bracket, as often as they did: read as factors, although
+            they may have been meant for functions.
+    """
 
     tree: Tree
     unit: Tree | None = None
+    before_brackets: tuple[str, ...] = ()
 
 
 def parse(text: str) -> Expression:
@@ -43,7 +51,7 @@ def parse(text: str) -> Expression:
         reader.step()
         unit = reader.sum()
     reader.expect_end()
-    return Expression(tree, unit)
+    return Expression(tree, unit, tuple(reader.before_brackets))
 
 
 def _is_percent(term: Tree) -> bool:
@@ -55,6 +63,7 @@ class _Reader:
         self._tokens = tokens
         self._at = 0
         self._nesting = 0
+        self.before_brackets: list[str] = []
 
     @property
     def here(self) -> Token:
@@ -222,6 +231,7 @@ class _Reader:
             return name(_SPELLED.get(token.text, token.text))
         called = KNOWN.get(token.text) or KNOWN.get(token.text.lower())
         if called is None:  # a name, and what stands beside it
+            self.before_brackets.append(token.text)
             return name(_SPELLED.get(token.text, token.text))
         opening = self.step()
         self._deeper(opening)

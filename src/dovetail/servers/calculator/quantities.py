@@ -86,6 +86,7 @@ def in_unit(value: Quantity, target: Quantity, text: str) -> Tree:
     if value.dimensions != target.dimensions:
         raise CalculatorError(
             f"A value in {spelled(value.dimensions)} cannot be given in {text}, which is {spelled(target.dimensions)}"
+            + _of_warmth(value, target)
         )
     if value.scale == "absolute" and target.scale == "difference":
         raise CalculatorError(f"A reading of a thermometer is no difference in {text}; subtract another reading first")
@@ -94,6 +95,12 @@ def in_unit(value: Quantity, target: Quantity, text: str) -> Tree:
             raise CalculatorError(f"A difference of temperatures is no reading in {text}; use delta_{text}")
         return node("multiply", node("add", value.tree, number(str(-target.offset))), node("invert", _factor(target)))
     return node("multiply", value.tree, node("invert", _factor(target)))
+
+
+def _of_warmth(value: Quantity, target: Quantity) -> str:
+    """Return what to write where F and C, a farad and a coulomb, may have been meant for temperatures."""
+    named = {name for unit in (value, target) for name, _ in unit.shown} & {"F", "C"}
+    return "; F is farad and C is coulomb: for temperatures write degF, degC or kelvin" if named else ""
 
 
 def _check_warmth(value: Quantity) -> None:

@@ -21,7 +21,7 @@ from dovetail.servers.calculator.rendering import plain
 from dovetail.servers.calculator.roots import root
 from dovetail.servers.calculator.steps import rounded
 from dovetail.servers.calculator.tree import Tree
-from dovetail.servers.calculator.writing import named_roots, written
+from dovetail.servers.calculator.writing import named_roots, unread, written
 
 Expr = Any
 _BY_LOGARITHM: Final = "compute with its logarithm: log(a^b) is b*log(a)"
@@ -39,6 +39,10 @@ CONSTANTS: Final[dict[str, Expr]] = {
     "euler_gamma": sympy.EulerGamma,
     "catalan": sympy.Catalan,
 }
+_FOREIGN: Final = (
+    "What was found has {} in it, which cannot be read back here, so it is not given; give numbers for the names, or "
+    "narrow the range"
+)
 UNDEFINED: Final = "This is not defined: a division by zero, or infinities against each other. Check the divisors"
 
 
@@ -166,6 +170,9 @@ def answer_of(expression: Expr, digits: int, note: str | None = None) -> Answer:
     text, remark = _shown(expression)
     note = "; ".join(filter(None, (note, remark))) or None
     if expression.free_symbols or not expression.is_number:
+        foreign = unread(expression)
+        if foreign is not None:
+            raise CalculatorError(_FOREIGN.format("an infinity" if foreign == "inf" else foreign))
         return Answer(kind="symbolic", exact=text, note=note)
     try:
         real, imaginary = numeric(expression, digits)
@@ -186,6 +193,8 @@ def _shown(expression: Expr) -> tuple[str | None, str | None]:
     roots = named_roots(expression)
     if roots:
         return None, roots
+    if expression.is_number and not expression.is_infinite and unread(expression) is not None:
+        return None, "the exact form has functions in it that are not known here"
     text = written(expression)
     return text, None if text is not None else CUT
 
@@ -299,7 +308,14 @@ _SYMBOLIC: Final[dict[str, Callable[..., Expr]]] = {
         for name in ("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "atan2")
     },
     **{name: getattr(sympy, name) for name in ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")},
-    **{name: getattr(sympy, name) for name in ("gamma", "erf", "zeta", "factorial")},
+    **{name: getattr(sympy, name) for name in ("sech", "csch", "coth", "acot", "asec", "acsc", "sinc")},
+    **{name: getattr(sympy, name) for name in ("gamma", "erf", "erfc", "erfi", "zeta", "factorial", "li")},
+    **{name: getattr(sympy, name) for name in ("fresnels", "fresnelc", "loggamma")},
+    "polygamma": sympy.polygamma,
+    "lambertw": sympy.LambertW,
+    "si": sympy.Si,
+    "ci": sympy.Ci,
+    "ei": sympy.Ei,
     "abs": sympy.Abs,
     "cbrt": lambda value: root(value, sympy.Integer(3)),
     "root": root,

@@ -80,6 +80,8 @@ class Units:
         if not found:
             return None
         full = found[0][0] + found[0][1]
+        if self.logarithmic(name):
+            return None
         if full in _OFFSETS:
             scale, offset = _OFFSETS[full]
             return Unit(full, scale, 0, (("kelvin", Fraction(1)),), offset)
@@ -90,6 +92,11 @@ class Units:
         dimensions = tuple((base, power) for base, power in root if base not in _PLAIN_ANGLES)
         angles = sum((power for base, power in root if base in _PLAIN_ANGLES), Fraction(0))
         return Unit(full, factor, turns, dimensions, angles=angles)
+
+    def logarithmic(self, name: str) -> bool:
+        """Tell whether a unit is on a logarithmic scale, as dBm is; pint takes these for plain ones."""
+        found = self._registry.parse_unit_name(name) if name.isidentifier() else ()
+        return any(self._registry._units[one[1]].converter.is_logarithmic for one in found)
 
     def _root(self, full: str) -> tuple[Any, Dimensions]:
         """Return the size in base units, angles among them; None where it is no fraction, as for logarithmic units."""
@@ -164,6 +171,11 @@ def unknown(name: str) -> CalculatorError:
     """Return the error for a name that is nothing here."""
     from difflib import get_close_matches
 
+    if units().logarithmic(name):
+        return CalculatorError(
+            f"{name} is a unit on a logarithmic scale, and these are not converted here; compute with powers of ten or "
+            "with log10: 30 dBm is 1 mW * 10^(30/10), 5 mW is 10*log10(5 mW/(1 mW)) dBm, 1 Np is 20/log(10) dB"
+        )
     close = get_close_matches(name, units().names(), 3)
     hint = f" Did you mean {', '.join(close)}?" if close else ""
     return CalculatorError(

@@ -3,11 +3,12 @@
 Loaded only in a computing process.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import sympy  # type: ignore[import-untyped]
 from sympy.printing.str import StrPrinter  # type: ignore[import-untyped]
 
+from dovetail.servers.calculator.functions import FUNCTIONS, KNOWN
 from dovetail.servers.calculator.rendering import SHOWN
 
 Expr = Any
@@ -67,6 +68,31 @@ class _Printer(StrPrinter):  # type: ignore[misc]  # sympy is not typed
 
     def _print_conjugate(self, expression: Expr) -> str:
         return f"conj({self._print(expression.args[0])})"
+
+
+_READ: Final = {
+    "Piecewise": None, "Abs": "abs", "RealRoot": "root", "Rounded": "round", "FallingFactorial": "perm",
+}  # fmt: skip
+"""Functions that are written with another name than their own; None for what is no function to readers."""
+
+
+def unread(expression: Expr) -> str | None:
+    """Return what is in an expression that our own parser could not read back; None if there is nothing."""
+    for one in sympy.preorder_traversal(expression):
+        kind = type(one).__name__
+        if isinstance(one, sympy.Integral | sympy.Derivative | sympy.Subs | sympy.AccumBounds | sympy.RootSum):
+            return kind
+        if isinstance(one, sympy.Add | sympy.Mul | sympy.Pow | sympy.Function) and kind != "Piecewise":
+            if any(part in (sympy.oo, -sympy.oo) for part in one.args):
+                return "inf"
+        if isinstance(one, sympy.Function) and not _is_read(kind, len(one.args)):
+            return kind
+    return None
+
+
+def _is_read(kind: str, count: int) -> bool:
+    name = _READ[kind] if kind in _READ else KNOWN.get(kind) or KNOWN.get(kind.lower(), "")
+    return name is None or (name in FUNCTIONS and FUNCTIONS[name].least <= count <= FUNCTIONS[name].most)
 
 
 def written(expression: Expr) -> str | None:
