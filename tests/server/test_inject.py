@@ -184,7 +184,7 @@ async def test_what_a_thread_uses_is_closed_after_it_though_its_client_was_told_
     await client.close()
 
 
-async def test_what_a_thread_uses_for_longer_than_the_grace_period_is_closed_all_the_same(
+async def test_what_a_thread_uses_for_longer_than_the_grace_period_is_closed_in_it_once_it_is_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(turns, "GRACE_SECONDS", 0.02)
@@ -199,8 +199,9 @@ async def test_what_a_thread_uses_for_longer_than_the_grace_period_is_closed_all
     await client.open()
     await client.call("tools/call", name="work", arguments={})
     await idle(app)
-    assert database.closed.is_set()
+    assert not database.closed.is_set()
     go.set()
+    assert await asyncio.to_thread(database.closed.wait, 5)
     await client.close()
 
 
@@ -458,4 +459,30 @@ async def test_a_call_that_ends_while_its_thread_waits_leaves_nothing_behind() -
     assert len(ended) == 1
     assert (await client.call("tools/call", name="unopened", arguments={}))["result"]["isError"]
     await at_rest(app)
+    await client.close()
+
+
+async def test_each_dependency_sees_the_failure_also_where_another_one_handles_it() -> None:
+    app, seen = Server("forgiving"), list[str]()
+
+    async def outer() -> AsyncIterator[str]:
+        try:
+            yield "s"
+            seen.append("committed")
+        except ToolError:
+            seen.append("rolled back")
+
+    @app.tool
+    async def work(s: Annotated[str, Depends(outer)], t: Annotated[str, Depends(forgiving)]) -> str:
+        return forgiven()
+
+    @app.tool
+    def plainly(s: Annotated[str, Depends(outer)], t: Annotated[str, Depends(plainly_forgiving)]) -> str:
+        return forgiven()
+
+    client = Conversation(app)
+    await client.open()
+    for name in ("work", "plainly"):
+        assert (await client.call("tools/call", name=name, arguments={}))["result"]["isError"]
+    assert seen == ["rolled back"] * 2
     await client.close()

@@ -172,3 +172,14 @@ async def test_a_server_without_http_shares_the_directory_of_one_that_serves(sta
     assert text_of(await client.call("tools/call", name="ready", arguments={})) == "yes"
     await client.close()
     await app.stop()
+
+
+async def test_of_several_one_that_said_it_leaves_and_is_gone_makes_nobody_wait(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = start(), start()
+    await one.occupy(alone=False)
+    one.leaving()
+    monkeypatch.setattr(occupancy, "_lives", lambda process: False)
+    with pytest.raises(StoreUnusable, match=r"Another server keeps"):
+        await asyncio.wait_for(two.occupy(alone=True), 5)

@@ -117,10 +117,25 @@ class DrainingServer(uvicorn.Server):
         """Begin the lifespan, then listen."""
         asyncio.get_running_loop().set_exception_handler(self._loop_failed)
         notice_silence(sockets or (), self._site.limits.write_seconds)
-        await super().startup(sockets)
+        if not await self._started_up(sockets):
+            return
         await self.on_tick(0)
         if self._on_started is not None:
             self._on_started()
+
+    async def _started_up(self, sockets: list[socket.socket] | None) -> bool:
+        """Begin the lifespan, which may wait for another process; from the second signal on, nobody is waited for."""
+        starting = asyncio.ensure_future(super().startup(sockets))
+        while not starting.done() and not self.force_exit:
+            self._news.clear()
+            news = asyncio.ensure_future(self._news.wait())
+            await asyncio.wait({starting, news}, return_when=asyncio.FIRST_COMPLETED)
+            news.cancel()
+        if not starting.done():
+            starting.cancel()
+            return False
+        await starting
+        return True
 
     def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Out of descriptors, asyncio complains thousands of times a second; once is what its reader needs (R-37)."""

@@ -5,15 +5,21 @@ reverse when the turn ends, however it ends; one function is opened once a call.
 managers included, are opened and closed in the pool's threads: they may take their time. Those of a plain handler all
 are in the one thread that it runs in, too.
 
-Invariant: what the handler raised is the call's outcome. A dependency sees it, to roll back, and may raise another in
-its place; one that raises nothing has not made a success of it.
+Invariant: what the handler raised is the call's outcome. Each dependency sees it, to roll back, and may raise another
+in its place; one that keeps it to itself has not made a success of it, neither for the client nor for the others.
 """
 
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dovetail.errors import AnswerDeclined
 from dovetail.server.calls.context import Context
@@ -44,7 +50,6 @@ async def serve_injected(
         AnswerDeclined: A declared question was not answered.
         BaseException: What the handler raises, or a dependency at its beginning or end.
     """
-    failure: BaseException | None = None
     lane = None
     if plain and any(parameter.kind == "depends" for parameter in parameters):
         lane = Lane(context.runtime.pool, owner_of(context))
@@ -52,15 +57,11 @@ async def serve_injected(
         async with AsyncExitStack() as stack:
             try:
                 return await handle(await _injected_values(parameters, context, stack, lane), lane)
-            except BaseException as raised:
-                failure = raised
-                raise
             finally:
                 if lane is not None:
                     lane.last = True
-        raise cast("BaseException", failure)  # a dependency kept it to itself
+        raise AssertionError("no dependency ends a failure")
     finally:
-        failure = None  # it holds this frame
         if lane is not None:
             lane.close()
 
@@ -123,15 +124,26 @@ class _Opener:
     async def _enter(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         called = called_by(function)
         if inspect.isasyncgenfunction(called):
-            return await self._stack.enter_async_context(asynccontextmanager(function)(**arguments))
+            return await self._entered(asynccontextmanager(function)(**arguments))
         if inspect.isgeneratorfunction(called):
             return await self._enter_plain(contextmanager(function)(**arguments))
         value = await self._context.runtime.pool.call(self._context, function, (), arguments, lane=self._lane)
         if hasattr(value, "__aenter__"):
-            return await self._stack.enter_async_context(value)
+            return await self._entered(value)
         if hasattr(value, "__enter__") and hasattr(value, "__exit__"):
             return await self._enter_plain(value)
         return value
 
     async def _enter_plain(self, manager: AbstractContextManager[Any]) -> Any:
-        return await self._stack.enter_async_context(InThreads(self._lane, self._context, manager))
+        return await self._entered(InThreads(self._lane, self._context, manager))
+
+    async def _entered(self, manager: AbstractAsyncContextManager[Any]) -> Any:
+        """Enter a manager, to be left with the stack; that it handled a failure is its own affair."""
+
+        async def leave(*failure: Any) -> bool:
+            await manager.__aexit__(*failure)
+            return False
+
+        value = await manager.__aenter__()
+        self._stack.push_async_exit(leave)
+        return value

@@ -98,6 +98,23 @@ class Occupancy:
         os.pwrite(self._file, b"%d%b" % (os.getpid(), what), 0)
 
 
+def _leaves(said: bytes) -> bool:
+    """Tell whether the holder that spoke last is about to leave. One of several may have left long ago."""
+    return said.endswith(_LEAVING) and _lives(said.removesuffix(_LEAVING).decode("ascii", "replace"))
+
+
+def _lives(process: str) -> bool:
+    if not process.isdecimal():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
+
+
 async def _locked(file: int, kind: int) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + LEAVING_SECONDS
@@ -109,10 +126,11 @@ async def _locked(file: int, kind: int) -> None:
             said = os.pread(file, 64, 0)
         except OSError as error:
             raise StoreUnusable("The state directory's file system has no locks: it must be a local disk") from error
-        if (said and not said.endswith(_LEAVING)) or loop.time() >= until:
+        if (said and not _leaves(said)) or loop.time() >= until:
             holder = said.removesuffix(_LEAVING).decode("ascii", "replace")
+            which = f" (process {holder})" if _lives(holder) else ""  # of several, the last to speak may be gone
             raise StoreUnusable(
-                f"Another server (process {holder}) keeps its sessions in this state directory: stop it, or name"
+                f"Another server{which} keeps its sessions in this state directory: stop it, or name"
                 " another directory; processes that are to share one are started with --workers N, or each with"
                 " asgi(worker=NAME)"
             )

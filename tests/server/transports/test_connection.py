@@ -3,7 +3,7 @@
 import asyncio
 import json
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -322,6 +322,30 @@ async def test_an_element_of_a_batch_that_is_cancelled_while_it_waits_gets_no_an
     assert isinstance(data, bytes)
     assert [answer["id"] for answer in json.loads(data)] == ["a"]
     assert "result" in await client.call("ping")
+    await client.close()
+
+
+@pytest.mark.req("W-04")
+async def test_what_comes_right_behind_a_batch_finds_its_requests() -> None:
+    app, gate = gated()
+    client = Conversation(app)
+    await client.open("2025-03-26")
+    elements = [{"jsonrpc": "2.0", "id": n, "method": "tools/call", "params": arguments("hold")} for n in ("a", "b")]
+    client.channel.send(json.dumps(elements).encode())
+    client.channel.send(b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"b"}}')
+    client.channel.send(b'{"jsonrpc":"2.0","id":"a","method":"ping"}')
+    await settle()
+    assert gate.inside == 1
+    gate.open.set()
+    found = [json.loads(cast("bytes", await asyncio.wait_for(client.channel.receive(), 5))) for _ in range(2)]
+    assert found[0]["id"] == "a" and found[0]["error"]["code"] == -32600
+    assert [answer["id"] for answer in found[1]] == ["a"]
+    again = [{"jsonrpc": "2.0", "id": "a", "method": "initialize"}]
+    client.channel.send(json.dumps(again).encode())
+    data = json.loads(cast("bytes", await asyncio.wait_for(client.channel.receive(), 5)))
+    assert data[0]["error"]["code"] == -32600
+    client.channel.send(b'{"jsonrpc":"2.0","id":"a","method":"ping"}')
+    assert b"result" in cast("bytes", await asyncio.wait_for(client.channel.receive(), 5))
     await client.close()
 
 

@@ -113,3 +113,14 @@ def test_postgresql_gives_for_a_form_what_it_gives_for_the_statement(
     statement = statements.read(written, "postgres")
     check(written)
     assert len(statement.tree.selects) == len(wanted[0])
+
+
+@pytest.mark.parametrize("number", ["1_000", "0o17", "0xFF", "0b11", "1_0.5", "10_"])
+def test_numbers_that_only_newer_servers_read_as_one_are_refused(number: str) -> None:
+    with pytest.raises(ToolError, match="Write numbers in decimal digits alone"):
+        words(f"SELECT price*{number} FROM orders")
+
+
+@pytest.mark.parametrize("number", ["1000", "1e10", "0.5", "1.5e-3", "0"])
+def test_ordinary_numbers_are_not(number: str) -> None:
+    assert words(f"SELECT {number}")

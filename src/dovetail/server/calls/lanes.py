@@ -46,9 +46,14 @@ class Lane:
         return f"<Lane {state}>"
 
     @property
+    def there(self) -> bool:
+        """True while the thread takes work."""
+        return self._begun and not self._closed and not self._ended
+
+    @property
     def free(self) -> bool:
         """True while the thread is there, and does nothing."""
-        return self._begun and not self._closed and not self._under_way
+        return self.there and not self._under_way
 
     async def submit(self, function: Callable[..., T], *args: Any) -> "Future[T]":
         """Call a function in the thread, as soon as there is a place for it."""

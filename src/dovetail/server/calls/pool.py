@@ -130,14 +130,21 @@ class Pool:
             lane.rest_soon()
         return value
 
-    async def clean(self, function: Callable[..., T], args: tuple[Any, ...], lane: "Lane | None" = None) -> T:
+    async def clean(self, function: Callable[..., T], args: tuple[Any, ...], lane: "Lane | None" = None) -> T | None:
         """Run clean-up in a thread. It waits for no place in the pool: it is there to give things back.
 
-        Nor does it wait for a lane that is still at work, after the grace period.
+        Nor does it wait for a lane that is still at work after the grace period: what was opened there, such as a
+        lock, can be closed nowhere else, and is as soon as that work ends.
         """
-        submit = lane.submit_now if lane is not None and lane.free else self.threads.submit
+        work: tuple[Any, ...] = (copy_context().run, _guarded, function, args, {})
         try:
-            future: Future[T] = submit(copy_context().run, _guarded, function, args, {})
+            if lane is not None and lane.there:
+                free = lane.free
+                future: Future[T | None] = lane.submit_now(*work)
+                if not free:
+                    return None
+            else:
+                future = self.threads.submit(*work)
         except RuntimeError:  # the pool is closed
             return function(*args)
         return await asyncio.shield(asyncio.wrap_future(future))

@@ -332,11 +332,15 @@ class Connection:
             error = InvalidRequest("A batch is allowed only after an initialize that agreed on batches")
             self._say(error_frame(None, error))
             return
+        if self.session.peer.revision.batching:
+            self._queue.expect(item.id for item in batch.items if isinstance(item, Request))
         runner = BatchRunner(self.runtime, self.session, self, self._admit)
         self._run(runner.run(batch, self._outlet))
 
     async def _admit(self, request: Request) -> Call | None:
         """Open the call of one element of a batch, which waits for its turn as any request does."""
+        if not self._queue.arrived(request.id):
+            return None
         self._require_unused(request.id)
         if len(self._queue) or self._full:
             turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

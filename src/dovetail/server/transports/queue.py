@@ -5,7 +5,7 @@ have been previously used by the requestor within the same session", Base Protoc
 is refused (W-04). What waits is bounded by number and by bytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from dovetail.errors import Busy, InvalidRequest
@@ -19,12 +19,13 @@ Start = Callable[[bool], None]
 class Queue:
     """What waits."""
 
-    __slots__ = ("_bytes", "_limits", "_waiting", "starting")
+    __slots__ = ("_bytes", "_expected", "_limits", "_waiting", "starting")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._waiting: dict[bytes, tuple[Request, Start]] = {}
         self._bytes = 0
+        self._expected: dict[bytes, bool] = {}
         self.starting: set[bytes] = set()
         """Keys of ids whose turn has come, and that are not in flight yet."""
 
@@ -36,10 +37,19 @@ class Queue:
 
     def holds(self, identifier: bytes) -> bool:
         """Tell whether a request with that id waits, or is about to begin."""
-        if not self._waiting and not self.starting:  # as nearly always
+        if not self._waiting and not self.starting and not self._expected:  # as nearly always
             return False
         key = id_key(identifier)
-        return key in self._waiting or key in self.starting
+        return key in self._waiting or key in self.starting or key in self._expected
+
+    def expect(self, identifiers: Iterable[bytes]) -> None:
+        """Note ids of a batch, whose requests come in a moment: what is read meanwhile came after them."""
+        for identifier in identifiers:
+            self._expected.setdefault(id_key(identifier), True)
+
+    def arrived(self, identifier: bytes) -> bool:
+        """Note that an expected request is here; tell whether the peer still wants it."""
+        return self._expected.pop(id_key(identifier), True)
 
     def put(self, request: Request, start: Start) -> None:
         """Let a request wait.
@@ -69,7 +79,9 @@ class Queue:
     def cancel(self, identifier: bytes) -> None:
         """Let one go that the peer does not want any more; an id that nobody has is ignored."""
         key = id_key(identifier)
-        if key in self._waiting:
+        if key in self._expected:
+            self._expected[key] = False
+        elif key in self._waiting:
             self._taken(key)(False)
 
     def _taken(self, key: bytes) -> Start:

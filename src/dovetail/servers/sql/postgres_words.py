@@ -19,6 +19,7 @@ _SPACE = " \t\n\r\f\v"
 _NAME = pattern(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
 _IN_NAME = pattern(r"[A-Za-z0-9_$\x80-\U0010ffff]")
 _NUMBER = pattern(r"[0-9][0-9.]*")
+_GOES_ON = pattern(r"[0-9][0-9.]*_|0[xXoObB]")
 _DOLLAR = pattern(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
 _LONGEST_NAME = 63
 """Bytes; PostgreSQL cuts the rest off, so that two names would be one."""
@@ -62,6 +63,14 @@ def words(sql: str) -> list[Word]:
     return found
 
 
+def _number(sql: str, at: int) -> Word:
+    end = _matched(_NUMBER, sql, at)
+    # To PostgreSQL 16 and newer a number goes on here; to older ones, and to the parser, a name begins.
+    if _GOES_ON.match(sql, at, end + 1):
+        raise ToolError("Write numbers in decimal digits alone: without underscores, and not as 0x, 0o or 0b.")
+    return Word("number", "", at, end)
+
+
 def _word(sql: str, at: int) -> Word:
     letter = sql[at]
     if letter == "'":
@@ -72,7 +81,7 @@ def _word(sql: str, at: int) -> Word:
     if letter == "$":
         return _dollar(sql, at)
     if letter.isascii() and letter.isdigit():
-        return Word("number", "", at, _matched(_NUMBER, sql, at))
+        return _number(sql, at)
     if _NAME.match(sql, at):
         return _name(sql, at)
     return Word("sign", letter, at, at + 1)
