@@ -426,3 +426,38 @@ def test_a_drain_waits_for_an_effect_whose_call_is_over(tmp_path: Path) -> None:
             assert b"settled\n" in errors and process.returncode == 0
         finally:
             process.kill()
+
+
+WAITING = """
+import asyncio, contextlib, sys
+from dovetail import Server
+
+
+@contextlib.asynccontextmanager
+async def never(server):
+    sys.stderr.write("waiting" + chr(10))
+    sys.stderr.flush()
+    await asyncio.Event().wait()
+    yield None
+
+
+Server("waiting", lifespan=never).run("http", port=0)
+"""
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_waits_before_it_begins_hears_the_second_signal(tmp_path: Path, by: signal.Signals) -> None:
+    program = tmp_path / "waiting.py"
+    program.write_text(WAITING)
+    with subprocess.Popen([sys.executable, str(program)], stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline() == b"waiting\n"
+            while process.poll() is None:  # two of them, and no more than it takes: it may see two at once as one
+                process.send_signal(by)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.2)
+            assert process.stderr.read() == b""
+        finally:
+            process.kill()

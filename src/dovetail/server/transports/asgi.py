@@ -222,6 +222,9 @@ async def live(
     await receive()
     try:
         await start()
+    except asyncio.CancelledError:  # whoever waits for the start has given it up, and knows
+        await send({"type": "lifespan.startup.failed", "message": ""})
+        raise
     except Exception as error:
         if not isinstance(error, DovetailError):  # ours say it in one line, which the outer server prints
             log.error("The server could not start: %s", type(error).__name__, exc_info=error)
