@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from dovetail import Complete, Context, Server
+from dovetail.errors import DefinitionError
 from tests.server.peers import Conversation, Json
 
 
@@ -99,6 +100,31 @@ async def test_a_list_is_what_an_exploded_variable_is_for_a_function_that_wants_
     assert seen == [("a", ["b", "c/d"], [1, 2]), ("a", ["b"], None), "b/c"]
     for uri in ("docs://a/b/../c", "docs://a/b/%2e%2e/c", "docs://a/b/..%2Fc"):
         assert "error" in await client.call("resources/read", uri=uri)
+    await client.close()
+
+
+async def test_progress_may_be_told_in_numbers_of_another_library() -> None:
+    app = Server("progress")
+
+    class Whole:
+        def tolist(self) -> int:
+            return 3
+
+    Whole.__module__ = "numpy"
+    done: Any = Whole()
+
+    @app.tool
+    async def work(ctx: Context) -> None:
+        await ctx.progress(done, done)
+        with pytest.raises(DefinitionError, match="progress, total: expected numbers"):
+            await ctx.progress(4, "five")  # type: ignore[arg-type]
+
+    client = Conversation(app)
+    await client.open()
+    result = await client.call("tools/call", name="work", arguments={}, _meta={"progressToken": "p"})
+    assert "isError" not in result["result"]
+    told = [message["params"] for message in client.seen if message.get("method") == "notifications/progress"]
+    assert told == [{"progressToken": "p", "progress": 3, "total": 3}]
     await client.close()
 
 

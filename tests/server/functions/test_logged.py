@@ -113,3 +113,29 @@ async def test_a_call_ends_alike_at_every_level_that_its_client_asked_for(level:
     told = [{"level": "debug", "data": "ValueError: x", "logger": "mine \\ud800"}] if level == "debug" else []
     assert [params for params in heard if "level" in params] == told
     assert [params["message"] for params in heard if "progress" in params] == ["half way"]
+
+
+class Closed(dict[str, Any]):
+    def items(self) -> Any:
+        raise ValueError("closed")
+
+
+class Gone(list[Any]):
+    def __iter__(self) -> Any:
+        raise ValueError("gone")
+
+
+class Nothing:
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("no class")
+
+    @__class__.setter
+    def __class__(self, kind: Any) -> None: ...
+
+
+@pytest.mark.parametrize("kind", [Closed, Gone, Nothing])
+def test_what_fails_when_it_is_looked_into_is_said_by_its_kind(kind: type) -> None:
+    odd = kind() if kind is Nothing else kind([("a", object())])
+    assert type(odd).__name__ in json.dumps(json.loads(logged(odd)))
+    assert json.loads(logged({"in": [odd]}))

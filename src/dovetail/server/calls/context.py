@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from enum import Enum
 from math import isfinite
-from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 
 import msgspec
@@ -37,6 +36,20 @@ Asking = Coroutine[Any, Any, T]
 """A question that was put but not asked yet: `await` it, alone or with others in a `gather`."""
 
 _NUMBER = (int, float)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, _NUMBER):
+        return value
+    from dovetail.wire import plain
+
+    try:
+        value = plain(value)  # such as NumPy's
+    except TypeError:
+        value = None
+    if not isinstance(value, _NUMBER):
+        raise DefinitionError("progress: progress, total: expected numbers")
+    return value
 
 
 class Stop(Enum):
@@ -222,8 +235,7 @@ class Context:
         Raises:
             DefinitionError: A number that is none, or a message that is no text.
         """
-        if not isinstance(progress, _NUMBER) or not isinstance(total, (*_NUMBER, NoneType)):
-            raise DefinitionError("progress: progress, total: expected numbers")
+        progress, total = _number(progress), None if total is None else _number(total)
         if message is not None and not isinstance(message, str):
             raise DefinitionError(f"progress: message: expected a string, not {type(message).__name__}")
         meta = getattr(self.call.params, "meta", None)

@@ -27,7 +27,10 @@ def logged(data: Any) -> bytes:
     try:
         return as_json(redact(data if type(data) is str else _decode(encoded(data))))
     except Exception:  # a class of the author's own may raise anything when it is asked what it is
-        return as_json(redact(_shown(data, iter(range(_MOST)))))
+        try:
+            return as_json(redact(_shown(data, iter(range(_MOST)))))
+        except Exception:  # or what stands in it
+            return as_json(f"({type(data).__name__}: it could not be shown)")
 
 
 def text_of(value: str) -> str:
