@@ -272,3 +272,13 @@ def test_a_blank_text_is_none_where_a_person_filled_it_in_and_no_text_may_be(bla
         signature.decode_texts({"needed": blank})
     with pytest.raises(InvalidArguments, match="count: expected integer or null"):
         signature.decode(msgspec.json.encode({"count": blank}))
+
+
+def test_a_blank_text_is_none_among_choices_that_have_no_blank() -> None:
+    def take(tone: Literal["dry", "warm"] | None = "dry", gap: Literal["", "x"] | None = None) -> None: ...
+
+    signature = Signature.of(take)
+    assert signature.decode_texts({"tone": "", "gap": ""}) == (None, "")
+    assert signature.decode_texts({"tone": "warm"}) == ("warm", None)
+    with pytest.raises(InvalidArguments, match="tone"):
+        signature.decode(b'{"tone": ""}')

@@ -81,7 +81,7 @@ class Repair:
 class _Wanted:
     """What is wanted at one place."""
 
-    __slots__ = ("_items", "_leaves", "_members", "_owner", "kinds", "text", "whole")
+    __slots__ = ("_items", "_leaves", "_members", "_owner", "blank", "kinds", "text", "whole")
 
     def __init__(self, owner: Repair, leaves: list[Mapping[str, Any]]) -> None:
         self._owner = owner
@@ -89,6 +89,7 @@ class _Wanted:
         self.kinds = frozenset(kind for leaf in leaves for kind in _kinds(leaf))
         self.text = "string" in self.kinds or not self.kinds & _REPAIRABLE
         self.whole = "integer" in self.kinds and "number" not in self.kinds
+        self.blank = "null" in self.kinds and not any(map(_may_be_blank, leaves))
         self._members: dict[str | None, _Wanted | None] = {}
         self._items: dict[int, _Wanted | None] = {}
 
@@ -140,9 +141,12 @@ class _Walk:
         if wanted is None or depth > self._repair.depth:
             return value
         if type(value) is str:
+            if self._blanks and wanted.blank and not value.strip():
+                self.changed = True
+                return None
             if not self._strings or wanted.text:
                 return value
-            inner = None if self._blanks and not value.strip() else self._repair.inner(value)
+            inner = self._repair.inner(value)
             if inner is value or not wanted.fits(inner):
                 return value
             self.changed = True
@@ -167,6 +171,13 @@ def _kinds(leaf: Mapping[str, Any]) -> set[str]:
     if kind is None:
         return {"string"}
     return set(kind) if isinstance(kind, list) else {kind}
+
+
+def _may_be_blank(leaf: Mapping[str, Any]) -> bool:
+    """Tell whether a schema without choices allows a text with nothing in it."""
+    if "enum" in leaf or "const" in leaf:
+        return "" in (leaf["enum"] if "enum" in leaf else [leaf["const"]])
+    return "string" in _kinds(leaf)
 
 
 def _is_whole(value: Decimal) -> bool:
