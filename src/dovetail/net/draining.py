@@ -125,7 +125,7 @@ class DrainingServer(uvicorn.Server):
 
     async def _started_up(self, sockets: list[socket.socket] | None) -> bool:
         """Begin the lifespan, which may wait for another process; from the second signal on, nobody is waited for."""
-        starting = asyncio.ensure_future(super().startup(sockets))
+        starting = asyncio.ensure_future(self._start_up(sockets))
         while not starting.done() and not self.force_exit:
             self._news.clear()
             news = asyncio.ensure_future(self._news.wait())
@@ -134,8 +134,17 @@ class DrainingServer(uvicorn.Server):
         if not starting.done():
             starting.cancel()
             return False
-        await starting
+        failure = await starting
+        if failure is not None:
+            raise failure
         return True
+
+    async def _start_up(self, sockets: list[socket.socket] | None) -> SystemExit | None:
+        try:
+            await super().startup(sockets)
+        except SystemExit as failure:  # out of a task, it would end the loop
+            return failure
+        return None
 
     def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Out of descriptors, asyncio complains thousands of times a second; once is what its reader needs (R-37)."""

@@ -109,12 +109,12 @@ class BatchRunner:
         try:
             if repeated:
                 raise InvalidRequest("id: an earlier request of this batch has this id")
-            call = await self._open_call(request)
-            if call is None:
-                return None
             if request.method == "initialize":
                 # "The initialize request MUST NOT be part of a JSON-RPC batch" (2025-03-26, Lifecycle)
                 raise InvalidRequest("initialize: must not be part of a batch")
+            call = await self._open_call(request)
+            if call is None:
+                return None
             if self._session.endpoint.under_way(request.id):
                 raise InvalidRequest(IN_PROGRESS)
         except Refusal as error:

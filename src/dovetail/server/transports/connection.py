@@ -333,7 +333,8 @@ class Connection:
             self._say(error_frame(None, error))
             return
         if self.session.peer.revision.batching:
-            self._queue.expect(item.id for item in batch.items if isinstance(item, Request))
+            requests = (item for item in batch.items if isinstance(item, Request))
+            self._queue.expect(request.id for request in requests if request.method != "initialize")
         runner = BatchRunner(self.runtime, self.session, self, self._admit)
         self._run(runner.run(batch, self._outlet))
 
