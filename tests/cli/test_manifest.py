@@ -94,8 +94,8 @@ def test_the_spelling_of_zed_is_served_too() -> None:
     assert read_manifest(written({"context_servers": {"a": entry}})).entries[0].words == ["serve", "calculator"]
 
 
-@pytest.mark.parametrize("switch", [{"disabled": True}, {"enabled": False}])
-def test_a_server_that_is_switched_off_is_left_out_and_named(switch: dict[str, bool]) -> None:
+@pytest.mark.parametrize("switch", [{"disabled": True}, {"enabled": False}, {"disabled": "true"}, {"enabled": "False"}])
+def test_a_server_that_is_switched_off_is_left_out_and_named(switch: dict[str, Any]) -> None:
     off = {"command": "npx", "env": {"A": "1"}, **switch}
     manifest = read_manifest(written({"servers": {"shop": SHOP, "other": off, "sums": {**SUMS, "enabled": True}}}))
     assert [entry.name for entry in manifest.entries] == ["shop", "sums"]

@@ -27,6 +27,8 @@ URL = {"url": "https://x/mcp"}
         ({"mcpServers": [{"name": "a", **SHOP}, {"name": "b", **URL}]}, ["a", "b"]),
         ({"mcpServers": [SHOP, "no entry", {"name": "b", **URL}]}, ["1", "2", "b"]),
         ({"a": SHOP, "b": {"args": []}, "version": 1}, ["a", "b"]),
+        ({"mcpServers": {"a": SHOP}, "servers": {"b": URL}}, ["a", "b"]),
+        ({"mcpServers": {"a": SHOP}, "context_servers": {"a": SHOP}}, ["a"]),
         (SHOP, [""]),
         ({"mcpServers": {}}, []),
     ],
@@ -38,6 +40,8 @@ def test_the_servers_are_found_wherever_people_put_them(document: Any, names: li
 def test_two_of_a_list_with_one_name_are_refused_and_none_is_lost() -> None:
     with pytest.raises(DefinitionError, match="two servers of the manifest have the name 'a'"):
         servers_in({"mcpServers": [{"name": "a", **SHOP}, {"name": "a", **URL}]})
+    with pytest.raises(DefinitionError, match="two servers of the manifest have the name 'a'"):
+        servers_in({"mcpServers": {"a": SHOP}, "servers": {"a": URL}})
 
 
 @pytest.mark.parametrize("document", [{}, {"name": "x"}, {"a": {"b": 1}}, [], 7, None, {"mcp": {}}])

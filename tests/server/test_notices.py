@@ -82,6 +82,21 @@ async def test_who_watches_is_told_when_somebody_listens() -> None:
             assert not told.is_set(), "nobody waits any more"
 
 
+async def test_a_watcher_that_fails_is_logged_and_the_client_listens_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app, told = Server("watched"), list[str]()
+
+    def fail() -> None:
+        raise RuntimeError("mine")
+
+    async with Client(app, revision="2026-07-28") as client:
+        with app.notify.when_heard(fail), app.notify.when_heard(lambda: told.append("heard")):
+            async with client.listen(tools=True):
+                assert told == ["heard"]
+    assert "What watched has called when a client listens failed" in caplog.text
+
+
 async def test_a_stream_that_a_restart_left_to_come_back_counts_at_the_start(tmp_path: Path) -> None:
     told: list[str] = []
 

@@ -126,7 +126,7 @@ async def echo(stores: SqliteStores, sockets: str = "") -> None:
 
 async def deliver(stores: SqliteStores, message: str) -> None:
     """Deliver what is due, mark it, append a message, say so, and wait to be killed before it is delivered."""
-    due = await stores.events.after("session", "stream", await stores.events.marked("session", "stream"))
+    due = await stores.events.after("session", "stream", await stores.events.marked("session", "stream") or 0)
     say([body.decode() for _, body in due])
     for sequence, _ in due:
         await stores.events.mark("session", "stream", sequence)

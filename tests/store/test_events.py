@@ -38,13 +38,13 @@ async def test_a_stream_gives_its_own_messages_after_a_number_in_order(stores: S
 
 
 async def test_a_mark_is_remembered_and_never_goes_back(stores: Stores) -> None:
-    assert await stores.events.marked("s", "a") == 0
+    assert await stores.events.marked("s", "a") is None
     await stores.events.append("s", "a", b"m")
-    assert await stores.events.marked("s", "a") == 0
+    assert await stores.events.marked("s", "a") is None
     await stores.events.mark("s", "a", 5)
     await stores.events.mark("s", "a", 3)
     assert await stores.events.marked("s", "a") == 5
-    assert await stores.events.marked("s", "b") == 0
+    assert await stores.events.marked("s", "b") is None
     assert await stores.events.after("s", "a", 0) == [(1, b"m")]
 
 
@@ -96,7 +96,7 @@ async def test_a_forgotten_stream_is_empty_and_the_numbers_go_on(stores: Stores)
     await stores.events.forget("s", "never")
     await stores.events.forget("never", "a")
     assert await stores.events.after("s", "a", 0) == []
-    assert await stores.events.marked("s", "a") == 0
+    assert await stores.events.marked("s", "a") is None
     assert await stores.events.after("s", "b", 0) == [(2, b"m")]
     assert await stores.events.append("s", "a", b"m") == 3
 
@@ -119,7 +119,7 @@ async def test_messages_of_a_quiet_session_are_forgotten_and_those_of_a_busy_one
     await stores.events.mark("busy", "a", 1)
     clock.forward(60.0)
     assert await stores.events.after("quiet", "a", 0) == []
-    assert await stores.events.marked("quiet", "a") == 0
+    assert await stores.events.marked("quiet", "a") is None
     assert await stores.events.after("busy", "a", 0) == [(1, b"m")]
     assert await stores.events.append("quiet", "a", b"new") == 2
 
@@ -302,3 +302,39 @@ async def test_a_stream_is_fed_for_all_workers_while_who_began_it_lives(tmp_path
     assert not await three.events.fed("s", "b")
     await two.aclose()
     await three.aclose()
+
+
+@pytest.mark.parametrize("taker", ["its session", "others"])
+async def test_a_mark_goes_with_what_was_not_handed_over(tmp_path: Path, clock: Clock, taker: str) -> None:
+    for stores in (MemoryStores(clock, max_bytes=100_000), SqliteStores(tmp_path, clock, max_bytes=400_000)):
+        await stores.open()
+        room = 100_000 if isinstance(stores, MemoryStores) else 400_000
+        await stores.events.append("s", "heard", b"m")
+        waits = await stores.events.append("s", "waits", b"m")
+        for stream in ("heard", "waits"):
+            await stores.events.mark("s", stream, 1)
+        for number in range(120):
+            clock.forward(0.01)
+            if taker == "others":
+                await stores.events.append(f"other {number}", "a", bytes(room // 80), f"client {number}")
+            else:
+                await stores.events.append("s", f"c{number % 8}", bytes(room // 50))
+        assert await stores.events.marked("s", "waits") is None
+        assert await stores.events.after("s", "waits", 0) == []
+        last = await stores.events.append("s", "waits", b"m")
+        assert last > waits and await stores.events.marked("s", "waits") is None, "until somebody says so"
+        await stores.events.mark("s", "waits", 0)
+        assert await stores.events.marked("s", "waits") == 0
+        await stores.aclose()
+
+
+async def test_a_mark_stays_where_what_goes_was_handed_over(tmp_path: Path, clock: Clock) -> None:
+    for stores in (MemoryStores(clock, max_bytes=100_000), SqliteStores(tmp_path, clock, max_bytes=400_000)):
+        await stores.open()
+        room = 100_000 if isinstance(stores, MemoryStores) else 400_000
+        for _ in range(40):
+            last = await stores.events.append("s", "a", bytes(room // 20))
+            await stores.events.mark("s", "a", last)
+        assert len(await stores.events.after("s", "a", 0)) < 40
+        assert await stores.events.marked("s", "a") == last
+        await stores.aclose()

@@ -219,7 +219,8 @@ def _entry(name: str, given: Any, whole: Mapping[str, Any]) -> Entry:
     if key is not None:
         raise DefinitionError(f"{name}: `{key}` is for a process of its own; here all servers share one")
     try:
-        read = read_entry({**whole, "mcpServers": {name: given}}, {})
+        beside = {key: whole[key] for key in ("inputs", "mcp") if key in whole}
+        read = read_entry({**beside, "mcpServers": {name: given}}, {})
         if not read.argv:
             raise DefinitionError("a server elsewhere is not served here: expected `command` and `args`")
         words, written = _ours(read.argv), words_in(given)

@@ -60,40 +60,51 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 def servers_in(document: Any) -> dict[str, Any] | None:
     """Return the entries of a manifest by their names, whatever they are; None for what is no manifest.
 
-    A document that is an entry itself has the name "".
+    A document that is an entry itself has the name "". One that was written for two clients has the servers of both.
 
     Raises:
-        DefinitionError: Two of a list have one name.
+        DefinitionError: Two of a list, or two that are not the same, have one name.
     """
     if not isinstance(document, Mapping):
         return None
     if _ENTRY & document.keys():
         return {"": document}
-    for wrapper in _WRAPPERS:
-        found = document.get(wrapper)
-        if isinstance(found, list):
-            return _by_name(found)
-        if isinstance(found, Mapping):
-            return dict(found)
+    wrapped = [_by_name(found) for key in _WRAPPERS if isinstance(found := document.get(key), list | Mapping)]
+    if wrapped:
+        return _together(wrapped)
     if isinstance(document.get("mcp"), Mapping):
         return servers_in(document["mcp"])
     bare = {str(name): each for name, each in document.items() if isinstance(each, Mapping)}
     return bare if any(_ENTRY & each.keys() for each in bare.values()) else None
 
 
-def _by_name(listed: list[Any]) -> dict[str, Any]:
+def _by_name(given: list[Any] | Mapping[Any, Any]) -> dict[str, Any]:
+    if isinstance(given, Mapping):
+        return {str(name): each for name, each in given.items()}
     found: dict[str, Any] = {}
-    for at, each in enumerate(listed, 1):
+    for at, each in enumerate(given, 1):
         name = str(each.get("name", at) if isinstance(each, Mapping) else at)
         if name in found:
-            raise DefinitionError(f"two servers of the manifest have the name {quote(name, 64)}: rename one of them")
+            raise _twins(name)
         found[name] = each
     return found
 
 
+def _together(wrapped: list[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, each in ((name, each) for servers in wrapped for name, each in servers.items()):
+        if found.setdefault(name, each) != each:
+            raise _twins(name)
+    return found
+
+
+def _twins(name: str) -> DefinitionError:
+    return DefinitionError(f"two servers of the manifest have the name {quote(name, 64)}: rename one of them")
+
+
 def switched_off(entry: Mapping[str, Any]) -> bool:
     """Tell whether a client would leave the server out: `disabled` (Cline), or `enabled` (Codex, OpenCode, Zed)."""
-    return entry.get("disabled") is True or entry.get("enabled") is False
+    return _word(entry.get("disabled")).lower() == "true" or _word(entry.get("enabled")).lower() == "false"
 
 
 def environment_key(entry: Mapping[str, Any]) -> str | None:

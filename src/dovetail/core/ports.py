@@ -84,8 +84,11 @@ class Events(Protocol):
         """
         ...
 
-    async def marked(self, session: str, stream: str) -> int:
-        """Return the sequence number last marked; 0 when none was."""
+    async def marked(self, session: str, stream: str) -> int | None:
+        """Return the sequence number last marked.
+
+        None when none was, or when anything was forgotten since that had not been handed over.
+        """
         ...
 
     async def forget(self, session: str, stream: str | None = None) -> None:

@@ -4,6 +4,7 @@ Every client of either era hears of them that asked for it, over all workers tha
 while the server does not run. What changes outside need not be watched before somebody listens: `when_heard`.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from dovetail.server.app import Server
     from dovetail.server.notices import Listener
     from dovetail.server.runtime import Runtime
+
+log = logging.getLogger("dovetail.server")
 
 
 class Announcer:
@@ -51,8 +54,9 @@ class Announcer:
     def when_heard(self, told: Callable[[], None]) -> Iterator[None]:
         """Have something called whenever a client opens a stream of changes: from then on it may hear of some.
 
-        It is called on the server's loop, and neither waits nor raises. A stream whose session outlived a restart
-        counts at once. A client of 2025-11-25 or older on a pipe opens no stream: `resources/subscribe` is its sign.
+        It is called on the server's loop, and does not wait; what it raises is logged. A stream whose session outlived
+        a restart counts at once. A client of 2025-11-25 or older on a pipe opens no stream: `resources/subscribe` is
+        its sign.
         """
         self._server.arrivals.append(told)
         try:
@@ -71,4 +75,7 @@ def join(runtime: "Runtime", listener: "Listener") -> None:
     runtime.hub.join(listener)
     for server in runtime.server.family():
         for told in tuple(server.arrivals):
-            told()
+            try:
+                told()
+            except Exception:  # the user's: the client that listens has nothing to do with it
+                log.exception("What %s has called when a client listens failed", server.name)

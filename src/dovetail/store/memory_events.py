@@ -19,6 +19,8 @@ LINGER = 300.0
 MOST_OF_SESSION = 7 / 8
 """A stream that has more than such a part of its session's messages makes room for itself: one call that says very much
 costs neither the outcomes of others nor the notices that wait."""
+NEVER = -1
+"""The mark of a stream of which nothing was handed over, or of which something else was forgotten."""
 _OVERHEAD = 128
 """Bytes counted for a message or a stream besides its payload, and twice as many for knowing when to forget one."""
 
@@ -28,8 +30,15 @@ class _Stream:
 
     def __init__(self) -> None:
         self.messages: deque[tuple[int, bytes]] = deque()
-        self.marked = 0
+        self.marked = NEVER
         self.weight = _OVERHEAD
+
+    def lose(self) -> bytes:
+        """Forget the oldest message, and the mark with it, if it was not handed over; return it."""
+        number, message = self.messages.popleft()
+        if number > self.marked:
+            self.marked = NEVER
+        return message
 
 
 class _Owner:
@@ -119,15 +128,14 @@ class MemoryEvents:
         target = self._stream(kept, stream)
         target.marked = max(target.marked, sequence)
         while keep is not None and len(target.messages) > keep and target.messages[keep][0] <= target.marked:
-            _, oldest = target.messages.popleft()
-            self._weigh(kept, target, -len(oldest) - _OVERHEAD)
+            self._weigh(kept, target, -len(target.lose()) - _OVERHEAD)
 
-    async def marked(self, session: str, stream: str) -> int:
-        """Return the sequence number last marked; 0 when none was."""
+    async def marked(self, session: str, stream: str) -> int | None:
+        """Return the sequence number last marked; None when none was, or what was not handed over is lost."""
         self._expire()
         kept = self._sessions.get(session)
         target = None if kept is None else kept.streams.get(stream)
-        return 0 if target is None else target.marked
+        return None if target is None or target.marked == NEVER else target.marked
 
     async def forget(self, session: str, stream: str | None = None) -> None:
         """Drop a stream of a session; or all of them and their numbering, for a session that is over."""
@@ -201,8 +209,7 @@ class MemoryEvents:
         if kept.weight > self._max_bytes // SESSION_SHARES:
             name, stream = _giver(kept, target)
             if len(stream.messages) > (stream is target):
-                _, message = stream.messages.popleft()
-                self._weigh(kept, stream, -len(message) - _OVERHEAD)
+                self._weigh(kept, stream, -len(stream.lose()) - _OVERHEAD)
                 return True
             if stream is not target:
                 self._forget(session, name)

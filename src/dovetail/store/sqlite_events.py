@@ -10,7 +10,7 @@ pulse and until it ends the stream.
 import sqlite3
 
 from dovetail.store.expiring import SHARES
-from dovetail.store.memory_events import LINGER, MOST_OF_SESSION, SESSION_SHARES
+from dovetail.store.memory_events import LINGER, MOST_OF_SESSION, NEVER, SESSION_SHARES
 from dovetail.store.sqlite_shelf import ALIVE, Shelf, held
 
 _AT_ONCE = 1_000
@@ -86,9 +86,9 @@ class SqliteEvents:
             query = "SELECT last FROM numbering WHERE session = ?"
             sequence: int = connection.execute(query, (session,)).fetchone()[0]
             connection.execute(
-                "INSERT INTO streams (session, stream, held) VALUES (?, ?, 1)"
+                "INSERT INTO streams (session, stream, marked, held) VALUES (?, ?, ?, 1)"
                 " ON CONFLICT (session, stream) DO UPDATE SET held = held + 1",
-                (session, stream),
+                (session, stream, NEVER),
             )
             connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", (session, stream, sequence, message, owner))
             self._make_room(connection, session, sequence)
@@ -126,16 +126,16 @@ class SqliteEvents:
 
         await self._shelf.thread.write(work)
 
-    async def marked(self, session: str, stream: str) -> int:
-        """Return the sequence number last marked; 0 when none was."""
+    async def marked(self, session: str, stream: str) -> int | None:
+        """Return the sequence number last marked; None when none was, or what was not handed over is lost."""
 
-        def work(connection: sqlite3.Connection) -> int:
+        def work(connection: sqlite3.Connection) -> int | None:
             row = connection.execute(
                 "SELECT marked FROM streams JOIN numbering USING (session)"
                 " WHERE session = ? AND stream = ? AND touched > ?",
                 (session, stream, self._shelf.now() - self._idle),
             ).fetchone()
-            return 0 if row is None else row[0]
+            return None if row is None or row[0] == NEVER else row[0]
 
         return await self._shelf.thread.read(work)
 
@@ -229,6 +229,9 @@ def _lose_oldest(connection: sqlite3.Connection, session: str, sequence: int) ->
     where = (session, row[0])
     connection.execute("DELETE FROM events WHERE session = ? AND stream = ? AND sequence = ?", (*where, row[1]))
     connection.execute("UPDATE streams SET held = held - 1 WHERE session = ? AND stream = ?", where)
+    # What was not handed over is lost: see `marked`.
+    set_ = "UPDATE streams SET marked = ? WHERE session = ? AND stream = ? AND marked < ?"
+    connection.execute(set_, (NEVER, *where, row[1]))
     return True
 
 

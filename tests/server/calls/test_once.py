@@ -1,10 +1,12 @@
 """At most once: every way in which a claim can be found, and every way in which an effect can end."""
 
 import asyncio
+import math
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -207,6 +209,26 @@ async def test_a_result_that_is_not_what_was_promised_is_a_typed_error_the_first
     await client.call("tools/call", name="work", arguments={})
     assert told == ["effect: what it returned is not what it promises to return; it was not run again"] * 2
     assert count == 1
+    await client.close()
+
+
+@pytest.mark.parametrize("value", [math.nan, Rate("inf"), [{"a": (-math.inf,)}]])
+async def test_a_number_that_json_cannot_write_is_a_typed_error_and_not_none(stores: Stores, value: Any) -> None:
+    app, told = Server("once", stores=stores), []
+
+    @app.tool
+    async def work(ctx: Context) -> None:
+        assert await ctx.once("exact", lambda: {"a": [None, Decimal("NaN")]}) == {"a": [None, "NaN"]}
+        for _ in range(2):
+            try:
+                await ctx.once("effect", lambda: value)
+            except (ValueError, OnceUnknown) as error:
+                told.append(str(error).partition(":")[0])
+
+    client = Conversation(app)
+    await client.open()
+    await client.call("tools/call", name="work", arguments={})
+    assert told == ["expected finite numbers", "effect"]
     await client.close()
 
 

@@ -246,3 +246,54 @@ async def test_who_comes_back_behind_a_gap_is_told_of_it_and_gets_the_outcome(
         assert messages[-1]["result"]["content"][0]["text"] == "done"
         assert "A client missed messages of its call" in caplog.text
         await house.asgi.stop()
+
+
+async def fill(house: House, size: int) -> None:
+    """Let other clients' messages take all the room there is."""
+    for number in range(120):
+        await house.stores.events.append(f"session {number}", "c", b"M" + bytes(size // 80), f"client {number}")
+
+
+@pytest.mark.parametrize("place", [None, "0:0"])
+@pytest.mark.parametrize("heard", [0, 1])
+@pytest.mark.parametrize("again", [False, True])
+async def test_who_was_away_while_others_took_all_the_room_hears_of_everything_it_wants_to_hear_of(
+    tmp_path: Path, place: str | None, heard: int, again: bool
+) -> None:
+    for stores in (MemoryStores(max_bytes=100_000), SqliteStores(tmp_path, max_bytes=400_000)):
+        house = await House(stores).open(2)
+        await house.change(*range(heard))
+        await house.listen(heard)
+        await house.change(0)
+        await fill(house, 400_000 if isinstance(stores, SqliteStores) else 100_000)
+        if again:
+            await house.change(0)
+        events = await house.listen(4, place and event_id("0", 0))
+        assert sorted(uris(events)) == ["page://0", "page://1"]
+        assert {event["method"].split("/")[1] for event in events} == {"tools", "resources"}
+        await house.change(1)
+        assert uris(await house.listen(1)) == ["page://1"], "once is enough"
+        await house.asgi.stop()
+
+
+async def test_who_never_listened_and_lost_what_waited_for_it_hears_of_everything_also_from_a_new_process(
+    tmp_path: Path,
+) -> None:
+    before = await House(SqliteStores(tmp_path, max_bytes=400_000)).open(1)
+    await before.change(0)
+    await fill(before, 400_000)
+    await before.asgi.stop()
+    after = House(SqliteStores(tmp_path, max_bytes=400_000))
+    await after.asgi.start()
+    after.headers = before.headers
+    assert uris(await after.listen(3)) == ["page://0"]
+    await after.asgi.stop()
+
+
+async def test_who_lost_nothing_is_told_nothing(house: House) -> None:
+    await house.open(2)
+    for _ in range(2):
+        await house.listen(0)
+    await house.change(1)
+    assert uris(await house.listen(1)) == ["page://1"]
+    assert await house.listen(0) == []

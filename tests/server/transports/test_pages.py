@@ -129,7 +129,7 @@ async def test_a_place_that_no_message_has_reached_makes_no_stream_deaf() -> Non
         """New."""
 
     async with asyncio.timeout(5):
-        while (await http.app.runtime.stores.events.marked(headers["mcp-session-id"], "0")) == 0:
+        while not await http.app.runtime.stores.events.marked(headers["mcp-session-id"], "0"):
             await asyncio.sleep(0)
     gone.set()
     response = await reading

@@ -211,7 +211,7 @@ async def test_of_two_streams_that_a_client_opens_at_once_one_stays_and_hears_ev
     for number in range(3):
         await workers[number % 2].touch(number, headers)
     key = headers["mcp-session-id"]
-    while await workers[0].stores.events.marked(key, "0") < 3:
+    while (await workers[0].stores.events.marked(key, "0") or 0) < 3:
         await asyncio.sleep(0)
     for worker in workers:
         worker.asgi.drain()
@@ -230,7 +230,7 @@ async def test_a_stream_of_notices_goes_to_who_opens_it_last_however_often(worke
         if round_:
             await asyncio.wait_for(gets[-2], 5)
         await workers[0].touch(1, headers)
-        while await workers[0].stores.events.marked(headers["mcp-session-id"], "0") <= round_:
+        while (await workers[0].stores.events.marked(headers["mcp-session-id"], "0") or 0) <= round_:
             await asyncio.sleep(0)
     for worker in workers:
         worker.asgi.drain()

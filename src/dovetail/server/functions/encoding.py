@@ -58,12 +58,16 @@ def require_value(data: bytes, place: str = "$") -> None:
         raise InvalidOutput(place, "expected one JSON value in UTF-8 wherever Raw stands", declared=False) from None
 
 
-def require_finite(value: Any, place: str = "$") -> None:
-    """Refuse NaN and infinity: of a float, the encoder writes null, and of a Decimal, text that is no number."""
+def require_finite(value: Any, place: str = "$", kinds: tuple[type[float | Decimal], ...] = (float, Decimal)) -> None:
+    """Refuse NaN and infinity: of a float, the encoder writes null, and of a Decimal, text that is no number.
+
+    Raises:
+        InvalidOutput: There is one of these `kinds`.
+    """
     waiting: list[tuple[Any, str]] = [(value, place)]
     while waiting:
         part, path = waiting.pop()
-        if isinstance(part, float | Decimal):
+        if isinstance(part, kinds):
             if not isfinite(part) if isinstance(part, float) else not part.is_finite():
                 said = "expected a finite number: JSON has no NaN and no infinity"
                 raise InvalidOutput(path, said, declared=False)

@@ -11,8 +11,9 @@ from typing import Any, Final, Never, NoReturn
 
 import msgspec
 
-from dovetail.errors import DefinitionError
+from dovetail.errors import DefinitionError, InvalidOutput
 from dovetail.server.functions.annotations import Reader
+from dovetail.server.functions.encoding import require_finite
 from dovetail.server.functions.parameters import MISSING, awaited, name_of, returned_by
 from dovetail.server.functions.schemas import schema_for
 from dovetail.server.functions.standins import adapter, hook, is_pydantic
@@ -24,8 +25,18 @@ _PROMISES_NOTHING: Final = (MISSING, Never, NoReturn)
 
 
 def written(value: Any) -> bytes:
-    """Return a value as JSON. Raises TypeError or ValueError when JSON has no words for it."""
-    return _encode(value)
+    """Return a value as JSON.
+
+    Raises:
+        TypeError, ValueError: JSON has no words for it.
+    """
+    data = _encode(value)
+    if b"null" in data:
+        try:
+            require_finite(value, kinds=(float,))  # a Decimal comes back from its text
+        except InvalidOutput:
+            raise ValueError("expected finite numbers: JSON has no NaN and no infinity") from None
+    return data
 
 
 def reader_of(function: Callable[..., Any]) -> Read:

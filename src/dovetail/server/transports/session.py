@@ -28,6 +28,7 @@ from dovetail.server.transports.record import (
     told,
     unsubscribed,
 )
+from dovetail.server.transports.stored import NOTICES
 from dovetail.wire import Answer, Broken, Failure
 
 if TYPE_CHECKING:
@@ -184,8 +185,8 @@ class Session:
             InvalidParams: It may not be subscribed to one more.
         """
         await self.change(subscribed(uri, limits))
-        if self.keeper is not None:
-            self.keeper.hear(self)
+        if self.keeper is not None and self.keeper.hear(self):
+            await self.keeper.streams.mark(self, NOTICES, 0)  # from here on nothing may be lost in silence
 
     async def unsubscribe(self, uri: str) -> None:
         """Let the client hear of a resource no longer."""

@@ -214,10 +214,12 @@ class Sessions:
         await self._tell(session.id, kind, record)
         return record
 
-    def hear(self, session: Session) -> None:
-        """Keep what changes for a client from now on; of several workers, the one that it listens to does."""
-        if not self._shared and session.listener is None:
-            session.listener = SessionListener(self._runtime, self, session)
+    def hear(self, session: Session) -> bool:
+        """Keep what changes for a client from now on; False when that is done, or when other workers do it."""
+        if self._shared or session.listener is not None:
+            return False
+        session.listener = SessionListener(self._runtime, self, session)
+        return True
 
     async def listen(self, session: Session) -> None:
         """Let this worker put notices into a session's stream, and no other, unless another is claiming it later.

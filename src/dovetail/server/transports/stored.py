@@ -115,8 +115,8 @@ class Streams:
         keep = HEARD if stream == NOTICES else None
         await self._runtime.stores.events.mark(session.id, stream, sequence, keep)
 
-    async def marked(self, session: "Session", stream: str) -> int:
-        """Return the place up to which a stream was handed to a connection."""
+    async def marked(self, session: "Session", stream: str) -> int | None:
+        """Return the place up to which a stream was handed to a connection; None when what comes after it is lost."""
         return await self._runtime.stores.events.marked(session.id, stream)
 
     def follow(self, session: "Session", stream: str) -> asyncio.Event:

@@ -185,7 +185,7 @@ class Follower:
         streams, session, stream = self._sessions.streams, self._session, self._stream
         if self._passive and streams.leads(session, stream, wake):
             self._passive = False
-            self._sequence = max(self._sequence, await streams.marked(session, stream))
+            self._sequence = max(self._sequence, await streams.marked(session, stream) or 0)
         # Asked before reading: when it says that nothing more comes, what is read next is all there is.
         over = not await streams.may_continue(session, stream)
         gap, rest = await streams.rest(session, stream, self._sequence)
@@ -260,11 +260,15 @@ async def follow_notices(
         SessionEnded: The session is over; nothing was sent.
     """
     streams = sessions.streams
+    heard = session.listens or session.listener is not None
     await sessions.listen(session)  # first of all: until then another worker may write to its connection, and mark
-    place, missed = await streams.marked(session, NOTICES), False
+    marked = await streams.marked(session, NOTICES)
+    if marked is None:
+        await streams.mark(session, NOTICES, 0)
+    place, missed = marked or 0, heard and marked is None
     if sequence is not None:
         stored = await streams.after(session, NOTICES, 0)
-        missed = sequence > 0 and all(said.number != sequence for said in stored)
+        missed = missed or (sequence > 0 and all(said.number != sequence for said in stored))
         # A place that nothing has reached yet would make the stream deaf until something does.
         place = min(sequence, max(place, stored[-1].number if stored else 0))
         if place:
