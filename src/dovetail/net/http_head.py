@@ -42,6 +42,8 @@ _REMEMBERED: Final = frozenset(
 _MEMORY: Final = 1024
 _MEMORABLE: Final = 160
 
+_names: dict[bytes, bytes] = {}
+_hosts: set[bytes] = set()
 _lines: dict[bytes, tuple[bytes, bytes]] = {}
 _starts: dict[bytes, tuple[str, str, bytes, bytes, bool]] = {}
 
@@ -101,7 +103,7 @@ def read_head(data: bytes, limits: Limits) -> Head:
     if repeats:
         _check_repeats(headers)
     host = fields.get(b"host")
-    if host is None or _HOST.fullmatch(host) is None:
+    if host is None or (host not in _hosts and not _is_host(host)):
         said = "is missing" if host is None else f"{quote(host[:256].decode('latin-1'))} is malformed"
         raise BadRequest(400, f"Host {said}: expected one host name or address, with or without a port")
     old = start[4]
@@ -177,11 +179,26 @@ def _read_start(line: bytes) -> tuple[str, str, bytes, bytes, bool]:
     return start
 
 
-def _read_line(line: bytes) -> tuple[bytes, bytes]:
-    name, colon, value = line.partition(b":")
-    if not colon or _TOKEN.fullmatch(name) is None:
+def _is_host(host: bytes) -> bool:
+    if _HOST.fullmatch(host) is None:
+        return False
+    if len(_hosts) < _MEMORY:
+        _hosts.add(host)
+    return True
+
+
+def _read_name(spelling: bytes, colon: bytes) -> bytes:
+    if not colon or _TOKEN.fullmatch(spelling) is None:
         raise BadRequest(400, "A header field is not `name: value`")
-    name = name.lower()
+    name = spelling.lower()
+    if len(_names) < _MEMORY and len(spelling) <= _MEMORABLE:
+        _names[spelling] = name
+    return name
+
+
+def _read_line(line: bytes) -> tuple[bytes, bytes]:
+    spelling, colon, value = line.partition(b":")
+    name = (_names.get(spelling) if colon else None) or _read_name(spelling, colon)
     value = value.strip(b" \t")
     if _CONTROL.search(value) is not None:
         raise BadRequest(400, "A header value holds control characters")

@@ -73,7 +73,10 @@ class Plan:
         """Return what of a message the revision can say."""
         if self.change is not None:
             message = self.change(message)
-        changes = {name: default for name, default in self.drops if getattr(message, name) is not default}
+        changes = {}
+        for name, default in self.drops:
+            if getattr(message, name) is not default:
+                changes[name] = default
         for attribute in self.parts:
             value = getattr(message, attribute)
             if value is not None and (fitted := _fit(value, self.revision)) is not value:

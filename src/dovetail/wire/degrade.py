@@ -51,6 +51,7 @@ _YOUNGER: Final = frozenset({AudioContent, ResourceLink, ToolUseContent, ToolRes
 Change = Callable[[Any], Any]
 
 _OBJECT: Final = ord("{")
+_WRAPPING: Final = b'{"' + WRAPPED_VALUE.encode() + b'":'
 _TOP: Final = ("$schema", "$defs", "definitions")
 _BODY: Final = ("#/$defs/", "#/definitions/")
 
@@ -111,13 +112,13 @@ def _told(message: Any) -> Any:
 
 def _objects_only(message: Any) -> Any:
     raw = message.structured_content
-    if raw is UNSET or (isinstance(raw, Raw) and memoryview(raw)[0] == _OBJECT):
+    if raw is UNSET or (isinstance(raw, Raw) and memoryview(raw)[0] == _OBJECT):  # nothing is copied
         return message
     data = _json(raw)
     if data.lstrip()[:1] == b"{":
         return message
-    wrapped = Raw(b'{"%b":%b}' % (WRAPPED_VALUE.encode(), data))
-    return replace(message, structured_content=wrapped, meta={**(message.meta or {}), WRAPPED: True})
+    meta = {**message.meta, WRAPPED: True} if message.meta else {WRAPPED: True}
+    return replace(message, structured_content=Raw(_WRAPPING + data + b"}"), meta=meta)
 
 
 def _json(value: Any) -> bytes:

@@ -123,18 +123,13 @@ class StatefulExchange:
 
     network = True
 
-    __slots__ = (
-        "_called",
-        "_calls",
-        "_here",
-        "_load",
-        "_opening",
-        "_reply",
-        "_session",
-        "_sessions",
-        "_stream",
-        "_watcher",
-    )
+    # Most requests are answered at once and change none of these: what they begin with is the class's.
+    _stream = ""
+    _called = False
+    _calls = 0  # under way: those of a batch share one reply
+    _here = False
+    _opening: asyncio.Event | None = None
+    _watcher: "asyncio.Task[None] | None" = None
 
     def __init__(self, reply: Reply, load: Load, sessions: "Sessions", session: Session) -> None:
         """Made once a request."""
@@ -142,12 +137,6 @@ class StatefulExchange:
         self._load = load
         self._sessions = sessions
         self._session = session
-        self._stream = ""
-        self._called = False
-        self._calls = 0  # under way: those of a batch share one reply
-        self._here = False
-        self._opening: asyncio.Event | None = None
-        self._watcher: asyncio.Task[None] | None = None
 
     async def _open(self, retry: float | None = None) -> None:
         self._opening = asyncio.Event()

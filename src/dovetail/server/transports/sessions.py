@@ -51,6 +51,7 @@ class Sessions:
         self._tell, self._shared = words.tell, words.shared
         self.streams = Streams(runtime, words.tell)
         self._looking = False
+        self._brief = min(UNUSED_SECONDS, runtime.limits.session_seconds)
 
     def __repr__(self) -> str:
         return f"<Sessions {len(self._cache)} cached, {self.streams!r}>"
@@ -121,16 +122,16 @@ class Sessions:
 
     async def find(self, identifier: bytes, principal: Principal) -> Session | None:
         """Return a session by its id; None when there is none, or it is somebody else's (S-16: no telling which)."""
-        if not session_is_legal(identifier):
-            return None
-        key = identifier.decode("ascii")
+        key = identifier.decode("latin-1")
         now = self._runtime.steady()
         cached = self._cache.get(key)
         if cached is not None:
             session, seen, touched = cached
-            if self._stale(session, seen, now) and await self._over(session):
+            if now - seen > self._brief and self._stale(session, seen, now) and await self._over(session):
                 await self.end(session)
                 return None
+        elif not session_is_legal(identifier):
+            return None
         else:
             loaded = await self._load(key, now)
             if loaded is None:
