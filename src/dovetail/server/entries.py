@@ -49,7 +49,6 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch
 Variables = dict[str, str | list[str]]
 """What a URI says of a template's variables."""
 _NO_ARGUMENTS: Final = b"{}"
-_NOTHING: Final[dict[str, Any]] = {}
 
 
 class Entry:
@@ -122,8 +121,8 @@ class Entry:
             from dovetail.server.calls.beginning import begin
 
             await begin(context)
-        if not signature.injected:
-            return await self._call(values, _NOTHING, context)
+        if signature.contexts is not None:
+            return await self._call(values, dict.fromkeys(signature.contexts, context), context)
         from dovetail.server.inject import serve_injected
 
         return await serve_injected(

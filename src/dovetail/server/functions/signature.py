@@ -81,6 +81,7 @@ class Signature:
         docstring: What it says of itself.
         parameters: Those that callers give, in order.
         injected: The others.
+        contexts: Their names where all of them are the context, and nothing has to be opened; None otherwise.
         input_schema: JSON, as it is sent.
         schema: The same, parsed.
         decode: `decode(raw) -> values`, from the JSON object of a call; raises `InvalidArguments`.
@@ -90,6 +91,7 @@ class Signature:
 
     __slots__ = (
         "call",
+        "contexts",
         "decode",
         "decode_texts",
         "docstring",
@@ -103,6 +105,7 @@ class Signature:
 
     parameters: tuple[Parameter, ...]
     injected: tuple[Injected, ...]
+    contexts: tuple[str, ...] | None
     input_schema: bytes
     schema: Schema
     decode: Callable[[bytes | msgspec.Raw], Values]
@@ -148,6 +151,8 @@ class Signature:
         declared = declaration_of(function, open_ended=input_schema is not None)
         wanted = {item.name: _injected(function, item, injected or injection) for item in declared.parameters}
         self.injected = tuple(item for item in wanted.values() if item is not None)
+        plain = all(item.kind == "context" for item in self.injected)
+        self.contexts = tuple(item.name for item in self.injected) if plain else None
         given = [item for item in declared.parameters if wanted[item.name] is None]
         reader: Typed | Verbatim
         if input_schema is None:
