@@ -73,10 +73,7 @@ class Plan:
         """Return what of a message the revision can say."""
         if self.change is not None:
             message = self.change(message)
-        changes = {}
-        for name, default in self.drops:
-            if getattr(message, name) is not default:
-                changes[name] = default
+        changes = {name: default for name, default in self.drops if getattr(message, name) is not default}
         for attribute in self.parts:
             value = getattr(message, attribute)
             if value is not None and (fitted := _fit(value, self.revision)) is not value:
