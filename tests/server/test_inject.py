@@ -354,6 +354,36 @@ async def test_a_plain_handler_is_given_what_is_bound_to_its_thread(source: Call
     await client.close()
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_an_end_that_needs_a_thread_gets_one_though_every_place_was_its_own_calls(fails: bool) -> None:
+    app, ended = Server("bound", threads=2), list[int]()
+    opened, cursor = own_thread(ended), own_thread(ended)
+
+    async def audited(ctx: Context) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            assert await ctx.once("audit", lambda: "recorded") == "recorded"
+
+    @app.tool
+    def work(
+        above: Annotated[int, Depends(opened)],
+        audit: Annotated[None, Depends(audited)],
+        below: Annotated[int, Depends(cursor)],
+    ) -> str:
+        if fails:
+            raise ToolError("the backend said no")
+        return "done"
+
+    client = Conversation(app)
+    await client.open()
+    for _ in [client.begin("tools/call", {"name": "work", "arguments": {}}) for _ in range(6)]:
+        assert text_of(await client.receive()) in ("done", "the backend said no")
+    await at_rest(app)
+    assert len(ended) == 12
+    await client.close()
+
+
 async def test_all_that_is_plain_in_a_call_runs_in_one_thread_whatever_stands_between() -> None:
     app, ended, used = Server("bound"), list[int](), list[int]()
     first, second = own_thread(ended), own_thread(ended)

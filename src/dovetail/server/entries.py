@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw
 from dovetail.core import Call
 from dovetail.errors import DefinitionError, InvalidOutput, quote
 from dovetail.server.calls.context import Context
-from dovetail.server.calls.gates import Meter, Rate, Slots, Timed, coming_back
+from dovetail.server.calls.gates import Meter, Rate, Slot, Slots, Timed, coming_back
 from dovetail.server.functions.encoding import encoded
 from dovetail.server.functions.markers import Complete, as_typed
 from dovetail.server.functions.messages import prompt_messages, resource_contents
@@ -101,19 +101,18 @@ class Entry:
 
     async def _placed(self, values: tuple[Any, ...], context: Context) -> Any:
         """Call the handler in one of the entry's places, if those are counted."""
-        inside, slots = context.inside, self.slots
-        if slots is None:
+        inside = context.inside
+        if self.slots is None:
             return await self._give(values, context)
-        back = coming_back(context)
-        slots.enter(back)
+        slot = Slot(self.slots, coming_back(context))
         if not inside:
-            context.slots = slots
+            context.slot = slot
         try:
             return await self._give(values, context)
         finally:
-            slots.leave(back)
+            slot.leave()
             if not inside:
-                context.slots = None
+                context.slot = None
 
     async def _give(self, values: tuple[Any, ...], context: Context) -> Any:
         signature = self.signature

@@ -715,6 +715,49 @@ async def test_the_clock_and_the_slot_of_a_call_stand_still_while_an_answer_is_a
     await client.close()
 
 
+@pytest.mark.parametrize("version", ["2025-06-18", "2025-11-25"])
+@pytest.mark.parametrize("kind", ["race", "gather", "before"])
+async def test_a_handler_that_ends_with_a_question_open_leaves_its_slot_as_it_was(version: str, kind: str) -> None:
+    app = server()
+
+    async def fails() -> None:
+        raise ToolError("the backend said no")
+
+    @app.use
+    def asking(handler: Any) -> Any:
+        async def handle(call: Any, ctx: Context) -> Any:
+            asked = asyncio.ensure_future(ctx.elicit("first?")) if kind == "before" else None
+            await asyncio.sleep(0)
+            try:
+                return await handler(call, ctx)
+            finally:
+                if asked is not None:
+                    asked.cancel()
+
+        return handle
+
+    @app.tool(concurrency=1)
+    async def work(ctx: Context) -> str:
+        match kind:
+            case "race":
+                await asyncio.wait({asyncio.ensure_future(ctx.elicit("?"))}, timeout=0.01)
+            case "gather":
+                await asyncio.gather(ctx.elicit("?"), fails())
+            case _:
+                await asyncio.sleep(0.01)
+        return "done"
+
+    tool = app.catalogue.tools.get("work")
+    assert tool is not None and tool.slots is not None
+    slots = tool.slots
+    client = Conversation(app)
+    await client.open(version)
+    for _ in range(3):
+        await client.call("tools/call", name="work", arguments={})
+        assert slots.taken == 0
+    await client.close()
+
+
 @pytest.mark.req("S-12")
 async def test_a_state_fits_one_request_only() -> None:
     app = server()

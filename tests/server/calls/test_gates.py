@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dovetail.errors import Busy, DefinitionError
 from dovetail.server.calls import gates
-from dovetail.server.calls.gates import Meter, Rate, Slots
+from dovetail.server.calls.gates import Meter, Rate, Slot, Slots
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,17 @@ def test_places_are_as_many_as_there_are() -> None:
     slots.leave()
     slots.enter()
     assert repr(slots) == "<Slots 2/2>"
+
+
+def test_a_slot_counts_once_however_often_its_call_rests_and_resumes() -> None:
+    slots = Slots(1)
+    slot = Slot(slots, "call:1")
+    for _ in range(2):
+        slot.rest()
+    assert repr(slot) == "<Slot resting of <Slots 0/1>>"
+    for _ in range(2):
+        slot.resume()
+    assert slots.taken == 1
+    slot.rest()
+    slot.leave()
+    assert slots.taken == 0 and not slots._back, "also one that leaves from rest"

@@ -250,7 +250,7 @@ def _require_asking_method(context: Context) -> None:
 
 def _end_with_questions(turn: Turn) -> None:
     if turn.task is not None and turn.ledger is not None:
-        turn.ledger.placed = turn.context.slots is not None
+        turn.ledger.placed = turn.context.slot is not None
         turn.end(Stop.SUSPENDED, lambda: turn.context.runtime.ask_client(turn))
 
 

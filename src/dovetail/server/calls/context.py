@@ -22,7 +22,7 @@ from dovetail.wire import as_json, notification_frame
 if TYPE_CHECKING:
     from dovetail.errors import Refusal
     from dovetail.server.app import Server
-    from dovetail.server.calls.gates import Slots
+    from dovetail.server.calls.gates import Slot
     from dovetail.server.calls.turn import Turn
     from dovetail.server.entries import Entry
     from dovetail.server.functions.elicited import Elicited
@@ -117,7 +117,7 @@ class Context:
         "outlet",
         "runtime",
         "session",
-        "slots",
+        "slot",
         "sound",
         "timeout",
         "turn",
@@ -131,7 +131,7 @@ class Context:
         self.session = session
         self.turn: Turn | None = None
         self.entry: Entry | None = None
-        self.slots: Slots | None = None
+        self.slot: Slot | None = None
         self.timeout: float | None = None
         self.failure: Failed | None = None
         self.sound: object = None  # structured content that is known to be JSON

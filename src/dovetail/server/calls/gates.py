@@ -123,6 +123,43 @@ class Slots:
                 del self._back[back]
 
 
+class Slot:
+    """One slot that one call holds, given back while the call rests: as often as it may be said, it counts once."""
+
+    __slots__ = ("_back", "_held", "slots")
+
+    def __init__(self, slots: Slots, back: str = "") -> None:
+        """Take the slot, as `Slots.enter`.
+
+        Raises:
+            Busy: All are taken.
+        """
+        slots.enter(back)
+        self.slots = slots
+        self._back = back
+        self._held = True
+
+    def __repr__(self) -> str:
+        return f"<Slot {'held' if self._held else 'resting'} of {self.slots!r}>"
+
+    def rest(self) -> None:
+        """Give the slot back for a while."""
+        if self._held:
+            self._held = False
+            self.slots.leave()
+
+    def resume(self) -> None:
+        """Hold the slot again: there may be one too many for a while."""
+        if not self._held:
+            self._held = True
+            self.slots.stay()
+
+    def leave(self) -> None:
+        """Give the slot back for good, also from rest: a handler may end while a question of its is open."""
+        self.resume()
+        self.slots.leave(self._back)
+
+
 def coming_back(context: "Context") -> str:
     """Return the turn's name if it takes up a call that held a place where this one wants one; "" if it does not."""
     ledger = None if context.turn is None else context.turn.ledger

@@ -91,12 +91,11 @@ class Lane:
         self._begun = True
         thread.add_done_callback(lambda _: self._on_loop(self._end))
 
-    def rest_soon(self) -> None:
-        """Give the place back, unless who calls this has more work before it next waits for something."""
-        self._loop.call_soon(self._rest)
-
     def _done(self) -> None:
         self._under_way -= 1
+        # Whatever it was, and however it ended: the place is given back, unless who waits for it, and is woken in the
+        # meantime, has more work for the thread at once.
+        self._loop.call_soon(self._loop.call_soon, self._rest)
 
     def _rest(self) -> None:
         if self.free and self._held and self._pool.may_rest():

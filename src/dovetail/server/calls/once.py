@@ -135,9 +135,8 @@ async def _run(context: Context, call: str, name: str, function: Callable[..., A
 
 def _keep_place(context: Context, effect: "asyncio.Task[Any]") -> None:
     """Let an effect that outlives its call keep a place of its entry (`concurrency=`), as a thread does."""
-    slots = context.slots
-    if slots is not None and not effect.done():
-        back = coming_back(context)
+    if context.slot is not None and not effect.done():
+        slots, back = context.slot.slots, coming_back(context)
         slots.stay(back)
         effect.add_done_callback(lambda _: slots.leave(back))
 

@@ -126,8 +126,6 @@ class Pool:
                     slots.stay(back)
                     future.add_done_callback(lambda _: _on_loop(loop, partial(slots.leave, back)))
             raise
-        if lane is not None:
-            lane.rest_soon()
         return value
 
     async def clean(self, function: Callable[..., T], args: tuple[Any, ...], lane: "Lane | None" = None) -> T | None:

@@ -121,9 +121,9 @@ class Turn:
     def pause(self) -> None:
         """Stop the clock and give the concurrency slot back; calls nest."""
         self._paused += 1
-        slots = self.context.slots
-        if slots is not None and self._paused == 1:
-            slots.leave()
+        slot = self.context.slot
+        if slot is not None and self._paused == 1:
+            slot.rest()
         if self._timer is not None and self._paused == 1:
             self._timer.cancel()
             self._timer = None
@@ -132,9 +132,9 @@ class Turn:
     def unpause(self) -> None:
         """Let the clock run again, with the slot taken: there may be one too many for a while."""
         self._paused -= 1
-        slots = self.context.slots
-        if slots is not None and self._paused == 0:
-            slots.taken += 1
+        slot = self.context.slot
+        if slot is not None and self._paused == 0:
+            slot.resume()
         if self._limit is not None and self._paused == 0 and self.stop is None and not self.over:
             self._run_clock()
 
