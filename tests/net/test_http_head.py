@@ -88,8 +88,17 @@ def test_what_is_remembered_is_bounded() -> None:
     from dovetail.net import http_head
 
     for number in range(5000):
-        whole(b"GET /%d HTTP/1.1\r\nHost: a\r\nUser-Agent: %d\r\n\r\n" % (number, number))
-    assert len(http_head._lines) <= 1024 and len(http_head._starts) <= 1024
+        data = b"GET /%d HTTP/1.1\r\nHost: h%d\r\nUser-Agent: %d\r\nX-%d: 1\r\n\r\n" % ((number,) * 4)
+        assert whole(data).fields[b"x-%d" % number] == b"1"
+    for memory in (http_head._lines, http_head._starts, http_head._names, http_head._hosts):
+        assert len(memory) <= 1024
+
+
+def test_what_is_remembered_lets_nothing_pass_that_is_not_legal() -> None:
+    for _ in range(2):
+        for bad in (b"Ho st: a", b"Host : a", b"Host", b": a", b"Host: a b", b"Host: a\x00"):
+            with pytest.raises(BadRequest):
+                whole(b"GET / HTTP/1.1\r\n" + bad + b"\r\n\r\n")
 
 
 class Other:
