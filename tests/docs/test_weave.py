@@ -157,7 +157,7 @@ def test_every_public_name_stands_on_a_page_and_not_only_in_a_table() -> None:
 def test_everything_that_a_context_offers_stands_on_a_page() -> None:
     from dovetail import Context
 
-    internal = {"call", "entry", "failure", "inside", "outlet", "runtime", "session", "slots", "sound"}
+    internal = {"call", "entry", "failure", "inside", "outlet", "runtime", "session", "slot", "sound"}
     internal |= {"quiet", "muted", "timeout", "turn"}
     offered = {name for name in dir(Context) if not name.startswith("_")} - internal
     text = "\n".join(page.read_text(encoding="utf-8") for page in DOCS)

@@ -4,14 +4,14 @@ import asyncio
 import sys
 import threading
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dovetail import Context, Server
+from dovetail import Cache, Context, Header, Server
 from dovetail.core import RESOURCES_CHANGED, Principal, resource_updated
 from dovetail.errors import DefinitionError, InvalidName
 from tests.server.peers import Conversation, Http, Json, meta, text_of
@@ -153,10 +153,14 @@ def scoped() -> Server:
     app.add_tool(nothing, name="open")
     app.add_tool(nothing, name="read", scopes=["read"])
     app.add_tool(nothing, name="both", scopes=["read", "write"])
+    app.add_tool(somewhere, name="place", scopes=["places"])
     app.add_prompt(lambda: "hi", name="secret_prompt", scopes=["read"])
     app.add_resource("data://secret", lambda: "s", name="secret", scopes=["read"])
     app.add_resource("data://{key}/secret", lambda key: key, name="template", scopes=["read"])
     return app
+
+
+def somewhere(region: Annotated[str, Header("Region")]) -> None: ...
 
 
 def by_scopes(scope: Any, fields: Mapping[bytes, bytes]) -> Principal:
@@ -210,6 +214,7 @@ async def test_who_may_not_see_it_is_told_the_same_as_if_it_were_not_there() -> 
     http = Http(scoped().asgi())
     for method, hidden, absent in (
         ("tools/call", {"name": "read"}, {"name": "xxxx"}),
+        ("tools/call", {"name": "place", "arguments": {"region": "x"}}, {"name": "xxxxx"}),
         ("prompts/get", {"name": "secret_prompt"}, {"name": "xxxxxx_prompt"}),
         ("resources/read", {"uri": "data://secret"}, {"uri": "data://xxxxxx"}),
     ):
@@ -217,8 +222,24 @@ async def test_who_may_not_see_it_is_told_the_same_as_if_it_were_not_there() -> 
         assert one.status == other.status
         was, is_ = one.json["error"], other.json["error"]
         assert was["code"] == is_["code"]
-        secret, none = next(iter(hidden.values())), next(iter(absent.values()))
+        secret, none = str(next(iter(hidden.values()))), str(next(iter(absent.values())))
         assert str(was).replace(secret, none) == str(is_)
+
+
+@pytest.mark.req("S-24")
+async def test_what_not_everybody_sees_is_private_whatever_its_author_says_of_caches() -> None:
+    app = Server("viewers", identify=by_scopes, cache=Cache(60, scope="public"))
+    public = Cache(60, scope="public")
+    app.add_resource("data://secret", lambda: "s", name="secret", scopes=["read"], cache=public)
+    app.add_resource("data://open", lambda: "o", name="open", cache=public)
+    http = Http(app.asgi())
+    for uri, scope in (("data://secret", "private"), ("data://open", "public")):
+        answer = (await http.modern("resources/read", {"uri": uri}, headers={"x-scopes": "read"})).json
+        assert answer["result"]["cacheScope"] == scope
+    assert (await http.modern("resources/list")).json["result"]["cacheScope"] == "private"
+    everybody = Server("open", cache=Cache(60, scope="public"))
+    everybody.add_tool(nothing, name="open")
+    assert (await Http(everybody.asgi()).modern("tools/list")).json["result"]["cacheScope"] == "public"
 
 
 WATCHED = ["data://secret", "data://x/secret", "data://absent"]

@@ -14,6 +14,7 @@ OUT = [
     "/etc/passwd",
     "\\\\host\\share",
     "C:\\x",
+    "a.txt::$DATA",
     "c:x",
     "a\0b",
     "%2e%2e/x",

@@ -289,7 +289,8 @@ class Catalogue:
             entries = entries[: self._page_size]
             following = str(entries[-1].sequence)
         page: dict[str, Any] = {field: Shared(entry.definition for entry in entries), "next_cursor": following}
-        return make(**page, **self.cache_hints)
+        hints = self.cache_hints | {"cache_scope": "private"} if self._scopes else self.cache_hints
+        return make(**page, **hints)  # what not everybody sees is nobody else's to keep, whatever the author says
 
     def resolve(self, uri: str, principal: Principal) -> tuple[ResourceEntry | TemplateEntry, Variables] | None:
         """Return what serves a URI, and the template's variables."""

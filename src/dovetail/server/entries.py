@@ -219,7 +219,10 @@ class ReadableEntry(Entry):
         self.signature = _signature(self.name, function, limits=owner.limits)
         self._mime_type: str | None = options.get("mime_type")
         cache = options.get("cache")
-        self._hints = {} if cache is None else {"ttl_ms": round(cache.seconds * 1000), "cache_scope": cache.scope}
+        self._hints: dict[str, Any] = {}
+        if cache is not None:
+            scope = "private" if self.scopes else cache.scope
+            self._hints = {"ttl_ms": round(cache.seconds * 1000), "cache_scope": scope}
 
     def match(self, uri: str) -> Variables | None:
         """Return the variables of a URI that it serves; None when it does not."""

@@ -11,6 +11,8 @@ from typing import Final
 
 _STEPS: Final = re.compile(r"[/\\]")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
+_STREAM: Final = ":$"
+"""As in `x.txt::$DATA`: another way on NTFS to name a file, past rules on its ending."""
 # Decoded once already: what is still encoded waits for somebody who decodes it again.
 _ENCODED: Final = re.compile(r"%(?:2e|2f|5c|00)", re.IGNORECASE)
 
@@ -21,6 +23,6 @@ def leaves_its_place(variables: Mapping[str, str | list[str]]) -> bool:
 
 
 def _leaves(value: str) -> bool:
-    if "\0" in value or value[:1] in ("/", "\\") or _DRIVE.match(value) or _ENCODED.search(value):
+    if "\0" in value or _STREAM in value or value[:1] in ("/", "\\") or _DRIVE.match(value) or _ENCODED.search(value):
         return True
     return ".." in value and ".." in _STEPS.split(value)

@@ -136,6 +136,35 @@ async def test_an_ask_that_the_client_did_not_declare_is_refused_before_anything
     await client.close()
 
 
+async def test_a_client_that_opens_urls_only_learns_that_it_lacks_forms() -> None:
+    app = server()
+
+    @app.tool
+    async def ask(ctx: Context) -> str:
+        return (await ctx.elicit("?")).action
+
+    client = Conversation(app)
+    declared = meta({"elicitation": {"url": {}}})
+    message = await client.call("tools/call", name="ask", arguments={}, _meta=declared)
+    assert message["error"]["data"] == {"requiredCapabilities": {"elicitation": {"form": {}}}}
+    await client.close()
+
+
+async def test_a_visit_has_the_id_that_it_was_given_on_every_revision() -> None:
+    app = server()
+
+    @app.tool
+    async def pay(ctx: Context) -> str:
+        return (await ctx.elicit_url("Pay?", "https://example.com", visit="trip-7")).id
+
+    client = Conversation(app)
+    client.answers["elicitation/create"] = lambda params: {"action": "accept"}
+    assert text_of((await client.rounds("pay"))[-1]) == "trip-7"
+    await client.open("2025-11-25")
+    assert text_of(await client.call("tools/call", name="pay", arguments={})) == "trip-7"
+    await client.close()
+
+
 @pytest.mark.parametrize("version", ["2024-11-05", "2025-03-26"])
 async def test_elicitation_does_not_exist_before_it_was_introduced(version: str) -> None:
     app = server()

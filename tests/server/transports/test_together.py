@@ -140,4 +140,5 @@ def test_it_is_authenticated_when_each_knows_its_callers() -> None:
         return Principal(key="x", bucket="x")
 
     assert together({"a": Server("a", identify=knows)}).authenticated
+    assert Server("a", identify=knows).asgi().authenticated and not Server("a").asgi().authenticated
     assert not together({"a": Server("a", identify=knows), "b": one("b")}).authenticated

@@ -111,7 +111,7 @@ async def elicit_url(context: Context, site: str, message: str, url: str, identi
     params = _checked(ElicitRequestParams, message=message, mode="url", url=check_url(url), elicitation_id=visit)
 
     def read(raw: bytes) -> Visit:
-        return Visit(decode(raw, ElicitResult).action, visit or "")
+        return Visit(decode(raw, ElicitResult).action, visit or identifier or "")
 
     if visit is not None and session is not None:
         await session.expect(visit)  # before it is asked: who is quick is done before the answer is here
@@ -192,7 +192,8 @@ def _require_forms(revision: Revision, capabilities: ClientCapabilities, form: F
     declared = capabilities.elicitation
     # "An empty capabilities object is equivalent to declaring support for form mode only" (2025-11-25, Elicitation)
     if not revision.elicitation or declared is None or (declared.form is None and declared.url is not None):
-        raise CapabilityMissing("The client cannot be asked by a form", {"elicitation": {}})
+        lacks: dict[str, Any] = {"form": {}} if declared is not None else {}
+        raise CapabilityMissing("The client cannot be asked by a form", {"elicitation": lacks})
     if form.multi_select and not revision.multi_select:
         raise CapabilityMissing("The client's revision has no multiple choice", {"elicitation": {"form": {}}})
 

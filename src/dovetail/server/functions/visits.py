@@ -20,7 +20,8 @@ class Visit(Elicited[None]):
 
     Attributes:
         action: `accept`, `decline` or `cancel`.
-        id: What `Server.complete_url` and `ctx.notify.url_completed` take; empty where the revision has no such notice.
+        id: What `Server.complete_url` and `ctx.notify.url_completed` take: what was passed as `visit=`. If nothing was,
+            it is minted where the revision tells clients the end of a visit, and empty elsewhere.
     """
 
     __slots__ = ("id",)

@@ -94,6 +94,11 @@ class App:
         return f"<App of {self.server.name} at {self.path}, {state}>"
 
     @property
+    def authenticated(self) -> bool:
+        """Whether the server knows its callers: whom `identify` lets in, and as whom, is its author's decision."""
+        return self.server.identify is not None
+
+    @property
     def runtime(self) -> Runtime | None:
         """What runs; None until it does."""
         return None if self._endpoint is None else self._endpoint.runtime

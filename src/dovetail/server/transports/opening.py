@@ -131,7 +131,7 @@ class Opening:
         if method not in peer.revision.client_requests and method not in self._extensions:
             raise MethodNotFound(f"Method not found: {quote(method, 80)}")
         if fields is not None:
-            self._check_headers(method, params, fields)
+            self._check_headers(method, params, fields, principal)
         return Call(method, params, peer, principal, request.id, fields, meta.log_level)
 
     def _parameters(self, request: Request) -> Any:
@@ -157,19 +157,22 @@ class Opening:
             raise InvalidParams(f'params._meta["{_VERSION}"]: required, unless the first request is initialize')
         return self.stateful(request, session, principal=principal), False
 
-    def _check_headers(self, method: str, params: Any, fields: Mapping[bytes, bytes]) -> None:
+    def _check_headers(self, method: str, params: Any, fields: Mapping[bytes, bytes], principal: Principal) -> None:
         check_method_header(fields, method)
         entry = METHODS.get(method)
         if entry is None or entry.name_field is None:
             return
         check_name_header(fields, getattr(params, entry.name_field))
         if isinstance(params, CallToolRequestParams):
-            self._check_param_headers(params, fields)
+            self._check_param_headers(params, fields, principal)
 
-    def _check_param_headers(self, params: CallToolRequestParams, fields: Mapping[bytes, bytes]) -> None:
-        tool = self._runtime.server.catalogue.tools.get(params.name)
-        if tool is None or not tool.param_headers:
-            return
+    def _check_param_headers(
+        self, params: CallToolRequestParams, fields: Mapping[bytes, bytes], principal: Principal
+    ) -> None:
+        catalogue = self._runtime.server.catalogue
+        tool = catalogue.tools.get(params.name)
+        if tool is None or not tool.param_headers or not catalogue.sees(principal, tool):
+            return  # what its caller may not see is as unknown here as it is to the call
         arguments = {} if params.arguments is UNSET else msgspec.json.decode(params.arguments)
         if not isinstance(arguments, dict):
             raise InvalidParams("params.arguments: expected an object")

@@ -48,8 +48,6 @@ def run_http(server: "Server", **options: Unpack[HttpOptions]) -> None:
     options.setdefault("path", "/mcp")
     check_path(options["path"])
     options.setdefault("limits", server.limits)
-    if server.identify is not None:
-        options.setdefault("allow_unauthenticated_network", True)
     host = options.get("host", "127.0.0.1")
     rest = cast("ServeOptions", options)
     if workers == 1:
