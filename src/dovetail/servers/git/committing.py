@@ -208,6 +208,12 @@ def _paths(repository: Repository, asked: CommitArgs) -> list[tuple[tuple[bytes,
 
 def _check_filters(repository: Repository, steps: tuple[bytes, ...]) -> None:
     """Refuse what a program would change on its way in: without it, something else would be committed than is meant."""
+    try:
+        b"/".join(steps).decode()
+    except UnicodeDecodeError:  # pygit2 has no way to ask for its attributes, nor to store it
+        raise Refused(
+            f"{cut(quote_name(steps[-1]), 256)} has a name that is not UTF-8: the user commits it with Git."
+        ) from None
     for attribute in ("filter", "working-tree-encoding"):
         value = repository.git.get_attr(os.fsdecode(b"/".join(steps)), attribute)
         if isinstance(value, str):

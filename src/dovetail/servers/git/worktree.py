@@ -125,5 +125,5 @@ def standing(repository: Repository, path: bytes, known: int) -> tuple[int, str]
         return mode, ""
     try:
         return mode, str(blob_id(repository, os.fsdecode(path), seen))
-    except (pygit2.GitError, OSError):
+    except (pygit2.GitError, OSError, ValueError):
         return mode, ""
