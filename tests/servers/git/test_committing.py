@@ -1,6 +1,7 @@
 """git_commit: offered only when allowed, asks first, and commits what was named."""
 
 import asyncio
+import os
 from typing import Any, cast
 
 import pygit2
@@ -133,6 +134,7 @@ async def test_the_first_commit_of_a_repository_can_be_made(maker: Maker, opened
         ({"message": "x", "paths": ["out/secret"]}, "is not changed"),
         ({"message": "x", "paths": ["ignored"]}, "is not changed, or ignored"),
         ({"message": "x", "paths": ["large"]}, "is larger than"),
+        ({"message": "x", "paths": ['"\\377"']}, "has a name that is not UTF-8"),
     ],
 )
 async def test_what_cannot_be_committed_says_why(story: Maker, opened: Open, asked: dict[str, Any], said: str) -> None:
@@ -144,6 +146,7 @@ async def test_what_cannot_be_committed_says_why(story: Maker, opened: Open, ask
     (story.path / "folder").mkdir()
     story.write("ignored", "x")
     story.write("large", "x" * 5_000)
+    story.write(os.fsdecode(b"\xff"), "x")
     before = story.tip.id
     async with opened(story.path, allow_commit=True, confirm="never", max_file=4_096) as client:
         result = await client.call_tool("git_commit", asked)

@@ -81,6 +81,20 @@ def test_a_linked_worktree_is_served_when_its_repository_was_named(story: Maker)
     assert places.common == story.path / ".git"
 
 
+def test_the_inside_of_a_working_tree_is_no_repository_of_its_own_and_says_what_is(story: Maker) -> None:
+    inside = story.path / ".git"
+    with pytest.raises(Outside, match=r"the \.git of a working tree: name the folder that it is in"):
+        locate(str(inside))
+    apart = story.path.parent / "apart"
+    inside.rename(apart)
+    with pytest.raises(Refused, match="belongs to a working tree"):
+        Repository(locate(str(apart)), 1_000, 1_000)
+    (apart / "config").write_text("[core]\n\tbare = true\n")
+    Repository(locate(str(apart)), 1_000, 1_000)
+    apart.rename(inside)
+    assert Repository(locate(str(inside)), 1_000, 1_000).branch == "main"
+
+
 def test_small_files_are_read_without_waiting_and_only_when_they_are_small(house: Path) -> None:
     (house / "small").write_bytes(b"x" * 10)
     assert read_small(house / "small", 10) == b"x" * 10

@@ -8,7 +8,7 @@ import pytest
 
 from dovetail.errors import PeerError
 from dovetail.servers.git.places import locate
-from dovetail.servers.git.watching import look
+from dovetail.servers.git.watching import look, said
 from dovetail.wire import PromptReference, ResourceTemplateReference, TextContent
 from tests.servers.git.conftest import ERAS, Maker, Open
 
@@ -28,6 +28,8 @@ async def test_a_file_at_a_revision_is_a_resource_with_its_exact_bytes(story: Ma
         assert image.blob == "iVBORw0KABs="
         folder = (await client.read_resource("git://v1.0/src")).contents[0]
         assert folder.text == "main.py"
+        root = (await client.read_resource("git://v1.0/")).contents[0]
+        assert root.text == "README.md\nsrc/"
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -39,6 +41,7 @@ async def test_a_file_at_a_revision_is_a_resource_with_its_exact_bytes(story: Ma
         "git://HEAD/../config",
         "git://--all/x",
         "git://HEAD/.git/config",
+        "git://nothing/",
     ],
 )
 async def test_what_is_not_there_is_not_found(story: Maker, opened: Open, era: str, uri: str) -> None:
@@ -119,6 +122,36 @@ async def test_who_subscribed_hears_when_something_is_staged(story: Maker, opene
             story.write("staged", "x")
             story.stage("staged")
             assert (await anext(changes)).uri == "git://status"
+
+
+async def test_who_subscribed_hears_nothing_when_references_are_packed(story: Maker, opened: Open) -> None:
+    """As `git gc` and `git pack-refs` do it: each says the same from another place."""
+    async with opened(story.path, poll=0.05) as client:
+        async with client.listen(resources=["git://branches", "git://status"]) as changes:
+            story.git.compress_references()
+            story.write("staged", "x")
+            story.stage("staged")
+            assert (await anext(changes)).uri == "git://status"
+            story.branch("later", str(story.tip.id))
+            assert {(await anext(changes)).uri for _ in range(2)} == {"git://branches", "git://status"}
+
+
+def test_what_references_say_is_the_same_wherever_they_stand(story: Maker) -> None:
+    places = locate(str(story.path))
+    before = said(places)
+    assert before is not None
+    story.git.compress_references()
+    assert not (story.path / ".git/refs/heads/main").exists()
+    assert said(places) == before
+    (story.path / ".git/refs/heads/main.lock").touch()
+    assert said(places) == before
+    story.branch("feature/x", str(story.tip.id))
+    moved = said(places)
+    assert moved not in (before, None)
+    story.git.set_head("refs/heads/feature/x")
+    assert said(places) not in (before, moved, None)
+    (story.path / ".git/refs/heads/loop").symlink_to(story.path)
+    assert said(places) is None
 
 
 def test_a_look_sees_every_way_in_which_a_branch_moves(story: Maker) -> None:

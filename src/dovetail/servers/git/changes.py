@@ -2,6 +2,7 @@
 here but by libgit2 for renames, and no attribute, filter, driver or program of the repository has a say in it."""
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -11,13 +12,16 @@ import pygit2
 from pygit2.enums import DeltaStatus, DiffFind, DiffOption
 from pygit2.ffi import C, ffi
 
+from dovetail.servers.git.conflicts import Conflict, conflicts
 from dovetail.servers.git.names import quote_name, read_path
-from dovetail.servers.git.objects import Commit
+from dovetail.servers.git.objects import MODULE, TREE, Commit, Entry
 from dovetail.servers.git.repository import Refused, Repository
 from dovetail.servers.git.text import cut
 from dovetail.servers.git.types import FileState
+from dovetail.servers.git.worktree import standing
 
 _RENAMES: Final = 200
+_EXACT: Final = DiffFind.FIND_RENAMES | DiffFind.FIND_EXACT_MATCH_ONLY
 _NONE: Final = "0" * 40
 _INTENDED: Final = 1 << 13
 """GIT_INDEX_ENTRY_INTENT_TO_ADD, for which pygit2 has no word."""
@@ -31,12 +35,15 @@ STATES: Final = {
     DeltaStatus.COPIED: "copied",
     DeltaStatus.TYPECHANGE: "type changed",
     DeltaStatus.UNREADABLE: "unreadable",
-    DeltaStatus.CONFLICTED: "conflicted",
 }
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One file that differs; an id is empty where there is no such blob."""
+    """One file that differs; an id is empty where there is no such blob.
+
+    What is in conflict has the state "conflicted", and `conflict` says how. Where it is compared with the working tree,
+    its old side is ours, as `git diff --ours` has it; otherwise it has no sides, as it is not staged.
+    """
 
     state: str
     old_path: bytes
@@ -45,6 +52,7 @@ class Change(msgspec.Struct, frozen=True):
     mode: int
     old_id: str
     id: str
+    conflict: str = ""
 
     @property
     def shown(self) -> FileState:
@@ -60,7 +68,7 @@ def between(repository: Repository, old: Commit | None, new: Commit) -> list[Cha
         diff = after.diff_to_tree(swap=True, flags=_FLAGS)
     else:
         diff = _tree(repository, old).diff_to_tree(after, flags=_FLAGS)
-    return _listed(diff, renames=True)
+    return _listed(diff, renames=DiffFind.FIND_RENAMES)
 
 
 # Submodules are repositories of their own, which nobody said may be opened.
@@ -70,16 +78,30 @@ _FLAGS: Final = DiffOption.SKIP_BINARY_CHECK | DiffOption.INCLUDE_TYPECHANGE | D
 
 def staged(repository: Repository) -> list[Change]:
     """Return what the index has and HEAD has not."""
-    head = repository.head
     index = _index(repository)
-    index = without_intended(index, Path(repository.git.path) / "index")
-    if head is None:  # before the first commit: all of it
+    torn = conflicts(index)
+    meant = without_intended(index, Path(repository.git.path) / "index")
+    found = [one for one in against(repository, repository.head, meant) if one.path not in torn]
+    return _joined(found, [_torn(one) for one in torn.values()])
+
+
+def against(repository: Repository, head: Commit | None, index: pygit2.Index, *, exact: bool = False) -> list[Change]:
+    """Return what an index has and a commit has not; what it has in conflict is not told rightly.
+
+    Args:
+        repository: Of both.
+        head: The commit; None before the first one.
+        index: It needs no blobs when renames are exact.
+        exact: Take a file for renamed only when its contents are the same.
+    """
+    if head is None:
         return [
             Change("added", path, path, 0, int(one.mode), "", str(one.id))
             for one in index
             if (path := one.path.encode("utf-8", "surrogateescape"))
         ]
-    return _listed(_tree(repository, head).diff_to_index(index, flags=_FLAGS), renames=True)
+    diff = _tree(repository, head).diff_to_index(index, flags=_FLAGS)
+    return _listed(diff, renames=_EXACT if exact else DiffFind.FIND_RENAMES)
 
 
 def since(repository: Repository, old: Commit) -> list[Change]:
@@ -87,9 +109,42 @@ def since(repository: Repository, old: Commit) -> list[Change]:
     if repository.places.work is None:
         raise Refused("The repository is bare: it has no working tree. Compare two revisions: A..B.")
     index = _index(repository)
+    torn = conflicts(index)
     diff = _tree(repository, old).diff_to_index(index, flags=_FLAGS)
     diff.merge(index.diff_to_workdir(flags=_FLAGS | _WORK))
-    return _listed(diff, renames=False)
+    found = [one for one in _listed(diff) if one.path not in torn]
+    standing_there = (_compared(repository, path, repository.find(old.tree, _steps(path))) for path in torn)
+    return _joined(found, [one for one in standing_there if one is not None])
+
+
+def _steps(path: bytes) -> tuple[bytes, ...]:
+    return tuple(path.split(b"/"))
+
+
+def _compared(repository: Repository, path: bytes, old: Entry | None) -> Change | None:
+    """Compare what a revision or the index has at a path with the working tree; None when it is the same."""
+    old_mode, old_id = (0, "") if old is None or old.mode == TREE else (old.mode, old.id)
+    if old_mode == MODULE:  # a repository of its own, which nobody said may be opened
+        return None
+    mode, ident = standing(repository, path, old_mode)
+    if (old_mode, old_id) == (mode, ident):
+        return None
+    if not old_mode or not mode:
+        state = "added" if mode else "deleted"
+    else:
+        state = "modified" if stat.S_IFMT(old_mode) == stat.S_IFMT(mode) else "type changed"
+    return Change(state, path, path, old_mode, mode, old_id, ident)
+
+
+def _torn(conflict: Conflict, change: Change | None = None) -> Change:
+    """Return a file in conflict, with how the working tree differs from our side where that is asked for."""
+    if change is None:
+        return Change("conflicted", conflict.path, conflict.path, 0, 0, "", "", conflict.kind)
+    return msgspec.structs.replace(change, state="conflicted", conflict=conflict.kind)
+
+
+def _joined(found: list[Change], more: list[Change]) -> list[Change]:
+    return sorted([*found, *more], key=lambda one: one.path) if more else found
 
 
 def _tree(repository: Repository, commit: Commit) -> pygit2.Tree:
@@ -109,9 +164,12 @@ def unstaged(repository: Repository, *, untracked: bool = False, all_files: bool
     if all_files:
         flags |= DiffOption.RECURSE_UNTRACKED_DIRS
     index = _index(repository)
-    intended = _intended(index)
-    found = _listed(index.diff_to_workdir(flags=flags), renames=False)
-    return [_added(one) if one.path in intended and one.state in _CHANGED else one for one in found]
+    torn = conflicts(index)
+    intended = intended_in(index)
+    found = [one for one in _listed(index.diff_to_workdir(flags=flags)) if one.path not in torn]
+    found = [_added(one) if one.path in intended and one.state in _CHANGED else one for one in found]
+    ours = (None if one.ours is None else _compared(repository, one.path, one.ours) for one in torn.values())
+    return _joined(found, [_torn(one, change) for one, change in zip(torn.values(), ours, strict=True)])
 
 
 def _added(change: Change) -> Change:
@@ -133,7 +191,7 @@ def without_intended(index: pygit2.Index, file: Path) -> pygit2.Index:
         index: As it was read of the file.
         file: It is read anew where something is to be left out, and never written.
     """
-    intended = _intended(index)
+    intended = intended_in(index)
     if not intended:
         return index
     kept = pygit2.Index(str(file))
@@ -143,14 +201,15 @@ def without_intended(index: pygit2.Index, file: Path) -> pygit2.Index:
     return kept
 
 
-def _intended(index: pygit2.Index) -> set[bytes]:
+def intended_in(index: pygit2.Index) -> set[bytes]:
+    """Return the paths of an index that are only meant to be added (`git add -N`)."""
     entries = (C.git_index_get_byindex(index._index, at) for at in range(len(index)))
     return {ffi.string(entry.path) for entry in entries if entry.flags_extended & _INTENDED}
 
 
-def _listed(diff: pygit2.Diff, *, renames: bool) -> list[Change]:
-    if renames:
-        diff.find_similar(flags=DiffFind.FIND_RENAMES, rename_threshold=50, rename_limit=_RENAMES)
+def _listed(diff: pygit2.Diff, *, renames: DiffFind | None = None) -> list[Change]:
+    if renames is not None:
+        diff.find_similar(flags=renames, rename_threshold=50, rename_limit=_RENAMES)
     found = []
     for delta in diff.deltas:
         old, new = delta.old_file, delta.new_file

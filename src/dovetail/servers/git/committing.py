@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import msgspec
 import pygit2
 
 from dovetail.servers.git.arguments import CommitArgs
-from dovetail.servers.git.changes import Change, below, between, staged, unstaged
+from dovetail.servers.git.changes import Change, between, staged, unstaged
 from dovetail.servers.git.names import quote_name, read_path
 from dovetail.servers.git.objects import Commit
 from dovetail.servers.git.repository import Refused, Repository
@@ -28,56 +29,54 @@ MESSAGE: Final = 65_536
 _FILES: Final = 1_000
 _EMPTY: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The tree in which nothing is."""
+_NOTHING: Final = "There is nothing to commit: name changed files in `paths`; git_status shows them."
+_CONFLICTS: Final = "There are conflicts in the index; the user settles them first."
 _SHOWN: Final = 20
 _SHOWN_PATH: Final = 512
 
 
 def preview(repository: Repository, asked: CommitArgs) -> Preview:
-    """Return what a commit would hold; nothing is written."""
+    """Return what a commit would hold, and nothing else; nothing is written."""
     author = _author(repository)
     _check(repository, asked)
-    named = [b"/".join(steps) for steps, _ in _paths(repository, asked)]
-    changed = {change.path: change for change in staged(repository)}
-    changed |= {one.path: one for one in below(unstaged(repository, untracked=True, all_files=True), asked.paths)}
-    known = {*changed, *(change.old_path for change in changed.values())}
-    missing = [name for name in named if name not in known]
-    if missing:
-        raise Refused(f"{quote_name(missing[0])} is not changed, or ignored; git_status shows what is.")
-    if not changed:
-        raise Refused("There is nothing to commit: name changed files in `paths`; git_status shows them.")
-    files = [_said(change) for _, change in sorted(changed.items())]
+    _check_named(repository, asked)
+    draft, head = Staging(repository), repository.head
+    _stage(repository, draft, asked, head)
+    changes = draft.changes(head)
+    if not changes:
+        raise Refused(_NOTHING)
     return Preview(
         branch=repository.branch,
         author=f"{author.name} <{author.email}>",
-        files=files[:_SHOWN],
-        more=max(0, len(files) - _SHOWN),
-        mark=_mark(repository, asked),
+        files=[_said(change) for change in changes[:_SHOWN]],
+        more=max(0, len(changes) - _SHOWN),
+        mark=_mark(repository, changes),
     )
 
 
-def _mark(repository: Repository, asked: CommitArgs) -> str:
-    """Return what tells one commit from another: where it goes, whose it is, what is staged, and the files named.
+def _check_named(repository: Repository, asked: CommitArgs) -> None:
+    """Refuse a file that Git would not stage: the same as before, ignored, or of another repository."""
+    named = [b"/".join(steps) for steps, _ in _paths(repository, asked)]
+    if not named:
+        return
+    changed = [*staged(repository), *unstaged(repository, untracked=True, all_files=True)]
+    known = {path for change in changed for path in (change.path, change.old_path)}
+    missing = [name for name in named if name not in known]
+    if missing:
+        raise Refused(f"{quote_name(missing[0])} is not changed, or ignored; git_status shows what is.")
 
-    The files are told by the stamps that every change of them moves: to read them is for the commit.
-    """
+
+def _mark(repository: Repository, changes: list[Change]) -> str:
+    """Return what tells one commit from another: where it goes, whose it is, and every change, contents included."""
     author = _author(repository)
-    inside = sorted((one.path, one.old_path, one.state, one.mode, one.id) for one in staged(repository))
-    named = [(steps, there and _stamp(repository, steps)) for steps, there in _paths(repository, asked)]
-    told = (repository.branch, author.name, author.email, inside, named)
+    told = (repository.branch, author.name, author.email, [msgspec.structs.astuple(one) for one in changes])
     return hashlib.sha256(repr(told).encode("utf-8", "backslashreplace")).hexdigest()
-
-
-def _stamp(repository: Repository, steps: tuple[bytes, ...]) -> tuple[int, ...]:
-    work = repository.places.work
-    if work is None:
-        return ()
-    seen = look(work, steps)
-    return seen.st_mode, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino
 
 
 def _said(change: Change) -> str:
     shown = change.shown
-    return f"{'added' if change.state == 'untracked' else change.state}: {cut(shown.path, _SHOWN_PATH)}"
+    old = f"{cut(shown.old_path, _SHOWN_PATH)} -> " if shown.old_path else ""
+    return f"{shown.state}: {old}{cut(shown.path, _SHOWN_PATH)}"
 
 
 def commit(repository: Repository, asked: CommitArgs) -> Committed:
@@ -85,10 +84,14 @@ def commit(repository: Repository, asked: CommitArgs) -> Committed:
     author = _author(repository)
     _check(repository, asked)
     message = asked.message if asked.message.endswith("\n") else asked.message + "\n"
-    with staging(repository) as staged_now:
+    with staging(repository) as now:
+        _check_free(repository)  # once more: a merge may have begun while the user was asked
         head = repository.head
-        tree = _staged(repository, staged_now, asked, head)
-        if asked.shown and asked.shown != _mark(repository, asked):  # after the files were read, so they are those
+        _stage(repository, now, asked, head)
+        tree = now.tree()
+        if str(tree) == (_EMPTY if head is None else head.tree):
+            raise Refused(_NOTHING)
+        if asked.shown and asked.shown != _mark(repository, now.changes(head)):
             raise Refused(
                 "What would be committed has changed since the user was asked; nothing was committed. Look at "
                 "git_status, and call git_commit again: the user is asked anew."
@@ -97,7 +100,7 @@ def commit(repository: Repository, asked: CommitArgs) -> Committed:
         repository.check()  # from here on it is done to its end
         with _others():
             made = repository.git.create_commit("HEAD", author, author, message, tree, parents)
-        staged_now.put()
+        now.put()
     files = between(repository, head, repository.commit(str(made)))
     return Committed(
         commit=str(made),
@@ -125,10 +128,10 @@ def _others() -> Iterator[None]:
         raise
 
 
-def _staged(repository: Repository, now: Staging, asked: CommitArgs, head: Commit | None) -> pygit2.Oid:
-    """Stage what was named; return the tree that is to be committed."""
+def _stage(repository: Repository, now: Staging, asked: CommitArgs, head: Commit | None) -> None:
+    """Stage what was named."""
     if now.index.conflicts is not None:
-        raise Refused("There are conflicts in the index; the user settles them first.")
+        raise Refused(_CONFLICTS)
     for steps, there in _paths(repository, asked):
         path = os.fsdecode(b"/".join(steps))
         repository.check()
@@ -139,10 +142,6 @@ def _staged(repository: Repository, now: Staging, asked: CommitArgs, head: Commi
         elif head is None or repository.find(head.tree, steps) is None:  # else it is staged as deleted already
             raise Refused(f"There is no file {quote_name(os.fsencode(path))}; git_status shows what is changed.")
     repository.check()
-    tree = now.tree()
-    if str(tree) == (_EMPTY if head is None else head.tree):
-        raise Refused("There is nothing to commit: name changed files in `paths`; git_status shows them.")
-    return tree
 
 
 def _note(repository: Repository) -> str | None:
@@ -169,11 +168,16 @@ def _check(repository: Repository, asked: CommitArgs) -> None:
         raise Refused(f"A message has 1 to {MESSAGE} characters, and no NUL.")
     if plain(asked.message) != asked.message.replace("\r\n", "\n"):
         raise Refused("The message holds characters that cannot be seen; write it without them.")
+    _check_free(repository)
+    if repository.git.index.conflicts is not None:
+        raise Refused(_CONFLICTS)
+
+
+def _check_free(repository: Repository) -> None:
+    """Refuse while something is under way: what ends it has other parents, or another author, than a plain commit."""
     under_way = doing(repository)
     if under_way:
         raise Refused(f"A {under_way} is under way; the user finishes or aborts it with Git first.")
-    if repository.git.index.conflicts is not None:
-        raise Refused("There are conflicts in the index; the user settles them first.")
 
 
 def _paths(repository: Repository, asked: CommitArgs) -> list[tuple[tuple[bytes, ...], bool]]:
@@ -204,6 +208,12 @@ def _paths(repository: Repository, asked: CommitArgs) -> list[tuple[tuple[bytes,
 
 def _check_filters(repository: Repository, steps: tuple[bytes, ...]) -> None:
     """Refuse what a program would change on its way in: without it, something else would be committed than is meant."""
+    try:
+        b"/".join(steps).decode()
+    except UnicodeDecodeError:  # pygit2 has no way to ask for its attributes, nor to store it
+        raise Refused(
+            f"{cut(quote_name(steps[-1]), 256)} has a name that is not UTF-8: the user commits it with Git."
+        ) from None
     for attribute in ("filter", "working-tree-encoding"):
         value = repository.git.get_attr(os.fsdecode(b"/".join(steps)), attribute)
         if isinstance(value, str):

@@ -6,6 +6,7 @@ repository names has a say in how they are compared. Runs in a worker.
 
 from typing import Final
 
+import msgspec
 import pygit2
 
 from dovetail.servers.git.arguments import DiffArgs, ShowArgs
@@ -100,6 +101,8 @@ def _line(change: Change) -> str:
 
 def patch(repository: Repository, change: Change, context: int, *, work: bool = False) -> str:
     """Return what changed in one file."""
+    if change.conflict:
+        return _conflict(repository, change, context, work=work)
     head = _patch_head(change)
     if MODULE in (change.old_mode, change.mode):
         return f"{head}Submodule {change.old_id[:12] or 'none'} -> {change.id[:12] or 'none'}\n"
@@ -117,6 +120,15 @@ def patch(repository: Repository, change: Change, context: int, *, work: bool = 
         return f"{head}[not compared: more than {LINES} lines that differ; read parts of it with git_read_file]\n"
     at = found.find(b"@@")
     return head if at < 0 else head + _hunks(found[at:])
+
+
+def _conflict(repository: Repository, change: Change, context: int, *, work: bool) -> str:
+    """Say that a file is in conflict; then, as `git diff --ours`, how the working tree differs from our side."""
+    said = f"* Unmerged path {quote_name(change.path)} ({change.conflict})\n"
+    if not change.old_mode:
+        return said
+    state = "modified" if change.mode else "deleted"
+    return said + patch(repository, msgspec.structs.replace(change, state=state, conflict=""), context, work=work)
 
 
 def _new(repository: Repository, change: Change, old: bytes) -> bytes:

@@ -7,6 +7,7 @@ unless it leads into a folder that whoever started the server named (`--also`). 
 Reads without following links and without waiting (a FIFO has no end). `landlock` holds the same line in the kernel.
 """
 
+import contextlib
 import os
 import re
 import stat
@@ -21,6 +22,7 @@ _CONFIG: Final = 1_048_576
 _INDEX: Final = 536_870_912
 _MOST_ENTRIES: Final = 1_000_000
 _DEEPEST: Final = 5
+_BARE: Final = re.compile(rb"^\s*bare\s*(=\s*(true|yes|on|1)\s*)?$", re.IGNORECASE | re.MULTILINE)
 _INCLUDE: Final = re.compile(rb"\[\s*include", re.IGNORECASE)
 _PARTS: Final = (
     "HEAD",
@@ -100,6 +102,7 @@ def _git_folder(top: Path, roots: tuple[Path, ...]) -> tuple[Path, Path | None]:
         kind = inner.lstat().st_mode
     except FileNotFoundError:
         if (top / "HEAD").is_file() and (top / "objects").is_dir():
+            _check_bare(top)
             return top, None
         raise Outside(
             "repository: expected the top of a Git working tree, or a bare repository; "
@@ -112,6 +115,16 @@ def _git_folder(top: Path, roots: tuple[Path, ...]) -> tuple[Path, Path | None]:
         if line.startswith(b"gitdir:"):
             return _inside(top, line[7:].strip(), roots, "its .git file leads to"), top
     raise Outside("repository: its .git is neither a folder nor a file that names one")
+
+
+def _check_bare(top: Path) -> None:
+    """Refuse the `.git` of a working tree: Git itself tells one by its name, unless it is configured as bare."""
+    if top.name != ".git":
+        return
+    with contextlib.suppress(FileNotFoundError):
+        if _BARE.search(read_small(top / "config", _CONFIG)):
+            return
+    raise Outside("repository: this is the .git of a working tree: name the folder that it is in")
 
 
 def _common(git: Path, roots: tuple[Path, ...]) -> Path:

@@ -66,6 +66,8 @@ class Repository:
         work = self.git.workdir
         found = None if work is None else os.path.realpath(work)
         if found is not None and not any(found == str(root) for root in (self.places.work, *self.places.also)):
+            if self.places.work is None and "core.worktree" not in self.git.config:
+                raise Refused("This is not bare: it belongs to a working tree. The server is started with that folder.")
             raise Refused("The repository's configuration puts its working tree elsewhere (core.worktree): not opened.")
         for name in ("config", "config.worktree"):
             self._check_config(str(self.places.common / name))

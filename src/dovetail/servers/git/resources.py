@@ -51,6 +51,7 @@ def offer(server: Server, *, bare: bool) -> None:
     if not bare:
         server.add_resource("git://status", state, title="State of the working tree", mime_type=_JSON)
     server.add_resource("git://{revision}/{+path}", file_at, title="A file at a revision")
+    server.add_resource("git://{revision}/", root_at, title="The files of a revision")
 
 
 async def head(ctx: Context) -> CommitInfo:
@@ -72,6 +73,11 @@ async def all_branches(ctx: Context) -> BranchList:
 async def state(ctx: Context) -> StatusReport:
     """Staged, changed and untracked files. Subscribe to hear when something is staged or committed."""
     return await ask(ctx, "status", StatusArgs(), StatusReport)
+
+
+async def root_at(ctx: Context, revision: Annotated[str, Complete(suggest_revisions)]) -> File | str:
+    """The names in the root of a revision."""
+    return await file_at(ctx, revision, "")
 
 
 async def file_at(

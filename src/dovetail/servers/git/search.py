@@ -93,9 +93,11 @@ def _candidates(repository: Repository, revision: str) -> Iterator[tuple[bytes, 
         raise Refused("The repository is bare: say in which revision to search.")
     index = repository.git.index
     index.read(False)
+    last = b""
     for one in index:
-        if int(one.mode) not in (LINK, MODULE):
-            raw = one.path.encode("utf-8", "surrogateescape")
+        raw = one.path.encode("utf-8", "surrogateescape")
+        if raw != last and int(one.mode) not in (LINK, MODULE):  # what is in conflict stands there up to three times
+            last = raw
             yield raw, partial(read, work, tuple(raw.split(b"/")), repository.max_file)
 
 

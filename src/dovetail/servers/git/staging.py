@@ -2,10 +2,10 @@
 
 Invariant: from the look at the index and HEAD to the new index nobody who keeps Git's rules changes either: whoever
 holds `index.lock` may. Until the commit is there nothing of ours can be seen; if it fails, the index is as it was.
+What the user is shown before is a draft of the same: one way leads from the files named to what is committed.
 """
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +14,11 @@ from typing import Final
 import pygit2
 from pygit2.enums import FileMode
 
-from dovetail.servers.git.changes import without_intended
+from dovetail.servers.git.changes import Change, against, intended_in, without_intended
 from dovetail.servers.git.holding import Hold, take
+from dovetail.servers.git.objects import Commit
 from dovetail.servers.git.repository import Refused, Repository
+from dovetail.servers.git.worktree import blob_id, file_mode
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -26,44 +28,59 @@ _PATIENCE: Final = 3.0
 
 
 class Staging:
-    """A copy of the index, which may be changed.
+    """An index that may be changed as if by `git add`, and what would be committed of it.
 
     Attributes:
-        index: The copy.
+        index: A copy of the repository's.
     """
 
-    def __init__(self, repository: Repository, hold: Hold) -> None:
+    def __init__(self, repository: Repository, hold: Hold | None = None) -> None:
+        """Begin with what is staged.
+
+        Args:
+            repository: Whose index it is.
+            hold: With the copy of the index that is to take its place. Without one it is a draft: what would be
+                committed can be told, and nothing is written, contents of files included.
+        """
         self._repository = repository
         self._hold = hold
-        self.index = pygit2.Index(str(hold.copy))
+        self._file = Path(repository.git.path) / "index" if hold is None else hold.copy
+        self.index = pygit2.Index(str(self._file))
         self.index.read(True)
 
     def __repr__(self) -> str:
-        return f"<Staging of {len(self.index)} entries>"
+        return f"<{'Draft' if self._hold is None else 'Staging'} of {len(self.index)} entries>"
 
     def add(self, path: str) -> None:
         """Stage a file of the working tree as it is."""
         git = self._repository.git
         seen = os.lstat(os.path.join(git.workdir, path))
-        blob = git.create_blob_fromworkdir(path)
-        self.index.add(pygit2.IndexEntry(path, blob, self._mode(path, seen.st_mode)))
+        draft = self._hold is None
+        blob = blob_id(self._repository, path, seen) if draft else git.create_blob_fromworkdir(path)
+        known = int(self.index[path].mode) if path in self.index else 0
+        self.index.add(pygit2.IndexEntry(path, blob, FileMode(file_mode(self._repository, seen, known))))
 
-    def _mode(self, path: str, mode: int) -> FileMode:
-        if stat.S_ISLNK(mode):
-            return FileMode.LINK
-        config = self._repository.git.config
-        if "core.filemode" in config and not config.get_bool("core.filemode"):
-            known = self.index[path].mode if path in self.index else FileMode.BLOB
-            return known if known in (FileMode.BLOB, FileMode.BLOB_EXECUTABLE) else FileMode.BLOB
-        return FileMode.BLOB_EXECUTABLE if mode & stat.S_IXUSR else FileMode.BLOB
+    def changes(self, head: Commit | None) -> list[Change]:
+        """Return what would be committed; of a draft and of the real thing it is the same."""
+        return against(self._repository, head, self._meant(), exact=True)
 
     def tree(self) -> pygit2.Oid:
-        """Write what is staged as a tree; return its id. What is only intended (`git add -N`) is no part of it."""
+        """Write what is staged as a tree; return its id."""
+        return self._meant().write_tree(self._repository.git)
+
+    def _meant(self) -> pygit2.Index:
+        """Return what is to be committed. What is only intended (`git add -N`) is no part of it, and stays."""
+        if self._hold is None:  # nobody sees a draft's index
+            for path in intended_in(self.index):
+                self.index.remove(os.fsdecode(path))
+            return self.index
         self.index.write()
-        return without_intended(self.index, self._hold.copy).write_tree(self._repository.git)
+        return without_intended(self.index, self._file)
 
     def put(self) -> None:
         """Put the copy in the place of the index."""
+        if self._hold is None:
+            raise RuntimeError("a draft is never put in place")
         self.index.write()
         os.replace(self._hold.copy, self._hold.index)
         self._repository.git.index.read(True)

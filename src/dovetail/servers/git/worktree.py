@@ -7,7 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from dovetail.servers.git.repository import Refused
+import pygit2
+from pygit2.enums import FileMode
+
+from dovetail.servers.git.objects import LINK
+from dovetail.servers.git.repository import Refused, Repository
 
 _STEP: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _FILE: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -77,3 +81,49 @@ def _all(file: int, most: int) -> bytes:
     if room < 0:
         raise Refused(f"The file has more than {most} bytes; at most that many are read.")
     return b"".join(parts)
+
+
+def file_mode(repository: Repository, seen: os.stat_result, known: int) -> int:
+    """Return the mode that a file would be stored with.
+
+    Args:
+        repository: Its configuration may say that modes of this file system mean nothing.
+        seen: What lies there.
+        known: The mode that it is stored with so far; 0 when it is not.
+    """
+    if stat.S_ISLNK(seen.st_mode):
+        return LINK
+    config = repository.git.config
+    if "core.filemode" in config and not config.get_bool("core.filemode"):
+        return known if known in (FileMode.BLOB, FileMode.BLOB_EXECUTABLE) else int(FileMode.BLOB)
+    return int(FileMode.BLOB_EXECUTABLE if seen.st_mode & stat.S_IXUSR else FileMode.BLOB)
+
+
+def blob_id(repository: Repository, path: str, seen: os.stat_result) -> pygit2.Oid:
+    """Return the id that a file's contents would be stored under; they are not stored."""
+    if stat.S_ISLNK(seen.st_mode):
+        return pygit2.hash(os.fsencode(os.readlink(os.path.join(repository.git.workdir, path))))
+    return repository.git.hashfile(path)
+
+
+def standing(repository: Repository, path: bytes, known: int) -> tuple[int, str]:
+    """Return the mode and the id that a file would be stored with; (0, "") when none is there.
+
+    The id is empty where the contents are too large, or cannot be told without a loss.
+    """
+    work = repository.places.work
+    try:
+        if work is None:
+            raise Absent
+        seen = look(work, tuple(path.split(b"/")))
+    except Absent:
+        return 0, ""
+    if not (stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)):
+        return 0, ""
+    mode = file_mode(repository, seen, known)
+    if seen.st_size > repository.max_file:
+        return mode, ""
+    try:
+        return mode, str(blob_id(repository, os.fsdecode(path), seen))
+    except (pygit2.GitError, OSError, ValueError):
+        return mode, ""
