@@ -571,3 +571,24 @@ async def test_the_cache_page(tmp_path: Path) -> None:
     assert await module.first() == (once, once.replace("1", "2"))
     assert [await module.from_a_file(tmp_path) for _ in range(2)] == [1, 1]
     assert await module.notices() == [1, 0]
+
+
+def test_what_make_run_cannot_start_is_left_out_and_named_with_its_reason(tmp_path: Path) -> None:
+    def entry(*words: str, **more: Any) -> Json:
+        return {"command": "dovetail", "args": ["serve", *words], **more}
+
+    servers = {
+        "sums": entry("calculator", **{"try": {"calculate": {"expression": "1+1"}}}),
+        "git": entry("git", "."),
+        "odd": entry("calculator", **{"try": {"calculate": {"expression": "("}}}),
+    }
+    (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": servers}))
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "offered.py"), "servers.json", "out/servers.json"],
+        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    found = json.loads((tmp_path / "out" / "servers.json").read_text())["mcpServers"]
+    assert [name for name, each in found.items() if each.get("disabled")] == ["git", "odd"]
+    assert "git is left out: dovetail serve: git: " in done.stderr and "odd is left out: " in done.stderr
+    assert "sums" not in done.stderr
+    assert "out/servers.json" in (ROOT / "Makefile").read_text()
