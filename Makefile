@@ -33,7 +33,8 @@ help:
 	@echo "make clean        remove what the targets above made"
 
 run: $(READY) $(REAL)
-	@$(BIN)/dovetail serve --from examples/servers.json --port $(PORT)
+	@$(BIN)/python examples/offered.py examples/servers.json out/servers.json
+	@$(BIN)/dovetail serve --from out/servers.json --port $(PORT)
 
 test: $(READY) $(PEERS) $(NPM)
 	@$(BIN)/python -m pytest $(TESTS)

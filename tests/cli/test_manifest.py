@@ -44,6 +44,11 @@ def written(whole: Any, name: str = "servers.json") -> str:
         lambda: written({"shop": SHOP, "sums": {"command": ["dovetail", "serve"], "args": ["calculator"]}}),
         lambda: written({"shop": SHOP, "sums": {"command": "python3", "args": ["-m", "dovetail", *SUMS["args"]]}}),
         lambda: written(
+            '\ufeff// VS Code, with "quotes"\n{ /* of\n all */ "servers": {\n'
+            '  "shop": {"command": "dovetail", "args": ["run", "shop.py",], /* , */ }, // ours\n'
+            '  "sums": {"command": "/opt/a//b/*/dovetail", "args": ["serve", "calculator"],},},}\n'
+        ),
+        lambda: written(
             '[mcpServers.shop]\ncommand = "dovetail"\nargs = ["run", "shop.py"]\n'
             '[mcpServers.sums]\ncommand = "dovetail"\nargs = ["serve", "calculator"]\n',
             "servers.toml",

@@ -101,7 +101,7 @@ def test_servers_and_channels_are_reached_in_memory() -> None:
         ({"command": 7}, "A manifest entry needs `command`"),
         ({"command": "x", "args": "y z"}, "A manifest entry needs `command`"),
         ({"command": "x", "args": [None]}, "A manifest entry needs `command`"),
-        ({"command": "x", "args": ["${input:key}"]}, "input:key: a manifest entry asks for this; give it as env="),
+        ({"command": "x", "args": ["${input:key}"]}, "or in the manifest: write the value in its place"),
         ({"command": "x", "env": ["A"]}, "env: expected an object of texts"),
         ({"url": "https://x", "headers": {"K": None}}, "headers: expected an object of texts"),
         ({"url": "ftp://x"}, "ftp: is no scheme of MCP"),

@@ -52,6 +52,17 @@ def test_a_resource_is_heard_of_by_its_own_uri_only() -> None:
     assert not agreed.wants(RESOURCES_CHANGED)
 
 
+def test_a_notice_of_what_lies_below_a_uri_is_one_of_each_that_is_subscribed_to() -> None:
+    held = ["a://b/c/d", "a://b", "a://bc", "a://b/c"]
+    assert resource_updated("a://b", below=True).each(held) == [
+        resource_updated("a://b"), resource_updated("a://b/c"), resource_updated("a://b/c/d"),
+    ]  # fmt: skip
+    assert resource_updated("a://b/", below=True).each(held) == [
+        resource_updated("a://b/c"), resource_updated("a://b/c/d"),
+    ]  # fmt: skip
+    assert resource_updated("a://b").each([]) == [resource_updated("a://b")]
+
+
 @pytest.mark.req("S-24")
 def test_of_a_resource_that_a_client_does_not_see_it_hears_nothing() -> None:
     wish = SubscriptionFilter(resource_subscriptions=["a://b", "a://secret"])

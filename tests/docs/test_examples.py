@@ -166,7 +166,7 @@ async def test_limits_end_a_call_or_refuse_it_at_once() -> None:
     async with talking(server) as conversation:
         first, second = (conversation.begin("tools/call", {"name": "report", "_meta": meta()}) for _ in "12")
         refused = await tool(conversation, "report")
-        assert refused["error"]["message"] == "Too many calls at a time: the concurrency limit is reached"
+        assert refused["error"]["message"].startswith("Too many calls at a time: the concurrency limit is reached")
         late = [message for message in conversation.seen if message.get("id") in (first, second)]
         while len(late) < 2:
             late.append(await conversation.receive())
@@ -571,3 +571,24 @@ async def test_the_cache_page(tmp_path: Path) -> None:
     assert await module.first() == (once, once.replace("1", "2"))
     assert [await module.from_a_file(tmp_path) for _ in range(2)] == [1, 1]
     assert await module.notices() == [1, 0]
+
+
+def test_what_make_run_cannot_start_is_left_out_and_named_with_its_reason(tmp_path: Path) -> None:
+    def entry(*words: str, **more: Any) -> Json:
+        return {"command": "dovetail", "args": ["serve", *words], **more}
+
+    servers = {
+        "sums": entry("calculator", **{"try": {"calculate": {"expression": "1+1"}}}),
+        "git": entry("git", "."),
+        "odd": entry("calculator", **{"try": {"calculate": {"expression": "("}}}),
+    }
+    (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": servers}))
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "offered.py"), "servers.json", "out/servers.json"],
+        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    found = json.loads((tmp_path / "out" / "servers.json").read_text())["mcpServers"]
+    assert [name for name, each in found.items() if each.get("disabled")] == ["git", "odd"]
+    assert "git is left out: dovetail serve: git: " in done.stderr and "odd is left out: " in done.stderr
+    assert "sums" not in done.stderr
+    assert "out/servers.json" in (ROOT / "Makefile").read_text()

@@ -68,6 +68,27 @@ async def test_an_update_is_told_outside_of_any_call_and_from_any_thread(version
         app.notify.resource_updated("file:///\udcff")
 
 
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_an_update_of_what_lies_below_reaches_each_subscriber_over_http(version: str) -> None:
+    app = Server("shop")
+
+    @app.resource("shop://{+path}")
+    def page(path: str) -> str:
+        """A page."""
+        return path
+
+    async with (
+        serving(app.asgi()) as url,
+        Client(url, revision=version) as client,
+        client.listen(resources=["shop://tea/green/one", "shop://teapot", "shop://tea/black"]) as changes,
+        asyncio.timeout(10),
+    ):
+        app.notify.resource_updated("shop://tea", below=True)
+        app.notify.resource_updated("shop://teapot")
+        heard = [(await anext(changes)).uri for _ in range(3)]
+    assert heard == ["shop://tea/black", "shop://tea/green/one", "shop://teapot"]
+
+
 async def test_who_watches_is_told_when_somebody_listens() -> None:
     inner, outer, told = Server("inner"), Server("outer"), asyncio.Event()
     outer.mount(inner)

@@ -20,7 +20,7 @@ import msgspec
 from dovetail.cli.loading import load
 from dovetail.cli.options import SERVE, Usage
 from dovetail.cli.serve import ordered
-from dovetail.client import environment_key, read_entry, servers_in, switched_off, words_in
+from dovetail.client import environment_key, plain_json, read_entry, servers_in, switched_off, words_in
 from dovetail.errors import DefinitionError, quote
 from dovetail.servers import make_server
 from dovetail.wire import check
@@ -167,6 +167,7 @@ def _decoders() -> Mapping[str, Callable[[bytes], Any]]:
 
 
 def _strictly(data: bytes) -> Any:
+    data = plain_json(data)
     check(data)  # of two servers with one name, one would be gone without a word
     return msgspec.json.decode(data)
 

@@ -169,6 +169,7 @@ SERVE_FROM: Final = (
     msgspec.structs.replace(TRANSPORT, choices=("http",), default="http"),
     HOST,
     PORT,
+    DRAIN,
     STATE,
     ALLOW_HOST,
     ALLOW_ORIGIN,

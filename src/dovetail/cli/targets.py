@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dovetail.cli.options import Usage
-from dovetail.client import address_in, servers_in
+from dovetail.client import address_in, plain_json, servers_in
 from dovetail.errors import DefinitionError
 
 _FILES: Final = frozenset({".py", ".js", ".mjs", ".cjs"})
@@ -75,7 +75,7 @@ def _read(path: Path) -> Any:
 
 def _parsed(text: str, what: str, *, toml: bool = False) -> Any:
     try:
-        return tomllib.loads(text) if toml else msgspec.json.decode(text)
+        return tomllib.loads(text) if toml else msgspec.json.decode(plain_json(text.encode()))
     except (msgspec.DecodeError, tomllib.TOMLDecodeError) as error:
         raise Usage(f"{what} is not {'TOML' if toml else 'JSON'}: {error}") from None
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from dovetail.client.browser import Headless as Headless
     from dovetail.client.browser import SystemBrowser as SystemBrowser
     from dovetail.client.client import Client as Client
+    from dovetail.client.jsonc import plain_json as plain_json
     from dovetail.client.listening import Change as Change
     from dovetail.client.listening import Changes as Changes
     from dovetail.client.listings import Listing as Listing
@@ -37,6 +38,7 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "browser": "Headless SystemBrowser",
         "client": "Client",
+        "jsonc": "plain_json",
         "listening": "Change Changes",
         "listings": "Listing",
         "login": "Authorizer StaticToken",

@@ -174,7 +174,10 @@ def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:
         return default
     if value is None:
         if name.startswith("input:"):
-            raise DefinitionError(f"{name}: a manifest entry asks for this; give it as env={{{name!r}: ...}}")
+            raise DefinitionError(
+                f"{name}: a manifest entry asks for this; give it as env={{{name!r}: ...}}, or in the manifest: write "
+                "the value in its place, or give its input a `default`"
+            )
         raise DefinitionError(
             f"{name}: a manifest entry uses this variable, and it is neither defined nor has a default"
         )

@@ -17,11 +17,13 @@ class Notice(msgspec.Struct, frozen=True):
         method: The notification, such as `notifications/tools/list_changed`.
         uri: The resource that was updated; empty for list changes.
         visit: The visit to a URL that is over; it concerns the one client that was asked for it.
+        below: It is of all resources below that URI as well: a directory was moved, and what lay in it is elsewhere.
     """
 
     method: str
     uri: str = ""
     visit: str = ""
+    below: bool = False
 
     @property
     def kind(self) -> str:
@@ -34,6 +36,13 @@ class Notice(msgspec.Struct, frozen=True):
         if self.visit:
             return b'{"elicitationId":%b}' % _encode(self.visit)
         return b'{"uri":%b}' % _encode(self.uri) if self.uri else None
+
+    def each(self, subscribed: Iterable[str]) -> "list[Notice]":
+        """Return what a peer is told that is subscribed to some URIs: a notice as it is, or one of each URI below."""
+        if not self.below:
+            return [self]
+        inside = self.uri.rstrip("/") + "/"
+        return [Notice(self.method, uri) for uri in sorted(subscribed) if uri == self.uri or uri.startswith(inside)]
 
     def frame(self) -> bytes:
         """Return the notification for a peer that was not told a subscription id."""
@@ -58,8 +67,8 @@ LISTS = frozenset({"tools", "prompts", "resources"})
 """What a server has lists of: each `Notice.kind`, and the name of the capability."""
 
 
-def resource_updated(uri: str) -> Notice:
-    """Return the notice that a resource's contents changed.
+def resource_updated(uri: str, *, below: bool = False) -> Notice:
+    """Return the notice that a resource's contents changed, or those of all resources below it as well.
 
     Raises:
         DefinitionError: The URI is no text, or holds half a character, as names of files that are no UTF-8 do.
@@ -73,7 +82,7 @@ def resource_updated(uri: str) -> Notice:
             raise DefinitionError(
                 "resource_updated: uri: expected whole characters; percent-encode the others"
             ) from None
-    return Notice("notifications/resources/updated", uri)
+    return Notice("notifications/resources/updated", uri, below=below)
 
 
 def url_completed(visit: str) -> Notice:
@@ -114,7 +123,7 @@ def _fitting(uris: Iterable[str], limits: Limits) -> list[str]:
 class Filter:
     """What one listen stream was promised."""
 
-    __slots__ = ("_methods", "_uris", "agreed")
+    __slots__ = ("_methods", "agreed", "uris")
 
     def __init__(self, wanted: SubscriptionFilter, sees: Callable[[str], bool], limits: Limits) -> None:
         """Agree to the part of a wish that the server can honour.
@@ -141,11 +150,11 @@ class Filter:
             (self.agreed.resources_list_changed, RESOURCES_CHANGED),
         )
         self._methods = frozenset(notice.method for agreed, notice in flags if agreed)
-        self._uris = frozenset(self.agreed.resource_subscriptions or ())
+        self.uris = frozenset(self.agreed.resource_subscriptions or ())
 
     def wants(self, notice: Notice) -> bool:
         """Tell whether a notice belongs on the stream."""
-        return notice.uri in self._uris if notice.uri else notice.method in self._methods
+        return notice.uri in self.uris if notice.uri else notice.method in self._methods
 
     def acknowledgement(self, subscription: bytes) -> bytes:
         """Return the first message of the stream: "notifications/subscriptions/acknowledged as the first message"."""

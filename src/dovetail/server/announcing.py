@@ -30,13 +30,18 @@ class Announcer:
     def __repr__(self) -> str:
         return f"<Announcer of {self._server.name}>"
 
-    def resource_updated(self, uri: str) -> None:
+    def resource_updated(self, uri: str, *, below: bool = False) -> None:
         """Tell those who subscribed to a resource, and may see it, that its contents changed.
+
+        Args:
+            uri: Of the resource.
+            below: Those of every resource below it changed, too, as when a directory is moved: whoever subscribed to
+                a URI that goes on after a slash hears of that one.
 
         Raises:
             DefinitionError: The URI is no text, or holds half a character.
         """
-        self._announce(resource_updated(uri))
+        self._announce(resource_updated(uri, below=below))
 
     def tools_changed(self) -> None:
         """Tell that the list of tools changed. `add_tool` and `remove_tool` do so by themselves."""

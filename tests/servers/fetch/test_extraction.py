@@ -36,6 +36,24 @@ def test_a_page_that_is_no_article_is_read_as_text() -> None:
     assert extract("", URL).how == "nothing" and extract("<html></html>", URL).how == "nothing"
 
 
+@pytest.mark.parametrize(
+    ("head", "goal"),
+    [
+        ("", "https://e.com/a/b.html?c=1"),
+        ("<base href='/docs/v2/'>", "https://e.com/docs/v2/b.html?c=1"),
+        ("<base target=x><base href='../z/'><base href='/y/'>", "https://e.com/z/b.html?c=1"),
+        ("<base href='https://other.org/'>", "https://other.org/b.html?c=1"),
+        ("<base href='javascript:alert(1)'>", "https://e.com/a/b.html?c=1"),
+        ("<base href='https://[bad'>", "https://e.com/a/b.html?c=1"),
+    ],
+)
+def test_a_links_goal_is_the_same_in_the_text_and_in_the_list(head: str, goal: str) -> None:
+    link = "<p>All of it stands in <a href='b.html?c=1#d'>the second part</a>, which is long enough to be read.</p>"
+    found = extract(f"<html><head>{head}<title>x</title></head><body><article>{link}</article></body></html>", URL)
+    assert f"[the second part]({goal}#d)" in found.text
+    assert found.links == [("the second part", goal)]
+
+
 COMMITTEE = "The committee met on Tuesday and agreed upon the budget. The new library will open in May."
 
 

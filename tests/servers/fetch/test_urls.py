@@ -196,3 +196,9 @@ def test_an_allowed_network_is_one_of_its_family() -> None:
 )
 def test_a_path_has_one_name(path: str, found: str) -> None:
     assert Policy().check(f"https://example.com{path}").url == f"https://example.com{found}"
+
+
+@pytest.mark.parametrize(("http", "kinds"), [(False, "https"), (True, "http and https")])
+def test_a_scheme_that_is_not_fetched_is_told_those_that_are(http: bool, kinds: str) -> None:
+    with pytest.raises(ToolError, match=f"Only {kinds} URLs are fetched"):
+        Policy(http=http).check("ftp://example.com/")

@@ -68,6 +68,44 @@ async def test_lines_are_found_with_their_path_and_number(tree: Path, engine: st
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("pattern", "numbers"),
+    [(";$", [1, 4]), ("^using", [1]), ("^}$", [3]), (r"A \{$", [2]), (r"^using.*;\s*$", [1]), ("^\ufeff", []),
+     ("$", [1, 2, 3, 4]), (r";\r$", [1, 4]), ("^\\\\n;$", [4]), ("a..$", [])],
+)  # fmt: skip
+@pytest.mark.parametrize("where", [".", "win.cs"])
+async def test_an_expression_is_matched_with_a_line_without_its_end_and_the_mark_before_it(
+    house: Path, pattern: str, numbers: list[int], engine: str | None, where: str
+) -> None:
+    text = "using a;\r\nclass A {\r\n}\r\n\\n;\r\n"
+    (house / "win.cs").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    found = await look(house, Wish(pattern=pattern, regex=True, context=3, globs=("*.cs",)), engine, where)
+    lines = text.splitlines()
+    assert [(match.line, match.text) for match in found] == [(number, lines[number - 1]) for number in numbers]
+    assert all([*match.before, match.text, *match.after] == lines for match in found)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_words_are_found_at_their_place_behind_a_mark(house: Path, engine: str | None) -> None:
+    (house / "bom.txt").write_bytes(b"\xef\xbb\xbfneedle\r\n\r\nneedle\r\n")
+    found = await look(house, Wish(pattern="needle", context=1), engine, "bom.txt")
+    assert [(match.line, match.text, match.before, match.after) for match in found] == [
+        (1, "needle", [], [""]), (3, "needle", [""], []),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "wish", [Wish(pattern="a\nb"), Wish(pattern="a\nb", regex=True), Wish(pattern=r"a\nb", regex=True)]
+)
+async def test_a_pattern_of_two_lines_is_refused_and_says_what_to_give(
+    tree: Path, wish: Wish, engine: str | None
+) -> None:
+    with pytest.raises(ToolError, match="give one line"):
+        await look(tree, wish, engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_one_file_is_searched_too(tree: Path, engine: str | None) -> None:
     assert lines(await look(tree, Wish(pattern="needle"), engine, "src/one.py")) == {("src/one.py", 2, "needle = 1")}
     assert lines(await look(tree, Wish(pattern="needle"), engine, f"{tree}/src/one.py")) == {

@@ -196,7 +196,7 @@ async def test_directories_are_made_listed_and_drawn(client: Client, house: Path
     assert await text(client, "directory_tree", depth=1, exclude_patterns=["*.txt"]) == (
         "./\n  docs/ ...\n  link@\n  x/ ..."
     )
-    assert "no directory" in await refused(client, "list_directory", path="big.txt")
+    assert "is a file. Read it with" in await refused(client, "list_directory", path="big.txt")
     (house / "x" / "node_modules" / "much").mkdir(parents=True)
     assert (await text(client, "directory_tree", path="x")) == "x/\n  node_modules/ ...\n  y/"
     assert (await text(client, "directory_tree", path="x/node_modules")) == "x/node_modules/\n  much/"
@@ -324,6 +324,19 @@ async def test_paths_are_completed(client: Client, house: Path) -> None:
     assert (await client.complete(prompt, "path", "")).values == ["docs/"]
     assert (await client.complete(prompt, "path", "docs/d")).values == ["docs/deep/"]
     assert (await client.complete(prompt, "path", f"{house}/d")).values == [f"{house}/docs/"]
+
+
+async def test_a_path_that_is_suggested_is_read_as_it_stands_in_the_uri(client: Client, house: Path) -> None:
+    template = ResourceTemplateReference(uri="file:///{+path}")
+    names = ["q%20.md", "q#1.md", "q?x=1.md", "q%25.md", "q ä.md"]
+    for name in names:
+        (house / name).write_text(name)
+    begun = str(house)[1:]
+    found = (await client.complete(template, "path", f"{begun}/q")).values
+    read = [(await client.read_resource(f"file:///{path}")).contents[0].text for path in found]
+    assert sorted(map(str, read)) == sorted(names)
+    for path in found:
+        assert path in (await client.complete(template, "path", path)).values
 
 
 async def test_the_prompt_holds_the_tree_and_the_readme(client: Client, house: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dovetail import Client
+from dovetail.core import Notice
 from dovetail.servers.files import Settings, make
 from dovetail.servers.files.beneath import Beneath
 from dovetail.servers.files.names import uri_of
@@ -21,20 +22,22 @@ class Heard:
     """A watch, and what it said."""
 
     def __init__(self, house: Path, most: int = 100) -> None:
-        self.said: queue.Queue[str] = queue.Queue()
+        self.said: queue.Queue[Notice] = queue.Queue()
         self.watch = Watch(most, self.take)
         self.watch.follow([Beneath(str(house))])
         assert self.watch.standing.wait(20)
 
-    def take(self, uris: Iterable[str]) -> None:
+    def take(self, uris: Iterable[str], below: bool) -> None:
         for uri in uris:
-            self.said.put(uri)
+            self.said.put(Notice("x", uri, below=below))
 
     def until(self, *paths: Path) -> set[str]:
-        """Wait until all of these were heard of; return all that was."""
-        heard: set[str] = set()
-        while not {uri_of(str(path)) for path in paths} <= heard:
-            heard.add(self.said.get(timeout=20))
+        """Wait until all of these were heard of; return all URIs that were named."""
+        wanted, heard = {uri_of(str(path)) for path in paths}, set[str]()
+        while wanted:
+            notice = self.said.get(timeout=20)
+            heard.add(notice.uri)
+            wanted -= {one.uri for one in notice.each(wanted)}
         return heard
 
 
@@ -79,6 +82,31 @@ def test_what_a_link_leads_to_is_not_watched(heard: Heard, house: Path) -> None:
     assert not [uri for uri in said if "data-x" in uri or "out/" in uri or "later/" in uri]
 
 
+def test_a_directory_that_is_moved_takes_along_what_lies_in_it_and_brings_it_back(heard: Heard, house: Path) -> None:
+    (house / "docs").rename(house.parent / "aside")
+    heard.until(house / "docs" / "a.txt", house / "docs" / "deep" / "b.txt")
+    (house.parent / "aside").rename(house / "docs")
+    heard.until(house / "docs" / "a.txt", house / "docs" / "deep" / "b.txt")
+    assert heard.watch.standing.wait(20)
+    while not heard.watch.covers(str(house / "docs" / "deep")):
+        heard.said.get(timeout=20)
+    (house / "docs" / "deep" / "b.txt").write_text("changed")
+    heard.until(house / "docs" / "deep" / "b.txt")
+
+
+def test_what_comes_in_the_place_of_a_directory_is_told_below_it(heard: Heard, house: Path) -> None:
+    (house / "docs").rename(house.parent / "aside")
+    (house / "docs").write_text("a file")
+    heard.until(house / "docs" / "deep" / "b.txt")
+
+
+def test_a_root_that_is_moved_away_takes_along_what_lies_in_it(heard: Heard, house: Path) -> None:
+    house.rename(house.parent / "aside")
+    heard.until(house / "docs" / "a.txt")
+    (house.parent / "aside").rename(house)
+    heard.until(house / "docs" / "a.txt")
+
+
 def test_only_so_many_directories_are_watched(house: Path) -> None:
     heard = Heard(house, most=2)
     assert heard.watch.partial
@@ -121,7 +149,7 @@ def test_directories_that_come_and_go_quickly_do_not_end_the_watch(heard: Heard,
 
 
 def test_nothing_is_watched_when_nothing_shall_be(house: Path) -> None:
-    watch = Watch(0, lambda uris: None)
+    watch = Watch(0, lambda uris, below: None)
     watch.follow([Beneath(str(house))])
     assert not watch.standing.is_set()
     watch.close()
@@ -164,3 +192,19 @@ async def test_who_subscribed_hears_of_our_own_changes_too(house: Path, watch: i
             await client.call_tool("write_file", {"path": "docs/a.txt", "content": "ours"})
             heard = {(await asyncio.wait_for(anext(changes), 20)).uri for _ in range(2)}
             assert heard == {file.as_uri(), file.parent.as_uri()}
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+@pytest.mark.parametrize("by", ["us", "us unwatched", "others"])
+async def test_who_subscribed_to_a_file_hears_when_its_directory_is_moved(house: Path, by: str, revision: str) -> None:
+    file, other = house / "docs" / "deep" / "b.txt", house / "docs-x"
+    watch = 0 if by == "us unwatched" else 1000
+    async with Client(make(Settings(directories=(str(house),), watch=watch)), revision=revision) as client:
+        if watch:
+            await standing(client, revision)
+        async with client.listen(resources=[file.as_uri(), other.as_uri()]) as changes:
+            if by == "others":
+                (house / "docs").rename(house / "elsewhere")
+            else:
+                await client.call_tool("move_file", {"source": "docs", "destination": "elsewhere"})
+            assert (await asyncio.wait_for(anext(changes), 20)).uri == file.as_uri()

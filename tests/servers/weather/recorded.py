@@ -85,51 +85,63 @@ QUANTITIES = forecast(
     )
 )
 HOURS = forecast(*(period(number, 50 + number, "F", "10 mph") for number in range(1, 13)))
-STATIONS = json.dumps(
-    {
-        "@context": CONTEXT,
-        "type": "FeatureCollection",
-        "features": [
-            {
-                "id": "https://api.weather.gov/stations/KDCA",
-                "type": "Feature",
-                "geometry": {"type": "Point", "coordinates": [-77.03417, 38.84833]},
-                "properties": {
-                    "@type": "wx:ObservationStation",
-                    "stationIdentifier": "KDCA",
-                    "name": "Washington/Reagan National Airport, DC",
-                    "timeZone": "America/New_York",
-                },
-            }
-        ],
-    }
-)
+
+
+def stations(**names: str) -> str:
+    return json.dumps(
+        {
+            "@context": CONTEXT,
+            "type": "FeatureCollection",
+            "features": [
+                {
+                    "id": f"https://api.weather.gov/stations/{station}",
+                    "type": "Feature",
+                    "geometry": {"type": "Point", "coordinates": [-77.03417, 38.84833]},
+                    "properties": {
+                        "@type": "wx:ObservationStation",
+                        "stationIdentifier": station,
+                        "name": name,
+                        "timeZone": "America/New_York",
+                    },
+                }
+                for station, name in names.items()
+            ],
+        }
+    )
+
+
+STATIONS = stations(KDCA="Washington/Reagan National Airport, DC")
 
 
 def measured(code: str, value: float | None) -> dict[str, Any]:
     return {"unitCode": f"wmoUnit:{code}", "value": value, "qualityControl": "V"}
 
 
-OBSERVATION = geojson(
-    {
-        "@type": "wx:ObservationStation",
-        "station": "https://api.weather.gov/stations/KDCA",
-        "timestamp": "2026-11-21T14:52:00+00:00",
-        "textDescription": "Mostly Cloudy",
-        "presentWeather": [],
-        "temperature": measured("degC", 11.1),
-        "dewpoint": measured("degC", 1.7),
-        "windDirection": measured("degree_(angle)", 310),
-        "windSpeed": measured("km_h-1", 16.56),
-        "windGust": measured("km_h-1", None),
-        "barometricPressure": measured("Pa", 101_325),
-        "visibility": measured("m", 16_093.44),
-        "precipitationLastHour": measured("mm", 2.54),
-        "relativeHumidity": measured("percent", 52.345),
-        "windChill": measured("degC", None),
-        "heatIndex": measured("degC", None),
-    }
-)
+def observation(**given: Any) -> str:
+    return geojson(
+        {
+            "@type": "wx:ObservationStation",
+            "station": "https://api.weather.gov/stations/KDCA",
+            "timestamp": "2026-11-21T14:52:00+00:00",
+            "textDescription": "Mostly Cloudy",
+            "presentWeather": [],
+            "temperature": measured("degC", 11.1),
+            "dewpoint": measured("degC", 1.7),
+            "windDirection": measured("degree_(angle)", 310),
+            "windSpeed": measured("km_h-1", 16.56),
+            "windGust": measured("km_h-1", None),
+            "barometricPressure": measured("Pa", 101_325),
+            "visibility": measured("m", 16_093.44),
+            "precipitationLastHour": measured("mm", 2.54),
+            "relativeHumidity": measured("percent", 52.345),
+            "windChill": measured("degC", None),
+            "heatIndex": measured("degC", None),
+        }
+        | given
+    )
+
+
+OBSERVATION = observation()
 
 
 def alert(event: str, severity: str, status: str = "Actual", **more: Any) -> dict[str, Any]:
@@ -229,4 +241,12 @@ STEPS = json.dumps(
         ],
         "city": {"id": 2988507, "name": "Paris", "country": "FR", "timezone": 3600, "sunrise": 1, "sunset": 2},
     }
+)
+UNMEASURED = observation(
+    textDescription="",
+    **{
+        name: measured("x", None)
+        for name, value in json.loads(OBSERVATION)["properties"].items()
+        if isinstance(value, dict)
+    },
 )

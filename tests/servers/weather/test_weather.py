@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -34,7 +35,7 @@ def usual(site: Site) -> Site:
     site.page(f"{GRID}/forecast?units=si", recorded.SI, GEO, cache_control="public, max-age=3600")
     site.page(f"{GRID}/forecast/hourly?units=us", recorded.HOURS, GEO)
     site.page(f"{GRID}/forecast/hourly?units=si", recorded.HOURS, GEO)
-    site.page(f"{GRID}/stations?limit=1", recorded.STATIONS, GEO)
+    site.page(f"{GRID}/stations?limit=5", recorded.STATIONS, GEO)
     site.page("/stations/KDCA/observations/latest", recorded.OBSERVATION, GEO)
     wind, flood = recorded.alert("Wind Advisory", "Moderate"), recorded.alert("Flash Flood Warning", "Severe")
     test = recorded.alert("Tornado Warning", "Extreme", status="Test")
@@ -87,6 +88,96 @@ async def test_conditions_are_those_of_the_nearest_station(usual: Site, server: 
     assert (now["temperature"], now["pressure"], now["visibility"], now["humidity"]) == (11.1, 1013.2, 16.1, 52.3)
     assert now["feels_like"] is None and now["wind_gust"] is None and now["wind_direction"] == "NW"
     assert (there["pressure"], there["visibility"], there["precipitation"]) == (29.92, 10, 0.1)
+
+
+LATEST = "/stations/{}/observations/latest"
+
+
+def stale(site: Site, time: Time) -> None:
+    site.page(LATEST.format("KOLD"), recorded.observation(timestamp=at(time, -4)), GEO)
+
+
+def at(time: Time, hours: float) -> str:
+    return datetime.fromtimestamp(time.now + hours * 3600, UTC).isoformat()
+
+
+async def test_a_station_with_nothing_to_say_of_now_is_passed_over(usual: Site, server: Made, time: Time) -> None:
+    near = {"KNONE": "None", "KNULL": "Null", "KOLD": "Old", "KDCA": "There", "KFAR": "Far"}
+    usual.page(f"{GRID}/stations?limit=5", recorded.stations(**near), GEO)
+    usual.routes[LATEST.format("KNONE")] = answer(recorded.PROBLEM, "application/problem+json", 404)
+    usual.page(LATEST.format("KNULL"), recorded.UNMEASURED, GEO)
+    stale(usual, time)
+    async with Client(server()) as client:
+        now = (await client.call_tool("get_current_conditions", WASHINGTON)).structured
+    assert (now["place"], now["temperature"]) == ("There", 11.1)
+    assert usual.paths()[2:] == [LATEST.format(name) for name in ("KNONE", "KNULL", "KOLD", "KDCA")]
+
+
+@pytest.mark.parametrize("source", ["auto", "nws"])
+async def test_where_no_station_says_anything_the_answer_names_those_that_were_asked(
+    usual: Site, server: Made, time: Time, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DOVETAIL_OPENWEATHER_KEY", raising=False)
+    names = {f"KX{number}": "X" for number in range(9)} | {"KNULL": "Null", "KOLD": "Old"}
+    usual.page(f"{GRID}/stations?limit=5", recorded.stations(**dict(reversed(names.items()))), GEO)
+    usual.page(LATEST.format("KNULL"), recorded.UNMEASURED, GEO)
+    stale(usual, time)
+    async with Client(server()) as client:
+        text = (await client.call_tool("get_current_conditions", WASHINGTON | {"source": source})).text
+    assert (
+        f"no current observation near that place (KOLD has one of {at(time, -4)}, KNULL has measured nothing, KX8"
+        in text
+    )
+    assert "get_hourly_forecast" in text and "no forecasts" not in text and ("key" in text) == (source == "auto")
+    assert len(usual.requests) == 2 + 5
+
+
+async def test_where_no_station_says_anything_openweather_is_asked_with_the_key(
+    usual: Site, server: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOVETAIL_OPENWEATHER_KEY", KEY)
+    usual.page(f"{GRID}/stations?limit=5", recorded.stations(), GEO)
+    usual.page(f"/data/2.5/weather?lat=38.8894&lon=-77.0352&units=metric&appid={KEY}", recorded.NOW, "application/json")
+    async with Client(server()) as client:
+        assert (await client.call_tool("get_current_conditions", WASHINGTON)).structured["source"] == "OpenWeather"
+
+
+async def test_stations_that_hang_get_the_time_of_one_answer_together(usual: Site, server: Made) -> None:
+    async def late(_: Request, writer: asyncio.StreamWriter) -> None:
+        asyncio.get_running_loop().call_later(0.15, writer.write, answer("", "text/plain", 404))
+        await asyncio.Event().wait()
+
+    names = [f"KX{number}" for number in range(5)]
+    usual.page(f"{GRID}/stations?limit=5", recorded.stations(**dict.fromkeys(names, "X")), GEO)
+    usual.routes |= {LATEST.format(name): late for name in names}
+    async with Client(server(seconds=0.3)) as client:
+        text = (await client.call_tool("get_current_conditions", WASHINGTON)).text
+    assert "did not answer in time" in text and LATEST.format("KX4") not in usual.paths()
+
+
+async def test_a_call_that_its_client_cancels_asks_nothing_more_and_the_next_one_gets_what_was_under_way(
+    usual: Site, server: Made
+) -> None:
+    gate, came = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Request, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await gate.wait()
+        writer.write(answer(recorded.POINT, GEO, cache_control="max-age=60"))
+        await writer.drain()
+
+    point = "/points/38.8894,-77.0352"
+    usual.routes[point] = slow
+    async with Client(server()) as client:
+        call = asyncio.ensure_future(client.call_tool("get_current_conditions", WASHINGTON))
+        await came.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert not (await client.call_tool("get_alerts", {"state": "CA"})).is_error  # the cancellation has come by then
+        gate.set()
+        assert not (await client.call_tool("get_forecast", WASHINGTON)).is_error
+        assert usual.paths() == [point, "/alerts/active?area=CA", f"{GRID}/forecast?units=si"]
 
 
 async def test_alerts_are_those_in_force_the_worst_first(usual: Site, server: Made) -> None:

@@ -73,7 +73,7 @@ class Meter:
         tokens = min(float(rate.burst), tokens + max(0.0, now - before) * rate.per_second)
         if tokens < 1.0:
             self._buckets[key] = (tokens, now)
-            raise Busy("Too many requests: the rate limit is reached")
+            raise Busy("Too many requests: the rate limit is reached. Try again in a moment")
         self._buckets[key] = (tokens - 1.0, now)
         if len(self._buckets) > _BUCKETS:
             self._buckets.popitem(last=False)
@@ -105,7 +105,7 @@ class Slots:
             Busy: All are taken.
         """
         if self.taken >= self.limit and (not back or back in self._back):
-            raise Busy("Too many calls at a time: the concurrency limit is reached")
+            raise Busy("Too many calls at a time: the concurrency limit is reached. Try again when some are done")
         self.stay(back)
 
     def stay(self, back: str = "") -> None:

@@ -128,13 +128,13 @@ class Notify:
             await self._context.runtime.publish(notice)
 
     @said
-    async def resource_updated(self, uri: str) -> None:
-        """Tell that a resource's contents changed.
+    async def resource_updated(self, uri: str, *, below: bool = False) -> None:
+        """Tell that a resource's contents changed; with `below`, that those of every resource below it did, too.
 
         Raises:
             DefinitionError: The URI is no text, or holds half a character.
         """
-        await self._publish(resource_updated(uri))
+        await self._publish(resource_updated(uri, below=below))
 
     @said
     async def tools_changed(self) -> None:

@@ -365,8 +365,9 @@ class Connection:
     def deliver(self, notice: "Notice") -> None:
         """Tell a client of a stateful revision what it subscribed to, or may always hear."""
         session = self.session
-        if session.ready and session.hears(notice):
-            self.backlog.tell(notice.frame())
+        for one in notice.each(session.subscriptions):
+            if session.ready and session.hears(one):
+                self.backlog.tell(one.frame())
 
     def _refuse(self, request: Request, error: Refusal) -> None:
         self.runtime.refused(request, self.principal, error)

@@ -56,8 +56,9 @@ class Subscription:
 
     def deliver(self, notice: Notice) -> None:
         """Pass a notice on, if it was asked for."""
-        if self._filter.wants(notice):
-            self._stream.put(notice.tagged(self.id))
+        for one in notice.each(self._filter.uris):
+            if self._filter.wants(one):
+                self._stream.put(one.tagged(self.id))
 
     def beat(self) -> None:
         """Show that the stream lives."""

@@ -71,6 +71,10 @@ class SessionListener:
 
     def deliver(self, notice: Notice) -> None:
         """Store a notice for the session, if it wants it."""
+        for one in notice.each(self._session.subscriptions):
+            self._deliver(one)
+
+    def _deliver(self, notice: Notice) -> None:
         session = self._session
         if session.closed or not session.hears(notice):
             return

@@ -65,8 +65,9 @@ def extract(html: str, url: str) -> Extract:
     tree = _document(html)
     if tree is None:
         return Extract()
-    found, heading = Extract(title=_title(tree), links=_links(tree, url)), _heading(tree)
-    _defuse(tree)
+    start, heading = _start(tree, url), _heading(tree)
+    found = Extract(title=_title(tree), links=_links(tree, url, start))
+    _settle(tree, start)
     text = trafilatura.extract(
         tree,
         url=url,
@@ -113,12 +114,19 @@ def _headed(heading: str, text: str) -> str:
     return text if heading in text else f"# {heading}\n\n{text}"
 
 
-def _defuse(tree: Any) -> None:
-    """Mark links that lead nowhere. They stay links for now: what is content is told by how many links it has."""
+def _settle(tree: Any, start: str) -> None:
+    """Make links whole, and mark those that lead nowhere.
+
+    The parser takes them for relative to the host, wherever on it the page is. What leads nowhere stays a link for now:
+    what is content is told by how many links it has.
+    """
     for anchor in tree.iter("a"):
-        scheme = _SCHEME.match(_SKIPPED.sub("", anchor.get("href") or ""))
+        href = anchor.get("href") or ""
+        scheme = _SCHEME.match(_SKIPPED.sub("", href))
         if scheme is not None and scheme[1].lower() not in _LEADING:
             anchor.set("href", _NOWHERE)
+        elif scheme is None and (goal := _joined(start, href)) is not None:
+            anchor.set("href", goal)
 
 
 def _defused(text: str) -> str:
@@ -147,12 +155,23 @@ def _title(tree: Any) -> str:
     return "" if title is None else _BLANK.sub(" ", title.text or "").strip()[:_TITLE]
 
 
-def _links(tree: Any, url: str) -> list[tuple[str, str]]:
-    base = next(iter(tree.iter("base")), None)
+def _start(tree: Any, url: str) -> str:
+    """Return what the links of a page are relative to: what its first `base` with an address says, else its own URL."""
+    given = next((each.get("href") for each in tree.iter("base") if each.get("href")), None)
+    start = _joined(url, given) or url
+    return start if start.partition(":")[0] in ("http", "https") else url  # as browsers do
+
+
+def _joined(start: str, href: str | None) -> str | None:
+    if not href or len(href) > _LINK_URL:
+        return None
     try:
-        start = urljoin(url, (base.get("href") or "")[:_LINK_URL]) if base is not None else url
+        return urljoin(start, href.strip())
     except ValueError:
-        start = url
+        return None
+
+
+def _links(tree: Any, url: str, start: str) -> list[tuple[str, str]]:
     found: dict[str, str] = {}
     for anchor in tree.iter("a"):
         goal = _goal(start, anchor.get("href"))
@@ -166,10 +185,11 @@ def _links(tree: Any, url: str) -> list[tuple[str, str]]:
 
 
 def _goal(start: str, href: str | None) -> str | None:
-    if not href or len(href) > _LINK_URL:
+    whole = _joined(start, href)
+    if whole is None:
         return None
+    goal = whole.partition("#")[0]
     try:
-        goal = urljoin(start, href.strip()).partition("#")[0]
         parts = urlsplit(goal)
     except ValueError:
         return None

@@ -112,7 +112,8 @@ class Policy(msgspec.Struct, frozen=True):
 
     def _scheme(self, scheme: str, authority: bool) -> str:
         if scheme not in _PORTS or not authority:
-            raise ToolError("Only https URLs are fetched: give one such as https://example.com/page")
+            kinds = "http and https" if self.http else "https"
+            raise ToolError(f"Only {kinds} URLs are fetched: give one such as https://example.com/page")
         if scheme == "http" and not self.http:
             raise ToolError(
                 "Plain http is not fetched here: try the same URL with https, or ask the user to start this server "

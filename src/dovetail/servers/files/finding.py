@@ -35,6 +35,8 @@ _STDERR: Final = 4096
 _CHUNK: Final = 1 << 16
 _GREP: Final = str(Path(__file__).with_name("grep.py"))
 _ENV: Final = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+_BOM: Final = b"\xef\xbb\xbf"
+_LINE_END: Final = re.compile(r"\n|(?<!\\)(?:\\\\)*\\n")
 HELD_BY_NUMBER: Final = os.path.isdir("/proc/self/fd")
 """A program can be started in a directory that is held open."""
 
@@ -50,6 +52,11 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     all_files: bool = False
     most: int = 100
     context: int = 0
+
+    @property
+    def crlf(self) -> bool:
+        """Whether `$` stands before CRLF, too; not for an expression that asks for the CR itself."""
+        return self.regex and "\r" not in self.pattern and "\\r" not in self.pattern
 
 
 @dataclass
@@ -75,10 +82,12 @@ def ripgrep_command(program: str, wish: Wish, *, one_file: bool) -> list[str]:
     """Return the argument vector; nothing of the wish can become another option."""
     command = [
         program, "--no-config", "--json", "--no-follow", "--no-messages", "--no-ignore-parent", "--no-ignore-global",
-        "--no-require-git", "--encoding=none", f"--max-filesize={LONGEST_FILE}M", f"--max-count={wish.most + 1}",
+        "--no-require-git", f"--max-filesize={LONGEST_FILE}M", f"--max-count={wish.most + 1}",
         "--ignore-case" if wish.ignore_case else "--case-sensitive",
     ]  # fmt: skip
-    command += [] if wish.regex else ["--fixed-strings"]
+    # For an expression, a line begins behind a byte order mark: `auto` passes over that, and counts from there on.
+    command += ["--encoding=auto"] if wish.regex else ["--encoding=none", "--fixed-strings"]
+    command += ["--crlf"] if wish.crlf else []
     command += ["--hidden", "--no-ignore", "--glob=!.git"] if wish.all_files else []
     for glob in (*wish.globs, *wish.exclude):
         Glob(glob)  # the same bounds for both programs
@@ -95,6 +104,7 @@ def own_command(program: str, wish: Wish, directory: int | None) -> list[str]:
     task = {
         "pattern": wish.pattern,
         "regex": wish.regex,
+        "crlf": wish.crlf,
         "ignore_case": wish.ignore_case,
         "globs": [Glob(glob).steps for glob in wish.globs],
         "excluded": [Glob(glob).steps for glob in wish.exclude],
@@ -133,6 +143,8 @@ class Search:
         """
         if not self.wish.pattern or "\0" in self.wish.pattern or len(self.wish.pattern) > 1024:
             raise ToolError("pattern: expected 1 to 1024 characters, NUL not among them")
+        if "\n" in self.wish.pattern or (self.wish.regex and _LINE_END.search(self.wish.pattern)):
+            raise ToolError("pattern: lines are looked at one by one, so no line end can be in it: give one line of it")
         found = await asyncio.to_thread(self.place.root.stat, self.place.steps)
         if stat.S_ISDIR(found.st_mode):
             with self.place.root.directory(self.place.steps) as held:
@@ -201,15 +213,17 @@ class Search:
     def _confirmed(self, hits: Sequence[Hit]) -> list[Match]:
         """Return what stands where the program says, read by ourselves, in the order of the paths."""
         matches: list[Match] = []
-        path, file, left = b"", None, _MOST_SHOWN
+        path, file, begin, left = b"", None, 0, _MOST_SHOWN
         try:
             for hit in sorted(hits, key=lambda hit: (hit.path, hit.offset)):
                 if hit.path != path or file is None:
                     if file is not None:
                         os.close(file)
                     path, file = hit.path, self._open(hit.path)
-                if file is not None and read_bytes(file, hit.offset, len(hit.line)) == hit.line:
-                    matches.append(self._match(hit, file))
+                    begin = len(_BOM) if file is not None and read_bytes(file, 0, len(_BOM)) == _BOM else 0
+                offset = hit.offset + (begin if self.wish.regex else 0)
+                if file is not None and read_bytes(file, offset, len(hit.line)) == hit.line:
+                    matches.append(self._match(hit, file, begin, offset))
                     left -= sum(map(len, (hit.path, matches[-1].text, *matches[-1].before, *matches[-1].after)))
                 if left < 0:
                     self.note = f"Cut at {len(matches)} lines: say less context, or a narrower pattern."
@@ -231,14 +245,16 @@ class Search:
         except (OSError, UnsafePath, UnicodeDecodeError):
             return None
 
-    def _match(self, hit: Hit, file: int) -> Match:
+    def _match(self, hit: Hit, file: int, begin: int, offset: int) -> Match:
         before: list[str] = []
         after: list[str] = []
         if self.wish.context:
-            start = max(0, hit.offset - _WINDOW)
-            before = _lines(read_bytes(file, start, hit.offset - start))[-self.wish.context :]
-            after = _lines(read_bytes(file, hit.offset + len(hit.line), _WINDOW))[: self.wish.context]
-        return Match(self._place(hit.path).shown, hit.number, _shown(hit.line, hit.at), before, after)
+            start = max(begin, offset - _WINDOW)
+            before = _lines(read_bytes(file, start, max(0, offset - start)))[-self.wish.context :]
+            after = _lines(read_bytes(file, offset + len(hit.line), _WINDOW))[: self.wish.context]
+        line = hit.line if offset else hit.line.removeprefix(_BOM)
+        at = hit.at - (len(hit.line) - len(line))
+        return Match(self._place(hit.path).shown, hit.number, _shown(line, at), before, after)
 
 
 def _lines(data: bytes) -> list[str]:

@@ -33,7 +33,7 @@ def main(task: dict[str, Any]) -> int:
         sys.stderr.write(f"regex parse error: {error}\n")
         return 2
     if task["directory"] is None:
-        search(pattern, 0, "<stdin>", task["most"])
+        search(pattern, 0, "<stdin>", task)
         return 0
     for path, file in files(task["directory"], "", bool(task["all_files"])):
         try:
@@ -42,7 +42,7 @@ def main(task: dict[str, Any]) -> int:
             if wanted and not any(
                 fits(glob, names[:end]) for glob in task["excluded"] for end in range(1, len(names) + 1)
             ):
-                search(pattern, file, path, task["most"])
+                search(pattern, file, path, task)
         finally:
             os.close(file)
     return 0
@@ -84,31 +84,49 @@ def files(directory: int, above: str, every: bool) -> Iterator[tuple[str, int]]:
             os.close(held)
 
 
-def search(pattern: "re.Pattern[bytes]", file: int, path: str, most: int) -> None:
-    """Say which lines of one file fit; binary files and very large ones are left out."""
+def search(pattern: "re.Pattern[bytes]", file: int, path: str, task: dict[str, Any]) -> None:
+    """Say which lines of one file fit; binary files and very large ones are left out.
+
+    For an expression, the first line begins behind a byte order mark, from which offsets count then, as with ripgrep.
+    """
+    data, most = content(file), task["most"]
+    if task["regex"]:
+        data = data.removeprefix(b"\xef\xbb\xbf")
+    if b"\0" in data[:8192]:
+        return
+    text = data.replace(b"\r\n", b"\n") if task["crlf"] else data
+    line, counted, begin, after = 1, 0, 0, -1
+    for found in pattern.finditer(text):
+        if found.start() < after or (found.start() == len(text) and text.endswith(b"\n")):
+            continue
+        start = text.rfind(b"\n", 0, found.start()) + 1
+        after = text.find(b"\n", found.start()) + 1 or len(text) + 1
+        passed = text.count(b"\n", counted, start)
+        if text is data:
+            begin = start
+        else:
+            for _ in range(passed):  # the same line, where nothing is taken out
+                begin = data.index(b"\n", begin) + 1
+        line, counted = line + passed, start
+        end = data.find(b"\n", begin) + 1 or len(data)
+        say(path, data[begin : min(end, begin + LINE)], line, begin, found.start() - start)
+        most -= 1
+        if not most:
+            return
+
+
+def content(file: int) -> bytes:
+    """Return what a file holds; nothing of one that is very large."""
     size = os.fstat(file).st_size
     if size > LONGEST:
-        return
+        return b""
     data = b""
     while len(data) <= size:
         more = os.read(file, size + 1 - len(data))
         if not more:
             break
         data += more
-    if b"\0" in data[:8192]:
-        return
-    line, counted, after = 1, 0, -1
-    for found in pattern.finditer(data):
-        if found.start() < after or (found.start() == len(data) and data.endswith(b"\n")):
-            continue
-        start = data.rfind(b"\n", 0, found.start()) + 1
-        after = data.find(b"\n", found.start()) + 1 or len(data) + 1
-        line += data.count(b"\n", counted, start)
-        counted = start
-        say(path, data[start : min(after, start + LINE)], line, start, found.start() - start)
-        most -= 1
-        if not most:
-            return
+    return data
 
 
 def say(path: str, text: bytes, number: int, offset: int, at: int) -> None:

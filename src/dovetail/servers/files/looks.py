@@ -1,6 +1,7 @@
 """Tools that look around: listings, trees, searches by name and by content."""
 
 import asyncio
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +9,8 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
-from dovetail import Context
-from dovetail.errors import UnsafePath
+from dovetail import Context, ToolError
+from dovetail.errors import UnsafePath, quote
 from dovetail.servers.files.finding import Match, Search, Wish
 from dovetail.servers.files.names import uri_of
 from dovetail.servers.files.places import Place
@@ -130,6 +131,9 @@ class Looks:
         return await asyncio.to_thread(self._list, place, path, sort_by, offset, limit)
 
     def _list(self, place: Place, path: str, sort_by: str, offset: int, limit: int) -> Listing:
+        with explained(path):
+            if stat.S_ISREG(place.root.stat(place.steps).st_mode):
+                raise ToolError(f"{quote(path, 200)} is a file. Read it with read_text_file.")
         with explained(path), place.root.directory(place.steps) as held:
             found = scan(held)
             if sort_by == "name":

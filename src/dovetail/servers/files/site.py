@@ -87,13 +87,19 @@ class Site:
         except UnsafePath as failure:
             raise explain(failure, path) from None
 
-    async def tell(self, ctx: Context, *places: Place) -> None:
-        """Tell subscribers of a change that we made, and of that in its directory, unless the watch will do so."""
+    async def tell(self, ctx: Context, *places: Place, below: bool = False) -> None:
+        """Tell subscribers of a change that we made, and of that in its directory, unless the watch will do so.
+
+        Args:
+            ctx: Of the call.
+            places: What changed.
+            below: They may be directories that came or went with all that lies in them.
+        """
         telling = ctx.lifespan
         for place in places:
             if isinstance(telling, Telling) and telling.watch.covers(place.above.path):
                 continue
-            await ctx.notify.resource_updated(place.uri)
+            await ctx.notify.resource_updated(place.uri, below=below)
             await ctx.notify.resource_updated(place.above.uri)
 
 

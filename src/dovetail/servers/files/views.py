@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
+from urllib.parse import quote as percent
+from urllib.parse import unquote
 
 import msgspec
 
@@ -21,6 +24,8 @@ _SUGGESTED: Final = 1_000
 _LISTED: Final = 5_000
 _TOUR: Final = 400
 _README: Final = 20_000
+_SPECIAL: Final = re.compile(r"[%?#]")
+_ENCODED: Final = re.compile(r"%(25|3F|23)", re.IGNORECASE)
 _BESIDE: Final = ("README.md", "README", "README.rst", "README.txt", "readme.md")
 
 
@@ -148,8 +153,13 @@ class Views:
     # Completion. Nobody can be asked for roots here: those of the client are known once it has called a tool.
 
     def _paths(self, typed: str) -> list[str]:
-        """Suggest absolute paths without their first slash, as the template has them."""
-        return [path[1:] for path in self._suggested("/" + typed.lstrip("/"), files=True)]
+        """Suggest absolute paths without their first slash, as they stand in the template's URI.
+
+        What means something else there is percent-encoded; the rest is written as people read it.
+        """
+        plain = _ENCODED.sub(lambda found: unquote(found[0]), typed)
+        found = self._suggested("/" + plain.lstrip("/"), files=True)
+        return [_SPECIAL.sub(lambda one: percent(one[0]), path[1:]) for path in found]
 
     def _directories(self, typed: str) -> list[str]:
         """Suggest directories, absolute, or relative to the first root."""

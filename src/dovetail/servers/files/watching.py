@@ -33,9 +33,10 @@ UNWATCHED: Final = frozenset({".git", "node_modules", "__pycache__"})
 """Directories in which much changes that nobody subscribes to."""
 _log = logging.getLogger(__name__)
 
-Publish = Callable[[Iterable[str]], None]
-Directories = dict[str, tuple[Beneath, tuple[str, ...]]]
-"""By path: below which root, and where."""
+Publish = Callable[[Iterable[str], bool], None]
+"""Takes the URIs of what changed, and whether what lies below them did, too."""
+Directories = dict[str, tuple[int, int]]
+"""By path: which one it is, as another may come in its place."""
 
 
 class Shift:
@@ -98,9 +99,11 @@ class Shift:
         with contextlib.closing(changes):
             for some in changes:
                 self.settled.set()
-                names = {path for _, path in some}
-                self._publish(uri_of(path) for path in names | {os.path.dirname(path) for path in names} if path)
-                if any(path in self.paths or _is_directory(path) for path in names):
+                names = {path for _, path in some if path}
+                whole = {path for path in names if path in self.paths or _may_be_tree(path)}
+                self._publish(map(uri_of, (names | {os.path.dirname(path) for path in names}) - whole), False)
+                self._publish(map(uri_of, whole), True)
+                if any(path in self.paths or os.path.isdir(path) for path in whole):
                     self._renew()
 
 
@@ -156,7 +159,7 @@ class Watch:
             self._thread.join(2 * _ENDING)
 
     def _run(self) -> None:
-        known: set[str] | None = None
+        known: Directories | None = None
         try:
             while not self._closed.is_set():
                 roots = self._roots
@@ -169,11 +172,11 @@ class Watch:
                     self.failed = True
                     _log.warning("files are not watched for changes: %s", failed)
                     return
-                if pause is None:
-                    if known is not None:  # what came before anybody could hear it
-                        self._publish(contents(directories.keys() - known, directories))
-                    known = set(directories)
-                    if roots is self._roots:
+                if pause is None or not directories:
+                    if known is not None:  # what came into them before anybody could hear it
+                        self._publish(map(uri_of, _fresh(known, directories)), True)
+                    known = directories
+                    if directories and roots is self._roots:
                         self.standing.set()
                 self._again.wait(pause)
         finally:
@@ -205,40 +208,40 @@ class Watch:
         while waiting and len(found) < self._most and not self._closed.is_set():
             root, steps = waiting.popleft()
             with contextlib.suppress(OSError, UnsafePath), root.directory(steps) as held:
-                found[os.path.join(root.path, *steps)] = (root, steps)
+                now = os.fstat(held)
+                found[os.path.join(root.path, *steps)] = (now.st_dev, now.st_ino)
                 names = [entry.name for entry in scan(held) if entry.is_dir(follow_symlinks=False)]
                 waiting.extend((root, (*steps, name)) for name in names if name not in UNWATCHED)
         self.partial = bool(waiting)
         return found
 
 
-def _is_directory(path: str) -> bool:
-    """Tell whether a name that changed is one of a directory: a link to one is none."""
+def _may_be_tree(path: str) -> bool:
+    """Tell whether a name that changed may be that of a directory, which brought or took along what lies in it.
+
+    Nobody can tell of what is gone; a link to a directory is none.
+    """
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except (OSError, ValueError):
-        return False
+        return True
 
 
-def contents(paths: Iterable[str], directories: Directories) -> list[str]:
-    """Return the URIs of what lies in directories that are new: it came before anybody could watch it."""
-    found: list[str] = []
-    for path in paths:
-        root, steps = directories[path]
-        with contextlib.suppress(OSError, UnsafePath), root.directory(steps) as held:
-            found += [uri_of(os.path.join(path, name)) for name in os.listdir(held)]
-    return found
+def _fresh(known: Directories, now: Directories) -> list[str]:
+    """Return the directories that were not there, the topmost ones."""
+    fresh = {path for path, which in now.items() if known.get(path) != which}
+    return [path for path in fresh if os.path.dirname(path) not in fresh]
 
 
 class Telling:
     """When one running server watches what, and how its clients hear of it."""
 
-    def __init__(self, most: int, updated: Callable[[str], None]) -> None:
+    def __init__(self, most: int, updated: Callable[..., None]) -> None:
         """Nothing is watched before `begin`.
 
         Args:
             most: Directories to watch; 0 for none.
-            updated: Tells that the resource of a URI changed, from any thread.
+            updated: Tells that the resource of a URI changed, or all `below` it, from any thread.
         """
         self.watch = Watch(most, self._publish)
         self.begun = False
@@ -273,7 +276,7 @@ class Telling:
         """End the watch."""
         await asyncio.to_thread(self.watch.close)
 
-    def _publish(self, uris: Iterable[str]) -> None:
+    def _publish(self, uris: Iterable[str], below: bool) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             for uri in uris:
-                self._updated(uri)
+                self._updated(uri, below=below)

@@ -160,7 +160,7 @@ class Writes:
                 raise explain(missing, destination if isinstance(missing, NoParent) else source) from None
 
         await self._change(shown, move)
-        await self._site.tell(ctx, old, new)
+        await self._site.tell(ctx, old, new, below=True)
         return Done(new.shown, True)
 
     async def delete_file(self, path: str, ctx: Context) -> Done:

@@ -4,7 +4,9 @@ It answers for the United States, its territories and waters. No URL out of an a
 names an office and a cell of its grid, which are checked, and the next URL is made of them.
 """
 
+import asyncio
 import re
+from datetime import datetime
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -26,10 +28,15 @@ _SYSTEMS: Final[dict[System, str]] = {"metric": "si", "imperial": "us"}
 _RANKS: Final = {"Extreme": 0, "Severe": 1, "Moderate": 2, "Minor": 3}
 _SOON: Final = {"Immediate": 0, "Expected": 1, "Future": 2}
 _UNKNOWN: Final = frozenset({400, 404})
+_STATIONS: Final = 5
+"""Stations that are asked, the nearest first."""
+_OLD: Final = 3 * 3600.0
+"""Seconds after which an observation is none of now: most stations observe each hour, some each third."""
+_MEASURED: Final = ("summary", "temperature", "humidity", "pressure", "wind_speed", "visibility", "precipitation")
 
 
 class Outside(Exception):
-    """The service does not answer for a place."""
+    """The service has nothing for a place; the text goes on after its name, and ends without a full stop."""
 
 
 class _Quantity(msgspec.Struct, rename="camel"):
@@ -162,19 +169,47 @@ async def forecast(service: Service, point: Point, system: System, *, hourly: bo
 
 
 async def conditions(service: Service, point: Point, system: System) -> Conditions:
-    """Ask for what the nearest station has measured last.
+    """Ask for what was measured last near a place: by the nearest station that has something to say.
+
+    Many stations say nothing at times, and the next one is seldom far. All of them together get the time of one answer.
 
     Raises:
-        Outside: There is no station for that place.
+        Outside: It has nothing for that place; the text says whether that is the place, or the stations near it.
         Unavailable: It does not answer, or not as it should.
     """
     cell = await _cell(service, point)
-    stations = (await _ask(service, _StationsAnswer, f"{_path(cell)}/stations", {"limit": "1"})).features
-    if not stations or not _STATION.fullmatch(stations[0].properties.station_identifier):
-        raise Outside
-    station = stations[0].properties
-    path = f"/stations/{station.station_identifier}/observations/latest"
-    seen = (await _ask(service, _ObservationAnswer, path, {})).properties
+    try:
+        async with asyncio.timeout(service.seconds):
+            return await _measured(service, cell, system)
+    except TimeoutError:
+        raise Unavailable(f"{service.name} did not answer in time: try again later") from None
+
+
+async def _measured(service: Service, cell: _Cell, system: System) -> Conditions:
+    path = f"{_path(cell)}/stations"
+    near = [
+        each.properties for each in (await _ask(service, _StationsAnswer, path, {"limit": str(_STATIONS)})).features
+    ]
+    silent: list[str] = []
+    for station in [each for each in near if _STATION.fullmatch(each.station_identifier)][:_STATIONS]:
+        name = station.station_identifier
+        try:
+            answer = await _ask(service, _ObservationAnswer, f"/stations/{name}/observations/latest", {})
+        except Outside:
+            silent.append(f"{name} has no observation")
+            continue
+        found = _conditions(station, answer.properties, system)
+        if _old(found.observed, service.now()):
+            silent.append(f"{name} has one of {found.observed}")
+        elif not any(getattr(found, field) not in (None, "") for field in _MEASURED):
+            silent.append(f"{name} has measured nothing")
+        else:
+            return found
+    said = f" ({', '.join(silent)})" if silent else ""
+    raise Outside(f"has no current observation near that place{said}: get_hourly_forecast has what it expects now")
+
+
+def _conditions(station: _Station, seen: _Observation, system: System) -> Conditions:
     feels = seen.heat_index if seen.heat_index is not None and seen.heat_index.value is not None else seen.wind_chill
     humidity = _number(seen.relative_humidity)
     return Conditions(
@@ -193,6 +228,14 @@ async def conditions(service: Service, point: Point, system: System) -> Conditio
         visibility=_value(seen.visibility, "distance", system),
         precipitation=_value(seen.precipitation_last_hour, "depth", system),
     )
+
+
+def _old(observed: str, now: float) -> bool:
+    """Tell whether an observation says nothing of now; one whose time cannot be read is left to whoever reads it."""
+    try:
+        return now - datetime.fromisoformat(observed).timestamp() > _OLD
+    except (ValueError, OverflowError):
+        return False
 
 
 async def alerts(service: Service, where: dict[str, str]) -> list[Alert]:
@@ -224,7 +267,9 @@ async def _ask(service: Service, kind: type[T], path: str, query: dict[str, str]
         return await service.ask(kind, path, query)
     except Refused as refused:
         if refused.status in _UNKNOWN:
-            raise Outside from None
+            raise Outside(
+                "has nothing for that place: it is for the United States, its territories and waters"
+            ) from None
         status = refused.status
     raise ToolError(f"{service.name} refuses to answer, with status {status}: tell the user")
 

@@ -61,11 +61,11 @@ class Offices:
                 if not hourly and system == self._system:
                     self._note(f"weather://forecast/{point.path}", hash(tuple(found.periods)))
                 return found
-            except nws.Outside:
-                outside = True
+            except nws.Outside as outside:
+                why = f"{self._nws.name} {outside}"
         else:
-            outside = False
-        key = await self._wanted(choice, outside)
+            why = ""
+        key = await self._wanted(choice, why)
         return await openweather.forecast(self._other, key, point, system, hourly=hourly)
 
     async def conditions(self, point: Point, system: System, choice: Choice) -> Conditions:
@@ -77,11 +77,11 @@ class Offices:
         if choice != "openweather":
             try:
                 return await nws.conditions(self._nws, point, system)
-            except nws.Outside:
-                outside = True
+            except nws.Outside as outside:
+                why = f"{self._nws.name} {outside}"
         else:
-            outside = False
-        key = await self._wanted(choice, outside)
+            why = ""
+        key = await self._wanted(choice, why)
         return await openweather.conditions(self._other, key, point, system)
 
     async def alerts(self, state: str | None, point: Point | None, start: int, most: int) -> Alerts:
@@ -117,14 +117,14 @@ class Offices:
         if before is not None and before != found:
             self._tell(uri)
 
-    async def _wanted(self, choice: Choice, outside: bool) -> str:
-        """Return the key, which is needed now."""
+    async def _wanted(self, choice: Choice, why: str) -> str:
+        """Return the key, which is needed now; `why` says what the other one has not."""
         if choice == "nws":
-            raise ToolError("The National Weather Service has no forecasts for that place: it is for the United States")
+            raise ToolError(why)
         key = await self._key.find()
         if key is not None:
             return key
-        what = "The National Weather Service has no forecasts for that place, and " if outside else ""
+        what = f"{why}. " if why else ""
         raise ToolError(
             f"{what}OpenWeather needs a key, which the user sets by {HOW}. Keys are free at openweathermap.org"
         )

@@ -82,6 +82,15 @@ class Service:
     def __repr__(self) -> str:
         return f"<Service {self.name}, {self._breaker!r}>"
 
+    @property
+    def seconds(self) -> float:
+        """What an answer may take, with all attempts."""
+        return self._settings.seconds
+
+    def now(self) -> float:
+        """Return the time, in seconds since the epoch."""
+        return self._means.clock()
+
     async def aclose(self) -> None:
         """End what is under way, and close every connection."""
         flights = list(self._flights.values())
