@@ -2,21 +2,21 @@
 
 Invariants: one writer at a time, in this process by a lock, among processes by SQLite's own (BEGIN IMMEDIATE, with a
 wait); each write is one transaction, so that a process killed at any moment leaves all of it or nothing. Readers never
-wait for writers (WAL). Whatever fails is a `ToolError` that says what to do. Opened for reading only, no connection
+wait for writers (WAL). In the end all that was written stands in the file itself, and the last server that ends leaves
+no other file beside it. Whatever fails is a `ToolError` that says what to do. Opened for reading only, no connection
 could write.
 """
 
-import queue
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
 from dovetail.errors import ToolError
-from dovetail.servers.memory.places import BUSY_SECONDS, prepare, reader
+from dovetail.servers.memory.places import BUSY_SECONDS, merge_log, prepare, reader
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -29,6 +29,12 @@ _KEPT_CHANGES: Final = 10_000
 """Changes that are remembered for those who watch."""
 MOST_TOLD: Final = 1_000
 """Entities that one write announces one by one; of more, only that the graph changed."""
+_LOG_BYTES: Final = 16 * 1024 * 1024
+"""Of the log beside the file, from which on a write merges it."""
+_MERGE: Final = 0.1
+_LAST_MERGE: Final = 1.0
+"""Seconds to wait for readers of the log, while others wait for this write and at the end."""
+_CLOSING: Final = "The memory is closing."
 
 
 class Graph:
@@ -47,10 +53,13 @@ class Graph:
         """Called in the writer's thread after a write that changed something."""
         self._writing = threading.Lock()
         self._writer = None if read_only else prepare(path, max_bytes)
-        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._free: list[sqlite3.Connection] = []
+        self._lent = 0
+        self._returned = threading.Condition()
+        """Held while `_free`, `_lent` and `_closed` are looked at or changed."""
         self._closed = False
         try:
-            self._readers.put(self._opened())
+            self._free.append(reader(path))
         except BaseException:
             self.close()
             raise
@@ -60,16 +69,18 @@ class Graph:
 
     def close(self) -> None:
         """Close the file; what a thread is still at ends with an error. Idempotent."""
-        self._closed = True
+        with self._returned:
+            self._closed = True  # stops what reads, at SQLite's next look
+            self._returned.wait_for(lambda: not self._lent, READ_SECONDS)
+            free, self._free = self._free, []
+        for connection in free:
+            connection.close()
+        # The writer comes last: whoever closes the file last merges its log, and readers may not.
         with self._writing:
             if self._writer is not None:
+                merge_log(self._writer, _LAST_MERGE)
                 self._writer.close()
                 self._writer = None
-        while True:
-            try:
-                self._readers.get_nowait().close()
-            except queue.Empty:
-                return
 
     def read(self, work: Work[T], seconds: float = READ_SECONDS) -> T:
         """Read, in one snapshot of the file; from any thread.
@@ -77,21 +88,20 @@ class Graph:
         Raises:
             ToolError: The file cannot be read, or it takes too long.
         """
-        connection = self._taken()
-        deadline = time.monotonic() + seconds
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
-        try:
-            connection.execute("BEGIN")
+        with self._reader() as connection:
+            deadline = time.monotonic() + seconds
+            connection.set_progress_handler(lambda: self._closed or time.monotonic() > deadline, _STEPS)
             try:
-                return work(connection)
+                connection.execute("BEGIN")
+                try:
+                    return work(connection)
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                raise (ToolError(_CLOSING) if self._closed else _told(error)) from error
             finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise _told(error) from error
-        finally:
-            connection.set_progress_handler(None, 0)
-            self._given_back(connection)
+                connection.set_progress_handler(None, 0)
 
     def write(self, work: Work[T], touched: set[str]) -> T:
         """Write, all of it or nothing; from any thread.
@@ -111,6 +121,7 @@ class Graph:
             if self._writer is None:
                 raise ToolError("The memory is closing; nothing was written.")
             result = _transaction(self._writer, work, touched)
+            self._bound_log(self._writer)
         except sqlite3.Error as error:
             raise _told(error) from error
         finally:
@@ -118,6 +129,12 @@ class Graph:
         if touched:
             self.changed()
         return result
+
+    def _bound_log(self, writer: sqlite3.Connection) -> None:
+        """Merge a log that grew long, which SQLite by itself does not do while somebody or other always reads."""
+        with suppress(OSError):
+            if self.path.with_name(f"{self.path.name}-wal").stat().st_size > _LOG_BYTES:
+                merge_log(writer, _MERGE)
 
     @contextmanager
     def watching(self) -> Iterator[sqlite3.Connection]:
@@ -128,21 +145,25 @@ class Graph:
         finally:
             connection.close()
 
-    def _opened(self) -> sqlite3.Connection:
-        return reader(self.path)
-
-    def _taken(self) -> sqlite3.Connection:
-        if self._closed:
-            raise ToolError("The memory is closing.")
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection for reading."""
+        with self._returned:
+            if self._closed:
+                raise ToolError(_CLOSING)
+            self._lent += 1
+            connection = self._free.pop() if self._free else None
         try:
-            return self._readers.get_nowait()
-        except queue.Empty:
-            return self._opened()
-
-    def _given_back(self, connection: sqlite3.Connection) -> None:
-        self._readers.put(connection)
-        if self._closed:  # whoever closed may have looked before
-            self.close()
+            connection = connection or reader(self.path)
+            yield connection
+        finally:
+            with self._returned:
+                if connection is not None and self._closed:
+                    connection.close()
+                elif connection is not None:
+                    self._free.append(connection)
+                self._lent -= 1
+                self._returned.notify_all()
 
 
 def _nothing() -> None:

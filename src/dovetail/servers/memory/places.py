@@ -6,6 +6,7 @@ import stat
 import struct
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +18,9 @@ OURS: Final = 0x444D454D
 """`application_id` of the file: another program's database has another, or none."""
 
 _PAGE: Final = 4096
-_HEADER: Final = struct.Struct(">60xI4xI")
-""""60: The user version [...] 68: The Application ID" (Database File Format, section 1.3)."""
+_HEADER: Final = struct.Struct(">18xB9xI28xI4xI")
+""""18: File format write version [...] 2 for WAL [...] 28: Size of the database file in pages [...] 60: The user
+version [...] 68: The Application ID" (Database File Format, section 1.3)."""
 _MAGIC: Final = b"SQLite format 3\0"
 
 SCHEMA: Final = (
@@ -93,7 +95,12 @@ def _recognise_head(head: bytes, *, logged: bool) -> None:
         raise DefinitionError("file: this is the reference server's JSON lines: give it with --import-file")
     if not head.startswith(_MAGIC) or len(head) < _HEADER.size:
         raise DefinitionError("file: this is no database: name another file")
-    version, program = _HEADER.unpack(head)
+    log, pages, version, program = _HEADER.unpack(head)
+    if (log, pages, program) == (2, 1, 0) and not logged:
+        raise DefinitionError(
+            "file: this database is empty; is it a copy, the file beside it that ends with -wal belongs to it: copy"
+            " both, or name another file"
+        )
     # What a write-ahead log holds is not in the header yet: who opens the file looks again.
     if program != OURS and not logged:
         raise DefinitionError("file: this database belongs to another program: name another file")
@@ -141,6 +148,8 @@ def prepare(path: Path, max_bytes: int) -> sqlite3.Connection:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA foreign_keys = ON")
             _migrate(connection)
+            # What makes the file ours, and what a server that was killed wrote, shall stand in the file itself.
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         except BaseException:
             connection.close()
             raise
@@ -149,6 +158,18 @@ def prepare(path: Path, max_bytes: int) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         raise StoreUnusable("The memory file is damaged, or no database: restore a copy, or name another") from error
     return connection
+
+
+def merge_log(connection: sqlite3.Connection, seconds: float) -> None:
+    """Write what the log holds into the file itself, as somebody may copy that alone.
+
+    SQLite does so when the last connection is closed, but not when two processes close theirs at the same moment. Where
+    somebody still reads from the log after that many seconds, it is done as far as that lets.
+    """
+    with suppress(sqlite3.Error):
+        connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1_000)}")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1_000)}")
 
 
 def reader(path: Path) -> sqlite3.Connection:

@@ -48,7 +48,8 @@ def make(settings: Settings) -> Server:
     Raises:
         DefinitionError: A file that cannot be the graph's, or one to import that is not there.
     """
-    path = data_file() if settings.file is None else _whole(settings.file)
+    # The user may name a link; SQLite's own files lie beside what it leads to.
+    path = Path(os.path.realpath(data_file() if settings.file is None else _whole(settings.file)))
     if settings.file is not None and not settings.file.strip():
         raise DefinitionError("file: expected the name of a file")
     if settings.read_only and settings.import_file:
