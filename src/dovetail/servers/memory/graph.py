@@ -157,13 +157,16 @@ class Graph:
             connection = connection or reader(self.path)
             yield connection
         finally:
-            with self._returned:
-                if connection is not None and self._closed:
-                    connection.close()
-                elif connection is not None:
-                    self._free.append(connection)
-                self._lent -= 1
-                self._returned.notify_all()
+            self._give_back(connection)
+
+    def _give_back(self, connection: sqlite3.Connection | None) -> None:
+        with self._returned:
+            if connection is not None and self._closed:
+                connection.close()
+            elif connection is not None:
+                self._free.append(connection)
+            self._lent -= 1
+            self._returned.notify_all()
 
 
 def _nothing() -> None:
