@@ -268,6 +268,34 @@ async def test_a_full_memory_says_so_and_goes_on_reading(tmp_path: Path) -> None
     sound(path).close()
 
 
+@pytest.mark.parametrize("batch", [1, 50])
+async def test_in_a_full_memory_everything_can_be_deleted_and_as_much_be_added_again(
+    tmp_path: Path, batch: int
+) -> None:
+    path = tmp_path / "m.db"
+
+    async def filled(client: Client) -> int:
+        """Add until the memory is full."""
+        for at in range(1_000):
+            facts = [f"{at} {n} lorem ipsum dolor {at * n * 7919} sit amet" for n in range(40)]
+            entities = [{"name": f"e{at}", "entityType": "x", "observations": facts}]
+            result = await client.call_tool("create_entities", {"entities": entities})
+            if result.is_error:
+                assert "Delete something" in result.text
+                return at
+        raise AssertionError("it never was full")
+
+    async with memory(path, max_bytes=1_048_576) as client:
+        count = await filled(client)
+        for at in range(0, count, batch):
+            some = [f"e{n}" for n in range(at, min(at + batch, count))]
+            assert (await told(client, "delete_entities", entityNames=some))["deleted"] == len(some)
+        assert await filled(client) > 0.8 * count, "what was deleted takes no room any more"
+        assert (await told(client, "delete_entities", entityNames=["e0"]))["deleted"] == 1
+    assert path.stat().st_size < 3 * 1_048_576
+    sound(path).close()
+
+
 async def test_what_takes_too_long_is_stopped(tmp_path: Path) -> None:
     graph = Graph(tmp_path / "m.db", read_only=False, max_bytes=2**30)
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 from dovetail.errors import ToolError
 from dovetail.servers.memory.places import BUSY_SECONDS, merge_log, prepare, reader
+from dovetail.servers.memory.sizes import allow, full, pages_of, pages_used, tidy
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -34,6 +35,8 @@ _LOG_BYTES: Final = 16 * 1024 * 1024
 _MERGE: Final = 0.1
 _LAST_MERGE: Final = 1.0
 """Seconds to wait for readers of the log, while others wait for this write and at the end."""
+_TIDY_SECONDS: Final = 5.0
+"""How long a write that finds the file full, or leaves it so, tidies it."""
 _CLOSING: Final = "The memory is closing."
 
 
@@ -51,8 +54,9 @@ class Graph:
         self.read_only = read_only
         self.changed: Callable[[], None] = _nothing
         """Called in the writer's thread after a write that changed something."""
+        self._pages = pages_of(max_bytes)
         self._writing = threading.Lock()
-        self._writer = None if read_only else prepare(path, max_bytes)
+        self._writer = None if read_only else prepare(path)
         self._free: list[sqlite3.Connection] = []
         self._lent = 0
         self._returned = threading.Condition()
@@ -103,12 +107,14 @@ class Graph:
             finally:
                 connection.set_progress_handler(None, 0)
 
-    def write(self, work: Work[T], touched: set[str]) -> T:
+    def write(self, work: Work[T], touched: set[str], *, deletes: bool = False) -> T:
         """Write, all of it or nothing; from any thread.
 
         Args:
-            work: Does it. It puts the names of the entities that it changed, or related, into `touched`.
+            work: Does it, and again if the file is full before it is tidied. It puts the names of the entities that it
+                changed, or related, into `touched`.
             touched: Empty.
+            deletes: It only deletes, and has room for that though the file is full.
 
         Raises:
             ToolError: Nothing was written: the file is read-only, full, busy, or out of reach.
@@ -120,15 +126,31 @@ class Graph:
         try:
             if self._writer is None:
                 raise ToolError("The memory is closing; nothing was written.")
-            result = _transaction(self._writer, work, touched)
+            result = self._written(self._writer, work, touched, deletes)
             self._bound_log(self._writer)
         except sqlite3.Error as error:
-            raise _told(error) from error
+            raise _told(error, deletes) from error
         finally:
             self._writing.release()
         if touched:
             self.changed()
         return result
+
+    def _written(self, writer: sqlite3.Connection, work: Work[T], touched: set[str], deletes: bool) -> T:
+        if deletes:
+            result = _transaction(writer, work, touched, self._pages, deletes=True)
+            if pages_used(writer) > self._pages:
+                tidy(writer, _TIDY_SECONDS)
+            return result
+        try:
+            return _transaction(writer, work, touched, self._pages)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+        touched.clear()
+        allow(writer, self._pages, deletes=True)
+        tidy(writer, _TIDY_SECONDS)
+        return _transaction(writer, work, touched, self._pages)
 
     def _bound_log(self, writer: sqlite3.Connection) -> None:
         """Merge a log that grew long, which SQLite by itself does not do while somebody or other always reads."""
@@ -173,12 +195,18 @@ def _nothing() -> None:
     """Hear of nothing."""
 
 
-def _transaction(connection: sqlite3.Connection, work: Work[T], touched: set[str]) -> T:
+def _transaction(
+    connection: sqlite3.Connection, work: Work[T], touched: set[str], room: int, *, deletes: bool = False
+) -> T:
+    allow(connection, room, deletes=deletes)
     connection.execute("BEGIN IMMEDIATE")
     try:
         result = work(connection)
         if touched:
             _note(connection, touched)
+            # A file that deleting made larger has free pages, which are not for adding.
+            if not deletes and pages_used(connection) > room:
+                raise full()
         connection.execute("COMMIT")
         return result
     except BaseException:
@@ -206,11 +234,13 @@ def changes_after(connection: sqlite3.Connection, number: int) -> tuple[int, lis
     return (rows[-1][0] if rows else number), list(names)[:MOST_TOLD]
 
 
-def _told(error: sqlite3.Error) -> ToolError:
+def _told(error: sqlite3.Error, deletes: bool = False) -> ToolError:
     """Put a failure of SQLite into words; its own text may hold what was stored."""
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return ToolError("Another process is writing to the memory; nothing was written. Try again.")
+    if name == "SQLITE_FULL" and deletes:
+        return ToolError("The memory is full, or the disk; nothing was deleted. Delete fewer at a time, and try again.")
     if name == "SQLITE_FULL":
         return ToolError("The memory is full; nothing was written. Delete something, or raise --max-bytes.")
     if name == "SQLITE_INTERRUPT":

@@ -17,7 +17,6 @@ BUSY_SECONDS: Final = 10.0
 OURS: Final = 0x444D454D
 """`application_id` of the file: another program's database has another, or none."""
 
-_PAGE: Final = 4096
 _HEADER: Final = struct.Struct(">18xB9xI28xI4xI")
 """"18: File format write version [...] 2 for WAL [...] 28: Size of the database file in pages [...] 60: The user
 version [...] 68: The Application ID" (Database File Format, section 1.3)."""
@@ -130,7 +129,7 @@ def make_private(path: Path) -> None:
         os.close(descriptor)
 
 
-def prepare(path: Path, max_bytes: int) -> sqlite3.Connection:
+def prepare(path: Path) -> sqlite3.Connection:
     """Open a file for writing, made private and brought up to date.
 
     Raises:
@@ -144,7 +143,6 @@ def prepare(path: Path, max_bytes: int) -> sqlite3.Connection:
             _set_wal(connection)
             # FULL: what was acknowledged survives a loss of power, too. Memories are few and precious.
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(f"PRAGMA max_page_count = {max(max_bytes // _PAGE, 64)}")
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA foreign_keys = ON")
             _migrate(connection)

@@ -145,17 +145,19 @@ def import_once(graph: Graph, settings: Settings, found: Import) -> list[str]:
         DefinitionError: It does not fit the limits; nothing of it was taken in.
     """
     touched: set[str] = set()
-    writer = Writer(settings, touched)
+    told: dict[str, list[str]] = {}
 
     def work(db: sqlite3.Connection) -> None:
+        writer = Writer(settings, touched)
         if db.execute("INSERT INTO imports VALUES (?) ON CONFLICT DO NOTHING", (found.digest,)).rowcount:
             writer.take_in(db, found.lines)
+        told.update(writer.told)
 
     try:
         graph.write(work, touched)
     except ToolError as error:
         raise DefinitionError(f"import_file: {error}") from None
-    notes = summed(writer.told)
+    notes = summed(told)
     for note in notes:
         _log.warning("--import-file: %s", note)
     return notes
