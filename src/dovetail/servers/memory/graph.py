@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from dovetail.errors import ToolError
 from dovetail.servers.memory.places import BUSY_SECONDS, merge_log, prepare, reader
 from dovetail.servers.memory.sizes import allow, full, pages_of, pages_used, tidy
+from dovetail.servers.resting import stamp
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -62,8 +63,9 @@ class Graph:
         self._returned = threading.Condition()
         """Held while `_free`, `_lent` and `_closed` are looked at or changed."""
         self._closed = False
+        self._stamp = stamp(path) if read_only else None
         try:
-            self._free.append(reader(path))
+            self._free.append(reader(path, self._stamp))
         except BaseException:
             self.close()
             raise
@@ -161,7 +163,7 @@ class Graph:
     @contextmanager
     def watching(self) -> Iterator[sqlite3.Connection]:
         """A connection of one's own, to ask again and again whether the file changed."""
-        connection = reader(self.path)
+        connection = reader(self.path, self._stamp)
         try:
             yield connection
         finally:
@@ -174,12 +176,21 @@ class Graph:
             if self._closed:
                 raise ToolError(_CLOSING)
             self._lent += 1
+            self._renew()
             connection = self._free.pop() if self._free else None
         try:
-            connection = connection or reader(self.path)
+            connection = connection or reader(self.path, self._stamp)
             yield connection
         finally:
             self._give_back(connection)
+
+    def _renew(self) -> None:
+        """Forget what was read of a file that was taken for one that does not change, and did."""
+        if self._stamp is not None and (now := stamp(self.path)) != self._stamp:
+            self._stamp = now
+            for old in self._free:
+                old.close()
+            self._free.clear()
 
     def _give_back(self, connection: sqlite3.Connection | None) -> None:
         with self._returned:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from dovetail.errors import DefinitionError, StoreUnusable
+from dovetail.servers.resting import Stamp, out_of_reach, uri
 
 BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another process."""
@@ -170,15 +171,19 @@ def merge_log(connection: sqlite3.Connection, seconds: float) -> None:
         connection.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1_000)}")
 
 
-def reader(path: Path) -> sqlite3.Connection:
+def reader(path: Path, mark: Stamp | None = None) -> sqlite3.Connection:
     """Open a file for reading; SQLite itself refuses to write.
+
+    Args:
+        path: The file.
+        mark: Its stamp, if it is to be read as one that does not change; see `resting`.
 
     Raises:
         StoreUnusable: It cannot be opened, or is not ours.
     """
     try:
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro",
+            uri(path, mark),
             uri=True,
             timeout=BUSY_SECONDS,
             isolation_level=None,
@@ -195,6 +200,11 @@ def reader(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     except sqlite3.Error as error:
+        if out_of_reach(path):
+            raise StoreUnusable(
+                "The newest memories stand in the file that ends with -wal, and cannot be read where nothing can be"
+                " written beside them: end what writes to them before they are brought here"
+            ) from error
         raise StoreUnusable("The memory file cannot be read: no access, damaged, or busy") from error
     return connection
 
