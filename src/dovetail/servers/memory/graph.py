@@ -239,10 +239,10 @@ def last_change(connection: sqlite3.Connection) -> int:
 
 
 def changes_after(connection: sqlite3.Connection, number: int) -> tuple[int, list[str]]:
-    """Return the number of the last change, and the names of what changed after another, at most `MOST_TOLD`."""
+    """Return the number of the last change, and the names of what changed after another, in however many writes."""
     rows = connection.execute("SELECT id, name FROM changes WHERE id > ? ORDER BY id", (number,)).fetchall()
     names = dict.fromkeys(name for _, name in rows if name is not None)
-    return (rows[-1][0] if rows else number), list(names)[:MOST_TOLD]
+    return (rows[-1][0] if rows else number), list(names)
 
 
 def _told(error: sqlite3.Error, deletes: bool = False) -> ToolError:
