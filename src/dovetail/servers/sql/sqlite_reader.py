@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import Struct
 
 from dovetail.errors import ToolError
-from dovetail.servers import resting
+from dovetail.servers.resting import stamp, uri
 from dovetail.servers.sql import sqlite_quotes
 from dovetail.servers.sql.cells import Rows
 from dovetail.servers.sql.names import quoted
@@ -116,11 +116,11 @@ class Reader:
         self._path = path
         self._busy = busy
         self._longest = longest
-        self._stamp = resting.stamp(path)
+        self._stamp = stamp(path)
         self.connection = self._connected()
 
     def _connected(self) -> sqlite3.Connection:
-        connection = opened(resting.uri(self._path, self._stamp), self._busy, self._longest)
+        connection = opened(uri(self._path, self._stamp), self._busy, self._longest)
         connection.execute("PRAGMA query_only=1").close()
         connection.set_authorizer(self._authorizer)
         connection.set_progress_handler(self._late, STEPS)
@@ -128,7 +128,7 @@ class Reader:
 
     def _renew(self) -> None:
         """Open a file anew that is read as one that does not change, and did."""
-        if self._stamp is not None and (now := resting.stamp(self._path)) != self._stamp:
+        if self._stamp is not None and (now := stamp(self._path)) != self._stamp:
             self.connection.close()
             self._stamp, self._version = now, None
             self._authorizer.trusted = True

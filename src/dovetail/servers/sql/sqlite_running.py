@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from dovetail.errors import DefinitionError, ToolError
-from dovetail.servers import resting
+from dovetail.servers.resting import out_of_reach, stamp
 from dovetail.servers.sql.database import Limits
 from dovetail.servers.sql.policy import Parts
 from dovetail.servers.sql.sqlite_failures import BUSY, code, explained
@@ -76,7 +76,7 @@ class Running:
             self._near.asked(f"PRAGMA hard_heap_limit={self._memory << 20}")
         except sqlite3.Error:
             raise unusable(self.path) from None
-        if resting.stamp(self.path) is not None:
+        if stamp(self.path) is not None:
             _log.warning(_RESTING)
 
     async def close(self) -> None:
@@ -199,7 +199,7 @@ def look(path: Path, denied: Sequence[Parts]) -> None:
 
 def unusable(path: Path) -> DefinitionError:
     """Say that a file cannot be used."""
-    if resting.out_of_reach(path):
+    if out_of_reach(path):
         return DefinitionError(
             "URL: the newest changes stand in the file's -wal, and cannot be read where nothing can be written beside"
             " them: close what writes to the database before it is brought here, or let its folder be written"
