@@ -159,6 +159,103 @@ def test_who_begins_to_write_keeps_all_others_from_writing_until_the_end(tmp_pat
     other.close()
 
 
+def test_the_file_alone_holds_everything_when_the_last_of_several_servers_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    one, other = (Graph(path, read_only=False, max_bytes=2**30) for _ in range(2))
+    with other.watching():
+        one.write(lambda db: db.execute("INSERT INTO imports VALUES ('one')"), {"x"})
+        other.write(lambda db: db.execute("INSERT INTO imports VALUES ('other')"), {"x"})
+        one.close()
+        alone = tmp_path / "alone.db"
+        alone.write_bytes(path.read_bytes())
+        sound(alone).close()
+    other.close()
+    assert [found.name for found in tmp_path.glob("m.db*")] == ["m.db"]
+    db = sound(path)
+    assert db.execute("SELECT count(*) FROM imports").fetchone() == (2,)
+    db.close()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(os.name != "posix", reason="signals are a POSIX thing")
+@pytest.mark.parametrize("end", [None, signal.SIGINT, signal.SIGTERM])
+async def test_a_server_that_ends_in_whatever_way_leaves_one_whole_file(
+    tmp_path: Path, end: signal.Signals | None
+) -> None:
+    path = tmp_path / "m.db"
+    command = [sys.executable, "-m", "dovetail", "serve", "memory", str(path)]
+    server = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={"PYTHONPATH": str(ROOT / "src"), "PATH": os.environ["PATH"]},
+    )
+    assert server.stdin is not None and server.stdout is not None
+    hello = (
+        b'{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},'
+        b'"clientInfo":{"name":"t","version":"1"}}}\n{"jsonrpc":"2.0","method":"notifications/initialized"}\n'
+    )
+    entities = b'[{"name":"a","entityType":"x","observations":[]}]'
+    server.stdin.write(hello + _call(1, b"create_entities", b"entities", entities) + b"\n")
+    for _ in range(2):
+        assert await server.stdout.readline()
+    if end is None:
+        server.stdin.close()
+    else:
+        server.send_signal(end)
+    await server.stdout.read()
+    await server.wait()
+    assert os.listdir(tmp_path) == ["m.db"]
+    db = sound(path)
+    assert facts(db, "a") == []
+    db.close()
+
+
+def test_a_log_that_grew_while_somebody_read_is_merged_by_a_later_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dovetail.servers.memory.graph._LOG_BYTES", 100_000)
+    monkeypatch.setattr("dovetail.servers.memory.graph._MERGE", 0.0)
+    path = tmp_path / "m.db"
+    graph = Graph(path, read_only=False, max_bytes=2**30)
+    log = tmp_path / "m.db-wal"
+    with graph.watching() as reading:
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM imports").fetchone()
+        graph.write(lambda db: db.execute("INSERT INTO imports VALUES (?)", ("x" * 500_000,)), {"x"})
+        assert log.stat().st_size > 500_000
+        reading.execute("ROLLBACK")
+        graph.write(lambda db: db.execute("INSERT INTO imports VALUES ('y')"), {"x"})
+        assert log.stat().st_size == 0
+    graph.close()
+
+
+def test_what_still_reads_when_the_memory_closes_is_stopped_and_the_file_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    graph = Graph(path, read_only=False, max_bytes=2**30)
+    graph.write(lambda db: db.execute("INSERT INTO imports VALUES ('x')"), {"x"})
+    reading, said = threading.Event(), list[str]()
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+
+    def read() -> None:
+        def work(db: sqlite3.Connection) -> None:
+            reading.set()
+            db.execute(endless).fetchone()
+
+        with pytest.raises(ToolError) as caught:
+            graph.read(work)
+        said.append(str(caught.value))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert reading.wait(5)
+    graph.close()
+    thread.join()
+    assert said == ["The memory is closing."]
+    assert [found.name for found in tmp_path.iterdir()] == ["m.db"]
+
+
 async def test_a_full_memory_says_so_and_goes_on_reading(tmp_path: Path) -> None:
     path = tmp_path / "m.db"
     async with memory(path, max_bytes=1_048_576, max_text=1_000_000) as client:
@@ -168,6 +265,34 @@ async def test_a_full_memory_says_so_and_goes_on_reading(tmp_path: Path) -> None
         assert "is full; nothing was written" in text and "--max-bytes" in text
         assert len((await told(client, "open_nodes", names=["Acme"]))["entities"][0]["observations"]) == 1
         assert (await told(client, "delete_entities", entityNames=["Acme"]))["deleted"] == 1
+    sound(path).close()
+
+
+@pytest.mark.parametrize("batch", [1, 50])
+async def test_in_a_full_memory_everything_can_be_deleted_and_as_much_be_added_again(
+    tmp_path: Path, batch: int
+) -> None:
+    path = tmp_path / "m.db"
+
+    async def filled(client: Client) -> int:
+        """Add until the memory is full."""
+        for at in range(1_000):
+            facts = [f"{at} {n} lorem ipsum dolor {at * n * 7919} sit amet" for n in range(40)]
+            entities = [{"name": f"e{at}", "entityType": "x", "observations": facts}]
+            result = await client.call_tool("create_entities", {"entities": entities})
+            if result.is_error:
+                assert "Delete something" in result.text
+                return at
+        raise AssertionError("it never was full")
+
+    async with memory(path, max_bytes=1_048_576) as client:
+        count = await filled(client)
+        for at in range(0, count, batch):
+            some = [f"e{n}" for n in range(at, min(at + batch, count))]
+            assert (await told(client, "delete_entities", entityNames=some))["deleted"] == len(some)
+        assert await filled(client) > 0.8 * count, "what was deleted takes no room any more"
+        assert (await told(client, "delete_entities", entityNames=["e0"]))["deleted"] == 1
+    assert path.stat().st_size < 3 * 1_048_576
     sound(path).close()
 
 

@@ -77,6 +77,21 @@ async def test_an_entity_with_a_name_that_no_new_one_could_have_is_added_to_and_
         assert names(await told(client, "read_graph")) == ["Ann"]
 
 
+async def test_two_names_cut_within_an_emoji_are_two_and_can_be_opened_and_deleted(tmp_path: Path) -> None:
+    given = (
+        '{"type":"entity","name":"Party \\ud83c","entityType":"event","observations":["a"]}\n'
+        '{"type":"entity","name":"Party \\ud83d","entityType":"event","observations":["b \\ud83d"]}\n'
+        '{"type":"relation","from":"Party \\ud83c","to":"Party \\ud83d","relationType":"\\ud83d"}'
+    )
+    async with memory(tmp_path / "m.db") as client:
+        assert (await told(client, "import_graph", lines=given))["entities"] == 2
+        found = names(await told(client, "search_nodes", query="party"))
+        assert sorted(found) == ["Party \ufffdd83c", "Party \ufffdd83d"]
+        assert (await client.call_tool("export_graph", {})).text == given
+        assert names(await told(client, "open_nodes", names=found[:1])) == found[:1]
+        assert (await told(client, "delete_entities", entityNames=found))["deleted"] == 2
+
+
 async def test_new_names_and_types_are_still_neither_empty_nor_long(tmp_path: Path) -> None:
     async with memory(tmp_path / "m.db") as client:
         for text in ("", "n" * 1_001):

@@ -67,7 +67,29 @@ def test_empty_lines_carriage_returns_and_a_byte_order_mark_are_no_trouble() -> 
     assert [item.number for item in read(f"\ufeff\r\n{line}\r\n\n")] == [2]
 
 
-def test_half_of_a_surrogate_pair_becomes_the_replacement_character() -> None:
-    (line,) = read('{"type":"entity","name":"a\\ud800b","entityType":"\\ud83d\\ude00","observations":["\\udc00"]}')
+ODD = st.text(st.sampled_from("\ufffdd83e0f \ud83d\udc00\U0001f600") | st.characters(), max_size=12)
+
+
+@given(ODD, ODD)
+def test_halves_of_surrogate_pairs_come_back_and_two_texts_stay_two(one: str, other: str) -> None:
+    one, other = (json.loads(json.dumps(text)) for text in (one, other))  # two halves that fit are a whole one
+    found = []
+    for text in (one, other):
+        written = json.dumps({"type": "entity", "name": text, "entityType": "x", "observations": [text], "more": text})
+        (line,) = read(written)
+        assert isinstance(line, EntityLine)
+        line.name.encode(), line.extra.encode()  # fits into a database
+        exported = entity_line(line.name, line.type, line.observations, line.extra)
+        assert json.loads(exported) == json.loads(written)
+        found.append(line.name)
+    assert (found[0] == found[1]) == (one == other)
+
+
+def test_half_a_surrogate_pair_is_shown_as_the_replacement_character_and_its_digits_and_written_as_it_stood() -> None:
+    text = (
+        '{"type":"entity","name":"a\\ud800b","entityType":"\U0001f600","observations":["\\udc00"],"more":{"\\udead":1}}'
+    )
+    (line,) = read(text)
     assert isinstance(line, EntityLine)
-    assert (line.name, line.type, line.observations) == ("a\ufffdb", "\U0001f600", ("\ufffd",))
+    assert (line.name, line.type, line.observations) == ("a\ufffdd800b", "\U0001f600", ("\ufffddc00",))
+    assert entity_line(line.name, line.type, line.observations, line.extra) == text

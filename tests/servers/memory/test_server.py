@@ -118,6 +118,25 @@ async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "other.db").read_bytes() == before
 
 
+def test_a_copy_without_its_log_is_told_from_another_programs_database(tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / "m.db", isolation_level=None)
+    db.execute("PRAGMA journal_mode = WAL")  # the first page is written, as an older version of ours left it
+    db.execute(f"PRAGMA application_id = {OURS}")
+    (tmp_path / "copy.db").write_bytes((tmp_path / "m.db").read_bytes())
+    db.close()
+    with pytest.raises(DefinitionError, match=r"-wal belongs to it: copy both"):
+        make(Settings(file=str(tmp_path / "copy.db")))
+
+
+async def test_the_file_may_be_a_link_to_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "m.db").symlink_to(tmp_path / "there" / "graph.db")
+    for _ in range(2):
+        async with memory(tmp_path / "m.db") as client:
+            await fill(client)
+    assert [found.name for found in (tmp_path / "there").iterdir()] == ["graph.db"]
+
+
 def test_a_file_of_an_older_version_is_brought_up_to_date_by_whoever_may_write(tmp_path: Path) -> None:
     path = tmp_path / "m.db"
     db = sqlite3.connect(path)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from dovetail import Client
+from dovetail.servers.memory import Graph
+from dovetail.servers.memory.graph import changes_after
 from tests.house import ROOT
 from tests.servers.memory.worlds import fill, memory, told
 
@@ -51,6 +53,16 @@ async def test_another_server_on_the_same_file_is_heard(tmp_path: Path) -> None:
             await fill(other)
             assert (await anext(changes)).uri == "memory://entity/Ann%20Lee"
         assert len((await told(one, "read_graph"))["entities"]) == 4
+
+
+def test_two_writes_of_which_none_is_too_large_are_told_in_full_at_the_next_look(tmp_path: Path) -> None:
+    graph = Graph(tmp_path / "m.db", read_only=False, max_bytes=2**30)
+    written = [{f"{write}{number}" for number in range(600)} for write in "ab"]
+    for some in written:
+        graph.write(lambda db: None, some)
+    _, names = graph.read(lambda db: changes_after(db, 0))
+    assert set(names) == written[0] | written[1]
+    graph.close()
 
 
 @pytest.mark.timeout(60)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dovetail.servers.notes.frontmatter import About, about, front_matter
+from dovetail.servers.notes.frontmatter import LONGEST, About, about, below, front_matter
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,25 @@ def test_a_front_matter_is_found_as_it_was_written(body: str) -> None:
     block = "---\ntags: [a]\n---\n"
     assert front_matter(block + body) == block
     assert about(block + body).tags == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("block", "text", "expected"),
+    [
+        ("---\na: b\n---", "body", "---\na: b\n---\nbody"),
+        ("---\r\na: b\r\n---", "body", "---\r\na: b\r\n---\r\nbody"),
+        ("---\na: b\n---\n", "body", "---\na: b\n---\nbody"),
+        ("---\na: b\n---", "", "---\na: b\n---"),
+    ],
+)
+def test_a_text_begins_on_a_line_of_its_own_below_a_front_matter(block: str, text: str, expected: str) -> None:
+    assert front_matter(block) == block
+    assert below(block, text) == expected
+    assert about(expected) == about(block)
+
+
+def test_the_end_of_what_is_looked_at_ends_no_front_matter() -> None:
+    start = "---\n" + "x" * (LONGEST - 8) + "\n---"
+    assert len(start) == LONGEST
+    assert front_matter(start) == start
+    assert front_matter(start + "- a: b") == ""

@@ -350,6 +350,12 @@ async def test_connections_that_are_all_busy_are_told_as_such_with_the_option(po
     assert not any("cannot be reached" in text for text in answers)
 
 
+async def test_a_number_beside_a_column_of_texts_is_told_with_what_to_do(postgres: str) -> None:
+    async with client(postgres) as session:
+        text = await failing(session, "query", sql="SELECT 1 FROM customers WHERE city = 12")
+    assert "operator does not exist" in text and "give a text to compare with a text column" in text
+
+
 async def test_a_name_that_is_not_there_is_answered_on_the_connection_that_the_statement_had(postgres: str) -> None:
     async with client(postgres, connections=1, deny=("customers.card",)) as one, client(postgres) as four:
         assert "There is no column 'nam'" in await failing(one, "query", sql="SELECT nam FROM customers")

@@ -434,6 +434,15 @@ async def test_an_idle_process_that_was_killed_is_replaced_before_anybody_notice
         await database.close()
 
 
+async def test_processes_that_are_all_busy_are_told_as_such_with_the_option(shop: Path) -> None:
+    endless = "SELECT count(*) FROM numbers a, numbers b, numbers c"
+    async with client(shop, connections=1, timeout=0.5) as session:
+        await session.call_tool("query", {"sql": "SELECT count(*) FROM numbers"})
+        answers = await asyncio.gather(*(failing(session, "query", sql=endless) for _ in range(6)))
+    crowded = [text for text in answers if text.startswith("All 1 processes for statements are busy")]
+    assert 0 < len(crowded) < 6 and all("--connections" in text for text in crowded)
+
+
 async def test_processes_that_do_not_start_are_told_as_such(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dovetail.servers.sql.sqlite_workers.environment", lambda: {"PYTHONHOME": str(shop)})
     async with client(shop) as session:

@@ -237,7 +237,7 @@ async def test_a_trigger_may_not_change_the_schema_or_call_what_is_forbidden(sho
 async def test_a_file_that_cannot_be_written_to_is_told(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The tests may run as root, whom no permission stops: the file is opened read-only instead.
     monkeypatch.setattr(
-        "dovetail.servers.sql.sqlite_writer.opened", lambda path, mode, *rest: opened(path, "ro", *rest)
+        "dovetail.servers.sql.sqlite_writer.opened", lambda uri, *rest: opened(uri.replace("mode=rw", "mode=ro"), *rest)
     )
     async with client(shop, User()) as session:
         result = await session.call_tool("delete", {"table": "orders", "where": {"id": 1}})

@@ -1,8 +1,9 @@
 """The reference server's file: one JSON object a line, entities and relations. Sans I/O.
 
 Invariants: what `write` makes is what the reference server itself would write, byte for byte, and `read` takes all of
-that, whatever the length of its texts and be they empty; fields that it does not know are kept and written again behind
-the others. Nothing is guessed: a line that is no entity and no relation is refused, with its number.
+that, whatever the length of its texts, be they empty or hold half an emoji (see `halves`); fields that it does not know
+are kept and written again behind the others. Nothing is guessed: a line that is no entity and no relation is refused,
+with its number.
 """
 
 import json
@@ -10,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
+
+from dovetail.servers.memory.halves import escaped, escaped_bare, kept
 
 _ENTITY: Final = ("name", "entityType", "observations")
 _RELATION: Final = ("from", "to", "relationType")
@@ -78,17 +81,17 @@ def _line(number: int, line: str) -> EntityLine | RelationLine:
                 raise Unreadable(f"Line {number}: observations: expected strings")
             return EntityLine(
                 number=number,
-                name=whole(name),
-                type=whole(kind),
-                observations=tuple(map(whole, found)),
+                name=kept(name),
+                type=kept(kind),
+                observations=tuple(map(kept, found)),
                 extra=_extra(number, item, _ENTITY),
             )
         case {"type": "relation", "from": str(source), "to": str(target), "relationType": str(kind)}:
             return RelationLine(
                 number=number,
-                source=whole(source),
-                target=whole(target),
-                type=whole(kind),
+                source=kept(source),
+                target=kept(target),
+                type=kept(kind),
                 extra=_extra(number, item, _RELATION),
             )
     raise Unreadable(
@@ -102,18 +105,9 @@ def _extra(number: int, item: dict[str, Any], known: tuple[str, ...]) -> str:
     if not left:
         return ""
     try:
-        return whole(json.dumps(left, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+        return escaped_bare(json.dumps(left, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
     except (ValueError, RecursionError):
         raise Unreadable(f"Line {number}: a number that JSON does not have") from None
-
-
-def whole(text: str) -> str:
-    """Return text without halves of surrogate pairs, which no file and no database can hold: U+FFFD stands for one."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def entity_line(name: str, kind: str, observations: Iterable[str], extra: str = "") -> str:
@@ -130,5 +124,5 @@ def relation_line(source: str, target: str, kind: str, extra: str = "") -> str:
 
 
 def _written(item: dict[str, Any], extra: str) -> str:
-    text = _encode(item).decode()
+    text = escaped(_encode(item).decode())
     return f"{text[:-1]},{extra[1:]}" if extra else text

@@ -38,11 +38,10 @@ class Desk:
         """Read, in one snapshot."""
         return self.graph.read(work)
 
-    def write(self, work: "Callable[[Writer, sqlite3.Connection], T]") -> T:
-        """Write, all of it or nothing."""
+    def write(self, work: "Callable[[Writer, sqlite3.Connection], T]", *, deletes: bool = False) -> T:
+        """Write, all of it or nothing; see `Graph.write`."""
         touched: set[str] = set()
-        writer = Writer(self.settings, touched)
-        return self.graph.write(lambda db: work(writer, db), touched)
+        return self.graph.write(lambda db: work(Writer(self.settings, touched), db), touched, deletes=deletes)
 
 
 def desk(ctx: Context) -> Desk:

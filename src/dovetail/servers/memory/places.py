@@ -6,19 +6,21 @@ import stat
 import struct
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from dovetail.errors import DefinitionError, StoreUnusable
+from dovetail.servers.resting import Stamp, out_of_reach, uri
 
 BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another process."""
 OURS: Final = 0x444D454D
 """`application_id` of the file: another program's database has another, or none."""
 
-_PAGE: Final = 4096
-_HEADER: Final = struct.Struct(">60xI4xI")
-""""60: The user version [...] 68: The Application ID" (Database File Format, section 1.3)."""
+_HEADER: Final = struct.Struct(">18xB9xI28xI4xI")
+""""18: File format write version [...] 2 for WAL [...] 28: Size of the database file in pages [...] 60: The user
+version [...] 68: The Application ID" (Database File Format, section 1.3)."""
 _MAGIC: Final = b"SQLite format 3\0"
 
 SCHEMA: Final = (
@@ -93,7 +95,12 @@ def _recognise_head(head: bytes, *, logged: bool) -> None:
         raise DefinitionError("file: this is the reference server's JSON lines: give it with --import-file")
     if not head.startswith(_MAGIC) or len(head) < _HEADER.size:
         raise DefinitionError("file: this is no database: name another file")
-    version, program = _HEADER.unpack(head)
+    log, pages, version, program = _HEADER.unpack(head)
+    if (log, pages, program) == (2, 1, 0) and not logged:
+        raise DefinitionError(
+            "file: this database is empty; is it a copy, the file beside it that ends with -wal belongs to it: copy"
+            " both, or name another file"
+        )
     # What a write-ahead log holds is not in the header yet: who opens the file looks again.
     if program != OURS and not logged:
         raise DefinitionError("file: this database belongs to another program: name another file")
@@ -123,7 +130,7 @@ def make_private(path: Path) -> None:
         os.close(descriptor)
 
 
-def prepare(path: Path, max_bytes: int) -> sqlite3.Connection:
+def prepare(path: Path) -> sqlite3.Connection:
     """Open a file for writing, made private and brought up to date.
 
     Raises:
@@ -137,10 +144,11 @@ def prepare(path: Path, max_bytes: int) -> sqlite3.Connection:
             _set_wal(connection)
             # FULL: what was acknowledged survives a loss of power, too. Memories are few and precious.
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(f"PRAGMA max_page_count = {max(max_bytes // _PAGE, 64)}")
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA foreign_keys = ON")
             _migrate(connection)
+            # What makes the file ours, and what a server that was killed wrote, shall stand in the file itself.
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         except BaseException:
             connection.close()
             raise
@@ -151,15 +159,31 @@ def prepare(path: Path, max_bytes: int) -> sqlite3.Connection:
     return connection
 
 
-def reader(path: Path) -> sqlite3.Connection:
+def merge_log(connection: sqlite3.Connection, seconds: float) -> None:
+    """Write what the log holds into the file itself, as somebody may copy that alone.
+
+    SQLite does so when the last connection is closed, but not when two processes close theirs at the same moment. Where
+    somebody still reads from the log after that many seconds, it is done as far as that lets.
+    """
+    with suppress(sqlite3.Error):
+        connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1_000)}")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1_000)}")
+
+
+def reader(path: Path, mark: Stamp | None = None) -> sqlite3.Connection:
     """Open a file for reading; SQLite itself refuses to write.
+
+    Args:
+        path: The file.
+        mark: Its stamp, if it is to be read as one that does not change; see `resting`.
 
     Raises:
         StoreUnusable: It cannot be opened, or is not ours.
     """
     try:
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro",
+            uri(path, mark),
             uri=True,
             timeout=BUSY_SECONDS,
             isolation_level=None,
@@ -176,6 +200,11 @@ def reader(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     except sqlite3.Error as error:
+        if out_of_reach(path):
+            raise StoreUnusable(
+                "The newest memories stand in the file that ends with -wal, and cannot be read where nothing can be"
+                " written beside them: end what writes to them before they are brought here"
+            ) from error
         raise StoreUnusable("The memory file cannot be read: no access, damaged, or busy") from error
     return connection
 

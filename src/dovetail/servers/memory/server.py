@@ -48,7 +48,8 @@ def make(settings: Settings) -> Server:
     Raises:
         DefinitionError: A file that cannot be the graph's, or one to import that is not there.
     """
-    path = data_file() if settings.file is None else _whole(settings.file)
+    # The user may name a link; SQLite's own files lie beside what it leads to.
+    path = Path(os.path.realpath(data_file() if settings.file is None else _whole(settings.file)))
     if settings.file is not None and not settings.file.strip():
         raise DefinitionError("file: expected the name of a file")
     if settings.read_only and settings.import_file:
@@ -144,17 +145,19 @@ def import_once(graph: Graph, settings: Settings, found: Import) -> list[str]:
         DefinitionError: It does not fit the limits; nothing of it was taken in.
     """
     touched: set[str] = set()
-    writer = Writer(settings, touched)
+    told: dict[str, list[str]] = {}
 
     def work(db: sqlite3.Connection) -> None:
+        writer = Writer(settings, touched)
         if db.execute("INSERT INTO imports VALUES (?) ON CONFLICT DO NOTHING", (found.digest,)).rowcount:
             writer.take_in(db, found.lines)
+        told.update(writer.told)
 
     try:
         graph.write(work, touched)
     except ToolError as error:
         raise DefinitionError(f"import_file: {error}") from None
-    notes = summed(writer.told)
+    notes = summed(told)
     for note in notes:
         _log.warning("--import-file: %s", note)
     return notes

@@ -74,7 +74,7 @@ def delete_entities(entityNames: Annotated[list[str], Meta(max_length=MOST)], ct
     Args:
         entityNames: Their names, exactly.
     """
-    deleted = desk(ctx).write(lambda writer, db: writer.delete_entities(db, entityNames))
+    deleted = desk(ctx).write(lambda writer, db: writer.delete_entities(db, entityNames), deletes=True)
     return _done("entities", len(entityNames), deleted)
 
 
@@ -86,7 +86,7 @@ def delete_observations(deletions: Annotated[list[Deletion], Meta(max_length=MOS
     Args:
         deletions: For each entity the observations to delete, word by word as they stand there.
     """
-    deleted = desk(ctx).write(lambda writer, db: writer.delete_observations(db, deletions))
+    deleted = desk(ctx).write(lambda writer, db: writer.delete_observations(db, deletions), deletes=True)
     return _done("observations", sum(len(one.observations) for one in deletions), deleted)
 
 
@@ -96,7 +96,7 @@ def delete_relations(relations: Annotated[list[Relation], Meta(max_length=MOST)]
     Args:
         relations: The relations, each with both ends and its type, exactly.
     """
-    deleted = desk(ctx).write(lambda writer, db: writer.delete_relations(db, relations))
+    deleted = desk(ctx).write(lambda writer, db: writer.delete_relations(db, relations), deletes=True)
     return _done("relations", len(relations), deleted)
 
 

@@ -1,6 +1,6 @@
 """Who hears of changes: after each write of this process, and when another process wrote to the same file.
 
-Invariant: every change that was committed is announced, or, of more than `graph.MOST_TOLD` at a time, that the graph
+Invariant: every change that was committed is announced, or, of a write of more than `graph.MOST_TOLD`, that the graph
 changed.
 """
 

@@ -34,8 +34,15 @@ def front_matter(text: str) -> str:
     """Return what stands above a note, the lines of `---` included; empty for nothing."""
     if not text.startswith(("---", "\ufeff---")):
         return ""
-    found = _BLOCK.match(text[:LONGEST])
-    return "" if found is None else found[0]
+    found = _BLOCK.match(text[: LONGEST + 1])
+    return "" if found is None or found.end() > LONGEST else found[0]
+
+
+def below(block: str, text: str) -> str:
+    """Return a note of a front matter and a text below it; the last line of the former may lack its end."""
+    if not text or block.endswith("\n"):
+        return block + text
+    return block + ("\r\n" if "\r\n" in block else "\n") + text
 
 
 def about(text: str) -> About:

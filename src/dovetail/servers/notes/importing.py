@@ -1,10 +1,13 @@
 """Taking in the Markdown files of another folder, which is only read.
 
-Invariants: no link is followed there, nothing that is here is changed, and the same folder taken in again adds nothing.
+Invariants: no link is followed there, nothing that is here is changed, and the same folder taken in again adds nothing:
+where it holds the notes, or the folder that they come into, those are left out.
 """
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,15 +19,17 @@ from dovetail.servers.notes.records import Taken
 
 _TOLD: Final = 200
 """Files that one answer names."""
+_TOLD_SECONDS: Final = 1.0
 
 
-def take_in(notebook: Notebook, source: Path, into: str) -> Taken:
+def take_in(notebook: Notebook, source: Path, into: str, tell: Callable[[int], None]) -> Taken:
     """Copy the Markdown files of a folder as notes.
 
     Args:
         notebook: Where to.
         source: The folder.
         into: A folder of notes, or empty.
+        tell: Hears about every second how many files were looked at.
 
     Raises:
         ToolError: The folder cannot be read, or `into` is no name of a folder.
@@ -32,13 +37,19 @@ def take_in(notebook: Notebook, source: Path, into: str) -> Taken:
     if not is_folder(into):
         raise ToolError("into: this cannot be the name of a folder; leave it out, or use plain words with / between.")
     taken = Taken([], 0)
-    most = notebook.settings.max_bytes
-    for steps, data in Source(source, notebook.settings.max_notes).files(most):
-        shown = "/".join(steps)
-        if isinstance(data, str):
-            taken.skipped[shown] = data
-            continue
-        _take(notebook, taken, shown, steps, data, into)
+    taking = _Taking(notebook, taken, into)
+    root = notebook.folder.root
+    due = time.monotonic() + _TOLD_SECONDS
+    try:
+        found = Source(source, notebook.settings.max_notes, (root, root / into)).files(notebook.settings.max_bytes)
+        for number, (steps, data) in enumerate(found, 1):
+            taking.take(steps, data)
+            if time.monotonic() > due:
+                tell(number)
+                due = time.monotonic() + _TOLD_SECONDS
+    finally:
+        if taken.created:
+            notebook.changed()
     for told in (taken.renamed, taken.skipped):
         for name in list(told)[_TOLD:]:
             del told[name]
@@ -46,32 +57,53 @@ def take_in(notebook: Notebook, source: Path, into: str) -> Taken:
     return taken
 
 
-def _take(notebook: Notebook, taken: Taken, shown: str, steps: list[str], data: bytes, into: str) -> None:
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        taken.skipped[shown] = "not UTF-8"
-        return
-    base = "/".join(filter(None, (into, tamed(steps))))
-    for number in range(1, 100):
-        name = base if number == 1 else f"{base} ({number})"
+class _Taking:
+    """Takes in one file after the other; how many notes there are is looked at once, not for each."""
+
+    def __init__(self, notebook: Notebook, taken: Taken, into: str) -> None:
+        self._notebook = notebook
+        self._taken = taken
+        self._into = into
+        self._before = len(notebook.scan().notes)
+
+    def take(self, steps: list[str], data: bytes | str) -> None:
+        """Take a file in, or say why not."""
+        taken, shown = self._taken, "/".join(steps)
         try:
-            if notebook.read(name)[0] == text:
-                taken.unchanged += 1
-                return
-            if number == 1 and tamed(steps) == shown.rpartition(".")[0]:
-                taken.skipped[shown] = "there is another note of that name"
-                return
-        except ToolError:
-            break
-    try:
-        notebook.create(name, text)
-    except (ToolError, UnsafePath) as error:
-        taken.skipped[shown] = str(error)[:200]
-        return
-    taken.created.append(name)
-    if name != "/".join(filter(None, (into, shown.rpartition(".")[0]))):
-        taken.renamed[shown] = name
+            text = data if isinstance(data, str) else data.decode()
+        except UnicodeDecodeError:
+            text = data = "not UTF-8"
+        if isinstance(data, str):
+            taken.skipped[shown] = text
+            return
+        name = self._free(steps, text)
+        if name is None:
+            return
+        try:
+            self._notebook.create_among(self._before + len(taken.created), name, text)
+        except (ToolError, UnsafePath) as error:
+            taken.skipped[shown] = str(error)[:200]
+            return
+        taken.created.append(name)
+        if name != "/".join(filter(None, (self._into, shown.rpartition(".")[0]))):
+            taken.renamed[shown] = name
+
+    def _free(self, steps: list[str], text: str) -> str | None:
+        """Return the name for a file; None where it is here already, or another note of that name is."""
+        shown, plain = "/".join(steps), tamed(steps)
+        name = base = "/".join(filter(None, (self._into, plain)))
+        for number in range(2, 101):
+            try:
+                if self._notebook.read(name)[0] == text:
+                    self._taken.unchanged += 1
+                    return None
+                if number == 2 and plain == shown.rpartition(".")[0]:
+                    self._taken.skipped[shown] = "there is another note of that name"
+                    return None
+            except ToolError:
+                break
+            name = f"{base} ({number})"
+        return name
 
 
 class Source:
@@ -80,11 +112,13 @@ class Source:
     Args:
         root: The folder.
         most: Files that are looked at.
+        but: Folders that are left out, whether they are there yet or come to be meanwhile.
     """
 
-    def __init__(self, root: Path, most: int) -> None:
+    def __init__(self, root: Path, most: int, but: tuple[Path, ...] = ()) -> None:
         self._root = root
         self._left = most
+        self._but = but
 
     def files(self, most: int) -> Iterator[tuple[list[str], bytes | str]]:
         """Read each file; of one that cannot be read, why.
@@ -122,9 +156,18 @@ class Source:
             yield steps, "a folder that cannot be read"
             return
         try:
-            yield from self._below(below, steps, most)
+            if not self._left_out(below):
+                yield from self._below(below, steps, most)
         finally:
             os.close(below)
+
+    def _left_out(self, directory: int) -> bool:
+        found = os.fstat(directory)
+        for path in self._but:
+            with suppress(OSError):
+                if os.path.samestat(found, os.stat(path)):
+                    return True
+        return False
 
 
 def _attempt(directory: int, name: str, most: int) -> bytes | str:

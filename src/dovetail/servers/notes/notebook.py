@@ -20,7 +20,7 @@ import msgspec
 from dovetail.errors import ToolError, UnsafePath, quote
 from dovetail.servers.notes.descriptors import Found
 from dovetail.servers.notes.folder import Folder, Scan
-from dovetail.servers.notes.frontmatter import About, about, front_matter
+from dovetail.servers.notes.frontmatter import About, about, below, front_matter
 from dovetail.servers.notes.names import steps_of, uri_of
 from dovetail.servers.notes.records import Listed, Written
 from dovetail.servers.notes.searching import folded
@@ -128,12 +128,24 @@ class Notebook:
         """
         data, steps = self._data(text), self._steps(name)
         with self._writing(name):
-            if len(self.folder.scan().notes) >= self.settings.max_notes:
-                raise ToolError(
-                    f"There are {self.settings.max_notes:,} notes already (--max-notes); delete some first."
-                )
+            self._room(len(self.folder.scan().notes))
             self.folder.create(steps, data)
         return self._done(steps, data)
+
+    def create_among(self, count: int, name: str, text: str) -> None:
+        """Make one of many notes, knowing how many there are; who makes them calls `changed` in the end.
+
+        Raises:
+            ToolError: As `create`.
+        """
+        data, steps = self._data(text), self._steps(name)
+        self._room(count)
+        with self._writing(name):
+            self.folder.create(steps, data)
+
+    def _room(self, count: int) -> None:
+        if count >= self.settings.max_notes:
+            raise ToolError(f"There are {self.settings.max_notes:,} notes already (--max-notes); delete some first.")
 
     def update(self, name: str, text: str, revision: str, *, keep_front_matter: bool) -> Written:
         """Replace the text of a note.
@@ -146,7 +158,7 @@ class Notebook:
             old = self._unchanged(steps, revision)
             above = front_matter(_text(old, name)) if keep_front_matter and not front_matter(text) else ""
             if above:
-                text, note = above + text, "The front matter was kept as it was."
+                text, note = below(above, text), "The front matter was kept as it was."
             data = self._data(text)
             self.folder.replace(steps, data)
         return self._done(steps, data, note)

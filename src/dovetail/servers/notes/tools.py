@@ -147,7 +147,11 @@ def import_folder(ctx: Context, into: Below = "", number: Annotated[int, Meta(ge
     sources = book.settings.import_folder
     if number > len(sources):
         raise ToolError(f"number: the user named {len(sources)} folders; say which, from 1.")
-    return take_in(book, Path(sources[number - 1]), into.strip("/"))
+
+    def tell(files: int) -> None:
+        ctx.ask_sync(ctx.progress(files, message=f"{files:,} files"))
+
+    return take_in(book, Path(sources[number - 1]), into.strip("/"), tell)
 
 
 def names(typed: str) -> list[str]:

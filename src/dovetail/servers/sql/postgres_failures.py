@@ -66,6 +66,8 @@ def explained(
     if said := _SAID.get(state) or _SAID.get(state[:2]):
         return ToolError(said.format(message=quote(message, 220)))
     hint = getattr(diagnosed, "message_hint", None) or ""
+    if state == "42883" and message.startswith("operator does not exist"):
+        hint = _UNLIKE
     said = f"PostgreSQL refused: {quote(message, 220)}{_place(diagnosed, shift, sql)}."
     return ToolError(f"{said} {hint[:160]}".rstrip())
 
@@ -77,6 +79,9 @@ def _unbound(error: Any) -> bool:
     return isinstance(error, DataError | NotSupportedError | ProgrammingError)
 
 
+_UNLIKE = (
+    "Values and columns that are compared need types that fit: give a text to compare with a text column, or cast."
+)
 _READS = "Only reading is possible in a statement. To change rows use insert, update or delete."
 _SAID = {
     "25006": _READS,

@@ -17,6 +17,7 @@ from typing import Any
 from msgspec import Struct
 
 from dovetail.errors import ToolError
+from dovetail.servers.resting import stamp, uri
 from dovetail.servers.sql import sqlite_quotes
 from dovetail.servers.sql.cells import Rows
 from dovetail.servers.sql.names import quoted
@@ -42,10 +43,10 @@ LIMITS = {
 }
 
 
-def opened(path: Path, mode: str, busy: float, longest: int) -> sqlite3.Connection:
+def opened(uri: str, busy: float, longest: int) -> sqlite3.Connection:
     """Open a file that is there; `longest` is the most bytes that one value may have."""
     connection = sqlite3.connect(
-        f"{path.as_uri()}?mode={mode}",
+        uri,
         uri=True,
         isolation_level=None,
         check_same_thread=False,
@@ -112,10 +113,26 @@ class Reader:
         """All tables and views, as of the last look at the schema; those that are denied among them."""
         self.expired = False
         """The last statement ran out of time."""
-        self.connection = opened(path, "ro", busy, longest)
-        self.connection.execute("PRAGMA query_only=1").close()
-        self.connection.set_authorizer(self._authorizer)
-        self.connection.set_progress_handler(self._late, STEPS)
+        self._path = path
+        self._busy = busy
+        self._longest = longest
+        self._stamp = stamp(path)
+        self.connection = self._connected()
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = opened(uri(self._path, self._stamp), self._busy, self._longest)
+        connection.execute("PRAGMA query_only=1").close()
+        connection.set_authorizer(self._authorizer)
+        connection.set_progress_handler(self._late, STEPS)
+        return connection
+
+    def _renew(self) -> None:
+        """Open a file anew that is read as one that does not change, and did."""
+        if self._stamp is not None and (now := stamp(self._path)) != self._stamp:
+            self.connection.close()
+            self._stamp, self._version = now, None
+            self._authorizer.trusted = True
+            self.connection = self._connected()
 
     def close(self) -> None:
         """Close the file."""
@@ -158,6 +175,7 @@ class Reader:
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
         """See one state of the database, with rules that fit it."""
+        self._renew()
         self._authorizer.trusted = True
         self.connection.execute("BEGIN").close()
         try:
@@ -246,8 +264,9 @@ class Reader:
         finally:
             self._authorizer.quick = False
 
-    def version(self) -> tuple[int, int]:
-        """What changes when others change the file: a number for the data, and one for the schema."""
+    def version(self) -> tuple[Any, int]:
+        """What changes when others change the file: something for the data, and a number for the schema."""
+        self._renew()
         self._authorizer.trusted = True
-        data = self.connection.execute("PRAGMA data_version").fetchone()[0]
+        data = self._stamp or self.connection.execute("PRAGMA data_version").fetchone()[0]
         return data, self.connection.execute("PRAGMA schema_version").fetchone()[0]

@@ -8,6 +8,7 @@ does not run in place.
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from dovetail.errors import DefinitionError, ToolError
+from dovetail.servers.resting import out_of_reach, stamp
 from dovetail.servers.sql.database import Limits
 from dovetail.servers.sql.policy import Parts
 from dovetail.servers.sql.sqlite_failures import BUSY, code, explained
@@ -28,6 +30,10 @@ from dovetail.servers.sql.statements import Statement
 
 T = TypeVar("T")
 R = TypeVar("R")
+_log = logging.getLogger("dovetail.servers.sql")
+_RESTING: Final = (
+    "The database's folder cannot be written: the file is read as one that nobody changes, and opened again when it did"
+)
 IN_PLACE: Final = 0.004
 """Seconds that a statement may keep the event loop."""
 SHORT, LONG = 1 << 15, 1 << 24
@@ -69,7 +75,9 @@ class Running:
             self._near.within(BUSY_SECONDS)
             self._near.asked(f"PRAGMA hard_heap_limit={self._memory << 20}")
         except sqlite3.Error:
-            raise unusable() from None
+            raise unusable(self.path) from None
+        if stamp(self.path) is not None:
+            _log.warning(_RESTING)
 
     async def close(self) -> None:
         """End what runs, and close all connections."""
@@ -183,12 +191,17 @@ def look(path: Path, denied: Sequence[Parts]) -> None:
             reader.within(BUSY_SECONDS)
             schema = reader.schema()
     except sqlite3.Error:
-        raise unusable() from None
+        raise unusable(path) from None
     lost = missing(denied, schema)
     if lost is not None:
         raise DefinitionError(f"deny: the database has no {'.'.join(lost)!r}; is it misspelt?")
 
 
-def unusable() -> DefinitionError:
+def unusable(path: Path) -> DefinitionError:
     """Say that a file cannot be used."""
+    if out_of_reach(path):
+        return DefinitionError(
+            "URL: the newest changes stand in the file's -wal, and cannot be read where nothing can be written beside"
+            " them: close what writes to the database before it is brought here, or let its folder be written"
+        )
     return DefinitionError("URL: the file is no SQLite database, or cannot be read")

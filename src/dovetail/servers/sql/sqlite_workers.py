@@ -25,6 +25,10 @@ _ALARM: Final = -14
 _SHORT: Final = (
     "The process for statements ended before it began. Try again; if it stays so, this machine may be short of memory."
 )
+_BUSY: Final = (
+    "All {most} processes for statements are busy with other calls. Try again in a moment; if it is often so, the user"
+    " can start this server with a larger --connections."
+)
 
 
 class _Process:
@@ -48,7 +52,7 @@ class _Process:
 
 
 class Workers:
-    """Up to `most` of them; whoever comes when all are busy waits."""
+    """Up to `most` of them; whoever comes when all are busy waits, for as long as a job may take."""
 
     def __init__(self, setup: Setup, most: int, seconds: float) -> None:
         """Start nothing yet; `seconds` are a job's."""
@@ -56,6 +60,7 @@ class Workers:
         self._seconds = seconds
         self._idle: list[_Process] = []
         self._all: set[_Process] = set()
+        self._most = most
         self._places = asyncio.Semaphore(most)
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -63,12 +68,19 @@ class Workers:
         """Do a job in a process.
 
         Raises:
-            ToolError: It took too long, or the process fell over.
+            ToolError: No process was free for as long as a job may take, it took too long, or the process fell over.
             sqlite3.Error, MemoryError, OverflowError: As if it had been done here.
         """
         message = framed(Order(job, self._seconds))
-        async with self._places:
+        try:
+            async with asyncio.timeout(self._seconds + _PATIENCE):
+                await self._places.acquire()
+        except TimeoutError:
+            raise ToolError(_BUSY.format(most=self._most)) from None
+        try:
             outcome = msgspec.msgpack.decode(await self._answer(message), type=Outcome)
+        finally:
+            self._places.release()
         if outcome.kind:
             raise failure(outcome)
         return msgspec.msgpack.decode(outcome.result, type=returns)

@@ -23,7 +23,7 @@ def changed(path: Path, seconds: float, built: list[Built], expected: int) -> in
         ToolError: As many rows as expected would not be changed, or the database refuses; nothing is changed.
     """
     try:
-        with closing(opened(path, "rw", seconds, _LONGEST)) as connection:
+        with closing(opened(f"{path.as_uri()}?mode=rw", seconds, _LONGEST)) as connection:
             return _commit(connection, built, expected, seconds)
     except (sqlite3.Error, MemoryError, OverflowError) as error:
         raise _refused(error, seconds) from None
