@@ -5,10 +5,10 @@ library, of the import system and of installed packages say nothing that its aut
 """
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from dovetail.errors import DefinitionError
+from dovetail.net import say
 from dovetail.server import load_server
 
 if TYPE_CHECKING:
@@ -98,5 +98,5 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 def fail(command: str, reason: str, status: int = 1) -> int:
     """Say in one line on stderr what went wrong; return the exit status."""
-    sys.stderr.write(f"dovetail {command}: {reason}\n")
+    say(f"dovetail {command}: {reason}\n")
     return status

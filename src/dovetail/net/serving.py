@@ -7,7 +7,6 @@ comes as options; what an application needs to know in a worker comes through th
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypedDict, Unpack
 
@@ -17,6 +16,7 @@ from dovetail.errors import DefinitionError
 from dovetail.net.binding import bind, check_reach, release, url_of
 from dovetail.net.draining import DrainingServer
 from dovetail.net.ending import run_to_end
+from dovetail.net.standard import fill_streams, say
 from dovetail.net.uvicorn_protocol import HttpSite
 from dovetail.wire import DEFAULT_LIMITS, Limits
 
@@ -69,8 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def ready(self, url: str) -> None:
         """Say that requests are taken, on stderr and to `on_ready`."""
-        sys.stderr.write(f"Serving on {url} (Ctrl-C to stop)\n")
-        sys.stderr.flush()
+        say(f"Serving on {url} (Ctrl-C to stop)\n")
         if self.on_ready is not None:
             self.on_ready(url)
 
@@ -89,6 +88,7 @@ def serve(app: Any, **options: Unpack[ServeOptions]) -> None:
         SystemExit: The application's lifespan failed; its error is in the log.
     """
     settings = Settings(**options)
+    fill_streams()
     sockets = bind(settings.host, settings.port, settings.uds)
     try:
         authenticated = bool(getattr(app, "authenticated", False))
@@ -129,6 +129,7 @@ def serve_workers(
     if workers < 1:
         raise DefinitionError(f"workers={workers}: expected at least 1")
     settings = Settings(**options)
+    fill_streams()
     sockets = bind(settings.host, settings.port, settings.uds)
     try:
         Supervisor(target, sockets, settings, workers, {**os.environ, **(environment or {})}).run()

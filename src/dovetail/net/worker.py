@@ -22,6 +22,7 @@ from dovetail.net.binding import check_reach
 from dovetail.net.draining import DrainingServer
 from dovetail.net.ending import run_to_end
 from dovetail.net.serving import loop_factory, max_connections
+from dovetail.net.standard import say
 from dovetail.net.uvicorn_protocol import HttpSite
 from dovetail.wire import Limits
 
@@ -91,7 +92,7 @@ def main(orders: Orders) -> int:
         authenticated = bool(getattr(app, "authenticated", False))
         check_reach(sockets, authenticated=authenticated, allowed=orders.allowed)
     except DovetailError as error:
-        sys.stderr.write(f"worker: {error}\n")
+        say(f"worker: {error}\n")
         return FAILED
     site = HttpSite(orders.limits, max_connections=max_connections())
 
