@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from enum import Enum
 from math import isfinite
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast, overload
 
 import msgspec
 
@@ -39,17 +39,24 @@ _NUMBER = (int, float)
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, _NUMBER):
-        return value
+    if type(value) in _NUMBER:
+        return cast("float", value)
     from dovetail.wire import plain
 
     try:
         value = plain(value)  # such as NumPy's
     except TypeError:
         value = None
-    if not isinstance(value, _NUMBER):
+    if not isinstance(value, _NUMBER) or isinstance(value, bool):
         raise DefinitionError("progress: progress, total: expected numbers")
     return value
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return isfinite(number)
+    except OverflowError:  # an integer that no float can hold: nor can most clients
+        return False
 
 
 class Stop(Enum):
@@ -240,11 +247,11 @@ class Context:
             raise DefinitionError(f"progress: message: expected a string, not {type(message).__name__}")
         meta = getattr(self.call.params, "meta", None)
         token = None if meta is None else meta.progress_token
-        if token is None or not isfinite(progress) or progress <= self._progress or self.muted:
+        if token is None or not _is_finite(progress) or progress <= self._progress or self.muted:
             return
         self._progress = progress
         body: dict[str, Any] = {"progressToken": token, "progress": progress}
-        if total is not None and isfinite(total):
+        if total is not None and _is_finite(total):
             body["total"] = total
         if message is not None and "message" in self.revision.fields_of("ProgressNotificationParams"):
             body["message"] = message
