@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dovetail.cli.loading import NotLoaded, fail, load
+from dovetail.cli.loading import NotLoaded, fail, load, stopped
 from dovetail.cli.run import serve
 from dovetail.core import LISTS
 from dovetail.errors import DovetailError
@@ -51,6 +51,8 @@ def main(orders: Orders) -> int:
         return NOT_LOADED
     except DovetailError as error:
         return fail("dev", str(error), CANNOT_SERVE)
+    except Exception as error:
+        return stopped("dev", orders.source, error)
     return 0
 
 

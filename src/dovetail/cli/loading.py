@@ -83,7 +83,7 @@ def _shorten(told: "TracebackException") -> None:
 
 
 def _is_own(filename: str) -> bool:
-    if filename.startswith("<"):
+    if filename.startswith("<") or filename.endswith(".pyx"):  # compiled, such as the event loop
         return False
     import sysconfig
 
@@ -94,6 +94,20 @@ def _is_own(filename: str) -> bool:
 
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def stopped(command: str, source: str, error: Exception) -> int:
+    """Say what a server failed with that was loaded, such as its lifespan; return the exit status.
+
+    Raises:
+        Exception: What no line of the user's is part of: the fault is ours.
+    """
+    trace = own_trace(error)
+    if not trace:
+        raise error
+    name = os.path.basename(source).partition(":")[0]
+    say(f"{trace}dovetail {command}: {name} cannot be served: {type(error).__name__}\n")
+    return 1
 
 
 def fail(command: str, reason: str, status: int = 1) -> int:

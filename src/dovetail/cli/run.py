@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dovetail.cli.loading import NotLoaded, fail, load
+from dovetail.cli.loading import NotLoaded, fail, load, stopped
 from dovetail.cli.options import RUN, Usage, parse
 from dovetail.errors import DovetailError
 from dovetail.net import say
@@ -30,6 +30,8 @@ def run(source: str, options: Mapping[str, Any]) -> int:
         return 1
     except DovetailError as error:
         return fail("run", str(error))
+    except Exception as error:
+        return stopped("run", source, error)
     return 0
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dovetail.net.ending import run_to_end as run_to_end
     from dovetail.net.http_client import HttpClient as HttpClient
     from dovetail.net.http_client import Response as Response
+    from dovetail.net.lifespan import FAILURE as FAILURE
     from dovetail.net.memory import memory_pair as memory_pair
     from dovetail.net.serving import ServeOptions as ServeOptions
     from dovetail.net.serving import serve as serve
@@ -43,6 +44,7 @@ __getattr__, __dir__, __all__ = lazy(
         "child_exit": "ChildExit",
         "ending": "run_to_end",
         "http_client": "HttpClient Response",
+        "lifespan": "FAILURE",
         "memory": "memory_pair",
         "serving": "ServeOptions serve serve_workers",
         "sse_channel": "SseChannel open_sse",

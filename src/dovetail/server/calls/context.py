@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from enum import Enum
-from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast, overload
 
 import msgspec
@@ -36,6 +35,7 @@ Asking = Coroutine[Any, Any, T]
 """A question that was put but not asked yet: `await` it, alone or with others in a `gather`."""
 
 _NUMBER = (int, float)
+_MOST = sys.float_info.max
 
 
 def _number(value: Any) -> float:
@@ -50,13 +50,6 @@ def _number(value: Any) -> float:
     if not isinstance(value, _NUMBER) or isinstance(value, bool):
         raise DefinitionError("progress: progress, total: expected numbers")
     return value
-
-
-def _is_finite(number: float) -> bool:
-    try:
-        return isfinite(number)
-    except OverflowError:  # an integer that no float can hold: nor can most clients
-        return False
 
 
 class Stop(Enum):
@@ -247,11 +240,11 @@ class Context:
             raise DefinitionError(f"progress: message: expected a string, not {type(message).__name__}")
         meta = getattr(self.call.params, "meta", None)
         token = None if meta is None else meta.progress_token
-        if token is None or not _is_finite(progress) or progress <= self._progress or self.muted:
+        if token is None or not abs(progress) <= _MOST or progress <= self._progress or self.muted:
             return
         self._progress = progress
         body: dict[str, Any] = {"progressToken": token, "progress": progress}
-        if total is not None and _is_finite(total):
+        if total is not None and abs(total) <= _MOST:
             body["total"] = total
         if message is not None and "message" in self.revision.fields_of("ProgressNotificationParams"):
             body["message"] = message
