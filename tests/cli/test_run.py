@@ -147,12 +147,43 @@ def test_a_state_directory_that_cannot_be_used_is_named_once_and_without_a_trace
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "contract", "dev"])
-@pytest.mark.parametrize("source", ["nowhere.py", "nowhere.py:app"])
-def test_a_file_that_is_not_there_is_one_line(command: str, source: str, tmp_path: Path) -> None:
-    done = dovetail(command, source, cwd=tmp_path)
+FAILS = """
+from dovetail import Server
+import contextlib
+
+@contextlib.asynccontextmanager
+async def lives(app):
+    raise LookupError("no table")
+    yield
+
+app = Server("hello", lifespan=lives)
+"""
+
+
+@pytest.mark.parametrize("how", [[], ["--transport", "http", "--port", "0"]])
+def test_a_lifespan_that_fails_is_shown_with_its_authors_frames_alone(how: list[str], tmp_path: Path) -> None:
+    (tmp_path / "it.py").write_text(FAILS)
+    done = dovetail("run", "it.py", *how, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"dovetail {command}: There is no file ") and done.stderr.count("\n") == 1
+    said = [line for line in done.stderr.splitlines() if "^^" not in line]
+    assert said == [
+        "Traceback (most recent call last):",
+        f'  File "{tmp_path / "it.py"}", line 7, in lives',
+        '    raise LookupError("no table")',
+        "LookupError: no table",
+        "dovetail run: it.py cannot be served: LookupError",
+    ]
+
+
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]])
+async def test_a_state_directory_that_another_server_has_is_one_line(workers: list[str], tmp_path: Path) -> None:
+    (tmp_path / "it.py").write_text(HELLO)
+    line = ["run", "it.py", "--transport=http", "--port=0", "--state=state"]
+    async with started(*line, cwd=tmp_path) as first:
+        await first.says("Serving on")
+        async with started(*line, *workers, cwd=tmp_path) as second:
+            assert await second.ended() == 1
+    assert len(second.said) == 1 and second.said[0].startswith("dovetail run: Another server (process ")
 
 
 @pytest.mark.parametrize("command", ["run", "contract", "dev"])

@@ -55,6 +55,12 @@ class App:
         if os.environ.get("SERVE_TEST_FAIL") == "lifespan":
             await send({"type": "lifespan.startup.failed", "message": "no database"})
             return
+        if os.environ.get("SERVE_TEST_FAIL") == "slow":
+            sys.stderr.write("Starting\n")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                sys.stderr.write("cleaned up\n")
         await send({"type": "lifespan.startup.complete"})
         await receive()
         sys.stderr.write("lifespan ended\n")

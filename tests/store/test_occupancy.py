@@ -174,12 +174,56 @@ async def test_a_server_without_http_shares_the_directory_of_one_that_serves(sta
     await app.stop()
 
 
-async def test_of_several_one_that_said_it_leaves_and_is_gone_makes_nobody_wait(
-    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_of_several_that_serve_one_that_leaves_makes_nobody_wait(start: Start) -> None:
+    one, other, comes = start(), start(), start()
+    await one.occupy(alone=False)
+    await other.occupy(alone=False)
+    one.leaving()
+    with pytest.raises(StoreUnusable, match=REFUSED):
+        await asyncio.wait_for(comes.occupy(alone=True), 5)
+    await one.aclose()
+    with pytest.raises(StoreUnusable, match=REFUSED):
+        await asyncio.wait_for(comes.occupy(alone=True), 5)
+
+
+async def test_several_that_all_leave_are_waited_for(start: Start) -> None:
+    one, other, comes = start(), start(), start()
+    for stores in (one, other):
+        await stores.occupy(alone=False)
+        stores.leaving()
+    waiting = asyncio.create_task(comes.occupy(alone=True))
+    await one.aclose()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    await other.aclose()
+    await asyncio.wait_for(waiting, 5)
+
+
+@pytest.mark.parametrize("written", ["2147483647", "1 pid:[1]", "", "not a number"])
+async def test_whatever_the_number_of_a_process_means_here_who_leaves_is_waited_for_and_who_stays_is_not(
+    start: Start, tmp_path: Path, written: str
 ) -> None:
     one, two = start(), start()
-    await one.occupy(alone=False)
+    await one.occupy(alone=True)
+    (tmp_path / "state" / occupancy.FILE).write_text(written)
+    with pytest.raises(StoreUnusable, match="Another server keeps"):
+        await two.occupy(alone=True)
     one.leaving()
-    monkeypatch.setattr(occupancy, "_lives", lambda process: False)
-    with pytest.raises(StoreUnusable, match=r"Another server keeps"):
-        await asyncio.wait_for(two.occupy(alone=True), 5)
+    waiting = asyncio.create_task(two.occupy(alone=True))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    await one.aclose()
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_of_many_that_come_while_one_leaves_one_gets_the_place_and_the_others_are_refused(start: Start) -> None:
+    one, *others = (start() for _ in range(8))
+    await one.occupy(alone=True)
+    one.leaving()
+    waiting = [asyncio.create_task(each.occupy(alone=True)) for each in others]
+    await asyncio.sleep(0)
+    await one.aclose()
+    came = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 8)
+    assert sorted(type(each).__name__ for each in came) == ["NoneType", *["StoreUnusable"] * 6]

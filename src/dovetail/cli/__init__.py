@@ -14,11 +14,27 @@ _HELP = frozenset({"--help", "-h"})
 
 def main() -> None:
     """Run the command line."""
+    from dovetail.net import fill_streams
+
+    fill_streams()
     arguments = sys.argv[1:]
     try:
         sys.exit(_dispatch(arguments))
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        _flush_errors()
+
+
+def _flush_errors() -> None:
+    """Flush standard error, if that can be done: else Python would try at its end, and make a failure (120) of it."""
+    from dovetail.net import abandon
+
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        abandon(sys.stderr)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -56,5 +72,7 @@ def _without_extra(arguments: list[str]) -> int:
 
         sys.stdout.write(described(arguments[1:]))
         return 0
-    sys.stderr.write('dovetail: this needs the "cli" extra: pip install "dovetail-mcp[cli]"\n')
+    from dovetail.net import say
+
+    say('dovetail: this needs the "cli" extra: pip install "dovetail-mcp[cli]"\n')
     return 1

@@ -5,7 +5,6 @@ Options of `run` and `dev` come from the table in `options`, those of the comman
 """
 
 import inspect
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from dovetail.cli.loading import fail
 from dovetail.cli.options import DEV, RUN, SERVE_FROM, Option, Usage, check
 from dovetail.cli.options import version as installed
 from dovetail.cli.visits import COMMANDS, LOGINS, Command
+from dovetail.net import say
 
 app = typer.Typer(
     name="dovetail",
@@ -52,7 +52,7 @@ def typed_command(arguments: list[str]) -> int:
             raise
         context = getattr(error, "ctx", None)
         path = getattr(context, "command_path", "dovetail")
-        sys.stderr.write(f"{path}: {_one_line(said())} ({path} --help)\n")
+        say(f"{path}: {_one_line(said())} ({path} --help)\n")
         return 2
     return status if isinstance(status, int) else 0
 

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import msgspec
 
-from dovetail.cli.loading import NotLoaded, fail, load
+from dovetail.cli.loading import NotLoaded, fail, load, stopped
 from dovetail.cli.run import serve
 from dovetail.core import LISTS
 from dovetail.errors import DovetailError
+from dovetail.net import say
 
 NOT_LOADED: Final = 3
 """Exit status: the file gives no server; it has to change first."""
@@ -46,10 +47,12 @@ def main(orders: Orders) -> int:
         app.catalogue.declare(LISTS)  # the next version of the file may have them: who is connected will hear of it
         serve(app, orders.source, orders.options)
     except NotLoaded as error:
-        sys.stderr.write(error.report("dev"))
+        say(error.report("dev"))
         return NOT_LOADED
     except DovetailError as error:
         return fail("dev", str(error), CANNOT_SERVE)
+    except Exception as error:
+        return stopped("dev", orders.source, error)
     return 0
 
 

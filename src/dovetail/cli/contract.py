@@ -18,6 +18,7 @@ from dovetail.cli.differences import KINDS, Difference, differences
 from dovetail.cli.loading import NotLoaded, fail, load
 from dovetail.cli.offered import LISTS, offered
 from dovetail.cli.showing import Line, show
+from dovetail.net import say
 
 FORMAT: Final = 1
 _WIDEST: Final = 32
@@ -56,7 +57,7 @@ def contract(source: str, *, snapshot: Path | None, check: bool, as_json: bool) 
         path = snapshot or default_path(source)
         before = read(path)
     except NotLoaded as error:
-        sys.stderr.write(error.report("contract"))
+        say(error.report("contract"))
         return 1
     if before is None and check:
         return fail("contract", f"there is no {path}: dovetail contract {source} writes it")

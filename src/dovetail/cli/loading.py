@@ -5,10 +5,10 @@ library, of the import system and of installed packages say nothing that its aut
 """
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from dovetail.errors import DefinitionError
+from dovetail.net import say
 from dovetail.server import load_server
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _shorten(told: "TracebackException") -> None:
 
 
 def _is_own(filename: str) -> bool:
-    if filename.startswith("<"):
+    if filename.startswith("<") or filename.endswith(".pyx"):  # compiled, such as the event loop
         return False
     import sysconfig
 
@@ -96,7 +96,21 @@ def _is_own(filename: str) -> bool:
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
+def stopped(command: str, source: str, error: Exception) -> int:
+    """Say what a server failed with that was loaded, such as its lifespan; return the exit status.
+
+    Raises:
+        Exception: What no line of the user's is part of: the fault is ours.
+    """
+    trace = own_trace(error)
+    if not trace:
+        raise error
+    name = os.path.basename(source).partition(":")[0]
+    say(f"{trace}dovetail {command}: {name} cannot be served: {type(error).__name__}\n")
+    return 1
+
+
 def fail(command: str, reason: str, status: int = 1) -> int:
     """Say in one line on stderr what went wrong; return the exit status."""
-    sys.stderr.write(f"dovetail {command}: {reason}\n")
+    say(f"dovetail {command}: {reason}\n")
     return status

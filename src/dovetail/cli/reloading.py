@@ -28,7 +28,7 @@ from dovetail.cli.relay import Relay, To
 from dovetail.cli.watching import Watch
 from dovetail.core import LineSplitter, Oversize
 from dovetail.errors import Disconnected
-from dovetail.net import open_stdio
+from dovetail.net import open_stdio, say
 from dovetail.wire import DEFAULT_LIMITS
 
 GRACE_SECONDS: Final = 5.0
@@ -281,5 +281,4 @@ def tell(process: Process, number: int) -> None:
 
 def note(text: str) -> None:
     """Say on stderr what happens."""
-    sys.stderr.write(f"dovetail dev: {text}\n")
-    sys.stderr.flush()
+    say(f"dovetail dev: {text}\n")

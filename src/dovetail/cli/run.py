@@ -1,12 +1,12 @@
 """`dovetail run`: parsed by hand, because a client that starts a server waits for every import."""
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dovetail.cli.loading import NotLoaded, fail, load
+from dovetail.cli.loading import NotLoaded, fail, load, stopped
 from dovetail.cli.options import RUN, Usage, parse
 from dovetail.errors import DovetailError
+from dovetail.net import say
 
 if TYPE_CHECKING:
     from dovetail.server import Server
@@ -26,10 +26,12 @@ def run(source: str, options: Mapping[str, Any]) -> int:
     try:
         serve(load(source, options.get("transport", "stdio")), source, options)
     except NotLoaded as error:
-        sys.stderr.write(error.report("run"))
+        say(error.report("run"))
         return 1
     except DovetailError as error:
         return fail("run", str(error))
+    except Exception as error:
+        return stopped("run", source, error)
     return 0
 
 

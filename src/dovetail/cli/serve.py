@@ -4,7 +4,6 @@ Parsed by hand, because a client that starts a server waits for every import; wh
 own settings.
 """
 
-import sys
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from dovetail.cli.loading import NotLoaded, fail
 from dovetail.cli.options import SERVE, SERVE_FROM, Option, Usage, split
 from dovetail.errors import DefinitionError, DovetailError
+from dovetail.net import say
 from dovetail.servers import SHELF, Setting, make_server, on_shelf, settings_of
 
 
@@ -40,7 +40,7 @@ def serve_command(arguments: list[str]) -> int:
     except Usage as error:
         return fail("serve", f"{error} (dovetail serve {f'{name} ' if name in _names() else ''}--help)", 2)
     except NotLoaded as error:
-        sys.stderr.write(error.report("serve"))
+        say(error.report("serve"))
         return 1
     except DovetailError as error:
         return fail("serve", str(error))

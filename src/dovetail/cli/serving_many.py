@@ -14,6 +14,7 @@ from dovetail.cli.showing import Line, show
 from dovetail.cli.terminal import shown
 from dovetail.client import Client, ToolResult
 from dovetail.errors import DovetailError
+from dovetail.net import abandon
 from dovetail.wire import sanitize_text
 
 _LINES: Final = 6
@@ -42,11 +43,14 @@ def serve_manifest(given: Mapping[str, Any]) -> int:
 
 
 async def _tell(url: str, manifest: Manifest) -> None:
-    show(_running(url, manifest))
-    for entry in manifest.entries:
-        for tool, arguments in entry.calls:
-            show(await _tried(_endpoint(url, entry), tool, arguments))
-    sys.stdout.flush()
+    try:
+        show(_running(url, manifest))
+        for entry in manifest.entries:
+            for tool, arguments in entry.calls:
+                show(await _tried(_endpoint(url, entry), tool, arguments))
+        sys.stdout.flush()
+    except OSError:
+        abandon(sys.stdout)  # nobody reads it; the servers are served all the same
 
 
 def _endpoint(url: str, entry: Entry) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from dovetail.net import say
 from dovetail.wire import LoggingMessageNotificationParams, ProgressNotificationParams, sanitize_text
 
 _LONGEST: Final = 400
@@ -29,14 +30,13 @@ class Teller:
     def say(self, text: str, end: str = "\n") -> None:
         """Say something of our own."""
         self.clear()
-        sys.stderr.write(text + end)
-        sys.stderr.flush()
+        say(text + end)
 
     def clear(self) -> None:
         """Remove the line of progress."""
         if self._open:
             self._open = False
-            sys.stderr.write(_CLEAR)
+            say(_CLEAR)
 
     def progress(self, progress: ProgressNotificationParams) -> None:
         """Say how far a call has come."""
@@ -53,8 +53,7 @@ class Teller:
             width = os.get_terminal_size(sys.stderr.fileno()).columns
         except OSError:
             width = 80
-        sys.stderr.write(_CLEAR + text[: width - 1])
-        sys.stderr.flush()
+        say(_CLEAR + text[: width - 1])
         self._open = True
 
     def log(self, message: LoggingMessageNotificationParams) -> None:

@@ -28,6 +28,7 @@ from dovetail.errors import (
     Timeout,
     Unsent,
 )
+from dovetail.net import abandon, say
 from dovetail.wire import ElicitRequestParams, ElicitResult
 
 VARIABLE: Final = "DOVETAIL_TOKEN"
@@ -79,7 +80,7 @@ def visit(command: Command, words: Sequence[str], program: Sequence[str], option
         return fail(name, f"{error} (dovetail {name} --help)", 2)
     except BrokenPipeError:
         # Whoever read has gone. What is buffered must not be written once more when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon(sys.stdout)
         return 1
 
 
@@ -89,7 +90,7 @@ async def _worked(doing: Visit, work: Work) -> int:
     except DovetailError as error:
         doing.teller.clear()
         reason, said = told(error, doing)
-        sys.stderr.write(said)
+        say(said)
         return fail(doing.command, reason)
     finally:
         doing.teller.clear()
@@ -224,7 +225,7 @@ class _Lines(logging.Handler):
         self._command = command
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(f"dovetail {self._command}: {shown(record.getMessage())}\n")
+        say(f"dovetail {self._command}: {shown(record.getMessage())}\n")
 
 
 def _quiet(command: str) -> None:

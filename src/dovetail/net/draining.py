@@ -22,6 +22,7 @@ from typing import Any, Final
 import uvicorn
 
 from dovetail.net.binding import notice_silence
+from dovetail.net.lifespan import Lifespan
 from dovetail.net.uvicorn_protocol import HttpSite
 
 log = logging.getLogger("dovetail.net")
@@ -40,7 +41,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 def configuration(app: Any, site: HttpSite) -> uvicorn.Config:
     """Return a uvicorn configuration without what costs time or tells strangers something."""
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app,
         http=site,  # type: ignore[arg-type]  # anything that makes a protocol will do
         ws="none",
@@ -51,6 +52,9 @@ def configuration(app: Any, site: HttpSite) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
     )
+    config.load()
+    config.lifespan_class = Lifespan
+    return config
 
 
 class DrainingServer(uvicorn.Server):
@@ -80,6 +84,9 @@ class DrainingServer(uvicorn.Server):
         self._on_started = on_started
         self._complain_at = 0.0
         self._news = asyncio.Event()
+        self._interrupted = False
+        self.given_up = False
+        """Ctrl-C came before anything was served."""
         site.on_empty = self._news.set
 
     def __repr__(self) -> str:
@@ -104,6 +111,7 @@ class DrainingServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
 
         def take(number: int, frame: FrameType | None) -> None:
+            self._interrupted = self._interrupted or number == signal.SIGINT
             loop.call_soon_threadsafe(self.stop, INTERRUPT_SECONDS if number == signal.SIGINT else None)
 
         before = {number: signal.signal(number, take) for number in _SIGNALS}
@@ -114,7 +122,11 @@ class DrainingServer(uvicorn.Server):
                 signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin the lifespan, then listen."""
+        """Begin the lifespan, then listen.
+
+        Raises:
+            Exception: What the start of the application failed with.
+        """
         asyncio.get_running_loop().set_exception_handler(self._loop_failed)
         notice_silence(sockets or (), self._site.limits.write_seconds)
         if not await self._started_up(sockets):
@@ -124,27 +136,19 @@ class DrainingServer(uvicorn.Server):
             self._on_started()
 
     async def _started_up(self, sockets: list[socket.socket] | None) -> bool:
-        """Begin the lifespan, which may wait for another process; from the second signal on, nobody is waited for."""
-        starting = asyncio.ensure_future(self._start_up(sockets))
-        while not starting.done() and not self.force_exit:
+        """Begin the lifespan, which may wait for another process; who is told to stop meanwhile gives it up."""
+        starting = asyncio.ensure_future(super().startup(sockets))
+        while not starting.done() and not self.should_exit:
             self._news.clear()
             news = asyncio.ensure_future(self._news.wait())
             await asyncio.wait({starting, news}, return_when=asyncio.FIRST_COMPLETED)
             news.cancel()
-        if not starting.done():
-            starting.cancel()
-            return False
-        failure = await starting
-        if failure is not None:
-            raise failure
-        return True
-
-    async def _start_up(self, sockets: list[socket.socket] | None) -> SystemExit | None:
-        try:
-            await super().startup(sockets)
-        except SystemExit as failure:  # out of a task, it would end the loop
-            return failure
-        return None
+        if starting.done():
+            await starting
+            return True
+        starting.cancel()
+        self.given_up = self._interrupted
+        return False
 
     def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Out of descriptors, asyncio complains thousands of times a second; once is what its reader needs (R-37)."""

@@ -7,7 +7,6 @@ comes as options; what an application needs to know in a worker comes through th
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypedDict, Unpack
 
@@ -17,12 +16,15 @@ from dovetail.errors import DefinitionError
 from dovetail.net.binding import bind, check_reach, release, url_of
 from dovetail.net.draining import DrainingServer
 from dovetail.net.ending import run_to_end
+from dovetail.net.standard import fill_streams, say
 from dovetail.net.uvicorn_protocol import HttpSite
 from dovetail.wire import DEFAULT_LIMITS, Limits
 
 _DESCRIPTORS: Final = 65_536
 _SPARE: Final = 64
 """Descriptors that connections never take: files, stores, pipes of the application."""
+INTERRUPTED: Final = 130
+"""Exit status of a server that was interrupted before it served, as a shell gives it."""
 
 
 class ServeOptions(TypedDict, total=False):
@@ -69,8 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def ready(self, url: str) -> None:
         """Say that requests are taken, on stderr and to `on_ready`."""
-        sys.stderr.write(f"Serving on {url} (Ctrl-C to stop)\n")
-        sys.stderr.flush()
+        say(f"Serving on {url} (Ctrl-C to stop)\n")
         if self.on_ready is not None:
             self.on_ready(url)
 
@@ -86,9 +87,11 @@ def serve(app: Any, **options: Unpack[ServeOptions]) -> None:
 
     Raises:
         DefinitionError: The address cannot be bound, or may not be without authentication (S-04).
-        SystemExit: The application's lifespan failed; its error is in the log.
+        SystemExit: Ctrl-C came before anything was served; its status is 130.
+        Exception: What the start of the application failed with.
     """
     settings = Settings(**options)
+    fill_streams()
     sockets = bind(settings.host, settings.port, settings.uds)
     try:
         authenticated = bool(getattr(app, "authenticated", False))
@@ -103,10 +106,17 @@ def run_server(app: Any, sockets: list[Any], settings: Settings, on_started: Cal
     """Run one server on bound sockets until it ends."""
     site = HttpSite(settings.limits, max_connections=max_connections())
 
+    given_up = False
+
     async def main() -> None:
-        await DrainingServer(app, site, drain_seconds=settings.drain_seconds, on_started=on_started).serve(sockets)
+        nonlocal given_up
+        server = DrainingServer(app, site, drain_seconds=settings.drain_seconds, on_started=on_started)
+        await server.serve(sockets)
+        given_up = server.given_up
 
     run_to_end(main(), loop_factory(settings.loop))
+    if given_up:
+        raise SystemExit(INTERRUPTED)
 
 
 def serve_workers(
@@ -123,15 +133,20 @@ def serve_workers(
 
     Raises:
         DefinitionError: As `serve`; also when no worker can start.
+        SystemExit: As `serve`.
     """
     from dovetail.net.workers import Supervisor
 
     if workers < 1:
         raise DefinitionError(f"workers={workers}: expected at least 1")
     settings = Settings(**options)
+    fill_streams()
     sockets = bind(settings.host, settings.port, settings.uds)
     try:
-        Supervisor(target, sockets, settings, workers, {**os.environ, **(environment or {})}).run()
+        supervisor = Supervisor(target, sockets, settings, workers, {**os.environ, **(environment or {})})
+        supervisor.run()
+        if supervisor.given_up:
+            raise SystemExit(INTERRUPTED)
     finally:
         release(sockets, settings.uds)
 

@@ -23,6 +23,7 @@ from dovetail.errors import DefinitionError, Disconnected
 from dovetail.net.descriptor import descriptor
 from dovetail.net.haste import Haste
 from dovetail.net.line_channel import LineChannel
+from dovetail.net.standard import fill_streams
 from dovetail.wire import DEFAULT_LIMITS, Limits
 
 # Out of the way of programs that expect to find, or to close, a descriptor by its small number.
@@ -47,11 +48,13 @@ async def open_stdio(limits: Limits = DEFAULT_LIMITS, *, restore: bool = True) -
 
 
 def check_streams() -> None:
-    """Check that there is a standard input and output; before a loop is made, whose descriptors would take their place.
+    """Check that there is a standard input and output; before a loop is made, whose descriptors would take their place,
+    or that of standard error.
 
     Raises:
         Disconnected: The process was started without one of them.
     """
+    fill_streams()
     # Python found these closed at the start. By now their numbers may belong to anything, such as the loop's epoll.
     if sys.__stdin__ is None or sys.__stdout__ is None:
         raise Disconnected("The process was started without a standard input or output")
@@ -131,7 +134,7 @@ class _Streams:
     def replace(self) -> None:
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
-        os.dup2(null if sys.__stderr__ is None else 2, 1)  # without a stderr, what is printed goes nowhere
+        os.dup2(null if sys.__stderr__ is None else 2, 1)  # 2 may be anybody's by now: what is printed goes nowhere
         os.close(null)
         if isinstance(sys.stdout, io.TextIOWrapper):
             self._line_buffering = sys.stdout.line_buffering

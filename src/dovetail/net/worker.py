@@ -26,6 +26,9 @@ from dovetail.net.uvicorn_protocol import HttpSite
 from dovetail.wire import Limits
 
 READY = b"R"
+REFUSED = b"F"
+"""Followed by why: what goes wrong is said once, by the supervisor."""
+_WORDS = 4000
 FAILED = 3
 """Exit status of a worker that could not start, and would not if it were started again."""
 
@@ -36,7 +39,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     sockets: list[int]
     ready: int
-    """Written to, once, when requests are taken."""
+    """Written to, once: when requests are taken, or when they never will be."""
     life: int
     """Reads as ended when the supervisor is gone."""
     limits: Limits
@@ -86,30 +89,41 @@ def _file(path: Path) -> Any:
 def main(orders: Orders) -> int:
     """Serve until told to stop; return the exit status."""
     sockets = [socket.socket(fileno=descriptor) for descriptor in orders.sockets]
+    word = _Word(orders.ready)
     try:
         app = load(orders.target)
         authenticated = bool(getattr(app, "authenticated", False))
         check_reach(sockets, authenticated=authenticated, allowed=orders.allowed)
+        _serve(app, sockets, orders, lambda: word.give(READY))
     except DovetailError as error:
-        sys.stderr.write(f"worker: {error}\n")
+        word.give(REFUSED + str(error).encode()[:_WORDS])
         return FAILED
+    return 0
+
+
+def _serve(app: Any, sockets: list[socket.socket], orders: Orders, on_started: Callable[[], None]) -> None:
     site = HttpSite(orders.limits, max_connections=max_connections())
 
     async def serve() -> None:
-        server = DrainingServer(app, site, drain_seconds=orders.drain_seconds, on_started=_announce(orders))
+        server = DrainingServer(app, site, drain_seconds=orders.drain_seconds, on_started=on_started)
         asyncio.get_running_loop().add_reader(orders.life, _orphaned, orders.life, server.stop)
         await server.serve(sockets)
 
     run_to_end(serve(), loop_factory(orders.loop))
-    return 0
 
 
-def _announce(orders: Orders) -> Callable[[], None]:
-    def ready() -> None:
-        os.write(orders.ready, READY)
-        os.close(orders.ready)
+class _Word:
+    """The one word that a supervisor waits for."""
 
-    return ready
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def give(self, word: bytes) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(descriptor, word)
+            os.close(descriptor)
 
 
 def _orphaned(life: int, stop: Callable[[], None]) -> None:

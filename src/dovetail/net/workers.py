@@ -26,7 +26,7 @@ import msgspec
 
 from dovetail.errors import DefinitionError
 from dovetail.net.binding import url_of
-from dovetail.net.worker import FAILED, READY, Orders
+from dovetail.net.worker import FAILED, READY, REFUSED, Orders
 
 if TYPE_CHECKING:
     from dovetail.net.serving import Settings
@@ -53,6 +53,7 @@ class _Worker:
         self.life_pipe = life
         self.started_at = now
         self.is_ready = False
+        self.refusal = ""
         self.kill_at: float | None = None
         self.replaces: _Worker | None = None
 
@@ -64,11 +65,15 @@ class _Worker:
         """Tell whether it has become ready just now."""
         if self.ready_pipe < 0 or not select.select([self.ready_pipe], [], [], 0)[0]:
             return False
-        word = os.read(self.ready_pipe, 1)
+        word = os.read(self.ready_pipe, select.PIPE_BUF)
         os.close(self.ready_pipe)
         self.ready_pipe = -1
         self.is_ready = word == READY
+        self.refusal = word[len(REFUSED) :].decode("utf-8", "replace") if word.startswith(REFUSED) else ""
         return self.is_ready
+
+    def why(self) -> str:
+        return self.refusal or "what it said stands above"
 
     def tell(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -113,6 +118,8 @@ class Supervisor:
         self._pending: list[int] = []
         self._stopping = False
         self._announced = False
+        self.given_up = False
+        """Ctrl-C came before all workers served."""
 
     def __repr__(self) -> str:
         return f"<Supervisor of {self._count}: {self._workers!r}>"
@@ -215,6 +222,7 @@ class Supervisor:
         pending, self._pending = self._pending, []
         for number in pending:
             if number in (signal.SIGINT, signal.SIGTERM):
+                self.given_up = self.given_up or (number == signal.SIGINT and not self._announced)
                 self._stop(number)
             elif number == signal.SIGHUP and not self._stopping:
                 self._replacing = [worker for worker in self._workers if worker.kill_at is None]
@@ -224,7 +232,8 @@ class Supervisor:
         self._stopping = True
         self._replacing = []
         for worker in self._workers:
-            self._retire(worker, number)
+            # One that is still starting has nobody to wait for, and may be where Ctrl-C would make a traceback.
+            self._retire(worker, number if worker.is_ready else signal.SIGTERM)
 
     def _retire(self, worker: _Worker, number: int = signal.SIGTERM) -> None:
         if worker.kill_at is None:
@@ -243,6 +252,7 @@ class Supervisor:
                 worker.process.wait()
             if worker.process.poll() is not None:
                 self._workers.remove(worker)
+                worker.look()
                 worker.close()
                 self._ended(worker, now)
 
@@ -259,12 +269,14 @@ class Supervisor:
             return
         status = worker.process.returncode
         if worker.replaces is not None:
-            log.error("A new worker ended with status %s before it was ready; the old ones stay", status)
+            log.error(
+                "A new worker ended with status %s before it was ready; the old ones stay: %s", status, worker.why()
+            )
             self._replacing = []
             return
         if not self._announced and (status == FAILED or not worker.is_ready):
             self._stop(signal.SIGTERM)
-            raise DefinitionError(f"A worker could not start (exit status {status}); what it said stands above")
+            raise DefinitionError(worker.refusal or f"A worker could not start (exit status {status}): {worker.why()}")
         self._failures = 1 if now - worker.started_at >= STEADY_SECONDS else self._failures + 1
         pause = min(BACKOFF_LIMIT, BACKOFF_SECONDS * 2 ** min(self._failures - 1, 10))
         self._start_at = now + pause * random.uniform(0.5, 1.0)  # noqa: S311  # spreads restarts, guards nothing

@@ -2,9 +2,12 @@
 other. A process alone holds what it knows of a session for true without asking; a second one would bring back sessions
 that were ended and tell of changes twice, so it is refused.
 
-Invariants: the lock is the kernel's, so it ends with its holder, however that ends, and is held by no child that a
-holder forks. What stands in the file is for people, and for who comes while the holder leaves; who holds the lock, the
-lock alone says. Where the system has no such locks (Windows), nobody is refused.
+Two locks: one who has a place holds the first, and the second until it leaves. So who comes knows what to wait for,
+whatever the process numbers mean where it runs: in another container they are nobody's, or somebody else's.
+
+Invariants: the locks are the kernel's, so they end with their holder, however that ends, and are held by no child that
+a holder forks. What stands in the first file is for people; who is there and who leaves, the locks alone say. Where the
+system has no such locks (Windows), nobody is refused.
 """
 
 import asyncio
@@ -21,11 +24,14 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 FILE: Final = "sessions.lock"
+STAYS: Final = "sessions.stays"
+"""Locked, always shared, by who has a place and does not leave it."""
 LEAVING_SECONDS: Final = 60.0
 """How long a process waits for one that said it leaves; longer than a drain takes."""
 
 _LOOK_SECONDS: Final = 0.05
-_LEAVING: Final = b" leaves"
+_LOOKS: Final = 3
+"""How often in a row somebody must be seen to stay: another one that looks, too, may be taken for one that stays."""
 
 _held: set[int] = set()
 """The lock files that this process has open."""
@@ -52,9 +58,10 @@ class Occupancy:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._file: int | None = None
+        self._stay: int | None = None
 
     def __repr__(self) -> str:
-        return f"<Occupancy {'free' if self._file is None else 'taken'}>"
+        return f"<Occupancy {'free' if self._file is None else 'taken' if self._stay is not None else 'left'}>"
 
     async def take(self, *, alone: bool) -> None:
         """Take a place, alone or among others that do not want to be alone; nothing happens when it is taken already.
@@ -65,73 +72,101 @@ class Occupancy:
         if self._file is not None or fcntl is None:
             return
         prepare(self._directory)
+        self._file, self._stay = self._opened(FILE), None
         try:
-            file = os.open(self._directory / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise StoreUnusable("The lock of the state directory cannot be made, or is no file") from error
-        _held.add(file)
-        try:
-            await _locked(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-            self._file = file
-            self._say(b"")
+            self._stay = self._opened(STAYS)
+            await self._locked(fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            await self._stays()
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, _me(), 0)
         except BaseException:
-            self._file = file
             self.release()
             raise
 
     def leaving(self) -> None:
         """Let those who come know that it is worth waiting."""
-        if self._file in _held:
-            self._say(_LEAVING)
+        file, self._stay = self._stay, None
+        _let_go(file)
 
     def release(self) -> None:
         """Give the place up; idempotent."""
+        self.leaving()
         file, self._file = self._file, None
-        if file is not None and file in _held:
-            _held.discard(file)
-            fcntl.flock(file, fcntl.LOCK_UN)  # a child that was forked this moment has it open still
-            os.close(file)
+        _let_go(file)
 
-    def _say(self, what: bytes) -> None:
-        assert self._file is not None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, b"%d%b" % (os.getpid(), what), 0)
+    def _opened(self, name: str) -> int:
+        try:
+            file = os.open(self._directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            self.release()
+            raise StoreUnusable("The lock of the state directory cannot be made, or is no file") from error
+        _held.add(file)
+        return file
+
+    async def _locked(self, kind: int) -> None:
+        """Lock the first file; while all that have it leave, wait."""
+        assert self._file is not None and self._stay is not None
+        loop = asyncio.get_running_loop()
+        until, seen = loop.time() + LEAVING_SECONDS, 0
+        while not _lock(self._file, kind):
+            seen = 0 if _lock(self._stay, fcntl.LOCK_EX) else seen + 1
+            fcntl.flock(self._stay, fcntl.LOCK_UN)
+            if seen >= _LOOKS or loop.time() >= until:
+                holder = os.pread(self._file, 256, 0).decode("ascii", "replace")
+                raise StoreUnusable(
+                    f"Another server{_named(holder)} keeps its sessions in this state directory: stop it, or name"
+                    " another directory; processes that are to share one are started with --workers N, or each with"
+                    " asgi(worker=NAME)"
+                )
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _stays(self) -> None:
+        """Lock the second file; who looks whether it is locked has it for a moment."""
+        assert self._stay is not None
+        while True:
+            if _lock(self._stay, fcntl.LOCK_SH):
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _leaves(said: bytes) -> bool:
-    """Tell whether the holder that spoke last is about to leave. One of several may have left long ago."""
-    return said.endswith(_LEAVING) and _lives(said.removesuffix(_LEAVING).decode("ascii", "replace"))
-
-
-def _lives(process: str) -> bool:
-    if not process.isdecimal():
-        return False
+def _lock(file: int, kind: int) -> bool:
     try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    except OSError:
-        return True  # somebody else's
+    except OSError as error:
+        raise StoreUnusable("The state directory's file system has no locks: it must be a local disk") from error
     return True
 
 
-async def _locked(file: int, kind: int) -> None:
-    loop = asyncio.get_running_loop()
-    until = loop.time() + LEAVING_SECONDS
-    while True:
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            said = os.pread(file, 64, 0)
-        except OSError as error:
-            raise StoreUnusable("The state directory's file system has no locks: it must be a local disk") from error
-        if (said and not _leaves(said)) or loop.time() >= until:
-            holder = said.removesuffix(_LEAVING).decode("ascii", "replace")
-            which = f" (process {holder})" if _lives(holder) else ""  # of several, the last to speak may be gone
-            raise StoreUnusable(
-                f"Another server{which} keeps its sessions in this state directory: stop it, or name"
-                " another directory; processes that are to share one are started with --workers N, or each with"
-                " asgi(worker=NAME)"
-            )
-        await asyncio.sleep(_LOOK_SECONDS)
+def _let_go(file: int | None) -> None:
+    if file is not None and file in _held:
+        _held.discard(file)
+        fcntl.flock(file, fcntl.LOCK_UN)  # a child that was forked this moment has it open still
+        os.close(file)
+
+
+def _me() -> bytes:
+    """Return this process's number, and where it means something."""
+    return f"{os.getpid()} {_numbers()}".encode()
+
+
+def _numbers() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""  # a system with one table of processes
+
+
+def _named(holder: str) -> str:
+    """Return the process that spoke last, for people; nothing when its number says nothing here, or it is gone."""
+    process, _, numbers = holder.partition(" ")
+    if not process.isdecimal() or numbers != _numbers():
+        return ""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return ""  # of several, the last to speak may be gone
+    except OSError:
+        pass  # somebody else's
+    return f" (process {process})"

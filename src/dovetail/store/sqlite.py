@@ -3,6 +3,7 @@
     state.db (-wal, -shm)   sessions, events, claims, kept values, nonces, messages         0600
     keys                    the key ring                                                    0600
     sessions.lock           held by whoever serves the sessions                             0600
+    sessions.stays          held by them until they leave                                   0600
     bus/                    one datagram socket a worker                                    0700
 
 Invariants: what a method returned from survives kill -9 of every process (a loss of power only with `durable`). The

@@ -916,6 +916,7 @@ async def test_messages_may_be_dicts_on_every_revision(version: str) -> None:
         (lambda ctx: ctx.sample(5), "messages"),
         (lambda ctx: ctx.elicit(5), "message"),
         (lambda ctx: ctx.progress("half"), "progress"),
+        (lambda ctx: ctx.progress(True), "progress"),
         (lambda ctx: ctx.progress(1, message=5), "message"),
     ],
 )

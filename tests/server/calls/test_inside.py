@@ -1,6 +1,7 @@
 """A resource that is read inside a call: a call of its own to those who serve it, a part of one call to the client."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -237,6 +238,23 @@ async def test_the_progress_of_a_call_increases_whoever_tells_it() -> None:
     await client.call("tools/call", name="reads", arguments={}, _meta={"progressToken": "p"})
     told = [m["params"]["progress"] for m in client.seen if m.get("method") == "notifications/progress"]
     assert told == [1, 2, 4, 5]
+    await client.close()
+
+
+async def test_progress_that_no_float_can_hold_is_dropped_like_infinity() -> None:
+    app = Server("far")
+
+    @app.tool
+    async def goes(ctx: Context) -> str:
+        await ctx.progress(1, 10**400)
+        await ctx.progress(10**400)
+        await ctx.progress(2, math.inf)
+        return "far"
+
+    client = await talking(app, STATEFUL)
+    await client.call("tools/call", name="goes", arguments={}, _meta={"progressToken": "p"})
+    told = [m["params"] for m in client.seen if m.get("method") == "notifications/progress"]
+    assert told == [{"progressToken": "p", "progress": 1}, {"progressToken": "p", "progress": 2}]
     await client.close()
 
 

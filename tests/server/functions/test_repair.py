@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,8 @@ from dovetail.wire import Limits
 from tests import pace
 from tests.fuzz.fuzz_docstrings import fuzz as fuzz_docstrings
 from tests.fuzz.fuzz_repair import fuzz as fuzz_repair
+
+NEW_YEAR = date(2026, 1, 1)
 
 
 @dataclasses.dataclass
@@ -263,22 +266,50 @@ def test_the_fuzz_targets_hold(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("blank", ["", "  "])
-def test_a_blank_text_is_none_where_a_person_filled_it_in_and_no_text_may_be(blank: str) -> None:
-    def take(count: int | None = 1, note: str | None = None, needed: int = 0) -> None: ...
+def test_a_field_left_blank_is_one_that_was_not_given_where_no_blank_text_can_stand(blank: str) -> None:
+    def take(
+        needed: int | None, count: int | None = 1, note: str | None = None, fast: bool = True, day: date = NEW_YEAR
+    ) -> None: ...
 
     signature = Signature.of(take)
-    assert signature.decode_texts({"count": blank, "note": blank}) == (None, blank, 0)
-    with pytest.raises(InvalidArguments, match="needed: expected integer"):
-        signature.decode_texts({"needed": blank})
+    given = {"needed": blank, "count": blank, "note": blank, "fast": blank, "day": blank}
+    assert signature.decode_texts(given) == (None, 1, blank, True, NEW_YEAR)
     with pytest.raises(InvalidArguments, match="count: expected integer or null"):
-        signature.decode(msgspec.json.encode({"count": blank}))
+        signature.decode(msgspec.json.encode({"needed": 1, "count": blank}))
 
 
-def test_a_blank_text_is_none_among_choices_that_have_no_blank() -> None:
-    def take(tone: Literal["dry", "warm"] | None = "dry", gap: Literal["", "x"] | None = None) -> None: ...
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_field_left_blank_that_has_to_be_given_is_refused(blank: str) -> None:
+    def take(needed: int, tone: Literal["dry", "warm"]) -> None: ...
 
     signature = Signature.of(take)
-    assert signature.decode_texts({"tone": "", "gap": ""}) == (None, "")
-    assert signature.decode_texts({"tone": "warm"}) == ("warm", None)
+    with pytest.raises(InvalidArguments, match="needed: expected integer"):
+        signature.decode_texts({"needed": blank, "tone": "dry"})
+    with pytest.raises(InvalidArguments, match="tone: expected one of"):
+        signature.decode_texts({"needed": "1", "tone": blank})
+
+
+def test_a_field_left_blank_is_its_default_among_choices_that_have_no_blank() -> None:
+    def take(
+        tone: Literal["dry", "warm"] = "dry",
+        mood: Literal["dry", "warm"] | None = "warm",
+        gap: Literal["", "x"] | None = None,
+    ) -> None: ...
+
+    signature = Signature.of(take)
+    assert signature.decode_texts({"tone": "", "mood": "", "gap": ""}) == ("dry", "warm", "")
+    assert signature.decode_texts({"tone": "warm"}) == ("warm", "warm", None)
     with pytest.raises(InvalidArguments, match="tone"):
         signature.decode(b'{"tone": ""}')
+
+
+def test_where_only_texts_can_be_given_one_may_be_any_value_of_an_enumeration() -> None:
+    def take(size: Literal["x", 1, True] | None = None, note: Literal["1", 1] = 1, free: str | int = "") -> None: ...
+
+    signature = Signature.of(take)
+    assert signature.decode_texts({"size": "1", "note": "1", "free": "1"}) == (1, "1", "1")
+    assert signature.decode_texts({"size": "x"}) == ("x", 1, "")
+    with pytest.raises(InvalidArguments, match="size: expected one of"):
+        signature.decode_texts({"size": "2"})
+    with pytest.raises(InvalidArguments, match="size: expected one of"):
+        signature.decode(b'{"size": "1"}')

@@ -290,6 +290,29 @@ async def test_who_never_listened_and_lost_what_waited_for_it_hears_of_everythin
     await after.asgi.stop()
 
 
+async def test_a_connection_that_loses_the_stream_to_another_leaves_what_was_missed_to_that_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = await House(SqliteStores(tmp_path, max_bytes=400_000), "a-").open(1)
+    await house.listen(0)
+    await house.change(0)
+    await fill(house, 400_000)
+    sessions = (await house.asgi.start()).sessions
+    (session,) = [session for session, _, _ in sessions._cache.values()]
+    marked = sessions.streams.marked
+
+    async def lost(*of: Any) -> int | None:
+        place: int | None = await marked(*of)
+        session.listener.close()  # as when another worker claims the stream now
+        return place
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sessions.streams, "marked", lost)
+        assert await house.listen(1) == []
+    assert uris(await house.listen(3)) == ["page://0"]
+    await house.asgi.stop()
+
+
 async def test_who_lost_nothing_is_told_nothing(house: House) -> None:
     await house.open(2)
     for _ in range(2):

@@ -8,8 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from enum import Enum
-from math import isfinite
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast, overload
 
 import msgspec
 
@@ -36,18 +35,19 @@ Asking = Coroutine[Any, Any, T]
 """A question that was put but not asked yet: `await` it, alone or with others in a `gather`."""
 
 _NUMBER = (int, float)
+_MOST = sys.float_info.max
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, _NUMBER):
-        return value
+    if type(value) in _NUMBER:
+        return cast("float", value)
     from dovetail.wire import plain
 
     try:
         value = plain(value)  # such as NumPy's
     except TypeError:
         value = None
-    if not isinstance(value, _NUMBER):
+    if not isinstance(value, _NUMBER) or isinstance(value, bool):
         raise DefinitionError("progress: progress, total: expected numbers")
     return value
 
@@ -240,11 +240,11 @@ class Context:
             raise DefinitionError(f"progress: message: expected a string, not {type(message).__name__}")
         meta = getattr(self.call.params, "meta", None)
         token = None if meta is None else meta.progress_token
-        if token is None or not isfinite(progress) or progress <= self._progress or self.muted:
+        if token is None or not abs(progress) <= _MOST or progress <= self._progress or self.muted:
             return
         self._progress = progress
         body: dict[str, Any] = {"progressToken": token, "progress": progress}
-        if total is not None and isfinite(total):
+        if total is not None and abs(total) <= _MOST:
             body["total"] = total
         if message is not None and "message" in self.revision.fields_of("ProgressNotificationParams"):
             body["message"] = message

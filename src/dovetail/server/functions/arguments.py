@@ -96,16 +96,15 @@ class Typed:
             return astuple(self._decode(raw))
         except DecodeError as error:
             failure = str(error)
-        # A field that somebody left blank arrives as a text with nothing in it.
-        return self._mended(raw, failure, strings=True, blanks=True)
+        return self._mended(raw, failure, strings=True, texts=True)
 
-    def _mended(self, raw: bytes | Raw, failure: str, *, strings: bool, blanks: bool = False) -> Values:
+    def _mended(self, raw: bytes | Raw, failure: str, *, strings: bool, texts: bool = False) -> Values:
         if self._repair is None:
             from dovetail.server.functions.repair import Repair
 
             self._repair = Repair(self._schema, self._limits)
         try:
-            mended = self._repair.apply(raw, strings=strings, blanks=blanks)
+            mended = self._repair.apply(raw, strings=strings, texts=texts)
         except (ValueError, TypeError):
             raise InvalidArguments("$", "expected a JSON object") from None
         if mended is not None:

@@ -5,6 +5,10 @@ nothing there may be a string, a string that holds such JSON is taken for it; at
 strict decoder refused. What stands in the string passes the same strict pass as a message. Where a string is allowed,
 nothing is touched.
 
+Some arguments can be nothing but texts: those of prompts. There, what is no text of an enumeration may be another of
+its values, and a field that somebody left blank, where no blank text can stand, is one that was not given: its default
+holds, else null where that is allowed.
+
 Also here, and not a repair: `1.0` is an integer in JSON Schema ("any number with a zero fractional part", Validation,
 6.1.1), and `1` in JSON for our decoder.
 
@@ -26,6 +30,7 @@ from dovetail.wire import DEFAULT_LIMITS, Limits, check
 _REPAIRABLE: Final = frozenset({"object", "array", "number", "integer", "boolean"})
 _STARTS: Final = frozenset("{[-0123456789tfn")
 _SPACE: Final = " \t\r\n"
+_NEVER_BLANK: Final = frozenset({"date", "date-time", "time", "duration", "uuid"})
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 _KIND: Final = {dict: "object", list: "array", bool: "boolean", int: "integer", Decimal: "number", str: "string"}
 
@@ -39,16 +44,19 @@ class Repair:
         self._limits = limits
         self._wanted: dict[tuple[int, ...], _Wanted] = {}
 
-    def apply(self, raw: bytes | msgspec.Raw, *, strings: bool = True, blanks: bool = False) -> bytes | None:
+    def apply(self, raw: bytes | msgspec.Raw, *, strings: bool = True, texts: bool = False) -> bytes | None:
         """Return the JSON with what could be repaired, repaired; None when there was nothing.
 
         Args:
             raw: JSON that passed the strict pass.
             strings: False: only whole floats become integers.
-            blanks: A string with nothing in it is null where that is wanted, and no text.
+            texts: The values can be nothing but texts.
         """
-        walk = _Walk(self, strings, blanks)
-        tree = walk.over(from_json(bytes(raw), float_mode="decimal"), self.wanted((self._root,)), 0)
+        walk = _Walk(self, strings, texts)
+        tree, wanted = from_json(bytes(raw), float_mode="decimal"), self.wanted((self._root,))
+        if texts:
+            walk.drop_blanks(tree, wanted, self._root.get("required", ()))
+        tree = walk.over(tree, wanted, 0)
         return _encode(tree) if walk.changed else None
 
     def wanted(self, schemas: Iterable[Any]) -> "_Wanted":
@@ -81,7 +89,7 @@ class Repair:
 class _Wanted:
     """What is wanted at one place."""
 
-    __slots__ = ("_items", "_leaves", "_members", "_owner", "blank", "kinds", "text", "whole")
+    __slots__ = ("_items", "_leaves", "_members", "_owner", "blank", "kinds", "text", "values", "whole")
 
     def __init__(self, owner: Repair, leaves: list[Mapping[str, Any]]) -> None:
         self._owner = owner
@@ -89,7 +97,8 @@ class _Wanted:
         self.kinds = frozenset(kind for leaf in leaves for kind in _kinds(leaf))
         self.text = "string" in self.kinds or not self.kinds & _REPAIRABLE
         self.whole = "integer" in self.kinds and "number" not in self.kinds
-        self.blank = "null" in self.kinds and not any(map(_may_be_blank, leaves))
+        self.blank = any(map(_may_be_blank, leaves))
+        self.values = _enumerated(leaves)
         self._members: dict[str | None, _Wanted | None] = {}
         self._items: dict[int, _Wanted | None] = {}
 
@@ -130,21 +139,30 @@ class _Wanted:
 class _Walk:
     """One walk over one value."""
 
-    def __init__(self, repair: Repair, strings: bool, blanks: bool) -> None:
+    def __init__(self, repair: Repair, strings: bool, texts: bool) -> None:
         self._repair = repair
         self._strings = strings
-        self._blanks = blanks
+        self._texts = texts
         self.changed = False
+
+    def drop_blanks(self, values: dict[str, Any], wanted: _Wanted, required: Iterable[str]) -> None:
+        """Leave out what was left blank and need not be given, where no blank text can stand."""
+        for name, value in tuple(values.items()):
+            member = wanted.member(name)
+            if name not in required and member is not None and not member.blank and _is_blank(value):
+                del values[name]
+                self.changed = True
 
     def over(self, value: Any, wanted: _Wanted | None, depth: int) -> Any:
         """Return a value with what could be repaired, repaired."""
         if wanted is None or depth > self._repair.depth:
             return value
         if type(value) is str:
-            if self._blanks and wanted.blank and not value.strip():
+            if self._texts and _is_blank(value) and "null" in wanted.kinds and not wanted.blank:
                 self.changed = True
                 return None
-            if not self._strings or wanted.text:
+            other = self._texts and wanted.values is not None and value not in wanted.values
+            if not self._strings or (wanted.text and not other):
                 return value
             inner = self._repair.inner(value)
             if inner is value or not wanted.fits(inner):
@@ -177,7 +195,22 @@ def _may_be_blank(leaf: Mapping[str, Any]) -> bool:
     """Tell whether a schema without choices allows a text with nothing in it."""
     if "enum" in leaf or "const" in leaf:
         return "" in (leaf["enum"] if "enum" in leaf else [leaf["const"]])
-    return "string" in _kinds(leaf)
+    return "string" in _kinds(leaf) and leaf.get("format") not in _NEVER_BLANK
+
+
+def _is_blank(value: Any) -> bool:
+    return type(value) is str and not value.strip()
+
+
+def _enumerated(leaves: Iterable[Mapping[str, Any]]) -> frozenset[str] | None:
+    """Return the only texts that schemas without choices allow; None where others may stand, too."""
+    found: set[str] = set()
+    for leaf in leaves:
+        if "enum" in leaf or "const" in leaf:
+            found.update(value for value in leaf.get("enum", (leaf.get("const"),)) if isinstance(value, str))
+        elif "string" in _kinds(leaf):
+            return None
+    return frozenset(found)
 
 
 def _is_whole(value: Decimal) -> bool:

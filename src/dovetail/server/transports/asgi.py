@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dovetail.core import Guard, Rejected, Stores, fields_of, is_preflight, preflight_fields, reply_fields
 from dovetail.errors import AuthRequired, DefinitionError, DovetailError, InvalidRequest, MethodNotFound
-from dovetail.net import Reply
+from dovetail.net import FAILURE, Reply
 from dovetail.server.calls.outcomes import masked
 from dovetail.server.calls.turn import end_calls
 from dovetail.server.runtime import Runtime
@@ -115,7 +115,7 @@ class App:
                     raise
                 await self._failed(reply, failure)
         elif kind == "lifespan":
-            await live(self.start, self.stop, receive, send)
+            await live(self.start, self.stop, scope, receive, send)
         elif kind == "websocket":
             await no_websocket(receive, send)
 
@@ -221,9 +221,10 @@ class App:
 
 
 async def live(
-    start: Callable[[], Awaitable[Any]], stop: Callable[[], Awaitable[Any]], receive: Any, send: Any
+    start: Callable[[], Awaitable[Any]], stop: Callable[[], Awaitable[Any]], scope: Any, receive: Any, send: Any
 ) -> None:
     """Carry out the lifespan protocol: start, wait for the end, stop; a failure of either is told and logged."""
+    tell = scope.get("extensions", {}).get(FAILURE)  # our own server, which raises it to whoever serves
     await receive()
     try:
         await start()
@@ -231,7 +232,9 @@ async def live(
         await send({"type": "lifespan.startup.failed", "message": ""})
         raise
     except Exception as error:
-        if not isinstance(error, DovetailError):  # ours say it in one line, which the outer server prints
+        if tell is not None:
+            tell(error)
+        elif not isinstance(error, DovetailError):  # ours say it in one line, which the outer server prints
             log.error("The server could not start: %s", type(error).__name__, exc_info=error)
         await send({"type": "lifespan.startup.failed", "message": _said(error)})
         return
@@ -240,7 +243,10 @@ async def live(
     try:
         await stop()
     except Exception as error:
-        log.error("The server did not stop cleanly: %s", type(error).__name__, exc_info=error)
+        if tell is not None:
+            tell(error)
+        else:
+            log.error("The server did not stop cleanly: %s", type(error).__name__, exc_info=error)
         await send({"type": "lifespan.shutdown.failed", "message": _said(error)})
         return
     await send({"type": "lifespan.shutdown.complete"})

@@ -52,10 +52,7 @@ def run_http(server: "Server", **options: Unpack[HttpOptions]) -> None:
     rest = cast("ServeOptions", options)
     if workers == 1:
         app = server.asgi(options["path"], host=host, stores=stores_for(server, state), **names)
-        try:
-            serve(app, **rest)
-        except SystemExit:
-            raise SystemExit(1) from None  # it did not start, and has said why: as every failure of the command
+        serve(app, **rest)
         return
     if state is None:
         raise DefinitionError("More than one worker needs a state directory that all share: state=DIR or --state DIR")

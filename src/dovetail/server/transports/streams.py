@@ -267,18 +267,19 @@ async def follow_notices(
     heard = session.listens or session.listener is not None
     await sessions.listen(session)  # first of all: until then another worker may write to its connection, and mark
     marked = await streams.marked(session, NOTICES)
-    if marked is None:
-        await streams.mark(session, NOTICES, 0)
     place, missed = marked or 0, heard and marked is None
     if sequence is not None:
         stored = await streams.after(session, NOTICES, 0)
         missed = missed or (sequence > 0 and all(said.number != sequence for said in stored))
         # A place that nothing has reached yet would make the stream deaf until something does.
         place = min(sequence, max(place, stored[-1].number if stored else 0))
-        if place:
-            await streams.mark(session, NOTICES, place)  # so far the client has it, as it says itself
-    if session.listener is not None:  # else another worker has the stream already, and this one ends at once
+    if session.listener is not None:
         await session.listener.resume(place)
-    if missed and session.listener is not None:
-        session.listener.deliver_all()
+    if session.listener is not None:  # else another worker has the stream already: it is to see what was missed
+        if missed:
+            session.listener.deliver_all()
+        if marked is None:
+            await streams.mark(session, NOTICES, 0)
+        if sequence is not None and place:
+            await streams.mark(session, NOTICES, place)  # so far the client has it, as it says itself
     await Follower(runtime, sessions, session, reply, NOTICES, place).run()

@@ -64,7 +64,7 @@ class Together:
             case "http":
                 await self._http(scope, receive, send)
             case "lifespan":
-                await live(self._start, self._stop, receive, send)
+                await live(self._start, self._stop, scope, receive, send)
             case "websocket":
                 await no_websocket(receive, send)
 
@@ -173,7 +173,4 @@ def run_together(servers: "Mapping[str, Server]", **options: Unpack[TogetherOpti
     host, state = options.get("host", "127.0.0.1"), options.pop("state", None)
     hosts, origins = options.pop("allowed_hosts", []), options.pop("allowed_origins", [])
     app = together(servers, host=host, allowed_hosts=hosts, allowed_origins=origins, state=state)
-    try:
-        serve(app, **cast("ServeOptions", options))
-    except SystemExit:
-        raise SystemExit(1) from None  # it did not start, and has said why: as every failure of the command
+    serve(app, **cast("ServeOptions", options))
