@@ -10,7 +10,7 @@ from sympy.core.evalf import PrecisionExhausted  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import Answer, Job, Matrix, Reply, rational
 from dovetail.servers.calculator.calculus import differentiate, limit
-from dovetail.servers.calculator.equations import solve
+from dovetail.servers.calculator.equations import search, solve
 from dovetail.servers.calculator.exact import LARGE, Arithmetic, evaluate
 from dovetail.servers.calculator.failures import CalculatorError, Irrational
 from dovetail.servers.calculator.functions import call
@@ -132,6 +132,7 @@ JOBS: Final[dict[str, Callable[[Job], Reply]]] = {
     "quadrature": quadrature,
     "limit": limit,
     "solve": solve,
+    "search": search,
     "matrix": matrix,
     "statistics": statistics,
 }

@@ -176,6 +176,8 @@ def unknown(name: str) -> CalculatorError:
             f"{name} is a unit on a logarithmic scale, and these are not converted here; compute with powers of ten or "
             "with log10: 30 dBm is 1 mW * 10^(30/10), 5 mW is 10*log10(5 mW/(1 mW)) dBm, 1 Np is 20/log(10) dB"
         )
+    if name.lower() in ("e", "i"):
+        return CalculatorError(f"{name!r} is no constant, function or unit. The constant is written {name.lower()}")
     close = get_close_matches(name, units().names(), 3)
     hint = f" Did you mean {', '.join(close)}?" if close else ""
     return CalculatorError(
