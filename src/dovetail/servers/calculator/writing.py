@@ -36,6 +36,12 @@ class _Printer(StrPrinter):  # type: ignore[misc]  # sympy is not typed
         sign = {"==": "="}.get(expression.rel_op, expression.rel_op)
         return f"{self._print(expression.lhs)} {sign} {self._print(expression.rhs)}"
 
+    def parenthesize(self, item: Expr, level: int, strict: bool = False) -> str:
+        """Put brackets around comparisons that are joined: signs of equality bind no tighter than others."""
+        if item.is_Relational:
+            return f"({self._print(item)})"
+        return str(super().parenthesize(item, level, strict=strict))
+
     def _print_Piecewise(self, expression: Expr) -> str:
         cases = [
             self._print(value) if holds is sympy.true else f"{self._print(value)} if {self._print(holds)}"
