@@ -82,11 +82,12 @@ def test_constants_are_told_from_names_when_a_text_is_read() -> None:
 
 
 async def test_the_only_name_is_the_variable_and_of_several_without_x_one_has_to_be_given() -> None:
-    for tool, arguments, exact in (
+    given: list[tuple[str, dict[str, Any], str]] = [
         ("differentiate", {"expression": "t^2"}, "2*t"),
         ("limit", {"expression": "(1 + 1/n)^n", "to": "inf"}, "e"),
         ("integrate", {"expression": "t^2", "lower": "0", "upper": "3"}, "9"),
-    ):
+    ]
+    for tool, arguments, exact in given:
         found = await asked(tool, **arguments)
         assert found["exact"] == exact
         assert "was taken for the variable" in found["note"]

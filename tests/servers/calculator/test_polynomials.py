@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-import sympy
+import sympy  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.polynomials import roots_without_formula
 from tests.servers.calculator.test_calculator import asked
@@ -29,9 +29,7 @@ def reals(found: Any) -> list[str]:
         ("(x^5 - x - 1)*(x^2 - 4) = 0", ["-2", "1.16730397826142", "2"], 7),
     ],
 )
-async def test_all_roots_of_a_polynomial_without_formulas_are_found(
-    equation: str, real: list[str], count: int
-) -> None:
+async def test_all_roots_of_a_polynomial_without_formulas_are_found(equation: str, real: list[str], count: int) -> None:
     found = await asked("solve", equations=[equation])
     assert reals(found) == real
     assert (len(found["solutions"]), found["complete"]) == (count, True)

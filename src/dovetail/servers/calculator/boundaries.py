@@ -20,7 +20,9 @@ _SIMPLE: Final = 1_000
 _NEAR: Final = sympy.Rational(1, 10**16)
 
 
-def conditions(holds: Callable[[Any], bool], unknown: Expr, places: list[Expr], closed: bool) -> tuple[Expr, bool] | None:
+def conditions(
+    holds: Callable[[Any], bool], unknown: Expr, places: list[Expr], closed: bool
+) -> tuple[Expr, bool] | None:
     """Find conditions under which something holds.
 
     Args:

@@ -128,7 +128,9 @@ class Engine:
         """Solve equations; what formulas take too long for is searched for."""
         found = read_equations(equations, unknowns)
         alone = len(equations) == 1 == len({name for tree in found.trees for name in tree.names()})
-        reply = await self._by_formula("solve", "search" if alone else None, found.trees, unknowns, digits or self.digits)
+        reply = await self._by_formula(
+            "solve", "search" if alone else None, found.trees, unknowns, digits or self.digits
+        )
         return _with_notes(reply.solutions, found.notes)
 
     async def matrix(self, operation: str, matrices: list[list[list[str]]], digits: int | None) -> Matrix:

@@ -155,11 +155,19 @@ def _contradicted(found: Expr, relations: list[Expr], unknown: Expr, periodic: b
 def _holds(relation: Expr, unknown: Expr, point: Any) -> bool | None:
     """Tell whether a relation holds at a point; None where that cannot be told."""
     left, right = relation.args if relation.is_Relational else (relation, sympy.S.Zero)
-    value = value_at(left - right, {unknown: point})
+    value = _difference_at(left - right, unknown, point)
     if value is None or _divides_by_zero(left - right, unknown, point):
         return None
     kind = relation.func if relation.is_Relational else sympy.Eq
     return bool(kind(value, 0)) if value.is_real else kind is sympy.Ne
+
+
+def _difference_at(difference: Expr, unknown: Expr, point: Any) -> Any:
+    if point.is_Rational and difference.has(sympy.floor, sympy.ceiling):  # digits of steps are slow, fractions are not
+        exact = difference.xreplace({unknown: point})
+        if exact.is_Rational:
+            return exact
+    return value_at(difference, {unknown: point})
 
 
 def _divides_by_zero(expression: Expr, unknown: Expr, point: Any) -> bool:

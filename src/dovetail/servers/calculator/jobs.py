@@ -96,8 +96,8 @@ def _solved(left: Any, right: Any) -> Any:
         raise CalculatorError("This has no solution: some of the equations contradict each other")
     if len(pivots) < left.cols:
         raise CalculatorError(
-            f"This has infinitely many solutions: the equations tell {len(pivots)} of {left.cols} unknowns apart. Write "
-            "them as equations for solve, or take rref of the matrix with the right side as its last column"
+            f"This has infinitely many solutions: the equations tell {len(pivots)} of {left.cols} unknowns apart. "
+            "Write them as equations for solve, or take rref of the matrix with the right side as its last column"
         )
     return reduced[: left.cols, left.cols :]
 

@@ -31,7 +31,8 @@ class Expression(msgspec.Struct, frozen=True):
         unit: The unit that its value is wanted in, if one was named.
         before_brackets: The names that stood before an opening bracket, as often as they did: read as factors, although
             they may have been meant for functions.
-        inches: Whether the unit stands behind an `in` that may be an inch, as in `12 in cm`: it is not if the units fit.
+        inches: Whether the unit stands behind an `in` that may be an inch, as in `12 in cm`; if the units
+            fit, it is none.
     """
 
     tree: Tree
@@ -100,7 +101,7 @@ class _Reader:
             return False
         if self._nesting:
             raise CalculatorError(
-                "This can be read in two ways: write inch for the unit; to convert, put `to` at the end, after brackets",
+                "This can be read in two ways: write inch for the unit; to convert, put `to` behind all brackets",
                 self.here.at,
             )
         return not (self.after_number and any(token.text in _CONVERTING for token in self._tokens[self._at + 1 :]))
