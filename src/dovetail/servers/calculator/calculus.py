@@ -23,6 +23,7 @@ _GAP: Final = "The expression is not defined there as it was written, so it has 
 _DIFFER: Final = "The limits from the left and from the right differ, so there is none; ask for one side"
 _NO_LIMIT: Final = "There is no limit that could be found; the expression may oscillate"
 _DOUBTFUL: Final = "The limit that was found does not agree with values nearby, so it is not given; ask for one side"
+_NOT_REAL: Final = "There is no limit: near there the expression is not real, and it grows without bound"
 _NEAR: Final = tuple(sympy.Rational(1, 10**power) for power in (20, 25, 30))
 _STILL: Final = sympy.Rational(1, 10**8)
 _OFF: Final = sympy.Rational(1, 1000)
@@ -140,6 +141,11 @@ def with_sign(variable: Expr, places: list[Expr], value: Expr, degree: Expr) -> 
 
 def _check(found: Expr, inside: Expr, variable: Expr, goal: Expr, side: str) -> None:
     """Refuse a limit that values nearby, which hardly change any more, do not come close to."""
+    if inside.free_symbols <= {variable} and not goal.free_symbols and found.has(sympy.oo, -sympy.oo):
+        values = [value_at(inside, {variable: place}) for place in _nearby(goal, side)]
+        if any(value is not None and value.is_real is False for value in values):
+            raise CalculatorError(_NOT_REAL)
+        return
     if not found.is_finite or found.free_symbols or (inside.free_symbols - {variable}) or goal.free_symbols:
         return
     values = [value_at(inside, {variable: place}) for place in _nearby(goal, side)]

@@ -10,7 +10,7 @@ from typing import Final
 import sympy  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.failures import CalculatorError, TooLarge, TooMuch
-from dovetail.servers.calculator.symbolic import CONSTANTS, Builder, Expr
+from dovetail.servers.calculator.symbolic import Builder, Expr
 from dovetail.servers.calculator.tree import Tree
 from dovetail.servers.calculator.zeros import value_at
 
@@ -82,7 +82,7 @@ def _has_value(tree: Tree, values: Mapping[Expr, Expr], start: int) -> bool:
         return all(_has_value(part, values, start) for part in tree.parts)
     known = {str(name.name): value for name, value in values.items()}
     inside = {str(name) for value in known.values() for name in value.free_symbols}
-    names = sorted((set(tree.names()) | inside) - set(known) - set(CONSTANTS))
+    names = sorted((set(tree.names()) | inside) - set(known))
     others = {name: _OTHERS[(start + place) % len(_OTHERS)] + place for place, name in enumerate(names)}
     symbols = {sympy.Symbol(name): value for name, value in others.items()}
     exact = {name: value.subs(symbols) for name, value in known.items()}

@@ -1,20 +1,17 @@
 """One calculation from text to answer: read, units worked out, then computed in place or in a computing process."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
-from difflib import get_close_matches
+from typing import TypeVar
 
 import msgspec
 
-from dovetail.errors import quote
 from dovetail.servers.calculator.answers import Answer, Job, Matrix, Reply, Solutions, rational
 from dovetail.servers.calculator.exact import LARGE, SMALL, Arithmetic, compare, evaluate
 from dovetail.servers.calculator.failures import CalculatorError, Irrational, TooLarge, TooMuch
-from dovetail.servers.calculator.functions import KNOWN, call
+from dovetail.servers.calculator.functions import call
 from dovetail.servers.calculator.parsing import Expression, parse
 from dovetail.servers.calculator.quantities import (
-    CONSTANT_NAMES,
     as_written,
     check_unit,
     has_units,
@@ -23,14 +20,18 @@ from dovetail.servers.calculator.quantities import (
     quantity,
     wanted,
 )
+from dovetail.servers.calculator.readings import Reading, check_length, read, read_equations, read_in
 from dovetail.servers.calculator.summaries import Summary
 from dovetail.servers.calculator.tree import Tree
 from dovetail.servers.calculator.units import joined, units
 from dovetail.servers.calculator.workers import Expired, Workers
 
+_Told = TypeVar("_Told", Answer, Solutions, Matrix)
 _FIRST_HALF = 0.6
-_TOGETHER = 200_000
-"""Characters that all expressions of one call may have."""
+_INCHES = (
+    "`in` can be read in two ways here: write `12 in to cm` to convert inches, 12 inch*cm for a product, and "
+    "`45/60 to percent` to convert a number"
+)
 
 
 class Engine:
@@ -84,6 +85,8 @@ class Engine:
             tree, unit = as_written(value)
         else:
             target = wanted(read.unit, find)
+            if read.inches and value.dimensions != target.dimensions:
+                raise CalculatorError(_INCHES)
             unit = joined(dict(target.shown)) if target.shown else "1"
             tree = in_unit(in_cycles(value, target, find), target, unit)
         found = await self._value(tree, digits)
@@ -101,38 +104,41 @@ class Engine:
         assert reply.answer is not None
         return reply.answer
 
-    async def answer(self, do: str, texts: Sequence[str], names: list[str], digits: int | None) -> Answer:
-        """Do a job that has one answer."""
-        reply = await self.run(do, _trees(texts, names), names, digits or self.digits)
-        assert reply.answer is not None
-        return reply.answer
+    async def simplified(self, text: str, form: str) -> Answer:
+        """Write an expression in another form."""
+        return await self._answer("simplify", read([text]), [form])
 
-    async def integral(self, texts: Sequence[str], variable: str, digits: int | None) -> Answer:
+    async def about(self, do: str, texts: Sequence[str], variable: str | None, option: str) -> Answer:
+        """Do a job about an expression in one variable, which is the only name in it, or x, when not given."""
+        found, variable = read_in(texts, variable)
+        return await self._answer(do, found, [variable, option])
+
+    async def _answer(self, do: str, found: Reading, names: list[str]) -> Answer:
+        reply = await self.run(do, found.trees, names, self.digits)
+        return _with_notes(reply.answer, found.notes)
+
+    async def integral(self, texts: Sequence[str], variable: str | None, digits: int | None) -> Answer:
         """Integrate; a definite integral whose exact form takes too long is computed as a number."""
-        trees, digits = _trees(texts, [variable]), digits or self.digits
-        if len(trees) == 1:
-            reply = await self.run("integrate", trees, [variable], digits)
-        else:
-            try:
-                reply = await self.run("integrate", trees, [variable], digits, share=_FIRST_HALF)
-            except Expired:
-                reply = await self.run("quadrature", trees, [variable], digits, share=1 - _FIRST_HALF)
-        assert reply.answer is not None
-        return reply.answer
+        found, variable = read_in(texts, variable)
+        second = "quadrature" if len(texts) > 1 else None
+        reply = await self._by_formula("integrate", second, found.trees, [variable], digits or self.digits)
+        return _with_notes(reply.answer, found.notes)
 
     async def solutions(self, equations: Sequence[str], unknowns: list[str], digits: int | None) -> Solutions:
-        """Solve equations."""
-        reply = await self.run("solve", _trees(equations, unknowns), unknowns, digits or self.digits)
-        assert reply.solutions is not None
-        return reply.solutions
+        """Solve equations; what formulas take too long for is searched for."""
+        found = read_equations(equations, unknowns)
+        alone = len(equations) == 1 == len({name for tree in found.trees for name in tree.names()})
+        reply = await self._by_formula(
+            "solve", "search" if alone else None, found.trees, unknowns, digits or self.digits
+        )
+        return _with_notes(reply.solutions, found.notes)
 
     async def matrix(self, operation: str, matrices: list[list[list[str]]], digits: int | None) -> Matrix:
         """Do an operation on matrices, given row by row."""
         shapes = [f"{len(rows)}x{len(rows[0])}" for rows in matrices]
-        cells = _trees([cell for rows in matrices for row in rows for cell in row])
-        reply = await self.run("matrix", cells, [operation, *shapes], digits or self.digits)
-        assert reply.matrix is not None
-        return reply.matrix
+        found = read([cell for rows in matrices for row in rows for cell in row])
+        reply = await self.run("matrix", found.trees, [operation, *shapes], digits or self.digits)
+        return _with_notes(reply.matrix, found.notes)
 
     async def summary(self, texts: Sequence[str], digits: int | None) -> Summary:
         """Summarise rational numbers, which the computing process reads itself: they may be many.
@@ -140,10 +146,23 @@ class Engine:
         Raises:
             CalculatorError: One is none, they are too long together, or this takes too long.
         """
-        _check_length(texts)
+        check_length(texts)
         reply = await self.run("statistics", [], list(texts), digits or self.digits)
         assert reply.summary is not None
         return reply.summary
+
+    async def _by_formula(self, do: str, second: str | None, trees: list[Tree], names: list[str], digits: int) -> Reply:
+        """Do a job, and if that takes more than its share of the time, a second one that needs no formulas."""
+        if second is None:
+            return await self.run(do, trees, names, digits)
+        try:
+            return await self.run(do, trees, names, digits, share=_FIRST_HALF)
+        except Expired:
+            pass
+        try:
+            return await self.run(second, trees, names, digits, share=1 - _FIRST_HALF)
+        except Expired:  # what the caller waited for is both
+            raise Expired(self._workers.seconds) from None
 
     async def run(self, do: str, trees: list[Tree], names: list[str], digits: int, share: float = 1.0) -> Reply:
         """Do a job in a computing process.
@@ -155,35 +174,10 @@ class Engine:
         return await self._workers.run(Job(do=do, trees=trees, names=names, digits=digits, seconds=seconds))
 
 
-def _trees(texts: Sequence[str], variables: Sequence[str] = ()) -> list[Tree]:
-    """Read expressions; a name before a bracket is a factor only if it is a variable, and else an unknown function.
-
-    Raises:
-        CalculatorError: One cannot be read, or has a unit or an unknown function in it.
-    """
-    _check_length(texts)
-    read = [parse(text) for text in texts]
-    if any(one.unit is not None for one in read):
-        raise CalculatorError("Units are for calculate and convert; leave them out here")
-    before = Counter(name for one in read for name in one.before_brackets)
-    named = Counter(name for one in read for name in one.tree.names())
-    for name, times in before.items():
-        if name not in variables and name not in CONSTANT_NAMES and times == named[name]:
-            close = get_close_matches(name.lower(), KNOWN, 3)
-            hint = f" Did you mean {', '.join(close)}?" if close else ""
-            raise CalculatorError(
-                f"{quote(name, 64)} is no function that is known here.{hint} If a product was meant, write "
-                f"{quote(name, 64)}*(...); see calculator://functions"
-            )
-    return [one.tree for one in read]
-
-
-def _check_length(texts: Sequence[str]) -> None:
-    length = sum(map(len, texts))
-    if length > _TOGETHER:
-        raise CalculatorError(
-            f"Together these have {length:,} characters, and at most {_TOGETHER:,} are read in a call"
-        )
+def _with_notes(found: _Told | None, notes: Sequence[str]) -> _Told:
+    """Return what was found, with notes on how the texts were read."""
+    assert found is not None
+    return msgspec.structs.replace(found, note="; ".join(filter(None, [*notes, found.note])) or None)
 
 
 def _in_place(tree: Tree, digits: int) -> Answer:

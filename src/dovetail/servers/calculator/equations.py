@@ -3,6 +3,7 @@
 Loaded only in a computing process.
 """
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any, Final
 
@@ -13,13 +14,16 @@ from dovetail.servers.calculator.answers import Job, Reply, Solution, Solutions
 from dovetail.servers.calculator.domains import LEFT_OUT, defined
 from dovetail.servers.calculator.failures import CalculatorError
 from dovetail.servers.calculator.inequalities import inequality
+from dovetail.servers.calculator.polynomials import Roots, roots_without_formula
 from dovetail.servers.calculator.roots import RealRoot, as_polynomials
 from dovetail.servers.calculator.searching import MOST, Found, real_zeros
-from dovetail.servers.calculator.symbolic import CONSTANTS, Builder, Expr, answer_of
+from dovetail.servers.calculator.symbolic import Builder, Expr, answer_of, rounded_answer
 from dovetail.servers.calculator.systems import by_one_root
+from dovetail.servers.calculator.writing import without_formula, written
 from dovetail.servers.calculator.zeros import fulfils, identical, value_at
 
 _MOST: Final = 100
+_SHOWN_DEGREE: Final = 40
 _MONOMIALS: Final = 400
 _LONG_NUMBER: Final = 300
 _CLOSE: Final = sympy.Rational(1, 10**12)
@@ -33,6 +37,10 @@ _NONE_FOUND: Final = (
     "none was found, though there may be some; solve one equation for one unknown, put it into the others, or give "
     "numbers for some of the names"
 )
+_ONLY_REAL: Final = "these are all real solutions; there are complex ones besides"
+_NO_TIME: Final = (
+    "No formula for this was found in time; solve for one unknown at a time, or give numbers for the other names"
+)
 _INTERVALS: Final = "it holds on whole intervals, of which these are not all: try an inequality, or plot it"
 _PERIODIC: Final = "there may be others, such as with multiples of a period added"
 _OTHERS: Final = "there may be others, complex ones among them"
@@ -41,12 +49,22 @@ _GENERAL: Final = "for general values of the other names; where a divisor become
 
 def solve(job: Job) -> Reply:
     """The solutions of equations for the unknowns in `names`, or for all names in them."""
+    return _reply(job, _equations)
+
+
+def search(job: Job) -> Reply:
+    """The same, where there is no time for formulas: real solutions of one equation."""
+    return _reply(job, _without_formulas)
+
+
+def _reply(job: Job, how: Callable[[list[Expr], list[Expr], Job], Solutions]) -> Reply:
     builder = Builder(symbols=True)
     built = [builder.build(tree) for tree in job.trees]
-    named = {name for tree in job.trees for name in tree.names()} - set(CONSTANTS)
+    named = {name for tree in job.trees for name in tree.names()}
     for name in job.names:
         if name not in named:
-            raise CalculatorError(f"The unknown {name} does not occur; the names are {', '.join(sorted(named)[:20])}")
+            others = f"the names are {', '.join(sorted(named)[:20])}" if named else "there is no name in the equations"
+            raise CalculatorError(f"The unknown {name} does not occur; {others}")
     if any(one is sympy.false for one in built):
         return Reply(solutions=Solutions(solutions=[], note="an equation is false whatever the unknowns are"))
     equations = [one for one in built if one is not sympy.true and not _identity(one)]
@@ -61,7 +79,13 @@ def solve(job: Job) -> Reply:
             raise CalculatorError(f"{unknown.name} cancels out of the equations: they say nothing about it")
     if any(one.is_Relational and not isinstance(one, sympy.Eq) for one in equations):
         return Reply(solutions=inequality(equations, unknowns, job.trees))
-    return Reply(solutions=_equations([_difference(one) for one in equations], unknowns, job))
+    return Reply(solutions=how([_difference(one) for one in equations], unknowns, job))
+
+
+def _without_formulas(zeros: list[Expr], unknowns: list[Expr], job: Job) -> Solutions:
+    if len(zeros) > 1 or zeros[0].free_symbols != set(unknowns):
+        raise CalculatorError(_NO_TIME)
+    return _searched(zeros[0], unknowns[0], job, [], known=True)
 
 
 def _identity(one: Expr) -> bool:
@@ -76,19 +100,23 @@ def _difference(equation: Expr) -> Expr:
 
 def _equations(zeros: list[Expr], unknowns: list[Expr], job: Job) -> Solutions:
     """Solve expressions that shall be 0."""
+    alone = len(zeros) == len(unknowns) == 1
+    roots = roots_without_formula(zeros[0], unknowns[0], job.digits) if alone else None
+    if roots is not None:
+        return _of_roots(roots, unknowns[0], job)
     found = _formulas(zeros, unknowns)
     good = [one for one in (found or [])[:_MOST] if _fits(zeros, one)]
     if not good and len(zeros) > 1:
         found = by_one_root(zeros, unknowns) or found
         good = [one for one in (found or [])[:_MOST] if _fits(zeros, one)]
-    alone = len(zeros) == len(unknowns) == 1 and zeros[0].free_symbols == set(unknowns)
+    alone = alone and zeros[0].free_symbols == set(unknowns)
     complete = found is not None and len(found) <= _MOST and _complete(zeros, unknowns, len(good))
     if found is None and not alone:
         raise CalculatorError("No way to solve this is known; try fewer unknowns, or give numbers for some of them")
     periodic = any(one.has(TrigonometricFunction) for one in zeros)
     counted = alone and zeros[0].is_rational_function(*unknowns)  # formulas gave what there is, or the first of it
     if alone and not complete and not (good and (periodic or counted)):
-        return _searched(zeros[0], unknowns[0], job, good, known=found is not None)
+        return _searched(_once(zeros[0]), unknowns[0], job, good, known=found is not None)
     kept = [one for one in good if defined(job.trees, one)]
     solutions = [
         Solution(values={str(unknown.name): answer_of(value, job.digits) for unknown, value in one.items()})
@@ -96,6 +124,27 @@ def _equations(zeros: list[Expr], unknowns: list[Expr], job: Job) -> Solutions:
     ]
     note = None if complete else _why(zeros, unknowns) if kept else _NONE_FOUND
     return Solutions(solutions=solutions, complete=complete, note=_with_left_out(note, len(kept) < len(good)))
+
+
+def _of_roots(found: Roots, unknown: Expr, job: Job) -> Solutions:
+    kept = [one for one in found.roots if defined(job.trees, {unknown: one.value})]
+    answers = [
+        answer_of(one.value, job.digits)
+        if one.exact
+        else rounded_answer(one.value, job.digits, _why_rounded(one.of, unknown))
+        for one in kept
+    ]
+    return Solutions(
+        solutions=[Solution(values={str(unknown.name): one}) for one in answers],
+        complete=not found.real,
+        note=_with_left_out(_ONLY_REAL if found.real else None, len(kept) < len(found.roots)),
+    )
+
+
+def _why_rounded(polynomial: Expr, unknown: Expr) -> str:
+    degree = sympy.degree(polynomial, unknown)
+    text = written(polynomial) if degree <= _SHOWN_DEGREE else None
+    return without_formula([text or f"a polynomial of degree {degree}"])
 
 
 def _with_left_out(note: str | None, left_out: bool) -> str | None:
@@ -140,7 +189,7 @@ def _why(zeros: list[Expr], unknowns: list[Expr]) -> str:
 
 def _searched(zero: Expr, unknown: Expr, job: Job, good: list[dict[Expr, Expr]], known: bool) -> Solutions:
     """Add what a search finds to what formulas gave: these may be one branch of several."""
-    searched = real_zeros(_once(zero), unknown, job.digits)
+    searched = real_zeros(zero, unknown, job.digits)
     if not searched.zeros and not searched.interval and not good:
         if not known:
             raise CalculatorError(

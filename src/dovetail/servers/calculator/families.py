@@ -42,7 +42,10 @@ def family(inside: Expr, variable: Expr, bounds: Bounds, digits: int) -> Answer:
     Raises:
         CalculatorError: No formula was found, or it could not be checked.
     """
-    found = _finite(formula(inside, variable, bounds))
+    try:
+        found = _finite(formula(inside, variable, bounds))
+    except (ArithmeticError, AttributeError, RuntimeError, TypeError, ValueError):  # sympy's, where it has no way
+        raise CalculatorError(_NO_FORMULA) from None
     if found.has(sympy.Integral, sympy.RootSum, sympy.nan, sympy.AccumBounds, sympy.exp_polar, sympy.polar_lift):
         raise CalculatorError(_NO_FORMULA)
     tidied = tidy(found)
@@ -52,7 +55,10 @@ def family(inside: Expr, variable: Expr, bounds: Bounds, digits: int) -> Answer:
         values = {
             name: _VALUES[(start + _SHIFT[place % len(_SHIFT)]) % len(_VALUES)] for place, name in enumerate(names)
         }
-        told = _told(found, tidied, inside, variable, bounds, values)
+        try:
+            told = _told(found, tidied, inside, variable, bounds, values)
+        except (ArithmeticError, AttributeError, RuntimeError, TypeError, ValueError):  # no number comes out of it
+            told = None
         if told is False:
             raise CalculatorError(_WRONG)
         right += told is True

@@ -72,7 +72,17 @@ def _antiderivative(inside: Expr, variable: Expr, digits: int) -> Answer:
         raise CalculatorError(_NO_FORM)
     if found.has(sympy.exp_polar) or not _is_derived(found, inside, variable):
         raise CalculatorError(_NOT_FOR_ALL)
-    return answer_of(tidy(plain_variable(found, variable)), digits, "plus any constant")
+    return answer_of(tidy(plain_variable(_defined_cases(found), variable)), digits, "plus any constant")
+
+
+def _defined_cases(found: Expr) -> Expr:
+    """Leave cases out in which an integrand has no value, such as where all other names are 0."""
+
+    def defined(*cases: Expr) -> Expr:
+        kept = [one for one in cases if not one[0].has(sympy.zoo, sympy.nan)]
+        return sympy.Piecewise(*kept) if kept else sympy.nan
+
+    return found.replace(sympy.Piecewise, defined)
 
 
 def _is_derived(found: Expr, inside: Expr, variable: Expr) -> bool:

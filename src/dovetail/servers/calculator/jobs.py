@@ -10,7 +10,7 @@ from sympy.core.evalf import PrecisionExhausted  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import Answer, Job, Matrix, Reply, rational
 from dovetail.servers.calculator.calculus import differentiate, limit
-from dovetail.servers.calculator.equations import solve
+from dovetail.servers.calculator.equations import search, solve
 from dovetail.servers.calculator.exact import LARGE, Arithmetic, evaluate
 from dovetail.servers.calculator.failures import CalculatorError, Irrational
 from dovetail.servers.calculator.functions import call
@@ -60,12 +60,17 @@ def matrix(job: Job) -> Reply:
         ) from None
     except ValueError:  # NonInvertibleMatrixError
         raise CalculatorError("This matrix has no inverse: its determinant is 0") from None
+    general = job.names[0] in _GENERIC and any(one.free_symbols for one in made)
+    return _shown(found, job.digits, _IN_GENERAL if general else None)
+
+
+def _shown(found: Any, digits: int, note: str | None) -> Reply:
     if isinstance(found, sympy.MatrixBase):
-        rows = [[answer_of(tidy(cell), job.digits) for cell in row] for row in found.tolist()]
-        return Reply(matrix=Matrix(rows=rows))
+        rows = [[answer_of(tidy(cell), digits) for cell in row] for row in found.tolist()]
+        return Reply(matrix=Matrix(rows=rows, note=note))
     if isinstance(found, list):
-        return Reply(matrix=Matrix(values=[answer_of(tidy(value), job.digits) for value in found]))
-    return Reply(matrix=Matrix(value=answer_of(tidy(found), job.digits)))
+        return Reply(matrix=Matrix(values=[answer_of(tidy(value), digits) for value in found], note=note))
+    return Reply(matrix=Matrix(value=answer_of(tidy(found), digits), note=note))
 
 
 def statistics(job: Job) -> Reply:
@@ -84,7 +89,17 @@ def statistics(job: Job) -> Reply:
 
 
 def _solved(left: Any, right: Any) -> Any:
-    return left.LUsolve(right)
+    if left.rows != right.rows:
+        raise sympy.matrices.exceptions.ShapeError
+    reduced, pivots = left.row_join(right).rref()
+    if pivots and pivots[-1] >= left.cols:
+        raise CalculatorError("This has no solution: some of the equations contradict each other")
+    if len(pivots) < left.cols:
+        raise CalculatorError(
+            f"This has infinitely many solutions: the equations tell {len(pivots)} of {left.cols} unknowns apart. "
+            "Write them as equations for solve, or take rref of the matrix with the right side as its last column"
+        )
+    return reduced[: left.cols, left.cols :]
 
 
 def _eigenvalues(square: Any) -> list[Any]:
@@ -103,6 +118,10 @@ def _product(factors: dict[Any, int]) -> str:
     return "*".join(f"{prime}**{power}" if power > 1 else str(prime) for prime, power in sorted(factors.items())) or "1"
 
 
+_IN_GENERAL: Final = (
+    "for general values of the names; where a divisor becomes 0, such as for two rows that are alike, it is another"
+)
+_GENERIC: Final = frozenset(["rref", "rank", "inverse", "solve"])
 _FORMS: Final[dict[str, Callable[[Expr], Expr]]] = {
     "simplify": sympy.simplify,
     "expand": sympy.expand,
@@ -132,6 +151,7 @@ JOBS: Final[dict[str, Callable[[Job], Reply]]] = {
     "quadrature": quadrature,
     "limit": limit,
     "solve": solve,
+    "search": search,
     "matrix": matrix,
     "statistics": statistics,
 }

@@ -1,9 +1,10 @@
 """From tokens to a tree, by precedence climbing. Raises nothing but `CalculatorError`.
 
 From loose to tight: comparison; `to`; `+ -`; `* / mod % of`; what stands side by side (`2x`, `3 km`); a sign;
-`^` (from the right); `!`, percent. So `10 km / 2 h` is a speed, `1/2x` is `1/(2x)`, and `-2^2` is -4.
+`^` (from the right); `!`, percent. So `10 km / 2 h` is a speed, `1/2x` is `x/2`, and `-2^2` is -4.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -11,14 +12,15 @@ import msgspec
 from dovetail.errors import quote
 from dovetail.servers.calculator.failures import CalculatorError
 from dovetail.servers.calculator.functions import KNOWN
+from dovetail.servers.calculator.names import leaf
 from dovetail.servers.calculator.tokens import Token, tokens_of
-from dovetail.servers.calculator.tree import Tree, name, node, number
+from dovetail.servers.calculator.tree import Tree, node, number
 
 _NESTING: Final = 64
 _COMPARISONS: Final = frozenset(["=", "==", "!=", "<", ">", "<=", ">="])
+_CONVERTING: Final = frozenset(["to", "->", "in"])
 _WORDS: Final = frozenset(["of", "mod", "to"])
 _CLOSING: Final = {"(": ")", "[": "]"}
-_SPELLED: Final = {"pi": "pi", "PI": "pi", "Pi": "pi", "E": "e", "I": "i", "oo": "inf", "infinity": "inf"}
 
 
 class Expression(msgspec.Struct, frozen=True):
@@ -29,29 +31,37 @@ class Expression(msgspec.Struct, frozen=True):
         unit: The unit that its value is wanted in, if one was named.
         before_brackets: The names that stood before an opening bracket, as often as they did: read as factors, although
             they may have been meant for functions.
+        inches: Whether the unit stands behind an `in` that may be an inch, as in `12 in cm`; if the units
+            fit, it is none.
     """
 
     tree: Tree
     unit: Tree | None = None
     before_brackets: tuple[str, ...] = ()
+    inches: bool = False
 
 
-def parse(text: str) -> Expression:
+def parse(text: str, variables: Collection[str] = ()) -> Expression:
     """Read an expression, with `to UNIT` behind it or without.
+
+    Args:
+        text: What was written.
+        variables: Names that are variables, even if they are constants otherwise.
 
     Raises:
         CalculatorError: It is none; says where and what was expected.
     """
-    reader = _Reader(tokens_of(text))
+    reader = _Reader(tokens_of(text), variables)
     if reader.here.sort == "end":
         raise CalculatorError("The expression is empty; write one, such as 2 * (3 + 4)")
     tree = reader.comparison()
-    unit = None
+    unit, inches = None, False
     if reader.at_to():
+        inches = reader.after_number and reader.here.text == "in"
         reader.step()
         unit = reader.sum()
     reader.expect_end()
-    return Expression(tree, unit, tuple(reader.before_brackets))
+    return Expression(tree, unit, tuple(reader.before_brackets), inches)
 
 
 def _is_percent(term: Tree) -> bool:
@@ -59,8 +69,9 @@ def _is_percent(term: Tree) -> bool:
 
 
 class _Reader:
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[Token], variables: Collection[str]) -> None:
         self._tokens = tokens
+        self._variables = variables
         self._at = 0
         self._nesting = 0
         self.before_brackets: list[str] = []
@@ -85,10 +96,20 @@ class _Reader:
         """Tell whether a unit to convert to follows: `to`, `->`, or an `in` that is no inch."""
         if self._is("->") or (self.here.sort == "name" and self.here.text == "to"):
             return True
-        if self.here.sort != "name" or self.here.text != "in" or self._nesting:
+        after = self._after()
+        if self.here.sort != "name" or self.here.text != "in" or after.sort != "name" or after.text in _CONVERTING:
             return False
-        before, after = self._tokens[self._at - 1], self._after()
-        return before.sort != "number" and after.sort == "name" and after.text != "to"
+        if self._nesting:
+            raise CalculatorError(
+                "This can be read in two ways: write inch for the unit; to convert, put `to` behind all brackets",
+                self.here.at,
+            )
+        return not (self.after_number and any(token.text in _CONVERTING for token in self._tokens[self._at + 1 :]))
+
+    @property
+    def after_number(self) -> bool:
+        """Whether a number stands before this."""
+        return self._tokens[self._at - 1].sort == "number"
 
     def expect_end(self) -> None:
         token = self.here
@@ -228,11 +249,11 @@ class _Reader:
         if not self._is("("):
             if token.text == "sqrt" or (token.text in KNOWN and self.here.sort == "number"):
                 raise CalculatorError(f"Write {token.text}(...): a function's argument stands in parentheses", token.at)
-            return name(_SPELLED.get(token.text, token.text))
+            return leaf(token.text, self._variables)
         called = KNOWN.get(token.text) or KNOWN.get(token.text.lower())
         if called is None:  # a name, and what stands beside it
             self.before_brackets.append(token.text)
-            return name(_SPELLED.get(token.text, token.text))
+            return leaf(token.text, self._variables)
         opening = self.step()
         self._deeper(opening)
         arguments = () if self._is(")") else self._items(opening).parts

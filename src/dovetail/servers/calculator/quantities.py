@@ -12,12 +12,11 @@ import msgspec
 from dovetail.servers.calculator.exact import SMALL, Arithmetic, evaluate
 from dovetail.servers.calculator.failures import CalculatorError, Irrational, TooLarge, TooMuch
 from dovetail.servers.calculator.functions import call
-from dovetail.servers.calculator.tree import Tree, name, node, number
+from dovetail.servers.calculator.tree import Tree, constant, node, number
 from dovetail.servers.calculator.units import Dimensions, Unit, joined, spelled, unknown
 
 Find = Callable[[str], Unit | None]
 Scale = Literal["plain", "absolute", "difference"]
-CONSTANT_NAMES: Final = frozenset(["pi", "tau", "e", "i", "inf", "phi", "euler_gamma", "catalan"])
 _ALIKE: Final = frozenset(["min", "max", "sum", "mean", "median", "stdev", "pstdev"])
 """Functions of several values of one dimension, whose result has it, too."""
 
@@ -57,7 +56,7 @@ class Quantity(msgspec.Struct, frozen=True):
 
 def has_units(tree: Tree) -> bool:
     """Tell whether there are names in it that are no constants."""
-    return any(text not in CONSTANT_NAMES for text in tree.names())
+    return any(True for _ in tree.names())
 
 
 def quantity(tree: Tree, find: Find) -> Quantity:
@@ -144,7 +143,7 @@ def in_cycles(value: Quantity, target: Quantity, find: Find) -> Quantity:
     angles = _angles(value, find) - _angles(target, find)
     if not share or share != angles:
         return value
-    turn = node("power", node("multiply", number(2), name("pi")), number(str(-share)))
+    turn = node("power", node("multiply", number(2), constant("pi")), number(str(-share)))
     return _with(value, node("multiply", value.tree, turn))
 
 
@@ -161,7 +160,7 @@ def _is_unit(tree: Tree) -> bool:
         return all(_is_unit(part) for part in tree.parts)
     if tree.kind == "power":
         return _is_unit(tree.parts[0])
-    return (tree.kind == "name" and tree.text not in CONSTANT_NAMES) or (tree.kind == "number" and tree.text == "1")
+    return tree.kind == "name" or (tree.kind == "number" and tree.text == "1")
 
 
 def _negated(value: Quantity) -> bool:
@@ -181,14 +180,12 @@ def as_written(value: Quantity) -> tuple[Tree, str | None]:
 
 
 def _named(tree: Tree, find: Find) -> Quantity:
-    if tree.text in CONSTANT_NAMES:
-        return Quantity(tree)
     unit = find(tree.text)
     if unit is None:
         raise unknown(tree.text)
     factor = number(str(unit.factor))
     if unit.turns:
-        factor = node("multiply", factor, node("power", name("pi"), number(unit.turns)))
+        factor = node("multiply", factor, node("power", constant("pi"), number(unit.turns)))
     shown = ((tree.text, Fraction(1)),)
     if unit.offset is not None:
         value = node("add", factor, number(str(unit.offset)))

@@ -32,12 +32,26 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 _MATHEMATICAL = (
     Constant(name="pi", about="circumference by diameter", value="3.14159265358979323846264338328"),
-    Constant(name="tau", about="2 pi", value="6.28318530717958647692528676656"),
-    Constant(name="e", about="base of the natural logarithm", value="2.71828182845904523536028747135"),
-    Constant(name="phi", about="golden ratio", value="1.61803398874989484820458683437"),
+    Constant(
+        name="tau", about="2 pi, unless it is given as a variable or unknown", value="6.28318530717958647692528676656"
+    ),
+    Constant(
+        name="e",
+        about="base of the natural logarithm, unless it is given as a variable or unknown; E is an ordinary name",
+        value="2.71828182845904523536028747135",
+    ),
+    Constant(
+        name="phi",
+        about="golden ratio, unless it is given as a variable or unknown",
+        value="1.61803398874989484820458683437",
+    ),
     Constant(name="euler_gamma", about="Euler's constant", value="0.57721566490153286060651209008"),
     Constant(name="catalan", about="Catalan's constant", value="0.915965594177219015054603514932"),
-    Constant(name="i", about="imaginary unit", value="sqrt(-1)"),
+    Constant(
+        name="i",
+        about="imaginary unit, unless it is given as a variable or unknown; I is an ordinary name",
+        value="sqrt(-1)",
+    ),
     Constant(name="inf", about="infinity, as a bound or a goal", value="inf"),
 )
 _PHYSICAL = {

@@ -15,7 +15,7 @@ from dovetail.servers.calculator.answers import Answer, rational
 from dovetail.servers.calculator.symbolic import numeric
 from dovetail.servers.calculator.zeros import value_at
 
-_GRID: Final = [
+GRID: Final = [
     *(sympy.Rational(step * 5) for step in range(-200, -20)),
     *(sympy.Rational(step, 4) for step in range(-400, 401)),
     *(sympy.Rational(step * 5) for step in range(21, 201)),
@@ -96,7 +96,7 @@ class _Search:
 
     def cells(self) -> tuple[list[_Cell], bool]:
         """Return where zeros may be, and whether there are whole intervals of them."""
-        points = [(point, self._at(point)) for point in _GRID]
+        points = [(point, self._at(point)) for point in GRID]
         runs = _runs(points)
         interval = any(
             all(self._proven(place) for place, _ in run[:2]) for run in runs if len(run) > 1 and run[0][1] == 0

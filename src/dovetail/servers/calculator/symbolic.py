@@ -68,6 +68,8 @@ class Builder:
         """
         if tree.kind == "number":
             return _rational(Fraction(tree.text))
+        if tree.kind == "constant":
+            return CONSTANTS[tree.text]
         if tree.kind == "name":
             return self._name(tree.text)
         if tree.kind == "list":
@@ -85,8 +87,6 @@ class Builder:
         return self._operation(tree.kind, parts)
 
     def _name(self, text: str) -> Expr:
-        if text in CONSTANTS:
-            return CONSTANTS[text]
         if not self._symbols:
             raise CalculatorError("A name in this expression is no constant and no unit")
         return sympy.Symbol(text)
@@ -197,6 +197,14 @@ def _shown(expression: Expr) -> tuple[str | None, str | None]:
         return None, "the exact form has functions in it that are not known here"
     text = written(expression)
     return text, None if text is not None else CUT
+
+
+def rounded_answer(value: Expr, digits: int, note: str) -> Answer:
+    """Return the answer that a number with more digits than are wanted is."""
+    real, imaginary = (_float_text(part, digits) for part in value.as_real_imag())
+    if not value.has(sympy.I):
+        return Answer(kind="real", decimal=real, note=note)
+    return Answer(kind="complex", decimal=_complex_text(real if value.is_Add else None, imaginary), note=note)
 
 
 def numeric(expression: Expr, digits: int) -> tuple[str | None, str | None]:

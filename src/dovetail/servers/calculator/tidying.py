@@ -27,5 +27,8 @@ def tidy(value: Expr) -> Expr:
     """Simplify, where that makes it shorter."""
     if not hasattr(value, "free_symbols") or value.is_Rational or sympy.count_ops(value) > _TIDY:
         return value
-    simpler = sympy.simplify(value)
+    try:
+        simpler = sympy.simplify(value)
+    except (RuntimeError, TypeError, ValueError):  # sympy's, of functions that it has found itself
+        return value
     return simpler if sympy.count_ops(simpler) <= sympy.count_ops(value) else value

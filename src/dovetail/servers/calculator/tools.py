@@ -83,7 +83,8 @@ async def solve(
 
     Args:
         equations: Such as `["x^2 - 5x + 6 = 0"]`, `["x + y = 3", "x - y = 1"]`, `["x^2 < 4"]`. Without a sign, = 0.
-        unknowns: What to solve for, such as `["x"]`; every name in the equations, when not given.
+        unknowns: What to solve for, such as `["x"]`; every name in the equations, when not given. pi, e, i, phi and tau
+            are constants unless they are given here.
         digits: Significant digits of decimals.
     """
     return await _engine(ctx).solutions(equations, list(unknowns or ()), digits)
@@ -101,13 +102,13 @@ async def simplify(
         form: simplify, expand (multiply out), factor, together (one fraction), apart (partial fractions), cancel
             (common factors), trigonometric.
     """
-    return await _engine(ctx).answer("simplify", [expression], [form], None)
+    return await _engine(ctx).simplified(expression, form)
 
 
 async def differentiate(
     expression: Text,
     ctx: Context,
-    variable: Variable = "x",
+    variable: Variable | None = None,
     order: Annotated[int, Meta(ge=1, le=20)] = 1,
     at: Text | None = None,
 ) -> Answer:
@@ -115,18 +116,18 @@ async def differentiate(
 
     Args:
         expression: Such as `x^3 * sin(x)`.
-        variable: By what.
+        variable: By what, such as `t` or `phi`; x, or the only name in the expression, when not given.
         order: How often.
         at: Where the derivative's value is wanted; the derivative itself, when not given.
     """
     texts = [expression] if at is None else [expression, at]
-    return await _engine(ctx).answer("differentiate", texts, [variable, str(order)], None)
+    return await _engine(ctx).about("differentiate", texts, variable, str(order))
 
 
 async def integrate(
     expression: Text,
     ctx: Context,
-    variable: Variable = "x",
+    variable: Variable | None = None,
     lower: Text | None = None,
     upper: Text | None = None,
     digits: Digits | None = None,
@@ -137,7 +138,7 @@ async def integrate(
 
     Args:
         expression: Such as `exp(-x^2)`.
-        variable: By what.
+        variable: By what, such as `t` or `phi`; x, or the only name in the expression, when not given.
         lower: The lower bound, such as `0` or `-inf`.
         upper: The upper bound, such as `pi` or `inf`.
         digits: Significant digits of the decimal.
@@ -152,7 +153,7 @@ async def limit(
     expression: Text,
     to: Text,
     ctx: Context,
-    variable: Variable = "x",
+    variable: Variable | None = None,
     side: Literal["both", "left", "right"] = "both",
 ) -> Answer:
     """Find what an expression goes to.
@@ -160,11 +161,11 @@ async def limit(
     Args:
         expression: Such as `sin(x)/x`.
         to: What the variable goes to, such as `0` or `inf`.
-        variable: Which one.
+        variable: Which one; x, or the only name in the expression, when not given.
         side: From where.
     """
     direction = {"both": "+-", "left": "-", "right": "+"}[side]
-    return await _engine(ctx).answer("limit", [expression, to], [variable, direction], None)
+    return await _engine(ctx).about("limit", [expression, to], variable, direction)
 
 
 async def matrix(

@@ -12,8 +12,8 @@ import msgspec
 from dovetail.servers.calculator.failures import CalculatorError
 
 Kind = Literal[
-    "number", "name", "add", "negative", "multiply", "invert", "power", "modulo", "percent", "factorial", "call",
-    "list", "compare",
+    "number", "constant", "name", "add", "negative", "multiply", "invert", "power", "modulo", "percent", "factorial",
+    "call", "list", "compare",
 ]  # fmt: skip
 DEEPEST = 128
 """How deep a tree may be."""
@@ -24,8 +24,8 @@ class Tree(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         kind: What it is.
-        text: The digits of a number (or a fraction, `1/3`), the name of a name or a called function, the sign of a
-            comparison.
+        text: The digits of a number (or a fraction, `1/3`), the name of a constant, a name or a called function, the
+            sign of a comparison.
         parts: What it is made of, in order.
         depth: 0 for a leaf, else one more than its deepest part.
     """
@@ -36,18 +36,22 @@ class Tree(msgspec.Struct, frozen=True, array_like=True):
     depth: int = 0
 
     def names(self) -> Iterator[str]:
-        """Yield the names in it, functions not counted, as often as they occur."""
-        if self.kind == "name":
-            yield self.text
-        for part in self.parts:
-            yield from part.names()
+        """Yield the names in it, constants and functions not counted, as often as they occur."""
+        return self._texts("name")
+
+    def constants(self) -> Iterator[str]:
+        """Yield the constants in it."""
+        return self._texts("constant")
 
     def called(self) -> Iterator[str]:
         """Yield the functions in it."""
-        if self.kind == "call":
+        return self._texts("call")
+
+    def _texts(self, kind: Kind) -> Iterator[str]:
+        if self.kind == kind:
             yield self.text
         for part in self.parts:
-            yield from part.called()
+            yield from part._texts(kind)
 
 
 def number(text: str | int) -> Tree:
@@ -55,8 +59,13 @@ def number(text: str | int) -> Tree:
     return Tree("number", str(text))
 
 
+def constant(text: str) -> Tree:
+    """Return a constant."""
+    return Tree("constant", text)
+
+
 def name(text: str) -> Tree:
-    """Return a name."""
+    """Return a name that is no constant: a variable or a unit."""
     return Tree("name", text)
 
 

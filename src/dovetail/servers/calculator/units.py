@@ -53,6 +53,13 @@ class Unit(msgspec.Struct, frozen=True):
     angles: Fraction = Fraction(0)
 
 
+_ALSO: Final = {"°": "degree", "fl_oz": "fluid_ounce", "sqft": "square_foot", "kmh": "kilometer_per_hour"}
+"""Names that pint does not know, and what they mean."""
+_CURRENCIES: Final = frozenset(
+    "usd eur gbp jpy chf cny inr cad aud dollar dollars euro euros pound_sterling yen".split()
+)
+
+
 class Units:
     """Looks units up. Made once: pint's tables take half a second to read."""
 
@@ -76,7 +83,7 @@ class Units:
         """Return a unit by name, symbol or alias, with prefix and plural; None if there is none."""
         if not 0 < len(name) <= 64 or not (name == "°" or name.lstrip("°").replace("_", "").isalnum()):
             return None
-        found = self._registry.parse_unit_name("degree" if name == "°" else name)
+        found = self._registry.parse_unit_name(_ALSO.get(name, name))
         if not found:
             return None
         full = found[0][0] + found[0][1]
@@ -176,6 +183,12 @@ def unknown(name: str) -> CalculatorError:
             f"{name} is a unit on a logarithmic scale, and these are not converted here; compute with powers of ten or "
             "with log10: 30 dBm is 1 mW * 10^(30/10), 5 mW is 10*log10(5 mW/(1 mW)) dBm, 1 Np is 20/log(10) dB"
         )
+    if name.lower() in ("e", "i"):
+        return CalculatorError(f"{name!r} is no constant, function or unit. The constant is written {name.lower()}")
+    if name.lower() in _CURRENCIES:
+        return CalculatorError(f"{name} is a currency, and rates are not known here: compute with plain numbers")
+    if name.lower() == "mpg":
+        return CalculatorError("mpg is not known, as there are two gallons: write mile/gallon, or mile/imperial_gallon")
     close = get_close_matches(name, units().names(), 3)
     hint = f" Did you mean {', '.join(close)}?" if close else ""
     return CalculatorError(

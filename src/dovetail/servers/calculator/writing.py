@@ -17,7 +17,16 @@ Expr = Any
 def named_roots(expression: Expr) -> str | None:
     """Say of which polynomials an expression has roots in it that have no formula; None without any."""
     of = sorted({str(written(root.expr)) for root in expression.atoms(sympy.CRootOf)})
-    return f"without a formula: by the roots of {', '.join(of)}" if of else None
+    return without_formula(of) if of else None
+
+
+def without_formula(of: list[str]) -> str:
+    """Return what is said of the roots of polynomials, which are given as texts."""
+    return f"without a formula: by the roots of {', '.join(of)}"
+
+
+_OTHERWISE: Final = {"e": "exp(1)", "i": "sqrt(-1)", "pi": "acos(-1)", "phi": "((1 + sqrt(5))/2)"}
+"""How a constant is written where a variable has its name."""
 
 
 class _Printer(StrPrinter):  # type: ignore[misc]  # sympy is not typed
@@ -26,6 +35,12 @@ class _Printer(StrPrinter):  # type: ignore[misc]  # sympy is not typed
     def _print_Relational(self, expression: Expr) -> str:
         sign = {"==": "="}.get(expression.rel_op, expression.rel_op)
         return f"{self._print(expression.lhs)} {sign} {self._print(expression.rhs)}"
+
+    def parenthesize(self, item: Expr, level: int, strict: bool = False) -> str:
+        """Put brackets around comparisons that are joined: signs of equality bind no tighter than others."""
+        if item.is_Relational:
+            return f"({self._print(item)})"
+        return str(super().parenthesize(item, level, strict=strict))
 
     def _print_Piecewise(self, expression: Expr) -> str:
         cases = [
@@ -38,11 +53,21 @@ class _Printer(StrPrinter):  # type: ignore[misc]  # sympy is not typed
         value, places = expression.args
         return f"round({self._print(value)})" if places == 0 else f"round({self._print(value)}, {places})"
 
+    def __init__(self, variables: frozenset[str]) -> None:
+        super().__init__({"order": None})
+        self._variables = variables
+
+    def _constant(self, name: str) -> str:
+        return _OTHERWISE[name] if name in self._variables else name
+
     def _print_Exp1(self, expression: Expr) -> str:
-        return "e"
+        return self._constant("e")
 
     def _print_ImaginaryUnit(self, expression: Expr) -> str:
-        return "i"
+        return self._constant("i")
+
+    def _print_Pi(self, expression: Expr) -> str:
+        return self._constant("pi")
 
     def _print_Infinity(self, expression: Expr) -> str:
         return "inf"
@@ -51,7 +76,7 @@ class _Printer(StrPrinter):  # type: ignore[misc]  # sympy is not typed
         return "-inf"
 
     def _print_GoldenRatio(self, expression: Expr) -> str:
-        return "phi"
+        return self._constant("phi")
 
     def _print_EulerGamma(self, expression: Expr) -> str:
         return "euler_gamma"
@@ -97,5 +122,5 @@ def _is_read(kind: str, count: int) -> bool:
 
 def written(expression: Expr) -> str | None:
     """Return an expression as text; None if that is too long to be shown."""
-    text: str = _Printer({"order": None}).doprint(expression)
+    text: str = _Printer(frozenset(str(one) for one in expression.free_symbols)).doprint(expression)
     return text if len(text) <= SHOWN else None

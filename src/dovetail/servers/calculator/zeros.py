@@ -74,6 +74,8 @@ def value_at(expression: Any, values: dict[Any, Any], digits: int = 5) -> Any:
     try:
         return _number(expression.evalf(digits, subs=values, maxn=_DEEP, strict=True))
     except PrecisionExhausted:
+        if any(value_at(one.args[0], values) == 0 for one in expression.atoms(sympy.log)):
+            return None  # rounding would make a logarithm of what is next to 0
         value = _number(expression.evalf(_EXACT, subs=values, maxn=_DEEP))
         return sympy.S.Zero if value is not None and abs(value) < _TINY else value
     except (TypeError, ValueError, ZeroDivisionError):  # sympy's, where a function of an infinity is taken

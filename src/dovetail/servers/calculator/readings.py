@@ -1,0 +1,175 @@
+"""The texts of one call about variables, read: which name is the variable, and what is to be said of the others.
+
+What would give a wrong answer without a word, such as `xy` for a product, is refused here or told in a note.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Final
+
+import msgspec
+
+from dovetail.errors import quote
+from dovetail.servers.calculator.failures import CalculatorError
+from dovetail.servers.calculator.functions import KNOWN
+from dovetail.servers.calculator.names import LETTERS, is_product, may_be_product, taken
+from dovetail.servers.calculator.parsing import Expression, parse
+from dovetail.servers.calculator.tree import Tree
+
+_TOGETHER: Final = 200_000
+"""Characters that all expressions of one call may have."""
+_USUAL: Final = "x"
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What was read.
+
+    Attributes:
+        trees: The expressions.
+        notes: What is to be said with the answer.
+    """
+
+    trees: list[Tree]
+    notes: tuple[str, ...] = ()
+
+
+def read(texts: Sequence[str], variables: Sequence[str] = ()) -> Reading:
+    """Read expressions; a name before a bracket is a factor only if it is a variable, and else an unknown function.
+
+    Raises:
+        CalculatorError: One cannot be read, has a unit, an unknown function or a product without a sign in it.
+    """
+    check_length(texts)
+    expressions = [parse(text, variables) for text in texts]
+    if any(one.unit is not None for one in expressions):
+        raise CalculatorError("Units are for calculate and convert; leave them out here")
+    trees = [one.tree for one in expressions]
+    _check_functions(_called(expressions), variables)
+    names = {name for tree in trees for name in tree.names()}
+    alone = {*names, *variables, *(word for tree in trees for word in tree.constants())}
+    for name in sorted(names - set(variables)):
+        if is_product(name, alone):
+            raise CalculatorError(_one_name(name))
+    return Reading(trees, tuple(_of_constant(word) for word in taken(trees)))
+
+
+def read_equations(texts: Sequence[str], unknowns: Sequence[str]) -> Reading:
+    """Read equations; where nothing is unknown but what is a constant, too, it has to be named.
+
+    Raises:
+        CalculatorError: See `read`.
+    """
+    found = read(texts, unknowns)
+    constants = taken(found.trees)
+    if constants and not any(True for tree in found.trees for _ in tree.names()):
+        word = constants[0]
+        raise CalculatorError(
+            f"There is no unknown in this: {word} is {LETTERS[word]} here. To solve for it, name it: unknowns "
+            f'["{word}"]; to compare two values, use calculate'
+        )
+    return found
+
+
+def read_in(texts: Sequence[str], given: str | None) -> tuple[Reading, str]:
+    """Read an expression in one variable, and what else belongs to it, such as bounds.
+
+    Args:
+        texts: The expression first.
+        given: The variable; None for the only name in the expression, or x.
+
+    Returns:
+        What was read, and the variable.
+
+    Raises:
+        CalculatorError: See `read`; or the variable is not named, and cannot be told.
+    """
+    check_length(texts)
+    variable = given or _variable(texts[0])
+    found = read(texts, [variable])
+    inside = found.trees[0]
+    notes = [*_of_variable(inside, variable, given), *found.notes, *_run_together(inside, variable)]
+    return Reading(found.trees, tuple(notes)), variable
+
+
+def _variable(text: str) -> str:
+    """Return the variable of an expression for which none was given."""
+    expression = parse(text)
+    unknown = _called([expression])
+    names = sorted(set(expression.tree.names()) - set(unknown))
+    if _USUAL in names or unknown or any(may_be_product(name, _USUAL) for name in names):
+        return _USUAL
+    if len(names) > 1:
+        shown = ", ".join(quote(name, 64) for name in names[:20])
+        raise CalculatorError(f"Give the variable: x does not occur in the expression, and its names are {shown}")
+    constants = taken([expression.tree])
+    if not names and constants:
+        word = constants[0]
+        raise CalculatorError(f"Give the variable: {word} is {LETTERS[word]} unless it is given as the variable")
+    return names[0] if names else _USUAL
+
+
+def _of_variable(inside: Tree, variable: str, given: str | None) -> list[str]:
+    if variable not in inside.names():
+        return [] if given is None else [f"{variable} does not occur in the expression"]
+    if given is None and variable != _USUAL:
+        return [f"{variable}, the only name in the expression, was taken for the variable"]
+    if given is not None and parse(given).tree.kind == "constant":
+        return [f"{variable} is the variable here, not the constant of that name"]
+    return []
+
+
+def _run_together(inside: Tree, variable: str) -> list[str]:
+    """Return what is to be said of names that look like products with the variable."""
+    notes = []
+    names = set(inside.names())
+    for name in sorted(name for name in names - {variable} if may_be_product(name, variable)):
+        if name == f"d{variable}":
+            raise CalculatorError(f"Leave {name} out: the variable is {variable}. It was read as a name of its own")
+        if variable not in names:
+            raise CalculatorError(_one_name(name))
+        notes.append(f"{name} is one name here, and no product: that is written {'*'.join(name)}")
+    return notes
+
+
+def _one_name(name: str) -> str:
+    return (
+        f"{name} was read as one name, not as a product: write {'*'.join(name)} for a product, or "
+        f"{name[0]}_{name[1:]} for a name"
+    )
+
+
+def _of_constant(word: str) -> str:
+    return f"{word} is {LETTERS[word]} here; for a variable, write another name, such as {word}_1, or name it as one"
+
+
+def _called(expressions: Sequence[Expression]) -> list[str]:
+    """Return the names that stand before brackets only: as functions do."""
+    before = Counter(name for one in expressions for name in one.before_brackets)
+    named = Counter(name for one in expressions for name in one.tree.names())
+    return [name for name, times in before.items() if times == named[name]]
+
+
+def _check_functions(called: Sequence[str], variables: Sequence[str]) -> None:
+    for name in called:
+        if name in variables:
+            continue
+        close = get_close_matches(name.lower(), KNOWN, 3)
+        hint = f" Did you mean {', '.join(close)}?" if close else ""
+        raise CalculatorError(
+            f"{quote(name, 64)} is no function that is known here.{hint} If a product was meant, write "
+            f"{quote(name, 64)}*(...); see calculator://functions"
+        )
+
+
+def check_length(texts: Sequence[str]) -> None:
+    """Refuse texts that are too long together.
+
+    Raises:
+        CalculatorError: They are.
+    """
+    length = sum(map(len, texts))
+    if length > _TOGETHER:
+        raise CalculatorError(
+            f"Together these have {length:,} characters, and at most {_TOGETHER:,} are read in a call"
+        )
