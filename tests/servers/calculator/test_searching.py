@@ -130,7 +130,11 @@ async def test_what_was_left_out_is_said() -> None:
 
 @pytest.mark.parametrize(
     ("relation", "conditions"),
-    [("x^2/x >= 0", "(0 <= x) & (x != 0)"), ("exp(log(x)) > -1", "(-1 < x) & (x != 0)"), ("1/x < 1", "(1 < x) | (x < 0)")],
+    [
+        ("x^2/x >= 0", "(0 <= x) & (x != 0)"),
+        ("exp(log(x)) > -1", "(-1 < x) & (x != 0)"),
+        ("1/x < 1", "(1 < x) | (x < 0)"),
+    ],
 )
 async def test_conditions_leave_out_where_an_inequality_is_not_defined(relation: str, conditions: str) -> None:
     assert (await asked("solve", equations=[relation]))["conditions"] == conditions
