@@ -60,7 +60,16 @@ class App:
             try:
                 await asyncio.Event().wait()
             finally:
+                for _ in range(50):  # whatever it closes takes its time
+                    await asyncio.sleep(0)
                 sys.stderr.write("cleaned up\n")
+        if os.environ.get("SERVE_TEST_FAIL") == "busy":
+            sys.stderr.write("Starting\n")
+            sys.stderr.flush()
+            with open(os.environ["SERVE_TEST_GO"], "rb") as go:
+                go.read()  # keeps the loop busy
+        if os.environ.get("SERVE_TEST_FAIL") == "exit":
+            sys.exit("no database configured")
         await send({"type": "lifespan.startup.complete"})
         await receive()
         sys.stderr.write("lifespan ended\n")

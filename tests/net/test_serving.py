@@ -332,6 +332,29 @@ def test_who_is_told_to_stop_while_it_starts_gives_the_start_up(
     assert "cleaned up" in program.said and "Serving on" not in program.said and "Traceback" not in program.said
 
 
+@pytest.mark.req("R-42")
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_who_is_told_to_stop_while_the_start_keeps_the_loop_busy_does_not_serve(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    program = Program({"port": 0}, {"SERVE_TEST_FAIL": "busy", "SERVE_TEST_GO": str(go)})
+    program.wait_ready(b"Starting")
+    program.process.send_signal(number)
+    go.write_bytes(b"")
+    ended = program.ended()
+    assert program.process.stderr is not None
+    program.process.stderr.close()
+    assert ended == status
+    assert "lifespan ended" in program.said and "Serving on" not in program.said
+
+
+def test_a_lifespan_that_exits_ends_the_program_with_its_words() -> None:
+    assert stopped({"SERVE_TEST_FAIL": "exit"}) == (1, "no database configured\n")
+
+
 @pytest.mark.req("R-37", "R-19")
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])

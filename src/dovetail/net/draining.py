@@ -137,18 +137,36 @@ class DrainingServer(uvicorn.Server):
 
     async def _started_up(self, sockets: list[socket.socket] | None) -> bool:
         """Begin the lifespan, which may wait for another process; who is told to stop meanwhile gives it up."""
-        starting = asyncio.ensure_future(super().startup(sockets))
-        while not starting.done() and not self.should_exit:
+        starting = asyncio.ensure_future(self._start_up(sockets))
+        await self._until(starting, lambda: self.should_exit)
+        if starting.done() and (failure := await starting) is not None:
+            raise failure
+        if not self.should_exit:
+            return True
+        self.given_up = self._interrupted
+        if starting.done():  # the signal came while the application kept the loop busy
+            await self.shutdown(sockets)
+        else:
+            starting.cancel()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LIFESPAN_SECONDS):
+                    await self._until(starting, lambda: self.force_exit)
+        return False
+
+    async def _start_up(self, sockets: list[socket.socket] | None) -> BaseException | None:
+        try:
+            await super().startup(sockets)
+        except (Exception, SystemExit) as failure:  # out of a task, `sys.exit` would end the loop
+            return failure
+        return None
+
+    async def _until(self, task: "asyncio.Future[Any]", over: Callable[[], bool]) -> None:
+        """Wait for a task, or until a signal says that nobody waits any longer."""
+        while not task.done() and not over():
             self._news.clear()
             news = asyncio.ensure_future(self._news.wait())
-            await asyncio.wait({starting, news}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, news}, return_when=asyncio.FIRST_COMPLETED)
             news.cancel()
-        if starting.done():
-            await starting
-            return True
-        starting.cancel()
-        self.given_up = self._interrupted
-        return False
 
     def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Out of descriptors, asyncio complains thousands of times a second; once is what its reader needs (R-37)."""

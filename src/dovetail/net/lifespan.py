@@ -4,7 +4,7 @@ uvicorn's own logs a failure and ends the process, so the error never reaches th
 or the program that called `run`. An application that finds `FAILURE` among the extensions of its scope calls that with
 the exception before it says that it failed, and need not log it.
 
-Who gives up the start cancels the application's; it cleans up while the loop ends.
+Who gives up the start cancels the application's, and waits for what it cleans up.
 """
 
 import asyncio
@@ -49,6 +49,7 @@ class Lifespan:
             answer = await self._ask("startup")
         except asyncio.CancelledError:
             self._task.cancel()
+            await asyncio.wait({self._task})
             raise
         if answer.get("type") != "lifespan.startup.complete":
             said = answer.get("message") or "it did not say why"
@@ -74,7 +75,7 @@ class Lifespan:
         }
         try:
             await self._app(scope, self._heard.get, self._said.put)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # out of a task, `sys.exit` would end the loop
             self._failed(error)
         finally:
             self._said.put_nowait({})  # who waits for an answer gets none

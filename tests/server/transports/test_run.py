@@ -240,6 +240,40 @@ def test_a_handler_that_swallows_its_cancellation_does_not_keep_a_server_alive_t
         assert process.returncode == 0
 
 
+STARTING = """
+import asyncio
+import sys
+from dovetail import Server
+
+
+async def lifespan(server):
+    sys.stderr.write("starting" + chr(10))
+    sys.stderr.flush()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        sys.stderr.write("cleaned up" + chr(10))
+    yield
+
+
+Server("slow", lifespan=lifespan).run()
+"""
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_start_that_is_given_up_cleans_up(tmp_path: Path, by: signal.Signals) -> None:
+    (tmp_path / "slow.py").write_text(STARTING)
+    command = [sys.executable, str(tmp_path / "slow.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None and process.stderr.readline() == b"starting\n"
+        process.send_signal(by)
+        assert process.communicate(timeout=20) == (b"", b"cleaned up\n")
+    assert process.returncode == 0
+
+
 UNREAD = """
 import sys
 from dovetail import Server

@@ -125,13 +125,40 @@ async def serve_stdio(server: "Server", *, state: str | os.PathLike[str] | None 
     runtime = Runtime(server, stores_for(server, state))
     channel = await open_stdio(server.limits, restore=False)
     try:
-        await runtime.start()
+        if not await _started(runtime):
+            return
         connection = Connection(runtime, channel, LOCAL)
         with _leaving_on_signals(connection, channel.give_up):
             await connection.serve()
     finally:
         await runtime.stop(_LAST_SECONDS, grace=_LAST_SECONDS)
         await channel.aclose()
+
+
+async def _started(runtime: Runtime) -> bool:
+    """Start a runtime; False when SIGTERM came first: the lifespan has cleaned up then, as on Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        await runtime.start()
+        return True
+    loop, task, told = asyncio.get_running_loop(), asyncio.current_task(), False
+    assert task is not None
+
+    def leave() -> None:
+        nonlocal told
+        told = True
+        task.cancel()
+
+    terminated = signal.signal(signal.SIGTERM, lambda number, frame: loop.call_soon_threadsafe(leave))
+    try:
+        await runtime.start()
+    except asyncio.CancelledError:
+        if not told:
+            raise
+        task.uncancel()
+        return False
+    finally:
+        signal.signal(signal.SIGTERM, terminated)
+    return True
 
 
 @contextlib.contextmanager
