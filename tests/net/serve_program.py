@@ -66,7 +66,7 @@ class App:
         if os.environ.get("SERVE_TEST_FAIL") == "busy":
             sys.stderr.write("Starting\n")
             sys.stderr.flush()
-            with open(os.environ["SERVE_TEST_GO"], "rb") as go:
+            with open(os.environ["SERVE_TEST_GO"], "rb") as go:  # noqa: ASYNC230  # that is the point
                 go.read()  # keeps the loop busy
         if os.environ.get("SERVE_TEST_FAIL") == "exit":
             sys.exit("no database configured")
