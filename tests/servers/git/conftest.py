@@ -7,10 +7,16 @@ from typing import Any, cast
 
 import pygit2
 import pytest
+from pygit2.enums import FileMode
+from pygit2.ffi import C
 
 from dovetail import Client
 from dovetail.servers.git import Settings, make
 
+ASSUMED = (1 << 15, 0)
+SKIPPED = (0, 1 << 14)
+INTENDED = (0, 1 << 13)
+"""Marks of files in an index: bits of libgit2's `flags` and `flags_extended`."""
 ERAS = ["2025-11-25", "2026-07-28"]
 
 
@@ -59,6 +65,26 @@ class Maker:
         if parents is None:
             parents = [] if self.git.head_is_unborn else [str(self.git.head.target)]
         return str(self.git.create_commit(ref, by, by, message, tree, [pygit2.Oid(hex=one) for one in parents]))
+
+    def mark(self, bits: tuple[int, int], *names: str) -> None:
+        """Do as `git update-index --skip-worktree` and its like."""
+        index = self.git.index
+        index.read(True)
+        for name in names:
+            entry = C.git_index_get_byindex(index._index, list(index).index(index[name]))
+            entry.flags |= bits[0]
+            entry.flags_extended |= bits[1]
+        index.write()
+
+    def intend(self, name: str, data: str, mode: int = 0o644) -> None:
+        """Do as `git add -N` of a new file: an entry without contents, of the third version of the index."""
+        self.write(name, data)
+        (self.path / name).chmod(mode)
+        self.git.index.read(True)
+        kind = FileMode.BLOB_EXECUTABLE if mode & 0o100 else FileMode.BLOB
+        self.git.index.add(pygit2.IndexEntry(name, self.git.create_blob(b""), kind))
+        self.git.index.write()
+        self.mark(INTENDED, name)
 
     @property
     def tip(self) -> pygit2.Commit:

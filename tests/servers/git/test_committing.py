@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import pygit2
 import pytest
-from pygit2.ffi import C
 
 from dovetail.servers.git import Settings
 from dovetail.servers.git.arguments import CommitArgs
@@ -308,21 +307,9 @@ async def test_of_many_files_the_first_are_shown_and_the_others_counted(story: M
     assert user.asked[0].endswith("added: new19\nand 3 more")
 
 
-def intend(maker: Maker, name: str) -> None:
-    """Do as `git add -N`: an entry without contents, of the third version of the index."""
-    maker.git.index.read(True)
-    empty = maker.git.create_blob(b"")
-    maker.git.index.add(pygit2.IndexEntry(name, empty, pygit2.enums.FileMode.BLOB))
-    path, number = name.encode(), list(maker.git.index).index(maker.git.index[name])
-    C.git_index_get_byindex(maker.git.index._index, number).flags_extended |= 1 << 13
-    maker.git.index.write()
-    assert path in (maker.path / ".git" / "index").read_bytes()
-
-
 async def test_a_file_that_is_only_meant_to_be_added_is_not_committed_and_stays_so(story: Maker, opened: Open) -> None:
     user = User(agrees=True)
-    story.write("meant", "content\n")
-    intend(story, "meant")
+    story.intend("meant", "content\n")
     story.write("README.md", "new\n")
     async with opened(story.path, allow_commit=True, on_elicit=user) as client:
         status = (await client.call_tool("git_status")).structured
@@ -343,8 +330,7 @@ async def test_a_file_that_is_only_meant_to_be_added_is_not_committed_and_stays_
 
 
 async def test_before_the_first_commit_what_is_only_meant_is_nothing_to_commit(maker: Maker, opened: Open) -> None:
-    maker.write("meant", "content\n")
-    intend(maker, "meant")
+    maker.intend("meant", "content\n")
     async with opened(maker.path, allow_commit=True, confirm="never") as client:
         assert "staged" not in (await client.call_tool("git_status")).structured
         assert "nothing to commit" in (await client.call_tool("git_commit", {"message": "Nothing"})).text

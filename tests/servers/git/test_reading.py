@@ -297,3 +297,16 @@ async def test_a_split_index_says_how_to_join_it_and_is_no_damage(story: Maker, 
         assert "git update-index --no-split-index" in result.text
         assert "fsck" not in result.text
         assert not (await client.call_tool("git_log")).is_error
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"), [("objectFormat", "sha256", "SHA-256"), ("refStorage", "reftable", "reftables")]
+)
+async def test_a_repository_of_another_form_is_not_read_and_no_damage(
+    story: Maker, opened: Open, name: str, value: str, said: str
+) -> None:
+    story.git.config["core.repositoryformatversion"] = 1
+    story.git.config[f"extensions.{name}"] = value
+    async with opened(story.path) as client:
+        result = await client.call_tool("git_status")
+        assert result.is_error and said in result.text and "fsck" not in result.text

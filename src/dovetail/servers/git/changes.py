@@ -1,7 +1,6 @@
 """Which files differ: between revisions, in the index, in the working tree. Runs in a worker; no contents are compared
 here but by libgit2 for renames, and no attribute, filter, driver or program of the repository has a say in it."""
 
-import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Final
 import msgspec
 import pygit2
 from pygit2.enums import DeltaStatus, DiffFind, DiffOption
-from pygit2.ffi import C, ffi
 
 from dovetail.servers.git.conflicts import Conflict, conflicts
+from dovetail.servers.git.marks import Marks, entry_in, read_marks, without_intended
 from dovetail.servers.git.names import quote_name, read_path
 from dovetail.servers.git.objects import MODULE, TREE, Commit, Entry
 from dovetail.servers.git.repository import Refused, Repository
@@ -23,9 +22,6 @@ from dovetail.servers.git.worktree import standing
 _RENAMES: Final = 200
 _EXACT: Final = DiffFind.FIND_RENAMES | DiffFind.FIND_EXACT_MATCH_ONLY
 _NONE: Final = "0" * 40
-_INTENDED: Final = 1 << 13
-"""GIT_INDEX_ENTRY_INTENT_TO_ADD, for which pygit2 has no word."""
-_CHANGED: Final = ("modified", "type changed")
 STATES: Final = {
     DeltaStatus.ADDED: "added",
     DeltaStatus.UNTRACKED: "untracked",
@@ -110,11 +106,14 @@ def since(repository: Repository, old: Commit) -> list[Change]:
         raise Refused("The repository is bare: it has no working tree. Compare two revisions: A..B.")
     index = _index(repository)
     torn = conflicts(index)
+    marks = read_marks(repository, index)
+    ours = torn.keys() | marks.back
     diff = _tree(repository, old).diff_to_index(index, flags=_FLAGS)
+    unseen = [one for one in _listed(diff) if one.path in marks.unseen]  # before it is merged with what lies there
     diff.merge(index.diff_to_workdir(flags=_FLAGS | _WORK))
-    found = [one for one in _listed(diff) if one.path not in torn]
-    standing_there = (_compared(repository, path, repository.find(old.tree, _steps(path))) for path in torn)
-    return _joined(found, [one for one in standing_there if one is not None])
+    found = [one for one in _listed(diff) if one.path not in ours and one.path not in marks.unseen]
+    standing_there = (_compared(repository, path, repository.find(old.tree, _steps(path))) for path in ours)
+    return _joined(found, [*unseen, *(one for one in standing_there if one is not None)])
 
 
 def _steps(path: bytes) -> tuple[bytes, ...]:
@@ -165,46 +164,30 @@ def unstaged(repository: Repository, *, untracked: bool = False, all_files: bool
         flags |= DiffOption.RECURSE_UNTRACKED_DIRS
     index = _index(repository)
     torn = conflicts(index)
-    intended = intended_in(index)
-    found = [one for one in _listed(index.diff_to_workdir(flags=flags)) if one.path not in torn]
-    found = [_added(one) if one.path in intended and one.state in _CHANGED else one for one in found]
+    marks = read_marks(repository, index)
+    modules = {path + b"/" for path, one in torn.items() if one.module}  # whose folders libgit2 takes for untracked
+    left = torn.keys() | marks.unseen | marks.back | modules
+    found = [
+        one
+        for one in _listed(index.diff_to_workdir(flags=flags))
+        if one.path not in left and (one.path not in marks.intended or one.state == "deleted")
+    ]
     ours = (None if one.ours is None else _compared(repository, one.path, one.ours) for one in torn.values())
-    return _joined(found, [_torn(one, change) for one, change in zip(torn.values(), ours, strict=True)])
+    conflicting = [_torn(one, change) for one, change in zip(torn.values(), ours, strict=True)]
+    return _joined(found, [*conflicting, *_marked(repository, index, marks)])
 
 
-def _added(change: Change) -> Change:
-    return Change("added", change.path, change.path, 0, change.mode, "", change.id)
+def _marked(repository: Repository, index: pygit2.Index, marks: Marks) -> list[Change]:
+    """Return what the working tree has of the files with marks that are looked at."""
+    meant = [_compared(repository, path, None) for path in marks.intended]
+    back = [_compared(repository, path, entry_in(index, path)) for path in marks.back]
+    return [one for one in (*meant, *back) if one is not None]
 
 
 def _index(repository: Repository) -> pygit2.Index:
     index: pygit2.Index = repository.git.index
     index.read(False)
     return index
-
-
-def without_intended(index: pygit2.Index, file: Path) -> pygit2.Index:
-    """Return what an index holds to be committed: not the files that are only meant to be added (`git add -N`).
-
-    libgit2 takes those for empty files that are staged; Git leaves them out.
-
-    Args:
-        index: As it was read of the file.
-        file: It is read anew where something is to be left out, and never written.
-    """
-    intended = intended_in(index)
-    if not intended:
-        return index
-    kept = pygit2.Index(str(file))
-    kept.read(True)
-    for path in intended:
-        kept.remove(os.fsdecode(path))
-    return kept
-
-
-def intended_in(index: pygit2.Index) -> set[bytes]:
-    """Return the paths of an index that are only meant to be added (`git add -N`)."""
-    entries = (C.git_index_get_byindex(index._index, at) for at in range(len(index)))
-    return {ffi.string(entry.path) for entry in entries if entry.flags_extended & _INTENDED}
 
 
 def _listed(diff: pygit2.Diff, *, renames: DiffFind | None = None) -> list[Change]:

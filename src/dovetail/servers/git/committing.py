@@ -15,6 +15,7 @@ import pygit2
 
 from dovetail.servers.git.arguments import CommitArgs
 from dovetail.servers.git.changes import Change, between, staged, unstaged
+from dovetail.servers.git.marks import Marks, read_marks
 from dovetail.servers.git.names import quote_name, read_path
 from dovetail.servers.git.objects import Commit
 from dovetail.servers.git.repository import Refused, Repository
@@ -44,7 +45,7 @@ def preview(repository: Repository, asked: CommitArgs) -> Preview:
     _stage(repository, draft, asked, head)
     changes = draft.changes(head)
     if not changes:
-        raise Refused(_NOTHING)
+        raise _nothing(repository, asked)
     return Preview(
         branch=repository.branch,
         author=f"{author.name} <{author.email}>",
@@ -62,8 +63,30 @@ def _check_named(repository: Repository, asked: CommitArgs) -> None:
     changed = [*staged(repository), *unstaged(repository, untracked=True, all_files=True)]
     known = {path for change in changed for path in (change.path, change.old_path)}
     missing = [name for name in named if name not in known]
+    if missing and missing[0] in _marks(repository).unseen:
+        raise Refused(
+            f"{quote_name(missing[0])} is not looked at: a sparse checkout leaves it out, or it is marked "
+            "skip-worktree or assume-unchanged. Name the others without it; the user lifts the mark with Git."
+        )
     if missing:
         raise Refused(f"{quote_name(missing[0])} is not changed, or ignored; git_status shows what is.")
+
+
+def _marks(repository: Repository) -> Marks:
+    return read_marks(repository, repository.git.index)
+
+
+def _nothing(repository: Repository, asked: CommitArgs) -> Refused:
+    """Say why there is nothing to commit."""
+    intended = _marks(repository).intended
+    named = [b"/".join(steps) for steps, there in _paths(repository, asked) if not there]
+    gone = [name for name in named if name in intended]
+    if not gone:
+        return Refused(_NOTHING)
+    return Refused(
+        f"{quote_name(gone[0])} was only meant to be added (`git add -N`) and is gone: there is nothing of it to "
+        "commit. The user takes it off the list with `git rm --cached`."
+    )
 
 
 def _mark(repository: Repository, changes: list[Change]) -> str:
@@ -132,9 +155,12 @@ def _stage(repository: Repository, now: Staging, asked: CommitArgs, head: Commit
     """Stage what was named."""
     if now.index.conflicts is not None:
         raise Refused(_CONFLICTS)
+    unseen = read_marks(repository, now.index).unseen
     for steps, there in _paths(repository, asked):
         path = os.fsdecode(b"/".join(steps))
         repository.check()
+        if os.fsencode(path) in unseen:
+            continue  # it is committed as it is staged, whatever lies there
         if there:
             now.add(path)
         elif path in now.index:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import pygit2
 
-from dovetail.servers.git.objects import Entry
+from dovetail.servers.git.objects import MODULE, Entry
 
 _KINDS: Final = {
     (True, True, True): "both modified",
@@ -43,6 +43,11 @@ class Conflict(msgspec.Struct, frozen=True):
     def kind(self) -> str:
         """What the two sides did."""
         return _KINDS[self.base is not None, self.ours is not None, self.theirs is not None]
+
+    @property
+    def module(self) -> bool:
+        """True when a side has a submodule there."""
+        return any(side is not None and side.mode == MODULE for side in (self.base, self.ours, self.theirs))
 
 
 def conflicts(index: pygit2.Index) -> dict[bytes, Conflict]:

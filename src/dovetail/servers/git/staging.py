@@ -14,8 +14,9 @@ from typing import Final
 import pygit2
 from pygit2.enums import FileMode
 
-from dovetail.servers.git.changes import Change, against, intended_in, without_intended
+from dovetail.servers.git.changes import Change, against
 from dovetail.servers.git.holding import Hold, take
+from dovetail.servers.git.marks import intended_in, without_intended
 from dovetail.servers.git.objects import Commit
 from dovetail.servers.git.repository import Refused, Repository
 from dovetail.servers.git.worktree import blob_id, file_mode

@@ -30,6 +30,24 @@ from dovetail.servers.git.text import cut, readable
 _PATH: Final = re.compile(r"(?<![\w.])/[^\s'\"]+")
 _AROUND: Final = 65_536
 _DAMAGE: Final = (pygit2.GitError, OSError)
+_NOT_READ: Final = {
+    "unsupported mandatory extension: 'link'": (
+        "its index is split, which is not read here. The user joins it: `git update-index --no-split-index`."
+    ),
+    "unsupported mandatory extension: 'sdir'": (
+        "its index is sparse, which is not read here. The user makes it whole: `git config index.sparse false`, "
+        "then `git sparse-checkout reapply`; or `git sparse-checkout disable`."
+    ),
+    "unknown object format": (
+        "its objects have ids of another kind (SHA-256), which are not read here. Nothing is damaged: the user works "
+        "on it with the git program, or on a copy with SHA-1 ids."
+    ),
+    "unsupported extension name": (
+        "it uses an extension that is not read here (reftables, for one). Nothing is damaged: the user works on it "
+        "with the git program."
+    ),
+}
+"""What libgit2 does not read, by its word for it; a sound repository may have it."""
 _DEEPEST: Final = 5
 _MAPPED: Final = 536_870_912
 
@@ -94,13 +112,9 @@ def _said(error: Exception) -> str:
             "it belongs to somebody else. If the user trusts it: `git config --global --add safe.directory FOLDER`, "
             "with its whole path."
         )
-    if "unsupported mandatory extension: 'link'" in str(error):
-        return "its index is split, which is not read here. The user joins it: `git update-index --no-split-index`."
-    if "unsupported mandatory extension: 'sdir'" in str(error):
-        return (
-            "its index is sparse, which is not read here. The user makes it whole: `git config index.sparse false`, "
-            "then `git sparse-checkout reapply`; or `git sparse-checkout disable`."
-        )
+    for sign, meaning in _NOT_READ.items():
+        if sign in str(error):
+            return meaning
     said = error.args[0] if error.args and isinstance(error.args[0], str) else type(error).__name__
     return cut(_PATH.sub("(a path)", readable(said.encode("utf-8", "surrogateescape"))), 200)
 

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,8 @@ from dovetail.servers.git.repository import Refused, Repository
 _STEP: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _FILE: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _STEPS: Final = 512
+_NOWHERE: Final = frozenset((b"", b".", b".."))
+"""Steps that no path of a file has; an index that was made by hand may."""
 
 
 class Absent(Exception):
@@ -25,7 +27,7 @@ class Absent(Exception):
 @contextmanager
 def _folder(root: Path, steps: tuple[bytes, ...]) -> Iterator[int]:
     """Hold the folder that a path lies in."""
-    if not steps or len(steps) > _STEPS:
+    if not steps or len(steps) > _STEPS or not _NOWHERE.isdisjoint(steps):
         raise Absent
     try:
         held = os.open(root, _STEP)
@@ -49,6 +51,36 @@ def look(root: Path, steps: tuple[bytes, ...]) -> os.stat_result:
     """
     with _folder(root, steps) as held:
         return os.stat(steps[-1], dir_fd=held, follow_symlinks=False)
+
+
+def lying(root: Path, paths: Iterable[bytes]) -> set[bytes]:
+    """Return those of many paths at which something lies; what is below a folder that is not there costs nothing."""
+    found, gone = set(), b""
+    for path in sorted(paths):
+        if gone and path.startswith(gone):
+            continue
+        missing = _missing(os.fsencode(root), path.split(b"/"))
+        if missing is None:
+            found.add(path)
+        else:
+            gone = missing + b"/"
+    return found
+
+
+def _missing(root: bytes, steps: list[bytes]) -> bytes | None:
+    """Return the first part of a path at which nothing lies, or no folder where one must be."""
+    if not _NOWHERE.isdisjoint(steps):
+        return b"/".join(steps)
+    where = root
+    for at, step in enumerate(steps, 1):
+        where = os.path.join(where, step)
+        try:
+            mode = os.lstat(where).st_mode
+        except OSError:
+            mode = 0
+        if not mode or (at < len(steps) and not stat.S_ISDIR(mode)):
+            return b"/".join(steps[:at])
+    return None
 
 
 def read(root: Path, steps: tuple[bytes, ...], most: int) -> bytes:
