@@ -13,7 +13,8 @@ import pytest
 from dovetail import ToolError
 from dovetail.errors import UnsafePath
 from dovetail.servers.files.beneath import Beneath
-from dovetail.servers.files.finding import Match, Search, Wish, ripgrep_command
+from dovetail.servers.files.confirming import Match
+from dovetail.servers.files.finding import Search, Wish, ripgrep_command
 from dovetail.servers.files.places import Roots
 from dovetail.servers.files.server import find_ripgrep
 from tests.servers.files.conftest import SECRET
@@ -151,6 +152,34 @@ async def test_more_than_wanted_is_cut_and_said(tree: Path, engine: str | None) 
         Roots([Beneath(str(tree))]).place("many"), Wish(pattern="needle", most=50), engine, sys.executable, 20
     )
     assert len(await search.run()) == 50
+    assert search.note == ""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("regex", [False, True])
+async def test_files_of_utf_16_are_not_searched_and_hide_no_others(
+    house: Path, engine: str | None, regex: bool
+) -> None:
+    for name in ("a.reg", "c.reg"):
+        (house / name).write_text("TODO there\n" * 40_000, encoding="utf-16")
+    (house / "b.txt").write_text("TODO here\n")
+    for most in (1, 3, 1000):
+        wish = Wish(pattern="TODO", regex=regex, most=most)
+        search = Search(Roots([Beneath(str(house))]).place("."), wish, engine, sys.executable, 20)
+        assert lines(await search.run()) == {("b.txt", 1, "TODO here")}
+        assert search.note == ""
+
+
+async def test_what_does_not_stand_there_uses_up_no_limit(tree: Path, tmp_path: Path) -> None:
+    """As where a program reads other bytes than are there."""
+    said = '{"type":"match","data":{"path":{"text":"%s"},"lines":{"text":"%s"},"line_number":1,"absolute_offset":0}}'
+    wrong, right = said % ("docs/a.txt", "x" * 5000), said % ("docs/a.txt", "fine")
+    (tmp_path / "told").write_text(f"{wrong}\n" * 4000 + f"{right}\n")
+    liar = tmp_path / "liar"
+    liar.write_text(f"#!/bin/sh\nexec cat {tmp_path / 'told'}\n")
+    liar.chmod(stat.S_IRWXU)
+    search = Search(Roots([Beneath(str(tree))]).place("."), Wish(pattern="x", most=1), str(liar), sys.executable, 20)
+    assert lines(await search.run()) == {("docs/a.txt", 1, "fine")}
     assert search.note == ""
 
 

@@ -37,35 +37,23 @@ HITS = [
 
 def test_hits_are_found_however_the_output_is_split() -> None:
     for at in range(len(OUTPUT) + 1):
-        splitter = Splitter(10)
-        splitter.feed(OUTPUT[:at])
-        splitter.feed(OUTPUT[at:])
-        assert splitter.hits == HITS
-    splitter = Splitter(10)
-    for at in range(len(OUTPUT)):
-        splitter.feed(OUTPUT[at : at + 1])
-    assert splitter.hits == HITS
-    assert not splitter.full
-
-
-def test_more_hits_than_are_wanted_are_not_kept() -> None:
-    splitter = Splitter(2)
-    splitter.feed(OUTPUT)
-    assert splitter.hits == HITS[:2]
-    assert splitter.full
+        splitter = Splitter()
+        assert splitter.feed(OUTPUT[:at]) + splitter.feed(OUTPUT[at:]) == HITS
+    splitter = Splitter()
+    assert [hit for at in range(len(OUTPUT)) for hit in splitter.feed(OUTPUT[at : at + 1])] == HITS
+    assert splitter.any and not splitter.left_out
 
 
 def test_an_endless_line_is_left_out_and_what_follows_is_not() -> None:
-    splitter = Splitter(10)
+    splitter = Splitter()
     for _ in range(40):
-        splitter.feed(b'{"type":"match"' + b"x" * (LONGEST_LINE // 16))
-    splitter.feed(b"\n" + said("b", "two"))
-    assert splitter.hits == HITS[2:]
+        assert splitter.feed(b'{"type":"match"' + b"x" * (LONGEST_LINE // 16)) == []
+    assert splitter.feed(b"\n" + said("b", "two")) == HITS[2:]
+    assert splitter.left_out
 
 
 @given(st.lists(st.binary(max_size=60)))
 def test_any_output_is_taken(pieces: list[bytes]) -> None:
-    splitter = Splitter(3)
-    for piece in pieces:
-        splitter.feed(piece)
-    assert len(splitter.hits) <= 3
+    splitter = Splitter()
+    hits = [hit for piece in pieces for hit in splitter.feed(piece)]
+    assert splitter.any == bool(hits)

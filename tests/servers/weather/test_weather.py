@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -142,17 +143,68 @@ async def test_where_no_station_says_anything_openweather_is_asked_with_the_key(
         assert (await client.call_tool("get_current_conditions", WASHINGTON)).structured["source"] == "OpenWeather"
 
 
-async def test_stations_that_hang_get_the_time_of_one_answer_together(usual: Site, server: Made) -> None:
-    async def late(_: Request, writer: asyncio.StreamWriter) -> None:
-        asyncio.get_running_loop().call_later(0.15, writer.write, answer("", "text/plain", 404))
-        await asyncio.Event().wait()
+async def hang(_: Request, writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
 
+
+async def reset(_: Request, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    "trouble", [answer("", "text/plain", 500), BUSY, answer('{"properties":{"timestamp":null}}', GEO), hang, reset]
+)
+async def test_where_a_station_cannot_be_asked_the_next_one_is(usual: Site, server: Made, trouble: Any) -> None:
+    near = {"KXA": "A", "KXB": "B", "KXC": "C", "KXD": "D", "KDCA": "There"}
+    usual.page(f"{GRID}/stations?limit=5", recorded.stations(**near), GEO)
+    usual.routes |= {LATEST.format(name): trouble for name in ("KXA", "KXB", "KXC", "KXD")}
+    async with Client(server(seconds=2)) as client:
+        now = (await client.call_tool("get_current_conditions", WASHINGTON)).structured
+        assert now["place"] == "There"
+    assert usual.paths()[2:] == [LATEST.format(name) for name in near]
+
+
+async def test_where_no_station_can_be_asked_the_last_failure_is_told_and_the_service_is_spared(
+    usual: Site, server: Made
+) -> None:
+    usual.page(f"{GRID}/stations?limit=5", recorded.stations(KXA="A", KXB="B"), GEO)
+    usual.routes |= {LATEST.format("KXA"): answer("", "text/plain", 500), LATEST.format("KXB"): BUSY}
+    async with Client(server()) as client:
+        told = (await client.call_tool("get_current_conditions", WASHINGTON)).text
+        assert "answered with status 503: try again later" in told
+        assert usual.paths()[2:] == [LATEST.format("KXA")] + [LATEST.format("KXB")] * 4
+        told = (await client.call_tool("get_alerts", {"state": "CA"})).text
+        assert "failed several times in a row: try again in" in told
+
+
+async def test_stations_that_hang_get_the_time_of_one_answer_together(usual: Site, server: Made) -> None:
     names = [f"KX{number}" for number in range(5)]
     usual.page(f"{GRID}/stations?limit=5", recorded.stations(**dict.fromkeys(names, "X")), GEO)
-    usual.routes |= {LATEST.format(name): late for name in names}
-    async with Client(server(seconds=0.3)) as client:
+    usual.routes |= {LATEST.format(name): hang for name in names}
+    begun = asyncio.get_running_loop().time()
+    async with Client(server(seconds=0.5, attempts=1)) as client:
         text = (await client.call_tool("get_current_conditions", WASHINGTON)).text
-    assert "did not answer in time" in text and LATEST.format("KX4") not in usual.paths()
+    assert "did not answer in time" in text and LATEST.format("KX4") in usual.paths()
+    assert asyncio.get_running_loop().time() - begun < 2
+
+
+async def test_a_place_that_is_known_without_stations_is_not_said_to_be_elsewhere(usual: Site, server: Made) -> None:
+    usual.routes[f"{GRID}/stations?limit=5"] = answer(recorded.PROBLEM, "application/problem+json", 404)
+    async with Client(server()) as client:
+        text = (await client.call_tool("get_current_conditions", WASHINGTON | {"source": "nws"})).text
+    assert "no current observation near that place: get_hourly_forecast" in text and "territories" not in text
+
+
+@pytest.mark.parametrize(("further", "place"), [(recorded.OBSERVATION, "There"), (recorded.UNMEASURED, "Wind")])
+async def test_a_station_without_a_temperature_speaks_where_no_other_does(
+    usual: Site, server: Made, further: str, place: str
+) -> None:
+    usual.page(f"{GRID}/stations?limit=5", recorded.stations(KWIND="Wind", KDCA="There"), GEO)
+    usual.page(LATEST.format("KWIND"), recorded.observation(temperature=None), GEO)
+    usual.page(LATEST.format("KDCA"), further, GEO)
+    async with Client(server()) as client:
+        now = (await client.call_tool("get_current_conditions", WASHINGTON)).structured
+    assert now["place"] == place
 
 
 async def test_a_call_that_its_client_cancels_asks_nothing_more_and_the_next_one_gets_what_was_under_way(

@@ -3,7 +3,8 @@
 The program is ripgrep, or `grep.py` where there is none. It starts in the directory that is searched, by the descriptor
 that we hold; still, ripgrep opens what it finds by names, and somebody may swap a directory for a link at that moment.
 So what it says is a hint: each line is read again through `beneath`, at the offset that it named, and dropped when
-other bytes stand there. Nothing that the program read elsewhere gets out.
+other bytes stand there (`confirming.py`). Nothing that the program read elsewhere gets out, and nothing that is dropped
+counts: the program is listened to until there are enough lines that do stand there.
 """
 
 import asyncio
@@ -11,31 +12,24 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from dovetail import ToolError
-from dovetail.errors import UnsafePath, quote
+from dovetail.errors import quote
+from dovetail.servers.files.confirming import Found, Match
 from dovetail.servers.files.globs import Glob
-from dovetail.servers.files.hits import Hit, Splitter
-from dovetail.servers.files.names import steps_of
+from dovetail.servers.files.hits import Splitter
 from dovetail.servers.files.places import Place
-from dovetail.servers.files.reading import read_bytes
 
 LONGEST_FILE: Final = 16
 """MiB of a file that is searched."""
-_WINDOW: Final = 16 << 10
-_SHOWN: Final = 500
-_MOST_SHOWN: Final = 1 << 20
 _STDERR: Final = 4096
 _CHUNK: Final = 1 << 16
 _GREP: Final = str(Path(__file__).with_name("grep.py"))
 _ENV: Final = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
-_BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(r"\n|(?<!\\)(?:\\\\)*\\n")
 HELD_BY_NUMBER: Final = os.path.isdir("/proc/self/fd")
 """A program can be started in a directory that is held open."""
@@ -59,25 +53,6 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         return self.regex and "\r" not in self.pattern and "\\r" not in self.pattern
 
 
-@dataclass
-class Match:
-    """A line that fits.
-
-    Attributes:
-        path: Of the file, ready to be used in another call.
-        line: Its number, from 1.
-        text: The line; of a long one, what is around the match.
-        before: Lines before it.
-        after: Lines after it.
-    """
-
-    path: str
-    line: int
-    text: str
-    before: list[str] = field(default_factory=list)
-    after: list[str] = field(default_factory=list)
-
-
 def ripgrep_command(program: str, wish: Wish, *, one_file: bool) -> list[str]:
     """Return the argument vector; nothing of the wish can become another option."""
     command = [
@@ -85,7 +60,8 @@ def ripgrep_command(program: str, wish: Wish, *, one_file: bool) -> list[str]:
         "--no-require-git", f"--max-filesize={LONGEST_FILE}M", f"--max-count={wish.most + 1}",
         "--ignore-case" if wish.ignore_case else "--case-sensitive",
     ]  # fmt: skip
-    # For an expression, a line begins behind a byte order mark: `auto` passes over that, and counts from there on.
+    # For an expression, a line begins behind a byte order mark: `auto` passes over that, and counts from there on. It
+    # makes UTF-8 of UTF-16, too; those lines do not stand in the file like that, and are dropped.
     command += ["--encoding=auto"] if wish.regex else ["--encoding=none", "--fixed-strings"]
     command += ["--crlf"] if wish.crlf else []
     command += ["--hidden", "--no-ignore", "--glob=!.git"] if wish.all_files else []
@@ -134,6 +110,7 @@ class Search:
         self.ripgrep = ripgrep if HELD_BY_NUMBER else None
         self._python = python
         self._seconds = seconds
+        self._found = Found(place, wish.most, wish.context, behind_mark=wish.regex)
 
     async def run(self) -> list[Match]:
         """Search; `note` says whether more could be found.
@@ -148,16 +125,16 @@ class Search:
         found = await asyncio.to_thread(self.place.root.stat, self.place.steps)
         if stat.S_ISDIR(found.st_mode):
             with self.place.root.directory(self.place.steps) as held:
-                hits = await self._ask(held, None)
+                await self._ask(held, None)
         else:
             file, _ = self.place.root.open(self.place.steps)
             try:
-                hits = await self._ask(None, file)
+                await self._ask(None, file)
             finally:
                 os.close(file)
-        return await asyncio.to_thread(self._confirmed, hits)
+        return self._found.matches()
 
-    async def _ask(self, directory: int | None, file: int | None) -> list[Hit]:
+    async def _ask(self, directory: int | None, file: int | None) -> None:
         if self.ripgrep is not None:
             command = ripgrep_command(self.ripgrep, self.wish, one_file=file is not None)
         else:
@@ -176,8 +153,9 @@ class Search:
             if self.ripgrep is None:
                 raise ToolError("The search could not be started. Try again later.") from None
             self.ripgrep = None  # it is gone, or cannot be run
-            return await self._ask(directory, file)
-        splitter = Splitter(self.wish.most)
+            await self._ask(directory, file)
+            return
+        splitter = Splitter()
         errors = asyncio.ensure_future(_read_all(process.stderr))
         try:
             async with asyncio.timeout(self._seconds):
@@ -190,83 +168,19 @@ class Search:
             await _read_all(process.stdout)
             said = await errors
             await process.wait()
-        if (
-            process.returncode not in ((0, 1) if self.ripgrep else (0,))
-            and said
-            and not splitter.hits
-            and not self.note
-        ):
+        if process.returncode not in ((0, 1) if self.ripgrep else (0,)) and said and not splitter.any and not self.note:
             raise ToolError(f"The pattern is not understood: {quote(_reason(said), 250)}")
         if splitter.left_out and not self.note:
             self.note = "Matches in lines of more than about 1 MB were left out."
-        return splitter.hits
 
     async def _listen(self, process: asyncio.subprocess.Process, splitter: Splitter) -> None:
         assert process.stdout is not None, "it was asked for"
         while data := await process.stdout.read(_CHUNK):
-            splitter.feed(data)
-            if splitter.full:
-                self.note = f"Cut at {self.wish.most} lines: say a narrower pattern, a glob, or a directory below."
+            hits = splitter.feed(data)
+            if hits and (note := self._found.add(await asyncio.to_thread(self._found.confirmed, hits))):
+                self.note = note
                 return
         await process.wait()
-
-    def _confirmed(self, hits: Sequence[Hit]) -> list[Match]:
-        """Return what stands where the program says, read by ourselves, in the order of the paths."""
-        matches: list[Match] = []
-        path, file, begin, left = b"", None, 0, _MOST_SHOWN
-        try:
-            for hit in sorted(hits, key=lambda hit: (hit.path, hit.offset)):
-                if hit.path != path or file is None:
-                    if file is not None:
-                        os.close(file)
-                    path, file = hit.path, self._open(hit.path)
-                    begin = len(_BOM) if file is not None and read_bytes(file, 0, len(_BOM)) == _BOM else 0
-                offset = hit.offset + (begin if self.wish.regex else 0)
-                if file is not None and read_bytes(file, offset, len(hit.line)) == hit.line:
-                    matches.append(self._match(hit, file, begin, offset))
-                    left -= sum(map(len, (hit.path, matches[-1].text, *matches[-1].before, *matches[-1].after)))
-                if left < 0:
-                    self.note = f"Cut at {len(matches)} lines: say less context, or a narrower pattern."
-                    break
-        finally:
-            if file is not None:
-                os.close(file)
-        return matches
-
-    def _place(self, path: bytes) -> Place:
-        if path == b"<stdin>":
-            return self.place
-        return self.place.under(*steps_of(path.decode().removeprefix("./")))
-
-    def _open(self, path: bytes) -> int | None:
-        try:
-            place = self._place(path)
-            return place.root.open(place.steps)[0]
-        except (OSError, UnsafePath, UnicodeDecodeError):
-            return None
-
-    def _match(self, hit: Hit, file: int, begin: int, offset: int) -> Match:
-        before: list[str] = []
-        after: list[str] = []
-        if self.wish.context:
-            start = max(begin, offset - _WINDOW)
-            before = _lines(read_bytes(file, start, max(0, offset - start)))[-self.wish.context :]
-            after = _lines(read_bytes(file, offset + len(hit.line), _WINDOW))[: self.wish.context]
-        line = hit.line if offset else hit.line.removeprefix(_BOM)
-        at = hit.at - (len(hit.line) - len(line))
-        return Match(self._place(hit.path).shown, hit.number, _shown(line, at), before, after)
-
-
-def _lines(data: bytes) -> list[str]:
-    lines = data.split(b"\n")
-    return [_shown(line, 0) for line in (lines if lines[-1] else lines[:-1])]
-
-
-def _shown(line: bytes, at: int) -> str:
-    """Return a line as text; of one that is long, the part around a place."""
-    start = 0 if len(line) <= _SHOWN else max(0, at - _SHOWN // 2)
-    text = line[start : start + _SHOWN].decode("utf-8", "replace").rstrip("\r\n")
-    return ("..." if start else "") + text + ("..." if start + _SHOWN < len(line) else "")
 
 
 async def _read_all(stream: asyncio.StreamReader | None) -> bytes:

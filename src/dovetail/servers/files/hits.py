@@ -1,4 +1,7 @@
-"""What a searching program says with `--json`, cut into hits. Sans-I/O, bounded: what it says is a stranger's."""
+"""What a searching program says with `--json`, cut into hits. Sans-I/O, bounded: what it says is a stranger's.
+
+No hit is kept here: how many are enough can be told only by whoever has looked which of them are true.
+"""
 
 import base64
 from typing import Final
@@ -7,8 +10,6 @@ import msgspec
 
 LONGEST_LINE: Final = 1 << 20
 """Bytes of one message of the program; the match of a longer one is left out."""
-MOST_BYTES: Final = 16 << 20
-"""Bytes of all lines that are kept."""
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -63,19 +64,18 @@ _MATCH: Final = b'{"type":"match"'
 class Splitter:
     """Takes the program's output in pieces, however they are cut."""
 
-    def __init__(self, most: int) -> None:
-        """Keep at most so many hits."""
-        self.hits: list[Hit] = []
-        self.full = False
+    def __init__(self) -> None:
+        """Nothing was said yet."""
+        self.any = False
+        """There was a hit."""
         self.left_out = False
         """A match was left out, because its line is too long."""
-        self._most = most
-        self._bytes = 0
         self._rest = bytearray()
         self._skipping = False
 
-    def feed(self, data: bytes) -> None:
-        """Take a piece; nothing is kept once it is full."""
+    def feed(self, data: bytes) -> list[Hit]:
+        """Take a piece; return the hits that are complete with it."""
+        hits: list[Hit] = []
         self._rest += data
         *lines, rest = self._rest.split(b"\n")
         self._rest = rest
@@ -84,22 +84,21 @@ class Splitter:
                 self._skipping = False
             elif line.startswith(_MATCH):
                 self.left_out |= len(line) > LONGEST_LINE
-                if len(line) <= LONGEST_LINE:
-                    self._take(bytes(line))
+                if len(line) <= LONGEST_LINE and (hit := _hit(bytes(line))) is not None:
+                    hits.append(hit)
         if len(self._rest) > LONGEST_LINE:
             self.left_out |= not self._skipping and self._rest.startswith(_MATCH)
             self._rest.clear()
             self._skipping = True
+        self.any |= bool(hits)
+        return hits
 
-    def _take(self, line: bytes) -> None:
-        try:
-            data = _decode(line).data
-            path, text = data.path.value(), data.lines.value()
-        except (msgspec.DecodeError, ValueError):  # no JSON, no such message, no base64, no UTF-8
-            return
-        self._bytes += len(text)
-        if len(self.hits) >= self._most or self._bytes > MOST_BYTES:
-            self.full = True
-            return
-        at = data.submatches[0].start if data.submatches else 0
-        self.hits.append(Hit(path, text, data.line_number or 0, data.absolute_offset, at))
+
+def _hit(line: bytes) -> Hit | None:
+    try:
+        data = _decode(line).data
+        path, text = data.path.value(), data.lines.value()
+    except (msgspec.DecodeError, ValueError):  # no JSON, no such message, no base64, no UTF-8
+        return None
+    at = data.submatches[0].start if data.submatches else 0
+    return Hit(path, text, data.line_number or 0, data.absolute_offset, at)

@@ -11,7 +11,8 @@ from msgspec import Meta
 
 from dovetail import Context, ToolError
 from dovetail.errors import UnsafePath, quote
-from dovetail.servers.files.finding import Match, Search, Wish
+from dovetail.servers.files.confirming import Match
+from dovetail.servers.files.finding import Search, Wish
 from dovetail.servers.files.names import uri_of
 from dovetail.servers.files.places import Place
 from dovetail.servers.files.site import Site

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from dovetail.errors import ToolError
+from dovetail.servers.weather.patience import Patience
 from dovetail.servers.weather.places import Point
 from dovetail.servers.weather.reports import MOST_PERIODS, TIME, Alert, Conditions, Forecast, Period, Source, cut
 from dovetail.servers.weather.service import Refused, Service, Unavailable
@@ -171,42 +172,80 @@ async def forecast(service: Service, point: Point, system: System, *, hourly: bo
 async def conditions(service: Service, point: Point, system: System) -> Conditions:
     """Ask for what was measured last near a place: by the nearest station that has something to say.
 
-    Many stations say nothing at times, and the next one is seldom far. All of them together get the time of one answer.
+    Many stations say nothing at times, or cannot be asked, and the next one is seldom far. All of them together get the
+    time of one answer, each an equal share of what is left of it. One that measures other things than the temperature
+    speaks only where no other one does.
 
     Raises:
         Outside: It has nothing for that place; the text says whether that is the place, or the stations near it.
         Unavailable: It does not answer, or not as it should.
     """
     cell = await _cell(service, point)
-    try:
-        async with asyncio.timeout(service.seconds):
-            return await _measured(service, cell, system)
-    except TimeoutError:
-        raise Unavailable(f"{service.name} did not answer in time: try again later") from None
-
-
-async def _measured(service: Service, cell: _Cell, system: System) -> Conditions:
-    path = f"{_path(cell)}/stations"
-    near = [
-        each.properties for each in (await _ask(service, _StationsAnswer, path, {"limit": str(_STATIONS)})).features
-    ]
+    until = asyncio.get_running_loop().time() + service.patience.seconds
+    near = await _stations(service, cell)
     silent: list[str] = []
-    for station in [each for each in near if _STATION.fullmatch(each.station_identifier)][:_STATIONS]:
-        name = station.station_identifier
+    partial: Conditions | None = None
+    failed: Unavailable | None = None
+    for left, station in zip(range(len(near), 0, -1), near, strict=True):
         try:
-            answer = await _ask(service, _ObservationAnswer, f"/stations/{name}/observations/latest", {})
-        except Outside:
-            silent.append(f"{name} has no observation")
+            found = await _observed(service, station, system, until, left)
+        except Unavailable as error:
+            failed = error
             continue
-        found = _conditions(station, answer.properties, system)
-        if _old(found.observed, service.now()):
-            silent.append(f"{name} has one of {found.observed}")
-        elif not any(getattr(found, field) not in (None, "") for field in _MEASURED):
-            silent.append(f"{name} has measured nothing")
-        else:
+        lack = _lack(found, service.now())
+        if lack:
+            silent.append(f"{station.station_identifier} {lack}")
+        elif found is not None and found.temperature is not None:
             return found
+        else:
+            partial = partial or found
+    if partial is not None:
+        return partial
+    if failed is not None:
+        raise failed
     said = f" ({', '.join(silent)})" if silent else ""
     raise Outside(f"has no current observation near that place{said}: get_hourly_forecast has what it expects now")
+
+
+async def _stations(service: Service, cell: _Cell) -> list[_Station]:
+    try:
+        found = await _ask(service, _StationsAnswer, f"{_path(cell)}/stations", {"limit": str(_STATIONS)})
+    except Outside:  # of a cell that it has named itself: the place is known
+        return []
+    near = [each.properties for each in found.features]
+    return [each for each in near if _STATION.fullmatch(each.station_identifier)][:_STATIONS]
+
+
+async def _observed(service: Service, station: _Station, system: System, until: float, left: int) -> Conditions | None:
+    """Ask one of the stations that are left; None where it has no observation.
+
+    While there is another one, it is asked once: that one is sooner asked than this one again, and the failures of all
+    but the last do not make the service one that is left alone.
+    """
+    share = (until - asyncio.get_running_loop().time()) / left
+    late = Unavailable(f"{service.name} did not answer in time: try again later")
+    if share <= 0:
+        raise late
+    patience = Patience(service.patience.attempts if left == 1 else 1, share)
+    path = f"/stations/{station.station_identifier}/observations/latest"
+    try:
+        async with asyncio.timeout(share):  # also where somebody else has asked, with more patience
+            answer = await _ask(service, _ObservationAnswer, path, {}, patience)
+    except Outside:
+        return None
+    except TimeoutError:
+        raise late from None
+    return _conditions(station, answer.properties, system)
+
+
+def _lack(found: Conditions | None, now: float) -> str:
+    """Say why an observation tells nothing of the weather now; nothing where it does."""
+    if found is None:
+        return "has no observation"
+    if _old(found.observed, now):
+        return f"has one of {found.observed}"
+    measured = any(getattr(found, field) not in (None, "") for field in _MEASURED)
+    return "" if measured else "has measured nothing"
 
 
 def _conditions(station: _Station, seen: _Observation, system: System) -> Conditions:
@@ -262,9 +301,11 @@ async def _cell(service: Service, point: Point) -> _Cell:
     return cell
 
 
-async def _ask(service: Service, kind: type[T], path: str, query: dict[str, str]) -> T:
+async def _ask(
+    service: Service, kind: type[T], path: str, query: dict[str, str], patience: Patience | None = None
+) -> T:
     try:
-        return await service.ask(kind, path, query)
+        return await service.ask(kind, path, query, patience=patience)
     except Refused as refused:
         if refused.status in _UNKNOWN:
             raise Outside(

@@ -4,10 +4,24 @@ from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+import msgspec
+
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be gone in a moment."""
 _LONGEST_PAUSE: Final = 10.0
 _LONGEST_WAIT: Final = 86_400.0
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long one answer is worth waiting for.
+
+    Attributes:
+        attempts: How often the question is asked.
+        seconds: For all of them and the pauses between.
+    """
+
+    attempts: int
+    seconds: float
 
 
 def pause(attempt: int, first: float, random: Callable[[], float]) -> float:

@@ -18,7 +18,7 @@ from dovetail.auth import is_loopback
 from dovetail.errors import DefinitionError, Disconnected, DovetailError, LimitExceeded, ProtocolViolation, ToolError
 from dovetail.net import HttpClient
 from dovetail.servers.weather.keeping import Answer, Shelf, answer_of
-from dovetail.servers.weather.patience import PASSING, Breaker, pause, retry_after
+from dovetail.servers.weather.patience import PASSING, Breaker, Patience, pause, retry_after
 from dovetail.servers.weather.settings import Settings
 
 T = TypeVar("T")
@@ -83,9 +83,9 @@ class Service:
         return f"<Service {self.name}, {self._breaker!r}>"
 
     @property
-    def seconds(self) -> float:
-        """What an answer may take, with all attempts."""
-        return self._settings.seconds
+    def patience(self) -> Patience:
+        """What an answer may take where nothing else is said."""
+        return Patience(self._settings.attempts, self._settings.seconds)
 
     def now(self) -> float:
         """Return the time, in seconds since the epoch."""
@@ -100,7 +100,12 @@ class Service:
         await self._http.aclose()
 
     async def ask(
-        self, kind: type[T], path: str, query: Mapping[str, str], secret: Mapping[str, str] | None = None
+        self,
+        kind: type[T],
+        path: str,
+        query: Mapping[str, str],
+        secret: Mapping[str, str] | None = None,
+        patience: Patience | None = None,
     ) -> T:
         """Ask a question; return its answer.
 
@@ -109,25 +114,26 @@ class Service:
             path: Of the URL, below the service's own.
             query: Of the URL.
             secret: More of the query, which is neither kept nor told.
+            patience: Less than usual, for a question that has another one in its place.
 
         Raises:
             Refused: The service will not answer that.
             Unavailable: It does not answer, or not with what it should.
         """
         where = path + (f"?{urlencode(query)}" if query else "")
-        body = await self._body(kind, where, secret or {})
+        body = await self._body(kind, where, secret or {}, patience or self.patience)
         try:
             return msgspec.json.decode(body, type=kind)
         except (msgspec.MsgspecError, UnicodeError):
             raise Unavailable(f"{self.name} answered without what was asked for: try again later") from None
 
-    async def _body(self, kind: type[Any], where: str, secret: Mapping[str, str]) -> bytes:
+    async def _body(self, kind: type[Any], where: str, secret: Mapping[str, str], patience: Patience) -> bytes:
         kept = self._shelf.get(where)
         if kept is not None and self._means.clock() < kept.until:
             return kept.body
         task = self._flights.get(where)
         if task is None:
-            task = self._flights[where] = asyncio.ensure_future(self._patiently(kind, where, secret, kept))
+            task = self._flights[where] = asyncio.ensure_future(self._patiently(kind, where, secret, kept, patience))
             task.add_done_callback(lambda done: self._landed(where, done))
         # It is short, and others may want it, too: who leaves does not end it.
         return await asyncio.shield(task)
@@ -137,12 +143,14 @@ class Service:
         if not task.cancelled():
             task.exception()  # taken note of, also when everybody who wanted to know has left
 
-    async def _patiently(self, kind: type[Any], where: str, secret: Mapping[str, str], kept: Answer | None) -> bytes:
+    async def _patiently(
+        self, kind: type[Any], where: str, secret: Mapping[str, str], kept: Answer | None, patience: Patience
+    ) -> bytes:
         # Each attempt and each pause ends in time, and nothing from outside ends them: a time that ran out is an answer
         # that did not come, and the breaker is to hear of it.
         loop_clock, clock = asyncio.get_running_loop().time, self._means.clock
-        until, begun = loop_clock() + self._settings.seconds, clock()
-        most = self._settings.attempts
+        until, begun = loop_clock() + patience.seconds, clock()
+        most = patience.attempts
         for attempt in range(1, most + 1):
             wait = self._breaker.wait(clock())
             if wait is not None:
@@ -153,7 +161,7 @@ class Service:
             seconds = pause(attempt, self._settings.pause, self._means.chance)
             if tried.wait is not None:
                 seconds = max(seconds, tried.wait)
-            left = min(until - loop_clock(), self._settings.seconds - (clock() - begun))
+            left = min(until - loop_clock(), patience.seconds - (clock() - begun))
             if attempt == most or seconds >= left:
                 when = "later" if tried.wait is None else f"in {tried.wait:.0f} seconds"
                 raise Unavailable(f"{self.name} {tried.why}: try again {when}")
