@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from dovetail.servers.calculator.failures import CalculatorError
 from dovetail.servers.calculator.parsing import parse
+from dovetail.servers.calculator.readings import read, read_equations, read_in
 from tests.servers.calculator.test_calculator import asked
 
 pytestmark = pytest.mark.timeout(60)
@@ -102,9 +104,79 @@ async def test_letters_run_together_are_not_taken_for_a_name_without_a_word() ->
     assert "write x*y for a product" in await asked("simplify", expression="(x + y)^2 - 2xy")
     assert "write x*y for a product" in await asked("differentiate", expression="3xy^2")
     assert "Leave dx out" in await asked("integrate", expression="x^2 dx")
-    assert "kt is one name here" in (await asked("differentiate", expression="t*exp(-kt)", variable="t"))["note"]
+    assert "write k*t for a product" in await asked("differentiate", expression="t*exp(-kt)", variable="t")
     assert (await asked("differentiate", expression="t*sin(theta)", variable="t"))["note"] is None
     assert (await asked("solve", equations=["ab = 2*c"], unknowns=["ab"]))["solutions"]
+
+
+@pytest.mark.parametrize(
+    ("text", "variable", "written"),
+    [
+        ("x + sinx", None, "sin(x)"),
+        ("x*lnx", None, "ln(x)"),
+        ("xsinx", None, "x*sin(x)"),
+        ("sinx", None, "sin(x)"),
+        ("x + sin2x", None, "sin(2*x)"),
+        ("x + logx", "x", "log(x)"),
+        ("x + sqrty", "x", "sqrt(y)"),
+        ("t + sinomegat", "t", "sin(omega*t)"),
+        ("t*cost", "t", "cos(t)"),
+        ("x + sin", None, "sin(...)"),
+        ("t*cos(omegat)", "t", "omega*t"),
+        ("t*exp(-lambdat)", "t", "lambda*t"),
+        ("t*exp(-kt)", "t", "k*t"),
+        ("t + ωt", "t", "ω*t"),
+        ("x*pix", None, "pi*x"),
+        ("axyz + x", None, "a*x*y*z"),
+        ("prt", "t", "p*r*t"),
+        ("width*xwidth", "x", "x*width"),
+        ("omega*komega", "omega", "k*omega"),
+        ("sin(kx)", None, "k*x"),
+    ],
+)
+def test_a_name_that_may_be_a_function_or_a_product_with_the_variable_is_refused(
+    text: str, variable: str | None, written: str
+) -> None:
+    with pytest.raises(CalculatorError) as caught:
+        read_in([text], variable)
+    assert f"write {written}" in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["x", "t", "a", "d", "r"])
+def test_ordinary_names_are_not_taken_for_products(variable: str) -> None:
+    words = "rate time area mass speed width total price tax max box text debt unit tangent section explicit second"
+    marked = "x_0 x1 v_max sin_x kx_1 theta omega lambda Delta_t Δt"
+    _, found = read_in(["*".join([variable, *words.split(), *marked.split()])], variable)
+    assert found == variable
+    read_in([f"cost*sine*{'x' if variable == 't' else variable}"], "x" if variable == "t" else variable)
+
+
+@pytest.mark.parametrize(
+    ("equations", "unknowns", "written"),
+    [
+        (["a*x^2 + bx + c = 0"], ["x"], "b*x"),
+        (["x^2 + kx = 0"], ["x"], "k*x"),
+        (["2xy = 6", "x = 1"], [], "x*y"),
+        (["p*V = nRT"], ["T"], "n*R*T"),
+        (["sinx = 1/2"], ["x"], "sin(x)"),
+        (["sinx = 1/2"], [], "sin(x)"),
+    ],
+)
+def test_equations_do_not_take_products_for_names_either(
+    equations: list[str], unknowns: list[str], written: str
+) -> None:
+    with pytest.raises(CalculatorError) as caught:
+        read_equations(equations, unknowns)
+    assert f"write {written}" in str(caught.value)
+
+
+def test_names_that_the_caller_names_are_theirs() -> None:
+    read_equations(["2xy = 6", "x = 1"], ["xy", "x"])
+    read_equations(["cost = 5*t", "t = 3"], [])
+    read_equations(["cost = 5*t", "t = 3"], ["cost", "t"])
+    read_in(["sinx^2"], "sinx")
+    with pytest.raises(CalculatorError, match="write a"):
+        read(["ax + x"])
 
 
 @pytest.mark.parametrize(
@@ -118,6 +190,10 @@ async def test_letters_run_together_are_not_taken_for_a_name_without_a_word() ->
         ("3 in in cm", "381/50", "cm"),
         ("3 in * 2 in", "6", "in^2"),
         ("1/2 in", "1/2", "in"),
+        ("30 cm in in", "1500/127", "in"),
+        ("2 ft + 6 in in in", "30", "in"),
+        ("10 m/s in (km/h)", "36", "km/h"),
+        ("0.5 in %", "50", "percent"),
     ],
 )
 async def test_in_is_the_word_before_a_unit_that_fits_and_else_an_inch(expression: str, exact: str, unit: str) -> None:
@@ -126,6 +202,14 @@ async def test_in_is_the_word_before_a_unit_that_fits_and_else_an_inch(expressio
 
 
 async def test_where_in_can_be_read_in_two_ways_it_is_refused() -> None:
-    for expression in ("12 in cm", "(5 ft in cm) * 2", "2 * (1/4 in percent)"):
+    for expression in (
+        "12 in cm",
+        "(5 ft in cm) * 2",
+        "2 * (1/4 in percent)",
+        "0.5 in in",
+        "5 in (cm)",
+        "(30 cm in in) * 2",
+        "10 N*m in in lbf",
+    ):
         assert "two ways" in await asked("calculate", expression=expression), expression
     assert (await asked("calculate", expression="5 in lbf to N*m"))["unit"] == "N*m"

@@ -113,6 +113,37 @@ def test_a_unit_to_convert_to_is_told_from_an_inch() -> None:
     assert parse("12 in").unit is None
 
 
+@pytest.mark.parametrize(
+    ("text", "names", "unit"),
+    [
+        ("30 cm in in", ["cm"], ["in"]),
+        ("12 inch in in", ["inch"], ["in"]),
+        ("3 in in cm", ["in"], ["cm"]),
+        ("3 in in in", ["in"], ["in"]),
+        ("2 ft + 6 in in in", ["ft", "in"], ["in"]),
+        ("10 N*m in in*lbf", ["N", "m"], ["in", "lbf"]),
+        ("10 ft*lbf in lbf in", ["ft", "lbf"], ["lbf", "in"]),
+        ("1 m^2 in in^2", ["m"], ["in"]),
+        ("10 m/s in (km/h)", ["m", "s"], ["km", "h"]),
+        ("(60 mph) in (km/h)", ["mph"], ["km", "h"]),
+        ("5 kg in (g)", ["kg"], ["g"]),
+        ("10 lbf in in J", ["lbf", "in"], ["J"]),
+        ("1/2 in in cm", ["in"], ["cm"]),
+        ("0.5 in %", [], ["percent"]),
+        ("5 lbf in to J", ["lbf", "in"], ["J"]),
+        ("5 in (3 + 4)", ["in"], None),
+        ("5 in (2)", ["in"], None),
+        ("3 in * 2 in", ["in", "in"], None),
+        ("mean(3 in, 5 in)", ["in", "in"], None),
+        ("12 in = 1 ft", ["in", "ft"], None),
+    ],
+)
+def test_the_last_in_that_a_unit_stands_behind_converts(text: str, names: list[str], unit: list[str] | None) -> None:
+    read = parse(text)
+    assert list(read.tree.names()) == names
+    assert (None if read.unit is None else list(read.unit.names())) == unit
+
+
 ALPHABET = st.one_of(
     st.sampled_from(
         [*"+-*/^%!()[],=<> .0123456789eE", "sin", "mean(", "km", " to ", "in", "of ", "°C", "²", "√", "**"]

@@ -42,6 +42,19 @@ async def test_all_real_roots_are_found_where_the_degree_is_high() -> None:
     assert "degree 361" in found["solutions"][0]["values"]["r"]["note"]
 
 
+@pytest.mark.parametrize(
+    ("equation", "real"),
+    [
+        ("x^41 + 10^28*x - 3 = 0", ["3e-28"]),
+        ("x^41 + 10^40*x - 1 = 0", ["1e-40"]),
+        ("x^41 + 10^40*x + 1 = 0", ["-1e-40"]),
+        ("(1+r)^60 = 1 + 3e-30", ["-2", "5e-32"]),
+    ],
+)
+async def test_roots_next_to_0_have_their_digits_too(equation: str, real: list[str]) -> None:
+    assert reals(await asked("solve", equations=[equation], digits=5)) == real
+
+
 def test_what_has_formulas_is_left_to_them() -> None:
     for zero in (X**6 - 2, X**4 - X - 1, X**8 + X**4 + 1, sympy.sin(X), X**5 - sympy.pi):
         assert roots_without_formula(zero, X, 15) is None

@@ -29,8 +29,8 @@ from dovetail.servers.calculator.workers import Expired, Workers
 _Told = TypeVar("_Told", Answer, Solutions, Matrix)
 _FIRST_HALF = 0.6
 _INCHES = (
-    "`in` can be read in two ways here: write `12 in to cm` to convert inches, 12 inch*cm for a product, and "
-    "`45/60 to percent` to convert a number"
+    "`in` can be read in two ways here: write `to` to convert, as in `12 in to cm`, `30 cm to in` and `45/60 to "
+    "percent`, and inch for the unit in a product, as in 12 inch*cm"
 )
 
 

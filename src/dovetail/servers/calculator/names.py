@@ -13,12 +13,6 @@ CONSTANTS: Final = ("pi", "tau", "e", "phi", "euler_gamma", "catalan", "i", "inf
 _SPELLED: Final = {"Pi": "pi", "PI": "pi", "oo": "inf", "infinity": "inf"}
 LETTERS: Final = {"i": "the imaginary unit", "phi": "the golden ratio", "tau": "2*pi"}
 """Constants that many write for something else."""
-_GREEK: Final = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron rho sigma upsilon chi psi omega "
-    "varphi".split()
-)
-_SHORT: Final = 3
-"""Letters up to which a name may have been meant for a product of its letters."""
 
 
 def leaf(word: str, variables: Collection[str]) -> Tree:
@@ -35,13 +29,4 @@ def taken(trees: Iterable[Tree]) -> list[str]:
 
 def is_product(word: str, alone: Collection[str]) -> bool:
     """Tell whether a name is made of letters that stand alone, too: `xy` beside x and y."""
-    return _in_letters(word) and all(letter in alone for letter in word)
-
-
-def may_be_product(word: str, variable: str) -> bool:
-    """Tell whether a name may have been meant for a product with the variable: `xy` where that is x."""
-    return len(variable) == 1 and _in_letters(word) and len(word) <= _SHORT and variable in word
-
-
-def _in_letters(word: str) -> bool:
-    return len(word) > 1 and word.isascii() and word.isalpha() and word.lower() not in _GREEK
+    return len(word) > 1 and word.isascii() and word.isalpha() and all(letter in alone for letter in word)

@@ -12,14 +12,13 @@ import msgspec
 from dovetail.errors import quote
 from dovetail.servers.calculator.failures import CalculatorError
 from dovetail.servers.calculator.functions import KNOWN
+from dovetail.servers.calculator.inches import WORDS, meaning
 from dovetail.servers.calculator.names import leaf
 from dovetail.servers.calculator.tokens import Token, tokens_of
-from dovetail.servers.calculator.tree import Tree, node, number
+from dovetail.servers.calculator.tree import Tree, name, node, number
 
 _NESTING: Final = 64
 _COMPARISONS: Final = frozenset(["=", "==", "!=", "<", ">", "<=", ">="])
-_CONVERTING: Final = frozenset(["to", "->", "in"])
-_WORDS: Final = frozenset(["of", "mod", "to"])
 _CLOSING: Final = {"(": ")", "[": "]"}
 
 
@@ -31,8 +30,8 @@ class Expression(msgspec.Struct, frozen=True):
         unit: The unit that its value is wanted in, if one was named.
         before_brackets: The names that stood before an opening bracket, as often as they did: read as factors, although
             they may have been meant for functions.
-        inches: Whether the unit stands behind an `in` that may be an inch, as in `12 in cm`; if the units
-            fit, it is none.
+        inches: Whether an `in` was read in one of two ways, as in `12 in cm` and `10 lbf in in J`; if the units fit, it
+            was the right one.
     """
 
     tree: Tree
@@ -57,9 +56,9 @@ def parse(text: str, variables: Collection[str] = ()) -> Expression:
     tree = reader.comparison()
     unit, inches = None, False
     if reader.at_to():
-        inches = reader.after_number and reader.here.text == "in"
+        inches = reader.unsure
         reader.step()
-        unit = reader.sum()
+        unit = reader.wanted()
     reader.expect_end()
     return Expression(tree, unit, tuple(reader.before_brackets), inches)
 
@@ -72,6 +71,7 @@ class _Reader:
     def __init__(self, tokens: list[Token], variables: Collection[str]) -> None:
         self._tokens = tokens
         self._variables = variables
+        self._inches = meaning(tokens)
         self._at = 0
         self._nesting = 0
         self.before_brackets: list[str] = []
@@ -96,20 +96,24 @@ class _Reader:
         """Tell whether a unit to convert to follows: `to`, `->`, or an `in` that is no inch."""
         if self._is("->") or (self.here.sort == "name" and self.here.text == "to"):
             return True
-        after = self._after()
-        if self.here.sort != "name" or self.here.text != "in" or after.sort != "name" or after.text in _CONVERTING:
-            return False
-        if self._nesting:
+        if self._at in self._inches.nested:
             raise CalculatorError(
                 "This can be read in two ways: write inch for the unit; to convert, put `to` behind all brackets",
                 self.here.at,
             )
-        return not (self.after_number and any(token.text in _CONVERTING for token in self._tokens[self._at + 1 :]))
+        return self._at == self._inches.converting
 
     @property
-    def after_number(self) -> bool:
-        """Whether a number stands before this."""
-        return self._tokens[self._at - 1].sort == "number"
+    def unsure(self) -> bool:
+        """Whether there is another way to read the inches in this."""
+        return self._inches.unsure
+
+    def wanted(self) -> Tree:
+        """Read the unit to convert to."""
+        if self._is("%") and self._after().sort == "end":
+            self.step()
+            return name("percent")
+        return self.sum()
 
     def expect_end(self) -> None:
         token = self.here
@@ -166,7 +170,7 @@ class _Reader:
             raise CalculatorError("This can be read in two ways: write a / (b * (...)) or a / b * (...)", digits.at)
         above = before[0].parts[0] if before[0].kind == "negative" else before[0]
         fraction = len(before) == 1 and above.kind == "number" and digits.sort == "number"
-        if fraction and after.sort == "name" and after.text not in _WORDS:
+        if fraction and after.sort == "name" and after.text not in WORDS:
             self.step()
             if not self.at_to():
                 return [node("invert", number(digits.text)), self._beside()]
@@ -187,7 +191,7 @@ class _Reader:
     def _begins_operand(self) -> bool:
         token = self.here
         if token.sort == "name":
-            return token.text not in _WORDS
+            return token.text not in WORDS
         return token.sort == "number" or (token.sort == "sign" and token.text == "(")
 
     def _signed(self) -> Tree:

@@ -148,10 +148,11 @@ def _real_roots(polynomial: Any, digits: int) -> list[Root]:
 
 
 def _between(coefficients: list[int], low: Expr, high: Expr, precision: int) -> Any:
-    """Close in on the root between two ends; neither is one itself."""
+    """Close in on the root between two ends, as closely as its own size asks for; neither is one itself, nor is 0."""
     left, right = (mpmath.mpf(int(end.p)) / int(end.q) for end in (low, high))
     above = mpmath.polyval(coefficients, right) > 0
-    for _ in range(int(precision * 3.4) + 10):
+    close = mpmath.mpf(10) ** -precision
+    while right - left > close * max(abs(left), abs(right)):
         middle = (left + right) / 2
         value = mpmath.polyval(coefficients, middle)
         if value == 0:

@@ -13,13 +13,15 @@ import msgspec
 from dovetail.errors import quote
 from dovetail.servers.calculator.failures import CalculatorError
 from dovetail.servers.calculator.functions import KNOWN
-from dovetail.servers.calculator.names import LETTERS, is_product, may_be_product, taken
+from dovetail.servers.calculator.names import LETTERS, is_product, taken
 from dovetail.servers.calculator.parsing import Expression, parse
+from dovetail.servers.calculator.run_together import Parts, parts_of
 from dovetail.servers.calculator.tree import Tree
 
 _TOGETHER: Final = 200_000
 """Characters that all expressions of one call may have."""
 _USUAL: Final = "x"
+_NAMED: Final = "or name it as the variable or among the unknowns, where the tool takes these"
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -34,23 +36,31 @@ class Reading(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def read(texts: Sequence[str], variables: Sequence[str] = ()) -> Reading:
+def read(texts: Sequence[str], variables: Sequence[str] = (), guessed: str | None = None) -> Reading:
     """Read expressions; a name before a bracket is a factor only if it is a variable, and else an unknown function.
+
+    Args:
+        texts: The expressions.
+        variables: The names that the caller named as variables or unknowns; without any, each name may be one.
+        guessed: The variable, if it is one that the caller did not name.
 
     Raises:
         CalculatorError: One cannot be read, has a unit, an unknown function or a product without a sign in it.
     """
     check_length(texts)
-    expressions = [parse(text, variables) for text in texts]
+    named = [*variables, *([] if guessed is None else [guessed])]
+    expressions = [parse(text, named) for text in texts]
     if any(one.unit is not None for one in expressions):
         raise CalculatorError("Units are for calculate and convert; leave them out here")
     trees = [one.tree for one in expressions]
-    _check_functions(_called(expressions), variables)
+    _check_functions(_called(expressions), named)
     names = {name for tree in trees for name in tree.names()}
-    alone = {*names, *variables, *(word for tree in trees for word in tree.constants())}
+    alone = {*names, *named, *(word for tree in trees for word in tree.constants())}
     for name in sorted(names - set(variables)):
-        if is_product(name, alone):
-            raise CalculatorError(_one_name(name))
+        related = [one for one in named if one != name]
+        parts = Parts(tuple(name)) if is_product(name, alone) else parts_of(name, related, names - {name})
+        if parts is not None:
+            raise CalculatorError(_one_name(name, parts))
     return Reading(trees, tuple(_of_constant(word) for word in taken(trees)))
 
 
@@ -86,9 +96,9 @@ def read_in(texts: Sequence[str], given: str | None) -> tuple[Reading, str]:
     """
     check_length(texts)
     variable = given or _variable(texts[0])
-    found = read(texts, [variable])
-    inside = found.trees[0]
-    notes = [*_of_variable(inside, variable, given), *found.notes, *_run_together(inside, variable)]
+    _check_differential(texts[0], variable)
+    found = read(texts, [given]) if given else read(texts, guessed=variable)
+    notes = [*_of_variable(found.trees[0], variable, given), *found.notes]
     return Reading(found.trees, tuple(notes)), variable
 
 
@@ -97,7 +107,7 @@ def _variable(text: str) -> str:
     expression = parse(text)
     unknown = _called([expression])
     names = sorted(set(expression.tree.names()) - set(unknown))
-    if _USUAL in names or unknown or any(may_be_product(name, _USUAL) for name in names):
+    if _USUAL in names or unknown or any(parts_of(name, [_USUAL], ()) for name in names):
         return _USUAL
     if len(names) > 1:
         shown = ", ".join(quote(name, 64) for name in names[:20])
@@ -119,28 +129,23 @@ def _of_variable(inside: Tree, variable: str, given: str | None) -> list[str]:
     return []
 
 
-def _run_together(inside: Tree, variable: str) -> list[str]:
-    """Return what is to be said of names that look like products with the variable."""
-    notes = []
-    names = set(inside.names())
-    for name in sorted(name for name in names - {variable} if may_be_product(name, variable)):
-        if name == f"d{variable}":
-            raise CalculatorError(f"Leave {name} out: the variable is {variable}. It was read as a name of its own")
-        if variable not in names:
-            raise CalculatorError(_one_name(name))
-        notes.append(f"{name} is one name here, and no product: that is written {'*'.join(name)}")
-    return notes
+def _check_differential(text: str, variable: str) -> None:
+    if f"d{variable}" in parse(text).tree.names():
+        raise CalculatorError(f"Leave d{variable} out: the variable is {variable}. It was read as a name of its own")
 
 
-def _one_name(name: str) -> str:
+def _one_name(name: str, parts: Parts) -> str:
+    written = "*".join(parts.factors)
+    if parts.function:
+        return f"{name} was read as one name, not as a function: write {written}, or {name}_1 if it is a name"
     return (
-        f"{name} was read as one name, not as a product: write {'*'.join(name)} for a product, or "
-        f"{name[0]}_{name[1:]} for a name"
+        f"{name} was read as one name, not as a product: write {written} for a product; if it is a name, write "
+        f"{'_'.join(parts.factors)}, {_NAMED}"
     )
 
 
 def _of_constant(word: str) -> str:
-    return f"{word} is {LETTERS[word]} here; for a variable, write another name, such as {word}_1, or name it as one"
+    return f"{word} is {LETTERS[word]} here; for a variable, write another name, such as {word}_1, {_NAMED}"
 
 
 def _called(expressions: Sequence[Expression]) -> list[str]:
