@@ -3,12 +3,15 @@
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dovetail import Client
-from dovetail.errors import StoreUnusable
+from dovetail.errors import StoreUnusable, ToolError
 from dovetail.servers import memory, resting, sql
 from dovetail.servers.memory import Graph
 from dovetail.servers.sql.sqlite_running import unusable
@@ -64,6 +67,102 @@ async def test_a_memory_is_read_where_nothing_can_be_made_beside_it(tmp_path: Pa
             graph.close()
             if count:
                 break
+
+
+def entity(name: str) -> Callable[[sqlite3.Connection], object]:
+    return lambda db: db.execute("INSERT INTO entities (name, type) VALUES (?, 'x')", (name,))
+
+
+def entities(db: sqlite3.Connection) -> int:
+    found: int = db.execute("SELECT count(*) FROM entities").fetchone()[0]
+    return found
+
+
+@pytest.mark.usefixtures("unwritable")
+def test_a_connection_that_was_lent_while_the_file_changed_reads_it_as_it_is_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    Graph(path, read_only=False, max_bytes=2**30).close()
+    graph = Graph(path, read_only=True, max_bytes=2**30)
+    assert resting.stamp(path) is not None
+    writer: Graph | None = None
+
+    def meanwhile(db: sqlite3.Connection) -> int:
+        nonlocal writer
+        writer = Graph(path, read_only=False, max_bytes=2**30)
+        writer.write(entity("a"), {"a"})
+        assert graph.read(entities) == 1, "somebody else reads, and has the file opened anew"
+        return entities(db)
+
+    assert graph.read(meanwhile) == 0
+    assert writer is not None
+    for number in range(2, 5):
+        writer.write(entity(str(number)), {str(number)})
+        assert [graph.read(entities), graph.read(lambda db: graph.read(entities))] == [number, number]
+    writer.close()
+    assert graph.read(entities) == 4
+    graph.close()
+
+
+@pytest.mark.usefixtures("unwritable")
+async def test_who_subscribed_to_a_memory_at_rest_hears_of_what_others_write(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    Graph(path, read_only=False, max_bytes=2**30).close()
+    server = memory.make(memory.Settings(file=str(path), read_only=True, watch=0.02))
+    async with Client(server) as client, client.listen(resources=["memory://graph", "memory://entity/b"]) as changes:
+        for end in (False, True):  # while the writer is there, and when it has come and gone
+            writer = Graph(path, read_only=False, max_bytes=2**30)
+            if not end:
+                writer.write(entity("a"), {"a"})
+                assert (await anext(changes)).uri == "memory://graph"
+            else:
+                writer.write(entity("b"), {"b"})
+                writer.close()
+                assert {(await anext(changes)).uri for _ in range(2)} == {"memory://graph", "memory://entity/b"}
+            writer.close()
+
+
+@pytest.mark.usefixtures("unwritable")
+async def test_an_older_memory_in_the_place_of_another_is_announced(tmp_path: Path) -> None:
+    path, older = tmp_path / "m.db", tmp_path / "older.db"
+    for file, names in ((path, "ab"), (older, "a")):
+        graph = Graph(file, read_only=False, max_bytes=2**30)
+        for name in names:
+            graph.write(entity(name), {name})
+        graph.close()
+    server = memory.make(memory.Settings(file=str(path), read_only=True, watch=0.02))
+    async with Client(server) as client, client.listen(resources=["memory://graph"]) as changes:
+        older.replace(path)
+        assert (await anext(changes)).uri == "memory://graph"
+        assert (await client.call_tool("graph_statistics", {})).structured["entities"] == 1
+
+
+@pytest.mark.usefixtures("unwritable")
+def test_a_memory_that_cannot_be_opened_anew_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    Graph(path, read_only=False, max_bytes=2**30).close()
+    graph = Graph(path, read_only=True, max_bytes=2**30)
+    content = path.read_bytes()
+    path.write_bytes(content[:18] + b"\2\2" + b"no database" * 500)
+    with pytest.raises(ToolError, match="cannot be read"):
+        graph.read(entities)
+    path.write_bytes(content)
+    assert graph.read(entities) == 0
+    graph.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="POSIX takes locks from who closes a file")
+@pytest.mark.usefixtures("unwritable")
+def test_looking_at_a_file_does_not_end_the_locks_of_who_reads_it(tmp_path: Path) -> None:
+    path = database(tmp_path / "a.db", 1)
+    reader = sqlite3.connect(path)
+    assert reader.execute("SELECT a FROM t").fetchall() == [(1,)]
+    assert resting.stamp(path) is None
+    other = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('INSERT INTO t VALUES (2)'); db.commit()"
+    )
+    subprocess.run([sys.executable, "-c", f"{other}; db.close()", str(path)], check=True)
+    assert (tmp_path / "a.db-wal").exists(), "whoever closes it deletes it, unless somebody has it locked"
+    reader.close()
 
 
 @pytest.mark.usefixtures("unwritable")

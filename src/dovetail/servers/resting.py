@@ -54,13 +54,13 @@ def uri(path: Path, mark: Stamp | None) -> str:
 
 
 def _unwritable_log(path: Path) -> bool:
-    with path.open("rb") as file:
-        if file.read(20)[18:] != _WAL:
-            return False
     # With both files there, another process's or copied along, SQLite can read.
-    return not os.access(path.parent, os.W_OK) and not (
-        _beside(path, "-wal").exists() and _beside(path, "-shm").exists()
-    )
+    if os.access(path.parent, os.W_OK) or (_beside(path, "-wal").exists() and _beside(path, "-shm").exists()):
+        return False
+    # Only now: closing a file ends the locks that this process's connections to it hold (POSIX advisory locks), and
+    # whoever closes the log last would delete it under those that read from it.
+    with path.open("rb") as file:
+        return file.read(20)[18:] == _WAL
 
 
 def _log_bytes(path: Path) -> int:

@@ -18,6 +18,7 @@ from dovetail import Client
 from dovetail.errors import ToolError
 from dovetail.servers.memory import Graph
 from dovetail.servers.memory.numbering import observations_of
+from dovetail.servers.memory.places import merge_log, prepare
 from tests.house import ROOT
 from tests.servers.memory.worlds import fill, memory, refused, told
 
@@ -220,7 +221,8 @@ def test_a_log_that_grew_while_somebody_read_is_merged_by_a_later_write(
     path = tmp_path / "m.db"
     graph = Graph(path, read_only=False, max_bytes=2**30)
     log = tmp_path / "m.db-wal"
-    with graph.watching() as reading:
+    with graph.watching() as reader:
+        reading = reader.connection
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM imports").fetchone()
         graph.write(lambda db: db.execute("INSERT INTO imports VALUES (?)", ("x" * 500_000,)), {"x"})
@@ -333,3 +335,13 @@ async def test_nobody_else_can_read_the_file(tmp_path: Path) -> None:
     path.chmod(0o644)
     async with memory(path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_after_a_log_that_could_not_be_merged_a_write_waits_for_others_as_ever(tmp_path: Path) -> None:
+    graph = Graph(tmp_path / "m.db", read_only=False, max_bytes=2**30)
+    db = prepare(tmp_path / "m.db")
+    db.execute("BEGIN IMMEDIATE")  # in a transaction nothing can be merged
+    merge_log(db, 0.1)
+    assert db.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
+    db.close()
+    graph.close()

@@ -1,13 +1,17 @@
 """Who subscribed hears of changes: of this process, and of another one on the same file."""
 
+import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dovetail import Client
+from dovetail.errors import StoreUnusable
 from dovetail.servers.memory import Graph
 from dovetail.servers.memory.graph import changes_after
+from dovetail.servers.memory.readers import Reader
 from tests.house import ROOT
 from tests.servers.memory.worlds import fill, memory, told
 
@@ -53,6 +57,25 @@ async def test_another_server_on_the_same_file_is_heard(tmp_path: Path) -> None:
             await fill(other)
             assert (await anext(changes)).uri == "memory://entity/Ann%20Lee"
         assert len((await told(one, "read_graph"))["entities"]) == 4
+
+
+async def test_a_file_that_was_out_of_reach_for_a_while_is_heard_of_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = Reader.version
+    failed = asyncio.Event()
+
+    def failing(self: Reader) -> Any:
+        failed.set()
+        raise StoreUnusable("not now")
+
+    async with memory(tmp_path / "m.db", watch=0.02) as one, memory(tmp_path / "m.db", watch=0.0) as other:
+        async with one.listen(resources=["memory://graph"]) as changes:
+            monkeypatch.setattr(Reader, "version", failing)
+            await failed.wait()
+            await fill(other)
+            monkeypatch.setattr(Reader, "version", version)
+            assert (await anext(changes)).uri == "memory://graph"
 
 
 def test_two_writes_of_which_none_is_too_large_are_told_in_full_at_the_next_look(tmp_path: Path) -> None:

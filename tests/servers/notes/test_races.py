@@ -6,12 +6,14 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dovetail import Client
 from dovetail.errors import ToolError
 from dovetail.servers.notes import Folder, Notebook, Settings
+from dovetail.servers.notes.importing import take_in
 from tests.house import ROOT
 from tests.servers.notes.worlds import notes, told
 
@@ -168,3 +170,63 @@ async def test_a_process_killed_while_it_writes_leaves_whole_notes(tmp_path: Pat
         text = (tmp_path / "all.md").read_text()
         assert len(text) == 100_000 and len(set(text)) == 1
         book(tmp_path).append("all", "")  # the lock went with its holder
+
+
+@pytest.mark.timeout(60)
+async def test_an_import_whose_call_is_cancelled_stops_and_keeps_what_it_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, other = tmp_path / "notes", tmp_path / "other"
+    for made in (folder, other):
+        made.mkdir()
+    for number in range(5):
+        (other / f"n{number}.md").write_text(str(number))
+    begun, ended = asyncio.Event(), asyncio.Event()
+    going = threading.Event()
+    loop = asyncio.get_running_loop()
+    create = Notebook.create_among
+
+    def slow(self: Notebook, *args: Any) -> Any:
+        written = create(self, *args)
+        loop.call_soon_threadsafe(begun.set)
+        going.wait(30)
+        return written
+
+    def taking(*args: Any) -> Any:
+        try:
+            return take_in(*args)
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+
+    monkeypatch.setattr("dovetail.servers.notes.tools.take_in", taking)
+    monkeypatch.setattr(Notebook, "create_among", slow)
+    async with notes(folder, "2026-07-28", import_folder=(str(other),), no_watch=True) as client:
+        call = asyncio.create_task(client.call_tool("import_folder"))
+        await begun.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await told(client, "list_notes")  # which arrives after what cancels the call
+        going.set()
+        await ended.wait()
+        assert (await told(client, "list_notes"))["total"] == 1
+    assert os.listdir(folder) == ["n0.md"]
+
+
+def test_what_another_import_took_in_at_the_same_moment_is_told_as_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, other = tmp_path / "notes", tmp_path / "other"
+    for made in (folder, other):
+        made.mkdir()
+    (other / "same.md").write_text("one")
+    (other / "other.md").write_text("one")
+    create = Notebook.create_among
+
+    def outrun(self: Notebook, among: int, name: str, text: str) -> Any:
+        (folder / f"{name}.md").write_text(text if name == "same" else "two")
+        return create(self, among, name, text)
+
+    monkeypatch.setattr(Notebook, "create_among", outrun)
+    taken = take_in(book(folder), other, "", lambda files: None, lambda: False)
+    assert (taken.unchanged, list(taken.skipped), taken.created) == (1, ["other.md"], [])

@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
-from dovetail.errors import ToolError
-from dovetail.servers.memory.places import BUSY_SECONDS, merge_log, prepare, reader
+from dovetail.errors import StoreUnusable, ToolError
+from dovetail.servers.memory.places import BUSY_SECONDS, merge_log, prepare
+from dovetail.servers.memory.readers import Reader
 from dovetail.servers.memory.sizes import allow, full, pages_of, pages_used, tidy
-from dovetail.servers.resting import stamp
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -58,14 +58,13 @@ class Graph:
         self._pages = pages_of(max_bytes)
         self._writing = threading.Lock()
         self._writer = None if read_only else prepare(path)
-        self._free: list[sqlite3.Connection] = []
+        self._free: list[Reader] = []
         self._lent = 0
         self._returned = threading.Condition()
         """Held while `_free`, `_lent` and `_closed` are looked at or changed."""
         self._closed = False
-        self._stamp = stamp(path) if read_only else None
         try:
-            self._free.append(reader(path, self._stamp))
+            self._free.append(self._opened())
         except BaseException:
             self.close()
             raise
@@ -79,8 +78,8 @@ class Graph:
             self._closed = True  # stops what reads, at SQLite's next look
             self._returned.wait_for(lambda: not self._lent, READ_SECONDS)
             free, self._free = self._free, []
-        for connection in free:
-            connection.close()
+        for one in free:
+            one.close()
         # The writer comes last: whoever closes the file last merges its log, and readers may not.
         with self._writing:
             if self._writer is not None:
@@ -161,13 +160,16 @@ class Graph:
                 merge_log(writer, _MERGE)
 
     @contextmanager
-    def watching(self) -> Iterator[sqlite3.Connection]:
+    def watching(self) -> Iterator[Reader]:
         """A connection of one's own, to ask again and again whether the file changed."""
-        connection = reader(self.path, self._stamp)
+        one = self._opened()
         try:
-            yield connection
+            yield one
         finally:
-            connection.close()
+            one.close()
+
+    def _opened(self) -> Reader:
+        return Reader(self.path, alone=self.read_only)
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
@@ -176,28 +178,23 @@ class Graph:
             if self._closed:
                 raise ToolError(_CLOSING)
             self._lent += 1
-            self._renew()
-            connection = self._free.pop() if self._free else None
+            one = self._free.pop() if self._free else None
         try:
-            connection = connection or reader(self.path, self._stamp)
-            yield connection
+            try:
+                one = one or self._opened()
+                one.renew()
+            except StoreUnusable as error:
+                raise ToolError(f"{error}.") from error
+            yield one.connection
         finally:
-            self._give_back(connection)
+            self._give_back(one)
 
-    def _renew(self) -> None:
-        """Forget what was read of a file that was taken for one that does not change, and did."""
-        if self._stamp is not None and (now := stamp(self.path)) != self._stamp:
-            self._stamp = now
-            for old in self._free:
-                old.close()
-            self._free.clear()
-
-    def _give_back(self, connection: sqlite3.Connection | None) -> None:
+    def _give_back(self, one: Reader | None) -> None:
         with self._returned:
-            if connection is not None and self._closed:
-                connection.close()
-            elif connection is not None:
-                self._free.append(connection)
+            if one is not None and self._closed:
+                one.close()
+            elif one is not None:
+                self._free.append(one)
             self._lent -= 1
             self._returned.notify_all()
 
@@ -239,10 +236,13 @@ def last_change(connection: sqlite3.Connection) -> int:
 
 
 def changes_after(connection: sqlite3.Connection, number: int) -> tuple[int, list[str]]:
-    """Return the number of the last change, and the names of what changed after another, in however many writes."""
+    """Return the number of the last change, and the names of what changed after another, in however many writes.
+
+    The number is a smaller one if an older file has taken this one's place.
+    """
     rows = connection.execute("SELECT id, name FROM changes WHERE id > ? ORDER BY id", (number,)).fetchall()
     names = dict.fromkeys(name for _, name in rows if name is not None)
-    return (rows[-1][0] if rows else number), list(names)
+    return (rows[-1][0] if rows else min(number, last_change(connection))), list(names)
 
 
 def _told(error: sqlite3.Error, deletes: bool = False) -> ToolError:

@@ -166,9 +166,11 @@ def merge_log(connection: sqlite3.Connection, seconds: float) -> None:
     somebody still reads from the log after that many seconds, it is done as far as that lets.
     """
     with suppress(sqlite3.Error):
-        connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1_000)}")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1_000)}")
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1_000)}")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:  # whatever became of it, the next write waits for others as long as ever
+            connection.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1_000)}")
 
 
 def reader(path: Path, mark: Stamp | None = None) -> sqlite3.Connection:

@@ -14,9 +14,12 @@ from urllib.parse import quote
 
 from dovetail.errors import StoreUnusable
 from dovetail.servers.memory.graph import Graph, changes_after, last_change
+from dovetail.servers.memory.readers import Reader
+from dovetail.servers.resting import Stamp
 
 GRAPH_URI: Final = "memory://graph"
 EXPORT_URI: Final = "memory://export"
+Version = tuple[Stamp | None, int] | None
 log = logging.getLogger("dovetail.servers.memory")
 
 
@@ -54,38 +57,40 @@ class Herald:
 
     async def run(self) -> None:
         """Announce until cancelled."""
-        with self._graph.watching() as db:
+        with self._graph.watching() as reader:
             # The version is looked at before the changes: what is committed in between is another version later.
-            version, seen = _version(db), last_change(db)
+            version, seen = _version(reader), last_change(reader.connection)
             while True:
-                await self._wait(db, version)
-                version = _version(db)
+                await self._wait(reader, version)
+                version = _version(reader)
                 try:
-                    last, names = changes_after(db, seen)
+                    last, names = changes_after(reader.connection, seen)
                 except sqlite3.Error as error:
                     log.warning("The memory file cannot be watched (%s)", type(error).__name__)
+                    version = None  # and look again, though nothing else should change
                     continue
                 if last != seen:
                     seen = last
                     for uri in uris(names):
                         self._tell(uri)
 
-    async def _wait(self, db: sqlite3.Connection, version: int) -> None:
+    async def _wait(self, reader: Reader, version: Version) -> None:
         """Wait until this process, or another one, has written."""
-        while not self._due.is_set() and _version(db) == version:
+        while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds or None):
                     await self._due.wait()
+            if self._due.is_set() or _version(reader) != version:
+                break
         self._due.clear()
 
 
-def _version(db: sqlite3.Connection) -> int:
-    """Return a number that is another one after a commit by any other connection."""
+def _version(reader: Reader) -> Version:
+    """Return what is another one after a commit by any other connection; None while the file cannot be read."""
     try:
-        found: int = db.execute("PRAGMA data_version").fetchone()[0]
-    except sqlite3.Error:
-        return 0
-    return found
+        return reader.version()
+    except (sqlite3.Error, StoreUnusable):
+        return None
 
 
 @contextlib.asynccontextmanager

@@ -22,7 +22,9 @@ _TOLD: Final = 200
 _TOLD_SECONDS: Final = 1.0
 
 
-def take_in(notebook: Notebook, source: Path, into: str, tell: Callable[[int], None]) -> Taken:
+def take_in(
+    notebook: Notebook, source: Path, into: str, tell: Callable[[int], None], stopped: Callable[[], bool]
+) -> Taken:
     """Copy the Markdown files of a folder as notes.
 
     Args:
@@ -30,6 +32,7 @@ def take_in(notebook: Notebook, source: Path, into: str, tell: Callable[[int], N
         source: The folder.
         into: A folder of notes, or empty.
         tell: Hears about every second how many files were looked at.
+        stopped: Tells whether to stop before the next file; what was taken in stays.
 
     Raises:
         ToolError: The folder cannot be read, or `into` is no name of a folder.
@@ -43,6 +46,8 @@ def take_in(notebook: Notebook, source: Path, into: str, tell: Callable[[int], N
     try:
         found = Source(source, notebook.settings.max_notes, (root, root / into)).files(notebook.settings.max_bytes)
         for number, (steps, data) in enumerate(found, 1):
+            if stopped():
+                break
             taking.take(steps, data)
             if time.monotonic() > due:
                 tell(number)
@@ -82,11 +87,19 @@ class _Taking:
         try:
             self._notebook.create_among(self._before + len(taken.created), name, text)
         except (ToolError, UnsafePath) as error:
-            taken.skipped[shown] = str(error)[:200]
+            if self._here(name, text):  # somebody else took it in at this moment
+                taken.unchanged += 1
+            else:
+                taken.skipped[shown] = str(error)[:200]
             return
         taken.created.append(name)
         if name != "/".join(filter(None, (self._into, shown.rpartition(".")[0]))):
             taken.renamed[shown] = name
+
+    def _here(self, name: str, text: str) -> bool:
+        with suppress(ToolError, UnsafePath):
+            return self._notebook.read(name)[0] == text
+        return False
 
     def _free(self, steps: list[str], text: str) -> str | None:
         """Return the name for a file; None where it is here already, or another note of that name is."""

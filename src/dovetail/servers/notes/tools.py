@@ -151,7 +151,7 @@ def import_folder(ctx: Context, into: Below = "", number: Annotated[int, Meta(ge
     def tell(files: int) -> None:
         ctx.ask_sync(ctx.progress(files, message=f"{files:,} files"))
 
-    return take_in(book, Path(sources[number - 1]), into.strip("/"), tell)
+    return take_in(book, Path(sources[number - 1]), into.strip("/"), tell, lambda: ctx.cancelled)
 
 
 def names(typed: str) -> list[str]:
