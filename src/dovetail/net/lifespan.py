@@ -4,7 +4,8 @@ uvicorn's own logs a failure and ends the process, so the error never reaches th
 or the program that called `run`. An application that finds `FAILURE` among the extensions of its scope calls that with
 the exception before it says that it failed, and need not log it.
 
-Who gives up the start cancels the application's, and waits for what it cleans up.
+An application that returns without an answer has no lifespan, and is served. Who gives up the start cancels the
+application's, and waits for what it cleans up.
 """
 
 import asyncio
@@ -51,14 +52,17 @@ class Lifespan:
             self._task.cancel()
             await asyncio.wait({self._task})
             raise
-        if answer.get("type") != "lifespan.startup.complete":
+        if self._failure is not None:
+            raise self._failure
+        if answer.get("type") == "lifespan.startup.failed":
             said = answer.get("message") or "it did not say why"
-            raise self._failure or DefinitionError(f"The application could not start: {said}")
+            raise DefinitionError(f"The application could not start: {said}")
 
     async def shutdown(self) -> None:
-        """Let the application stop; what fails then is logged."""
-        answer = await self._ask("shutdown")
-        if answer.get("type") != "lifespan.shutdown.complete":
+        """Let the application stop; what fails then is logged. One that went without a word has nothing to stop."""
+        gone = self._task is None or self._task.done()
+        answer = {} if gone else await self._ask("shutdown")
+        if self._failure is not None or answer.get("type") == "lifespan.shutdown.failed":
             said = type(self._failure).__name__ if self._failure else answer.get("message")
             log.error("The application did not stop cleanly: %s", said, exc_info=self._failure)
 
