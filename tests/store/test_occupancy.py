@@ -66,9 +66,8 @@ async def test_workers_share_a_directory(start: Start) -> None:
         await start().occupy(alone=False)
 
 
-async def test_one_that_leaves_is_waited_for(start: Start) -> None:
-    one, two = start(), start()
-    await one.occupy(alone=True)
+async def waited_for(one: SqliteStores, two: SqliteStores) -> None:
+    """Let one leave: the other waits until it has, and no longer."""
     one.leaving()
     waiting = asyncio.create_task(two.occupy(alone=True))
     for _ in range(10):
@@ -76,6 +75,12 @@ async def test_one_that_leaves_is_waited_for(start: Start) -> None:
     assert not waiting.done()
     await one.aclose()
     await asyncio.wait_for(waiting, 5)
+
+
+async def test_one_that_leaves_is_waited_for(start: Start) -> None:
+    one, two = start(), start()
+    await one.occupy(alone=True)
+    await waited_for(one, two)
     third = start()
     with pytest.raises(StoreUnusable, match=REFUSED):
         await third.occupy(alone=True)
@@ -209,13 +214,7 @@ async def test_whatever_the_number_of_a_process_means_here_who_leaves_is_waited_
     (tmp_path / "state" / occupancy.FILE).write_text(written)
     with pytest.raises(StoreUnusable, match="Another server keeps"):
         await two.occupy(alone=True)
-    one.leaving()
-    waiting = asyncio.create_task(two.occupy(alone=True))
-    for _ in range(10):
-        await asyncio.sleep(0)
-    assert not waiting.done()
-    await one.aclose()
-    await asyncio.wait_for(waiting, 5)
+    await waited_for(one, two)
 
 
 async def test_of_many_that_come_while_one_leaves_one_gets_the_place_and_the_others_are_refused(start: Start) -> None:

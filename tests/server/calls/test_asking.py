@@ -747,21 +747,20 @@ async def test_the_clock_and_the_slot_of_a_call_stand_still_while_an_answer_is_a
 @pytest.mark.parametrize("version", ["2025-06-18", "2025-11-25"])
 @pytest.mark.parametrize("kind", ["race", "gather", "before"])
 async def test_a_handler_that_ends_with_a_question_open_leaves_its_slot_as_it_was(version: str, kind: str) -> None:
-    app = server()
+    app, answers = server(), list[asyncio.Task[Any]]()
 
     async def fails() -> None:
+        for _ in range(5):  # until the question is out
+            await asyncio.sleep(0)
         raise ToolError("the backend said no")
 
     @app.use
     def asking(handler: Any) -> Any:
         async def handle(call: Any, ctx: Context) -> Any:
-            asked = asyncio.ensure_future(ctx.elicit("first?")) if kind == "before" else None
-            await asyncio.sleep(0)
-            try:
-                return await handler(call, ctx)
-            finally:
-                if asked is not None:
-                    asked.cancel()
+            if kind == "before":
+                answers.append(asyncio.create_task(ctx.elicit("first?")))
+                await asyncio.sleep(0)
+            return await handler(call, ctx)
 
         return handle
 
@@ -769,11 +768,14 @@ async def test_a_handler_that_ends_with_a_question_open_leaves_its_slot_as_it_wa
     async def work(ctx: Context) -> str:
         match kind:
             case "race":
-                await asyncio.wait({asyncio.ensure_future(ctx.elicit("?"))}, timeout=0.01)
+                await asyncio.wait(
+                    {asyncio.create_task(ctx.elicit("?")), asyncio.create_task(fails())},
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
             case "gather":
                 await asyncio.gather(ctx.elicit("?"), fails())
             case _:
-                await asyncio.sleep(0.01)
+                await answers[-1]
         return "done"
 
     tool = app.catalogue.tools.get("work")
