@@ -109,6 +109,24 @@ def test_a_server_that_is_switched_off_is_left_out_and_named(switch: dict[str, A
         read_manifest(written({"servers": {"other": off}}))
 
 
+def test_servers_are_served_when_nobody_reads_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[asyncio.Task[None]] = []
+
+    async def started(on_ready: Callable[[str], None]) -> None:
+        on_ready("http://127.0.0.1:1")
+        told.extend(task for task in asyncio.all_tasks() if task is not asyncio.current_task())
+        await asyncio.gather(*told)
+
+    reader, writer = os.pipe()
+    os.close(reader)
+    whole = {"servers": {"sums": SUMS}}
+    with open(writer, "w", encoding="utf-8") as gone:  # leaves well, as what is buffered is dropped
+        monkeypatch.setattr("sys.stdout", gone)
+        monkeypatch.setattr("dovetail.server.run_together", lambda servers, on_ready: asyncio.run(started(on_ready)))
+        assert serve_manifest({"manifest": written(whole), "transport": "http"}) == 0
+    assert len(told) == 1
+
+
 def test_what_is_served_and_what_is_left_out_is_told_at_the_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """Lines for people: in colour on a terminal that has some (and no NO_COLOR), plain and whole everywhere else."""
 
+import errno
 from collections.abc import Iterable
 
 import msgspec
@@ -19,9 +20,20 @@ class Line(msgspec.Struct, frozen=True):
     cut: bool = False
 
 
+class _Pipe(Console):
+    """A console whose reader may have gone, which is the caller's to decide: rich would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, "nobody reads standard output")
+
+
 def show(lines: Iterable[Line]) -> None:
-    """Print lines to stdout."""
-    console = Console(highlight=False, emoji=False, markup=False)
+    """Print lines to stdout.
+
+    Raises:
+        OSError: It cannot be written to.
+    """
+    console = _Pipe(highlight=False, emoji=False, markup=False)
     for line in lines:
         text = Text.assemble(*line.pieces)
         if line.cut and console.is_terminal:
