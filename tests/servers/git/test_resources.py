@@ -105,6 +105,16 @@ async def test_prompts_bring_what_they_are_about(story: Maker, opened: Open) -> 
         assert "Print two" in await text("explain_file", path="src/main.py")
 
 
+async def test_a_message_is_written_for_the_first_commit_too(maker: Maker, opened: Open) -> None:
+    maker.write("README.md", "# Other\n")
+    maker.stage("README.md")
+    async with opened(maker.path) as client:
+        content = (await client.get_prompt("write_commit_message")).messages[0].content
+        assert isinstance(content, TextContent)
+        assert "the first commit" in content.text
+        assert "+# Other" in content.text
+
+
 @pytest.mark.parametrize("era", ERAS)
 async def test_who_subscribed_hears_of_a_commit_that_somebody_else_made(story: Maker, opened: Open, era: str) -> None:
     file = "git://HEAD/README.md"
