@@ -87,6 +87,54 @@ async def test_an_expression_is_matched_with_a_line_without_its_end_and_the_mark
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("pattern", "numbers"),
+    [(r"log\([^\"]*", [1, 3]), (r"^\s*TODO", [9]), (r"'[^']*", [5, 6]), (r"^\s+\S", [2, 4]), (r"\(\s+\d", []),
+     (r"(?s)say.*x", [5]), (r"^\s*$", [7, 8]), (r"\Alog", [1, 3]), (r"^$", [7, 8])],
+)  # fmt: skip
+async def test_no_expression_goes_on_into_the_next_line(
+    house: Path, pattern: str, numbers: list[int], engine: str | None
+) -> None:
+    (house / "a.py").write_text("log(\n  1)\nlog(\n  2)\nsay 'x\nsay 'y'\n\n\nTODO\n")
+    found = await look(house, Wish(pattern=pattern, regex=True, globs=("a.py",)), engine)
+    assert [match.line for match in found] == numbers
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("wish", "numbers"),
+    [
+        (Wish(pattern="école", ignore_case=True), [1]),
+        (Wish(pattern="caf.$", regex=True), [2]),
+        (Wish(pattern=r"M\w+ GmbH", regex=True), [3]),
+        (Wish(pattern="[éè]$", regex=True), [2]),
+        (Wish(pattern="caf[^éx]", regex=True), []),
+        (Wish(pattern="^.{4}.?$", regex=True), [2, 1]),
+        (Wish(pattern="ü"), [3, 4]),
+        (Wish(pattern=r"Ü\b", regex=True, ignore_case=True), [4]),
+    ],
+)
+async def test_a_letter_is_one_character_whatever_its_bytes(
+    house: Path, wish: Wish, numbers: list[int], engine: str | None
+) -> None:
+    (house / "a.txt").write_bytes("École\ncafé\nMüller GmbH\n".encode() + b"f\xff\xc3\xbc\n")
+    found = await look(house, wish, engine, "a.txt")
+    assert [match.line for match in found] == sorted(numbers)
+
+
+async def test_to_our_own_each_byte_that_is_no_character_is_one(house: Path) -> None:
+    (house / "latin").write_bytes("café TODO\n".encode("latin-1"))
+    (match,) = await look(house, Wish(pattern=r"^caf. TODO$", regex=True), None)
+    assert match.text == "caf\ufffd TODO"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_file_with_nul_in_its_first_64_kib_is_binary(house: Path, engine: str | None) -> None:
+    (house / "late").write_bytes(b"TODO early\n" + b"x" * 9000 + b"\0\nTODO late\n")
+    assert await look(house, Wish(pattern="TODO"), engine) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_words_are_found_at_their_place_behind_a_mark(house: Path, engine: str | None) -> None:
     (house / "bom.txt").write_bytes(b"\xef\xbb\xbfneedle\r\n\r\nneedle\r\n")
     found = await look(house, Wish(pattern="needle", context=1), engine, "bom.txt")
@@ -133,11 +181,10 @@ async def test_ignored_files_are_left_out_by_ripgrep(tree: Path) -> None:
 async def test_lines_around_a_match_and_long_lines_are_shown_in_part(tree: Path, engine: str | None) -> None:
     (found,) = await look(tree, Wish(pattern="needle", context=1, globs=("one.py",)), engine)
     assert (found.before, found.after) == (["import os"], ["# end"])
-    (tree / "long").write_text("x" * 20_000 + "here" + "y" * 20_000 + "\n")
-    if engine is None:
-        (tree / "long").write_text("x" * 9_000 + "here" + "y" * 20_000 + "\n")
-    (long,) = await look(tree, Wish(pattern="here"), engine)
+    (tree / "long").write_text("x" * 20_000 + "here" + "y" * 20_000 + "\nnext\n")
+    (long,) = await look(tree, Wish(pattern="here", context=1), engine)
     assert "here" in long.text
+    assert long.after in (["next"], [])
     assert long.text.startswith("...x")
     assert len(long.text) < 600
 

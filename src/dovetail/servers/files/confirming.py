@@ -115,7 +115,9 @@ class Found:
         if self._context:
             start = max(begin, offset - _WINDOW)
             before = _lines(read_bytes(file, start, max(0, offset - start)))[-self._context :]
-            after = _lines(read_bytes(file, offset + len(hit.line), _WINDOW))[: self._context]
+            rest = _lines(read_bytes(file, offset + len(hit.line), _WINDOW))
+            # Of a long line our own searcher says a part: what follows is the rest of it.
+            after = (rest if hit.line.endswith(b"\n") else rest[1:])[: self._context]
         line = hit.line if offset else hit.line.removeprefix(_BOM)
         at = hit.at - (len(hit.line) - len(line))
         return Match(self._named(hit.path).shown, hit.number, _shown(line, at), before, after)

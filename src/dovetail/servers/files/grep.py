@@ -3,6 +3,7 @@
 It gets its task as JSON on the command line and a held directory, or a file as its standard input; it says what it
 finds as ripgrep does with `--json`, one line each, and is stopped like it when it takes too long: a regular expression
 that goes on for ever ends with its process. No link is followed; each directory is opened relative to the one before.
+A line is text without its end: what is UTF-8 is characters, and each byte that is not is one of its own.
 """
 
 import base64
@@ -18,6 +19,10 @@ from typing import Any
 
 LONGEST = 16 << 20
 LINE = 16 << 10
+"""Bytes of a line that are said from its match on."""
+BINARY = 64 << 10
+"""A file with NUL in so many bytes at its beginning is no text, as with ripgrep."""
+BLOCK = 256 << 10
 SKIPPED = {"node_modules", "__pycache__", "venv", "build", "dist", "target"}
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -25,10 +30,11 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 def main(task: dict[str, Any]) -> int:
     """Search, and say what was found."""
-    source = task["pattern"].encode()
-    flags = re.MULTILINE | (re.IGNORECASE if task["ignore_case"] else 0)
+    source = task["pattern"]
     try:
-        pattern = re.compile(source if task["regex"] else re.escape(source), flags)
+        pattern = re.compile(
+            source if task["regex"] else re.escape(source), re.IGNORECASE if task["ignore_case"] else 0
+        )
     except re.error as error:
         sys.stderr.write(f"regex parse error: {error}\n")
         return 2
@@ -84,35 +90,56 @@ def files(directory: int, above: str, every: bool) -> Iterator[tuple[str, int]]:
             os.close(held)
 
 
-def search(pattern: "re.Pattern[bytes]", file: int, path: str, task: dict[str, Any]) -> None:
+def search(pattern: "re.Pattern[str]", file: int, path: str, task: dict[str, Any]) -> None:
     """Say which lines of one file fit; binary files and very large ones are left out.
 
     For an expression, the first line begins behind a byte order mark, from which offsets count then, as with ripgrep.
     """
-    data, most = content(file), task["most"]
+    data, most, before = content(file), task["most"], 1
     if task["regex"]:
         data = data.removeprefix(b"\xef\xbb\xbf")
-    if b"\0" in data[:8192]:
+    elif not task["ignore_case"] and task["pattern"].encode() not in data:
         return
-    text = data.replace(b"\r\n", b"\n") if task["crlf"] else data
-    line, counted, begin, after = 1, 0, 0, -1
-    for found in pattern.finditer(text):
-        if found.start() < after or (found.start() == len(text) and text.endswith(b"\n")):
-            continue
-        start = text.rfind(b"\n", 0, found.start()) + 1
-        after = text.find(b"\n", found.start()) + 1 or len(text) + 1
-        passed = text.count(b"\n", counted, start)
-        if text is data:
-            begin = start
-        else:
-            for _ in range(passed):  # the same line, where nothing is taken out
+    if b"\0" in data[:BINARY]:
+        return
+    for block, end in blocks(data):
+        begin, passed = block, 0
+        for line, found in fitting(pattern, data[block:end].decode("utf-8", "surrogateescape"), task):
+            for _ in range(line - passed):
                 begin = data.index(b"\n", begin) + 1
-        line, counted = line + passed, start
-        end = data.find(b"\n", begin) + 1 or len(data)
-        say(path, data[begin : min(end, begin + LINE)], line, begin, found.start() - start)
-        most -= 1
-        if not most:
-            return
+            passed = line
+            at = len(found.string[: found.start()].encode("utf-8", "surrogateescape"))
+            text = data[begin : data.find(b"\n", begin) + 1 or len(data)]
+            say(path, text[: at + LINE], before + line, begin, at)
+            most -= 1
+            if not most:
+                return
+        before += data.count(b"\n", block, end)
+        sys.stdout.flush()  # what was found is heard of, though the next line may take all the time that there is
+
+
+def blocks(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where parts of whole lines begin and end: as text and cut into lines, they are far larger."""
+    begin = 0
+    while begin < len(data):
+        end = data.find(b"\n", begin + BLOCK) + 1 or len(data)
+        yield begin, end
+        begin = end
+
+
+def fitting(pattern: "re.Pattern[str]", text: str, task: dict[str, Any]) -> Iterator[tuple[int, "re.Match[str]"]]:
+    """Yield which of some whole lines fit, each looked at by itself, with the match.
+
+    Nothing is learned from a match in all of them at once, but where there is no line end in what is looked for: an
+    expression would go on into the next line, and hide what fits there.
+    """
+    if not task["regex"] and pattern.search(text) is None:
+        return
+    if task["crlf"]:
+        text = text.replace("\r\n", "\n")
+    for number, found in enumerate(map(pattern.search, text.removesuffix("\n").split("\n"))):
+        if found is not None:
+            yield number, found
 
 
 def content(file: int) -> bytes:
