@@ -22,6 +22,26 @@ def test_line_ends_of_the_file_stay() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "edit", "after"),
+    [
+        ("a\nb\r\n", Edit("a\nb\n", "x\ny\n"), "x\ny\r\n"),
+        ("a\nb\r\nc\n", Edit("b\n", "x\ny\nz\n"), "a\nx\r\ny\r\nz\r\nc\n"),
+        ("a\r\nb\nc", Edit("a\nb\nc", "d"), "d"),
+        ("a\r\nb\na\r\nb\n", Edit("a\nb", "x\ny", everywhere=True), "x\r\ny\nx\r\ny\n"),
+        ("a\r\nb\r\nc\n", Edit("a\r\nb\r\n", "a\nb\n"), "a\nb\nc\n"),
+        ("a\r\nb\n\u2028\r\r\n", Edit("\nb\n", "\n\n"), "a\r\n\n\u2028\r\r\n"),
+    ],
+)
+def test_where_lines_end_in_both_ways_a_text_is_found_whatever_its_line_ends(text: str, edit: Edit, after: str) -> None:
+    assert apply(text, [edit]) == after
+
+
+def test_where_lines_end_in_both_ways_a_text_that_stands_there_twice_is_refused() -> None:
+    with pytest.raises(ToolError, match="lines 1 and 3"):
+        apply("a\r\nb\na\r\nb\r\n", [Edit("a\nb\n", "x")])
+
+
+@pytest.mark.parametrize(
     ("text", "edit", "said"),
     [
         ("abc", Edit("", "x"), "write_file"),

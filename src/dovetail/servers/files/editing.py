@@ -1,7 +1,8 @@
 """Edits of a text, and the diff that shows them. Sans-I/O.
 
 An edit names the text that it replaces, which stands in the file once. The file keeps its line ends and its byte order
-mark: where it has `\\r\\n` throughout, so has what an edit says with `\\n`.
+mark: where it has `\\r\\n` throughout, so has what an edit says with `\\n`; where lines end in both ways, a text is
+found whatever its line ends, unless it stands there exactly, and what comes ends as what it replaces.
 """
 
 import difflib
@@ -13,6 +14,7 @@ from typing import Final
 from dovetail import ToolError
 
 _LINES: Final = re.compile(r"[^\n]*\n|[^\n]+")  # `splitlines` would also split where no tool for patches does
+_END: Final = re.compile(r"\r?\n")
 _CONTEXT: Final = 3
 _MOST_COMPARED: Final = 4_000
 """Lines that are compared one by one; a larger change is shown as a block that goes and a block that comes."""
@@ -48,8 +50,29 @@ def apply(text: str, edits: Sequence[Edit]) -> str:
         old, new = edit.old_text, edit.new_text
         if windows:
             old, new = (re.sub(r"\r?\n", "\r\n", part) for part in (old, new))
-        text = _replaced(text, old, new, edit.everywhere, f"edits[{number}].old_text")
+        who = f"edits[{number}].old_text"
+        if not windows and "\r\n" in text and "\n" in old and old not in text:
+            text = _replaced_lines(text, old, new, edit.everywhere, who)
+        else:
+            text = _replaced(text, old, new, edit.everywhere, who)
     return text
+
+
+def _replaced_lines(text: str, old: str, new: str, everywhere: bool, who: str) -> str:
+    """Replace as if all lines ended alike; each keeps its end, and those that are new have that of the last one."""
+    ends = _END.findall(text)
+    flat, old, new = (_END.sub("\n", part) for part in (text, old, new))
+    lines = _replaced(flat, old, new, everywhere, who).split("\n")
+    gone, come = old.count("\n"), new.count("\n")
+    kept: list[str] = []
+    done = first = begin = 0
+    while (at := flat.find(old, begin)) >= 0:
+        first += flat.count("\n", begin, at)
+        replaced = ends[first : first + gone]
+        kept += ends[done:first] + replaced[:come] + replaced[-1:] * (come - gone)
+        begin, first = at + len(old), first + gone
+        done = first
+    return "".join(map(str.__add__, lines, [*kept, *ends[done:], ""]))
 
 
 def _replaced(text: str, old: str, new: str, everywhere: bool, who: str) -> str:
