@@ -196,7 +196,8 @@ async def test_directories_are_made_listed_and_drawn(client: Client, house: Path
     assert await text(client, "directory_tree", depth=1, exclude_patterns=["*.txt"]) == (
         "./\n  docs/ ...\n  link@\n  x/ ..."
     )
-    assert "is a file. Read it with" in await refused(client, "list_directory", path="big.txt")
+    for tool, arguments in (("list_directory", {}), ("directory_tree", {}), ("search_files", {"pattern": "*"})):
+        assert "is a file. Read it with" in await refused(client, tool, path="big.txt", **arguments)
     (house / "x" / "node_modules" / "much").mkdir(parents=True)
     assert (await text(client, "directory_tree", path="x")) == "x/\n  node_modules/ ...\n  y/"
     assert (await text(client, "directory_tree", path="x/node_modules")) == "x/node_modules/\n  much/"

@@ -133,8 +133,7 @@ class Looks:
 
     def _list(self, place: Place, path: str, sort_by: str, offset: int, limit: int) -> Listing:
         with explained(path):
-            if stat.S_ISREG(place.root.stat(place.steps).st_mode):
-                raise ToolError(f"{quote(path, 200)} is a file. Read it with read_text_file.")
+            _refuse_file(place, path)
         with explained(path), place.root.directory(place.steps) as held:
             found = scan(held)
             if sort_by == "name":
@@ -167,6 +166,7 @@ class Looks:
 
         def draw() -> str:
             with explained(path):
+                _refuse_file(place, path)
                 return tree(place, depth, exclude_patterns or (), budget)
 
         return await asyncio.to_thread(draw)
@@ -193,6 +193,7 @@ class Looks:
 
         def look() -> Names:
             with explained(path):
+                _refuse_file(place, path)
                 found = find(place, pattern, exclude_patterns or (), limit, budget)
             note = f"Cut: {budget.note}. Say a directory below, or a narrower pattern." if budget.note else ""
             return Names(found, note)
@@ -252,3 +253,12 @@ class Looks:
         directories = [Directory(root.path, uri_of(root.path)) for root in roots.items]
         watched = ctx.lifespan.state if isinstance(ctx.lifespan, Telling) else "no"
         return Allowed(directories, self._site.settings.read_only, watched)
+
+
+def _refuse_file(place: Place, path: str) -> None:
+    """Say that a file is none of those whose names can be listed; of anything else, opening it says what is wrong."""
+    if stat.S_ISREG(place.root.stat(place.steps).st_mode):
+        raise ToolError(
+            f"{quote(path, 200)} is a file. Read it with read_text_file, look into it with search_text, "
+            "or name a directory."
+        )
