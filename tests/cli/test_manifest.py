@@ -109,6 +109,18 @@ def test_a_server_that_is_switched_off_is_left_out_and_named(switch: dict[str, A
         read_manifest(written({"servers": {"other": off}}))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", ["servers.json", "servers.toml", "servers.yaml"])
+def test_a_manifest_may_begin_with_a_mark_and_be_utf_16(encoding: str, name: str) -> None:
+    text = '[servers.sums]\ncommand = "dovetail"\nargs = ["serve", "calculator"]'
+    path = Path(written(text if name.endswith("toml") else json.dumps({"servers": {"sums": SUMS}}), name))
+    path.write_text(path.read_text("utf-8"), encoding)
+    assert read_manifest(str(path)).entries[0].words == ["serve", "calculator"]
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DefinitionError, match=f"{name} is neither UTF-8 nor UTF-16 with its mark: save it as UTF-8"):
+        read_manifest(str(path))
+
+
 def test_servers_are_served_when_nobody_reads_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[asyncio.Task[None]] = []
 

@@ -29,6 +29,13 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "other.json").write_text('{"name": "x"}')
     twins = [{"name": "a", **ORDERS}, {"name": "a", **BILLING}]
     (tmp_path / "twins.json").write_text(json.dumps({"mcpServers": twins}))
+    off = {**BILLING, "disabled": "true"}
+    (tmp_path / "off.json").write_text(json.dumps({"mcpServers": {"billing": off, "orders": ORDERS}}))
+    (tmp_path / "wide.json").write_text("\ufeff" + json.dumps({"mcpServers": {"orders": ORDERS}}), "utf-16-le")
+    (tmp_path / "wide.toml").write_text('\ufeff[mcp_servers.orders]\ncommand = "npx"\n', "utf-16-be")
+    (tmp_path / "latin.json").write_bytes(b'{"mcpServers": {"\xfc": {}}}')
+    same = f'"orders": {json.dumps(ORDERS)}'
+    (tmp_path / "same.json").write_text(f'{{"mcpServers": {{{same}, {same}}}}} // as VS Code keeps it')
     (tmp_path / "list.json").write_text(json.dumps({"mcpServers": [ORDERS, "https://example.com/mcp"]}))
 
 
@@ -44,6 +51,10 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("settings.json", ORDERS),
         ("bare.json", ORDERS),
         ("entry.json", BILLING),
+        ("off.json", ORDERS),
+        ("off.json:billing", {**BILLING, "disabled": "true"}),
+        ("wide.json", ORDERS),
+        ("wide.toml", {"command": "npx"}),
         ("config.toml:orders", {"command": "npx", "args": ["-y", "orders"]}),
         (json.dumps(BILLING), BILLING),
     ],
@@ -67,6 +78,8 @@ def test_a_program_takes_the_place_of_the_target() -> None:
         ("wrong.json", "wrong.json is not JSON"),
         ("other.json", "other.json is no manifest"),
         ("twins.json:a", "twins.json: two servers of the manifest have the name 'a': rename one of them"),
+        ("same.json", "duplicate key"),
+        ("latin.json", "latin.json is neither UTF-8 nor UTF-16 with its mark: save it as UTF-8"),
         ("list.json:2", "list.json: '2' is no entry: expected an object with `command` or `url`"),
         ("{", "the entry is not JSON"),
         ('{"a": 1}', "the entry is no manifest"),

@@ -75,6 +75,12 @@ def test_servers_and_channels_are_reached_in_memory() -> None:
     assert target_of(channel) == Neighbour(channel)
 
 
+def test_of_several_servers_the_one_that_is_switched_on_is_meant() -> None:
+    off = {"command": "x", "disabled": True}
+    assert target_of({"mcpServers": {"a": off, "b": {"command": "y"}}}) == Program(("y",), {}, None)
+    assert target_of({"mcpServers": {"a": off}}) == Program(("x",), {}, None)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -3,7 +3,7 @@
 import msgspec
 
 from dovetail.errors import ToolError
-from dovetail.servers.weather import nws, openweather
+from dovetail.servers.weather import nws, openweather, stations
 from dovetail.servers.weather.keeping import answer_of
 from dovetail.servers.weather.patience import retry_after
 from dovetail.servers.weather.places import STATES, area, point, suggested
@@ -44,7 +44,8 @@ def fuzz(data: bytes) -> None:
 
 
 def read(body: bytes) -> None:
-    for kind in (nws._ForecastAnswer, nws._AlertsAnswer, nws._ObservationAnswer, openweather._Steps, openweather._Now):
+    of_nws = (nws._ForecastAnswer, nws._AlertsAnswer, stations._ObservationAnswer)
+    for kind in (*of_nws, openweather._Steps, openweather._Now):
         try:
             found = msgspec.json.decode(body, type=kind)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):

@@ -19,11 +19,11 @@ import msgspec
 
 from dovetail.cli.loading import load
 from dovetail.cli.options import SERVE, Usage
+from dovetail.cli.reading import strict_json, utf8
 from dovetail.cli.serve import ordered
-from dovetail.client import environment_key, plain_json, read_entry, servers_in, switched_off, words_in
+from dovetail.client import environment_key, read_entry, servers_in, switched_off, words_in
 from dovetail.errors import DefinitionError, quote
 from dovetail.servers import make_server
-from dovetail.wire import check
 
 if TYPE_CHECKING:
     from dovetail.server import Server
@@ -152,9 +152,11 @@ def _decoded(path: str) -> dict[str, Any]:
     if decode is None:
         raise DefinitionError(f"{name}: a manifest is .json, .toml, .yaml or .yml")
     try:
-        found = decode(data)
+        found = decode(utf8(data))
     except ImportError:
         raise DefinitionError('YAML needs the "cli" extra: pip install "dovetail-mcp[cli]"') from None
+    except DefinitionError as error:
+        raise DefinitionError(f"{name} {error}") from None
     except Exception as error:
         raise DefinitionError(f"{name} cannot be read: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(found, dict):
@@ -163,13 +165,7 @@ def _decoded(path: str) -> dict[str, Any]:
 
 
 def _decoders() -> Mapping[str, Callable[[bytes], Any]]:
-    return {".json": _strictly, ".toml": msgspec.toml.decode, ".yaml": _strict_yaml, ".yml": _strict_yaml}
-
-
-def _strictly(data: bytes) -> Any:
-    data = plain_json(data)
-    check(data)  # of two servers with one name, one would be gone without a word
-    return msgspec.json.decode(data)
+    return {".json": strict_json, ".toml": msgspec.toml.decode, ".yaml": _strict_yaml, ".yml": _strict_yaml}
 
 
 def _strict_yaml(data: bytes) -> Any:

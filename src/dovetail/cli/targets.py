@@ -14,8 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from dovetail.cli.options import Usage
-from dovetail.client import address_in, plain_json, servers_in
-from dovetail.errors import DefinitionError
+from dovetail.cli.reading import strict_json, utf8
+from dovetail.client import address_in, meant, servers_in
+from dovetail.errors import DefinitionError, DovetailError
 
 _FILES: Final = frozenset({".py", ".js", ".mjs", ".cjs"})
 _MANIFESTS: Final = frozenset({".json", ".toml"})
@@ -44,7 +45,7 @@ def _target(word: str) -> Any:
     if word.startswith(("http://", "https://")):
         return word
     if word.startswith("{"):
-        return _entry_of(_parsed(word, "the entry"), "the entry", "")
+        return _entry_of(_parsed(word.encode(errors="replace"), "the entry"), "the entry", "")
     path, name = (word, "") if os.path.isfile(word) else _split(word)
     suffix = Path(path).suffix.lower()
     if suffix not in _FILES | _MANIFESTS:
@@ -67,16 +68,18 @@ def _split(word: str) -> tuple[str, str]:
 
 def _read(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise Usage(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
-    return _parsed(text, str(path), toml=path.suffix.lower() == ".toml")
+        data = utf8(path.read_bytes())
+    except OSError as error:
+        raise Usage(f"cannot read {path}: {error.strerror}") from None
+    except DefinitionError as error:
+        raise Usage(f"{path} {error}") from None
+    return _parsed(data, str(path), toml=path.suffix.lower() == ".toml")
 
 
-def _parsed(text: str, what: str, *, toml: bool = False) -> Any:
+def _parsed(data: bytes, what: str, *, toml: bool = False) -> Any:
     try:
-        return tomllib.loads(text) if toml else msgspec.json.decode(plain_json(text.encode()))
-    except (msgspec.DecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(data.decode()) if toml else strict_json(data)
+    except (msgspec.DecodeError, DovetailError, tomllib.TOMLDecodeError) as error:
         raise Usage(f"{what} is not {'TOML' if toml else 'JSON'}: {error}") from None
 
 
@@ -88,8 +91,9 @@ def _entry_of(document: Any, what: str, name: str) -> Json:
         raise Usage(f"{what}: {error}") from None
     if servers is None:
         raise Usage(f"{what} is no manifest: it has neither mcpServers nor a command or url")
-    if not name and len(servers) == 1:
-        name = next(iter(servers))
+    names = meant(servers)
+    if not name and len(names) == 1:
+        name = names[0]
     if name in servers:
         entry = servers[name]
         if not isinstance(entry, dict):

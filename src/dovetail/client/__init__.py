@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dovetail.client.login_world import known_logins as known_logins
     from dovetail.client.manifest import address_in as address_in
     from dovetail.client.manifest import environment_key as environment_key
+    from dovetail.client.manifest import meant as meant
     from dovetail.client.manifest import read_entry as read_entry
     from dovetail.client.manifest import servers_in as servers_in
     from dovetail.client.manifest import switched_off as switched_off
@@ -45,7 +46,7 @@ __getattr__, __dir__, __all__ = lazy(
         "login_grants": "credentials_login managed_login oauth_login workload_login",
         "login_keeper": "Login",
         "login_world": "known_logins",
-        "manifest": "address_in environment_key read_entry servers_in switched_off words_in",
+        "manifest": "address_in environment_key meant read_entry servers_in switched_off words_in",
         "options": "CallOptions Caching ClientOptions Retry",
         "portal": "SyncClient",
         "results": "ToolResult",

@@ -107,6 +107,12 @@ def switched_off(entry: Mapping[str, Any]) -> bool:
     return _word(entry.get("disabled")).lower() == "true" or _word(entry.get("enabled")).lower() == "false"
 
 
+def meant(servers: Mapping[str, Any]) -> list[str]:
+    """Return the names of the servers that are meant where none is named: all that are on; the only one in any case."""
+    on = [name for name, each in servers.items() if not (isinstance(each, Mapping) and switched_off(each))]
+    return on if on and len(servers) > 1 else list(servers)
+
+
 def environment_key(entry: Mapping[str, Any]) -> str | None:
     """Return the key under which an entry has variables for a process of its own; None when it has none.
 
@@ -208,9 +214,10 @@ def _only(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     servers = servers_in(manifest)
     if servers is None:
         raise DefinitionError("A manifest entry needs `command` (with `args`), or `url`")
-    if len(servers) != 1:
-        raise DefinitionError(f"a client is for one server, and here are {len(servers)}: use a Host")
-    entry = next(iter(servers.values()))
+    names = meant(servers)
+    if len(names) != 1:
+        raise DefinitionError(f"a client is for one server, and here are {len(names)}: use a Host")
+    entry = servers[names[0]]
     if not isinstance(entry, Mapping):
         raise DefinitionError(f"A manifest entry is an object with `command` or `url`, not {type(entry).__name__}")
     return entry

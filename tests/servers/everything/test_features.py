@@ -127,11 +127,13 @@ async def structured(s: Seen) -> None:
 
 async def structured_scalar(s: Seen) -> None:
     result = await s.client.call_tool("get-sum", {"a": 1, "b": 2})
-    assert result.text == "3.0"
+    assert result.text == "3"
+    for a, b, text in ((0.5, 0.25, "0.75"), (1.5, 1.5, "3"), (-1, 1, "0"), (1e300, 1, "1e300")):
+        assert (await s.client.call_tool("get-sum", {"a": a, "b": b})).text == text
     if s.since(NEWEST):
-        assert result.structured == 3.0
+        assert result.structured == 3
     elif s.since(JUNE):
-        assert result.structured == {"value": 3.0}
+        assert result.structured == {"value": 3}
     else:
         assert not result.has_structured
 

@@ -12,6 +12,7 @@ import pytest
 from dovetail import Client, Server
 from dovetail.servers.fetch.extraction import Extraction, Overrun, Unread
 from dovetail.servers.fetch.extractor import extract
+from dovetail.servers.fetch.urls import Policy
 from tests.servers.fetch.site import ARTICLE, Site
 
 URL = "https://e.com/a/"
@@ -52,6 +53,27 @@ def test_a_links_goal_is_the_same_in_the_text_and_in_the_list(head: str, goal: s
     found = extract(f"<html><head>{head}<title>x</title></head><body><article>{link}</article></body></html>", URL)
     assert f"[the second part]({goal}#d)" in found.text
     assert found.links == [("the second part", goal)]
+
+
+@pytest.mark.parametrize(
+    ("href", "goal"),
+    [
+        ("my file.html", "https://e.com/a/my%20file.html"),
+        ("b.html?c=d e", "https://e.com/a/b.html?c=d%20e"),
+        ("https://other.org/my file.html", "https://other.org/my%20file.html"),
+        (" my%20file.html\n", "https://e.com/a/my%20file.html"),
+        ("my\nfile.html", "https://e.com/a/myfile.html"),
+        ("sub\\b.html?x=\\", "https://e.com/a/sub/b.html?x=%5C"),
+        ("b\x85&lt;c&gt;.html", "https://e.com/a/b%C2%85%3Cc%3E.html"),
+        ("ärger.html", "https://e.com/a/ärger.html"),
+    ],
+)
+def test_a_links_goal_is_encoded_as_browsers_do_and_can_be_fetched(href: str, goal: str) -> None:
+    link = f"<p>All of it stands in <a href='{href}'>the second part</a>, which is long enough to be read.</p>"
+    found = extract(f"<html><head><title>x</title></head><body><article>{link}</article></body></html>", URL)
+    assert f"[the second part]({goal})" in found.text
+    assert found.links == [("the second part", goal)]
+    assert Policy().check(goal).url
 
 
 COMMITTEE = "The committee met on Tuesday and agreed upon the budget. The new library will open in May."

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovetail.servers.weather.keeping import Answer, Shelf, answer_of
-from dovetail.servers.weather.patience import Breaker, pause, retry_after
+from dovetail.servers.weather.patience import Breaker, Breakers, Deadline, pause, retry_after
 
 NOW = 1_700_000_000.0
 
@@ -77,6 +77,35 @@ def test_a_breaker_is_open_for_longer_each_time_up_to_a_bound() -> None:
         assert breaker.wait(now) is None
         breaker.failed(now)
     assert waits == [10, 20, 40, 80, 80, 80]
+
+
+def test_who_only_looks_at_a_breaker_does_not_take_the_test_from_others() -> None:
+    breaker = Breaker(1, 10)
+    assert breaker.spared(NOW) is None
+    breaker.failed(NOW)
+    assert breaker.spared(NOW) == 10 and breaker.spared(NOW + 10) is None and breaker.spared(NOW + 10) is None
+    assert breaker.wait(NOW + 10) is None and breaker.spared(NOW + 10) == 1
+
+
+def test_breakers_are_bounded_and_what_was_needed_longest_ago_is_forgotten() -> None:
+    breakers = Breakers(2)
+    first = breakers.of("a")
+    breakers.of("b")
+    assert breakers.of("a") is first
+    breakers.of("c")
+    assert breakers.of("a") is first and "2 known" in repr(breakers)
+    breakers.of("d"), breakers.of("e")
+    assert breakers.of("a") is not first
+
+
+def test_a_deadline_comes_with_the_clock_that_is_there_first() -> None:
+    loop, clock = [100.0], [NOW]
+    deadline = Deadline(20, lambda: loop[0], lambda: clock[0])
+    loop[0] += 5
+    assert deadline.left() == 15 and deadline.at == 120 and "15.0" in repr(deadline)
+    assert deadline.share(3).left() == 5 and deadline.share(3).at == 110
+    clock[0] += 30
+    assert deadline.left() == -10
 
 
 @pytest.mark.parametrize(

@@ -3,49 +3,18 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from dovetail import Client, Server
+from dovetail import Client
 from dovetail.errors import DefinitionError, PeerError
 from dovetail.servers.weather import Settings, make
 from dovetail.wire import PromptReference, ResourceTemplateReference, TextContent
 from tests.servers.fetch.site import Request, Site, answer, redirect
 from tests.servers.weather import recorded
-from tests.servers.weather.conftest import Time, sequence
+from tests.servers.weather.conftest import BUSY, FOREIGN, GEO, GRID, KEY, PARIS, WASHINGTON, Made, Time, sequence
 
-Made = Callable[..., Server]
 ERAS = ["2024-11-05", "2025-11-25", "2026-07-28"]
-WASHINGTON = {"latitude": 38.8894, "longitude": -77.0352}
-PARIS = {"latitude": 48.8566, "longitude": 2.3522}
-GRID = "/gridpoints/LWX/97,71"
-GEO = "application/geo+json"
-KEY = "0123456789abcdef0123456789abcdef"
-FOREIGN = "lat=48.8566&lon=2.3522&units=metric"
-BUSY = answer("busy secret", "text/plain", 503)
-
-
-@pytest.fixture
-def usual(site: Site) -> Site:
-    """What the services say on a usual day."""
-    site.page("/points/38.8894,-77.0352", recorded.POINT, GEO, cache_control="public, max-age=86400")
-    site.page(f"{GRID}/forecast?units=us", recorded.US, GEO, cache_control="public, max-age=3600")
-    site.page(f"{GRID}/forecast?units=si", recorded.SI, GEO, cache_control="public, max-age=3600")
-    site.page(f"{GRID}/forecast/hourly?units=us", recorded.HOURS, GEO)
-    site.page(f"{GRID}/forecast/hourly?units=si", recorded.HOURS, GEO)
-    site.page(f"{GRID}/stations?limit=5", recorded.STATIONS, GEO)
-    site.page("/stations/KDCA/observations/latest", recorded.OBSERVATION, GEO)
-    wind, flood = recorded.alert("Wind Advisory", "Moderate"), recorded.alert("Flash Flood Warning", "Severe")
-    test = recorded.alert("Tornado Warning", "Extreme", status="Test")
-    site.page("/alerts/active?area=CA", recorded.alerts(wind, flood, test), GEO)
-    site.page("/alerts/active?point=38.8894%2C-77.0352", recorded.alerts(wind), GEO)
-    site.routes["/points/48.8566,2.3522"] = answer(recorded.PROBLEM, "application/problem+json", 404)
-    site.page(f"/data/2.5/weather?{FOREIGN}&appid={KEY}", recorded.NOW, "application/json")
-    site.page(f"/data/2.5/forecast?{FOREIGN}&appid={KEY}", recorded.STEPS, "application/json")
-    return site
 
 
 @pytest.mark.parametrize("revision", ERAS)
@@ -79,132 +48,6 @@ async def test_hours_are_as_many_as_were_wanted(usual: Site, server: Made) -> No
     async with Client(server(units="imperial")) as client:
         found = (await client.call_tool("get_hourly_forecast", WASHINGTON | {"periods": 5})).structured
     assert [period["temperature"] for period in found["periods"]] == [51, 52, 53, 54, 55]
-
-
-async def test_conditions_are_those_of_the_nearest_station(usual: Site, server: Made) -> None:
-    async with Client(server()) as client:
-        now = (await client.call_tool("get_current_conditions", WASHINGTON)).structured
-        there = (await client.call_tool("get_current_conditions", WASHINGTON | {"units": "imperial"})).structured
-    assert now["place"] == "Washington/Reagan National Airport, DC" and now["summary"] == "Mostly Cloudy"
-    assert (now["temperature"], now["pressure"], now["visibility"], now["humidity"]) == (11.1, 1013.2, 16.1, 52.3)
-    assert now["feels_like"] is None and now["wind_gust"] is None and now["wind_direction"] == "NW"
-    assert (there["pressure"], there["visibility"], there["precipitation"]) == (29.92, 10, 0.1)
-
-
-LATEST = "/stations/{}/observations/latest"
-
-
-def stale(site: Site, time: Time) -> None:
-    site.page(LATEST.format("KOLD"), recorded.observation(timestamp=at(time, -4)), GEO)
-
-
-def at(time: Time, hours: float) -> str:
-    return datetime.fromtimestamp(time.now + hours * 3600, UTC).isoformat()
-
-
-async def test_a_station_with_nothing_to_say_of_now_is_passed_over(usual: Site, server: Made, time: Time) -> None:
-    near = {"KNONE": "None", "KNULL": "Null", "KOLD": "Old", "KDCA": "There", "KFAR": "Far"}
-    usual.page(f"{GRID}/stations?limit=5", recorded.stations(**near), GEO)
-    usual.routes[LATEST.format("KNONE")] = answer(recorded.PROBLEM, "application/problem+json", 404)
-    usual.page(LATEST.format("KNULL"), recorded.UNMEASURED, GEO)
-    stale(usual, time)
-    async with Client(server()) as client:
-        now = (await client.call_tool("get_current_conditions", WASHINGTON)).structured
-    assert (now["place"], now["temperature"]) == ("There", 11.1)
-    assert usual.paths()[2:] == [LATEST.format(name) for name in ("KNONE", "KNULL", "KOLD", "KDCA")]
-
-
-@pytest.mark.parametrize("source", ["auto", "nws"])
-async def test_where_no_station_says_anything_the_answer_names_those_that_were_asked(
-    usual: Site, server: Made, time: Time, source: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("DOVETAIL_OPENWEATHER_KEY", raising=False)
-    names = {f"KX{number}": "X" for number in range(9)} | {"KNULL": "Null", "KOLD": "Old"}
-    usual.page(f"{GRID}/stations?limit=5", recorded.stations(**dict(reversed(names.items()))), GEO)
-    usual.page(LATEST.format("KNULL"), recorded.UNMEASURED, GEO)
-    stale(usual, time)
-    async with Client(server()) as client:
-        text = (await client.call_tool("get_current_conditions", WASHINGTON | {"source": source})).text
-    assert (
-        f"no current observation near that place (KOLD has one of {at(time, -4)}, KNULL has measured nothing, KX8"
-        in text
-    )
-    assert "get_hourly_forecast" in text and "no forecasts" not in text and ("key" in text) == (source == "auto")
-    assert len(usual.requests) == 2 + 5
-
-
-async def test_where_no_station_says_anything_openweather_is_asked_with_the_key(
-    usual: Site, server: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOVETAIL_OPENWEATHER_KEY", KEY)
-    usual.page(f"{GRID}/stations?limit=5", recorded.stations(), GEO)
-    usual.page(f"/data/2.5/weather?lat=38.8894&lon=-77.0352&units=metric&appid={KEY}", recorded.NOW, "application/json")
-    async with Client(server()) as client:
-        assert (await client.call_tool("get_current_conditions", WASHINGTON)).structured["source"] == "OpenWeather"
-
-
-async def hang(_: Request, writer: asyncio.StreamWriter) -> None:
-    await asyncio.Event().wait()
-
-
-async def reset(_: Request, writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
-
-
-@pytest.mark.parametrize(
-    "trouble", [answer("", "text/plain", 500), BUSY, answer('{"properties":{"timestamp":null}}', GEO), hang, reset]
-)
-async def test_where_a_station_cannot_be_asked_the_next_one_is(usual: Site, server: Made, trouble: Any) -> None:
-    near = {"KXA": "A", "KXB": "B", "KXC": "C", "KXD": "D", "KDCA": "There"}
-    usual.page(f"{GRID}/stations?limit=5", recorded.stations(**near), GEO)
-    usual.routes |= {LATEST.format(name): trouble for name in ("KXA", "KXB", "KXC", "KXD")}
-    async with Client(server(seconds=2)) as client:
-        now = (await client.call_tool("get_current_conditions", WASHINGTON)).structured
-        assert now["place"] == "There"
-    assert usual.paths()[2:] == [LATEST.format(name) for name in near]
-
-
-async def test_where_no_station_can_be_asked_the_last_failure_is_told_and_the_service_is_spared(
-    usual: Site, server: Made
-) -> None:
-    usual.page(f"{GRID}/stations?limit=5", recorded.stations(KXA="A", KXB="B"), GEO)
-    usual.routes |= {LATEST.format("KXA"): answer("", "text/plain", 500), LATEST.format("KXB"): BUSY}
-    async with Client(server()) as client:
-        told = (await client.call_tool("get_current_conditions", WASHINGTON)).text
-        assert "answered with status 503: try again later" in told
-        assert usual.paths()[2:] == [LATEST.format("KXA")] + [LATEST.format("KXB")] * 4
-        told = (await client.call_tool("get_alerts", {"state": "CA"})).text
-        assert "failed several times in a row: try again in" in told
-
-
-async def test_stations_that_hang_get_the_time_of_one_answer_together(usual: Site, server: Made) -> None:
-    names = [f"KX{number}" for number in range(5)]
-    usual.page(f"{GRID}/stations?limit=5", recorded.stations(**dict.fromkeys(names, "X")), GEO)
-    usual.routes |= {LATEST.format(name): hang for name in names}
-    begun = asyncio.get_running_loop().time()
-    async with Client(server(seconds=0.5, attempts=1)) as client:
-        text = (await client.call_tool("get_current_conditions", WASHINGTON)).text
-    assert "did not answer in time" in text and LATEST.format("KX4") in usual.paths()
-    assert asyncio.get_running_loop().time() - begun < 2
-
-
-async def test_a_place_that_is_known_without_stations_is_not_said_to_be_elsewhere(usual: Site, server: Made) -> None:
-    usual.routes[f"{GRID}/stations?limit=5"] = answer(recorded.PROBLEM, "application/problem+json", 404)
-    async with Client(server()) as client:
-        text = (await client.call_tool("get_current_conditions", WASHINGTON | {"source": "nws"})).text
-    assert "no current observation near that place: get_hourly_forecast" in text and "territories" not in text
-
-
-@pytest.mark.parametrize(("further", "place"), [(recorded.OBSERVATION, "There"), (recorded.UNMEASURED, "Wind")])
-async def test_a_station_without_a_temperature_speaks_where_no_other_does(
-    usual: Site, server: Made, further: str, place: str
-) -> None:
-    usual.page(f"{GRID}/stations?limit=5", recorded.stations(KWIND="Wind", KDCA="There"), GEO)
-    usual.page(LATEST.format("KWIND"), recorded.observation(temperature=None), GEO)
-    usual.page(LATEST.format("KDCA"), further, GEO)
-    async with Client(server()) as client:
-        now = (await client.call_tool("get_current_conditions", WASHINGTON)).structured
-    assert now["place"] == place
 
 
 async def test_a_call_that_its_client_cancels_asks_nothing_more_and_the_next_one_gets_what_was_under_way(
@@ -487,6 +330,16 @@ async def test_a_service_that_takes_questions_and_hangs_is_spared_too(usual: Sit
         time.now += 31
         assert "in time" in (await client.call_tool("get_alerts", ask)).text  # the test that it was given
         assert "in 60 seconds" in (await client.call_tool("get_alerts", ask)).text and len(usual.requests) == 6
+
+
+async def test_a_forecast_that_keeps_failing_is_left_alone_by_itself(usual: Site, server: Made) -> None:
+    usual.routes[f"{GRID}/forecast?units=si"] = BUSY
+    async with Client(server()) as client:
+        assert "503: try again later" in (await client.call_tool("get_forecast", WASHINGTON)).text
+        assert "503: try again in 30 seconds" in (await client.call_tool("get_forecast", WASHINGTON)).text
+        assert "several times in a row" in (await client.call_tool("get_forecast", WASHINGTON)).text
+        assert not (await client.call_tool("get_alerts", {"state": "CA"})).is_error
+        assert not (await client.call_tool("get_hourly_forecast", WASHINGTON)).is_error
 
 
 async def test_answers_are_kept_for_as_long_as_their_service_allows(usual: Site, server: Made, time: Time) -> None:

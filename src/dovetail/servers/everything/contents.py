@@ -79,7 +79,9 @@ async def get_sum(a: float, b: float) -> float:
         a: A number.
         b: Another.
     """
-    return a + b
+    total = a + b
+    # 1 and 2 arrive as floats, too; beyond 2**53 a float is no whole number that anybody has given.
+    return int(total) if total.is_integer() and abs(total) <= 2**53 else total
 
 
 async def get_structured_content(location: Literal["New York", "Chicago", "Los Angeles"]) -> Weather:

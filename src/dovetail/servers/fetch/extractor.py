@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
@@ -24,8 +24,12 @@ _BLANK: Final = re.compile(r"\s+")
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _SKIPPED: Final = re.compile(r"[\x00-\x20]+")
 """What browsers leave out of a URL, at its beginning at least: `java\\nscript:` is a script to them."""
+_ENDS: Final = "".join(map(chr, range(0x21)))
+_ENCODED: Final = re.compile(r'[\x00-\x20"<>\x7f-\x9f\u2028\u2029]')
+"""What browsers encode in a path and a query alike, and nobody takes in a URL as it is."""
 _LEADING: Final = frozenset({"http", "https", "mailto", "tel", "ftp"})
 """Schemes of links that lead somewhere. Others (`javascript`, `data`) are programs, or bodies by themselves."""
+_WEB: Final = frozenset({"http", "https"})
 _NOWHERE: Final = "https://nowhere.invalid/"
 _DEFUSED: Final = re.compile(rf"\[([^\[\]]*)\]\({re.escape(_NOWHERE)}\)")
 
@@ -125,7 +129,7 @@ def _settle(tree: Any, start: str) -> None:
         scheme = _SCHEME.match(_SKIPPED.sub("", href))
         if scheme is not None and scheme[1].lower() not in _LEADING:
             anchor.set("href", _NOWHERE)
-        elif scheme is None and (goal := _joined(start, href)) is not None:
+        elif (scheme is None or scheme[1].lower() in _WEB) and (goal := _joined(start, href)) is not None:
             anchor.set("href", goal)
 
 
@@ -159,16 +163,24 @@ def _start(tree: Any, url: str) -> str:
     """Return what the links of a page are relative to: what its first `base` with an address says, else its own URL."""
     given = next((each.get("href") for each in tree.iter("base") if each.get("href")), None)
     start = _joined(url, given) or url
-    return start if start.partition(":")[0] in ("http", "https") else url  # as browsers do
+    return start if start.partition(":")[0] in _WEB else url  # as browsers do
 
 
 def _joined(start: str, href: str | None) -> str | None:
     if not href or len(href) > _LINK_URL:
         return None
     try:
-        return urljoin(start, href.strip())
+        return _ENCODED.sub(lambda found: quote(found[0]), urljoin(start, _tidied(href)))
     except ValueError:
         return None
+
+
+def _tidied(href: str) -> str:
+    """Return an address as browsers begin to read it: without blanks around it and line ends in it, `\\` as `/`."""
+    address = re.sub(r"[\t\r\n]", "", href.strip(_ENDS))
+    cut = re.search(r"[?#]", address)
+    end = len(address) if cut is None else cut.start()
+    return address[:end].replace("\\", "/") + address[end:].replace("\\", "%5C")
 
 
 def _links(tree: Any, url: str, start: str) -> list[tuple[str, str]]:
@@ -193,7 +205,7 @@ def _goal(start: str, href: str | None) -> str | None:
         parts = urlsplit(goal)
     except ValueError:
         return None
-    return goal if parts.scheme in ("http", "https") and parts.netloc else None
+    return goal if parts.scheme in _WEB and parts.netloc else None
 
 
 def _text(anchor: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from dovetail.errors import ToolError
-from dovetail.servers.weather import nws, openweather
+from dovetail.servers.weather import nws, openweather, stations
 from dovetail.servers.weather.key import HOW, Key
 from dovetail.servers.weather.places import Point, area
 from dovetail.servers.weather.reports import Alerts, Conditions, Forecast
@@ -55,9 +55,10 @@ class Offices:
         Raises:
             ToolError: Nobody makes one; the text says what would help.
         """
+        deadline = self._nws.deadline()
         if choice != "openweather":
             try:
-                found = await nws.forecast(self._nws, point, system, hourly=hourly)
+                found = await nws.forecast(self._nws, point, system, deadline, hourly=hourly)
                 if not hourly and system == self._system:
                     self._note(f"weather://forecast/{point.path}", hash(tuple(found.periods)))
                 return found
@@ -66,7 +67,7 @@ class Offices:
         else:
             why = ""
         key = await self._wanted(choice, why)
-        return await openweather.forecast(self._other, key, point, system, hourly=hourly)
+        return await openweather.forecast(self._other, key, point, system, deadline, hourly=hourly)
 
     async def conditions(self, point: Point, system: System, choice: Choice) -> Conditions:
         """Return the weather now.
@@ -74,15 +75,16 @@ class Offices:
         Raises:
             ToolError: Nobody knows; the text says what would help.
         """
+        deadline = self._nws.deadline()
         if choice != "openweather":
             try:
-                return await nws.conditions(self._nws, point, system)
+                return await stations.conditions(self._nws, point, system, deadline)
             except nws.Outside as outside:
                 why = f"{self._nws.name} {outside}"
         else:
             why = ""
         key = await self._wanted(choice, why)
-        return await openweather.conditions(self._other, key, point, system)
+        return await openweather.conditions(self._other, key, point, system, deadline)
 
     async def alerts(self, state: str | None, point: Point | None, start: int, most: int) -> Alerts:
         """Return the alerts of a state, or at a point.
@@ -95,7 +97,7 @@ class Offices:
         code = None if state is None else area(state)
         where = {"area": code} if code is not None else {"point": "" if point is None else point.path}
         try:
-            found = await nws.alerts(self._nws, where)
+            found = await nws.alerts(self._nws, where, self._nws.deadline())
         except nws.Outside:
             raise ToolError("There are alerts for the United States, its territories and waters only") from None
         if code is not None:

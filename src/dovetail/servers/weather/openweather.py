@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from dovetail.errors import ToolError
 from dovetail.servers.weather.key import HOW
+from dovetail.servers.weather.patience import Deadline
 from dovetail.servers.weather.places import Point
 from dovetail.servers.weather.reports import Conditions, Forecast, Period, Source, cut
 from dovetail.servers.weather.service import Refused, Service
@@ -76,13 +77,13 @@ class _Steps(msgspec.Struct):
     city: _City = msgspec.field(default_factory=_City)
 
 
-async def conditions(service: Service, key: str, point: Point, system: System) -> Conditions:
+async def conditions(service: Service, key: str, point: Point, system: System, deadline: Deadline) -> Conditions:
     """Ask for the weather now.
 
     Raises:
         ToolError: The key is refused, or the service does not answer, or not as it should.
     """
-    now = await _ask(service, _Now, "/data/2.5/weather", key, point)
+    now = await _ask(service, _Now, "/data/2.5/weather", key, point, deadline)
     return Conditions(
         source=SOURCE,
         place=cut(now.name, 100),
@@ -101,13 +102,15 @@ async def conditions(service: Service, key: str, point: Point, system: System) -
     )
 
 
-async def forecast(service: Service, key: str, point: Point, system: System, *, hourly: bool) -> Forecast:
+async def forecast(
+    service: Service, key: str, point: Point, system: System, deadline: Deadline, *, hourly: bool
+) -> Forecast:
     """Ask for five days: in steps of three hours, or day by day.
 
     Raises:
         ToolError: The key is refused, or the service does not answer, or not as it should.
     """
-    found = await _ask(service, _Steps, "/data/2.5/forecast", key, point)
+    found = await _ask(service, _Steps, "/data/2.5/forecast", key, point, deadline)
     offset = found.city.timezone
     periods = [_period(step, offset, system) for step in found.steps]
     return Forecast(
@@ -121,10 +124,10 @@ async def forecast(service: Service, key: str, point: Point, system: System, *, 
     )
 
 
-async def _ask(service: Service, kind: type[T], path: str, key: str, point: Point) -> T:
+async def _ask(service: Service, kind: type[T], path: str, key: str, point: Point, deadline: Deadline) -> T:
     query = {"lat": point.latitude, "lon": point.longitude, "units": "metric"}
     try:
-        return await service.ask(kind, path, query, {"appid": key})
+        return await service.ask(kind, path, query, deadline, secret={"appid": key})
     except Refused as refused:
         status = refused.status
     if status in (401, 403):

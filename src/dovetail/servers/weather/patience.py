@@ -1,10 +1,9 @@
 """When to try again, and when not to ask at all: decisions without a clock, which is passed in."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Final
-
-import msgspec
 
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be gone in a moment."""
@@ -12,16 +11,35 @@ _LONGEST_PAUSE: Final = 10.0
 _LONGEST_WAIT: Final = 86_400.0
 
 
-class Patience(msgspec.Struct, frozen=True):
-    """How long one answer is worth waiting for.
+class Deadline:
+    """When somebody has waited long enough: one for all questions of a call, by two clocks, whichever is there first.
 
-    Attributes:
-        attempts: How often the question is asked.
-        seconds: For all of them and the pauses between.
+    Attempts end by `loop`, which no change of the time of day moves; pauses are made, and counted, by `clock`.
     """
 
-    attempts: int
-    seconds: float
+    def __init__(self, seconds: float, loop: Callable[[], float], clock: Callable[[], float]) -> None:
+        """Begin now.
+
+        Args:
+            seconds: Until then.
+            loop: The event loop's time.
+            clock: The time of day.
+        """
+        self._loop, self._clock = loop, clock
+        self.at = loop() + seconds
+        """By the event loop's time."""
+        self._until = clock() + seconds
+
+    def __repr__(self) -> str:
+        return f"<Deadline in {self.left():.1f} s>"
+
+    def left(self) -> float:
+        """Return how many seconds are left: none or less when it has passed."""
+        return min(self.at - self._loop(), self._until - self._clock())
+
+    def share(self, parts: int) -> "Deadline":
+        """Return an earlier one: an equal part of what is left."""
+        return Deadline(self.left() / parts, self._loop, self._clock)
 
 
 def pause(attempt: int, first: float, random: Callable[[], float]) -> float:
@@ -69,12 +87,15 @@ class Breaker:
 
     def wait(self, now: float) -> float | None:
         """Return None when the service may be asked now, which the caller then does; else the seconds to wait."""
-        if self._until is None:
+        spared = self.spared(now)
+        self._trying = self._trying or (spared is None and self._until is not None)
+        return spared
+
+    def spared(self, now: float) -> float | None:
+        """Return what `wait` would, and promise nothing: whoever wants to ask has not begun."""
+        if self._until is None or not (self._trying or now < self._until):
             return None
-        if self._trying or now < self._until:
-            return max(1.0, self._until - now)
-        self._trying = True
-        return None
+        return max(1.0, self._until - now)
 
     def worked(self) -> None:
         """It answered, whatever it said."""
@@ -95,3 +116,23 @@ class Breaker:
     def left(self) -> None:
         """Whoever asked went away before there was an answer: the next one may be the test."""
         self._trying = False
+
+
+class Breakers:
+    """A breaker for each of many things; of those that were needed longest ago nothing is known any more."""
+
+    def __init__(self, most: int = 1000) -> None:
+        """Know of so many."""
+        self._most = most
+        self._known: OrderedDict[str, Breaker] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<Breakers, {len(self._known)} known>"
+
+    def of(self, name: str) -> Breaker:
+        """Return the one of a thing: a closed one where nothing is known of it."""
+        found = self._known.setdefault(name, Breaker())
+        self._known.move_to_end(name)
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
+        return found

@@ -2,10 +2,12 @@
 
 An answer is used again for as long as its head allows; equal questions at a time are one; what may only have failed for
 now is tried again with growing pauses, or after the one that the service asks for; a service that keeps failing is left
-alone for a while. Nothing of an answer that was not understood reaches an error, and no URL does: one holds a key.
+alone for a while, and so is a part of it, by itself: what becomes of a part says nothing of the service. Nothing of an
+answer that was not understood reaches an error, and no URL does: one holds a key.
 """
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +20,7 @@ from dovetail.auth import is_loopback
 from dovetail.errors import DefinitionError, Disconnected, DovetailError, LimitExceeded, ProtocolViolation, ToolError
 from dovetail.net import HttpClient
 from dovetail.servers.weather.keeping import Answer, Shelf, answer_of
-from dovetail.servers.weather.patience import PASSING, Breaker, Patience, pause, retry_after
+from dovetail.servers.weather.patience import PASSING, Breaker, Breakers, Deadline, pause, retry_after
 from dovetail.servers.weather.settings import Settings
 
 T = TypeVar("T")
@@ -46,6 +48,10 @@ class Means(msgspec.Struct, frozen=True):
 
 class Unavailable(ToolError):
     """A service does not answer, or not in a way that is understood."""
+
+
+class Busy(Unavailable):
+    """A service asks not to be asked: that is meant for every question, not only for this one."""
 
 
 class Refused(Exception):
@@ -76,16 +82,16 @@ class Service:
         self._fields = {"user-agent": agent_of(settings), "accept": accept}
         self._http = HttpClient(connections=8, trust_env=settings.use_proxy)
         self._breaker = Breaker()
+        self._parts = Breakers()
         self._shelf = Shelf(settings.cache_entries)
         self._flights: dict[str, asyncio.Task[bytes]] = {}
 
     def __repr__(self) -> str:
         return f"<Service {self.name}, {self._breaker!r}>"
 
-    @property
-    def patience(self) -> Patience:
-        """What an answer may take where nothing else is said."""
-        return Patience(self._settings.attempts, self._settings.seconds)
+    def deadline(self) -> Deadline:
+        """Return when a call that begins now has waited long enough."""
+        return Deadline(self._settings.seconds, asyncio.get_running_loop().time, self._means.clock)
 
     def now(self) -> float:
         """Return the time, in seconds since the epoch."""
@@ -104,8 +110,11 @@ class Service:
         kind: type[T],
         path: str,
         query: Mapping[str, str],
+        deadline: Deadline,
+        *,
         secret: Mapping[str, str] | None = None,
-        patience: Patience | None = None,
+        part: bool = False,
+        attempts: int | None = None,
     ) -> T:
         """Ask a question; return its answer.
 
@@ -113,94 +122,107 @@ class Service:
             kind: What it is read as.
             path: Of the URL, below the service's own.
             query: Of the URL.
+            deadline: Of the call that it is for.
             secret: More of the query, which is neither kept nor told.
-            patience: Less than usual, for a question that has another one in its place.
+            part: The path is a part of the service that fails by itself, and is left alone by itself.
+            attempts: Fewer than usual, for a question that has another one in its place.
 
         Raises:
             Refused: The service will not answer that.
+            Busy: It asks to be left alone.
             Unavailable: It does not answer, or not with what it should.
         """
         where = path + (f"?{urlencode(query)}" if query else "")
-        body = await self._body(kind, where, secret or {}, patience or self.patience)
+        breaker = self._parts.of(path) if part else self._breaker
+        usual = self._settings.attempts
+        body = await self._body(_Asked(kind, where, secret or {}, deadline, breaker, attempts or usual))
         try:
             return msgspec.json.decode(body, type=kind)
         except (msgspec.MsgspecError, UnicodeError):
             raise Unavailable(f"{self.name} answered without what was asked for: try again later") from None
 
-    async def _body(self, kind: type[Any], where: str, secret: Mapping[str, str], patience: Patience) -> bytes:
+    def spared(self, path: str) -> float | None:
+        """Return for how many seconds a part is still left alone; None for one that may be asked."""
+        return self._parts.of(path).spared(self._means.clock())
+
+    async def _body(self, asked: "_Asked") -> bytes:
+        where = asked.where
         kept = self._shelf.get(where)
         if kept is not None and self._means.clock() < kept.until:
             return kept.body
+        left = asked.deadline.left()
+        late = Unavailable(f"{self.name} did not answer in time: try again later")
+        if left <= 0:
+            raise late  # by what was asked before; this was not, and is no failure of it
+        # It is short, and others may want it, too: who leaves does not end it.
         task = self._flights.get(where)
         if task is None:
-            task = self._flights[where] = asyncio.ensure_future(self._patiently(kind, where, secret, kept, patience))
+            task = self._flights[where] = asyncio.ensure_future(self._patiently(asked, kept))
             task.add_done_callback(lambda done: self._landed(where, done))
-        # It is short, and others may want it, too: who leaves does not end it.
-        return await asyncio.shield(task)
+            return await asyncio.shield(task)
+        try:
+            async with asyncio.timeout(left):  # whoever asked may have more
+                return await asyncio.shield(task)
+        except TimeoutError:
+            raise late from None
 
     def _landed(self, where: str, task: asyncio.Task[bytes]) -> None:
         del self._flights[where]
         if not task.cancelled():
             task.exception()  # taken note of, also when everybody who wanted to know has left
 
-    async def _patiently(
-        self, kind: type[Any], where: str, secret: Mapping[str, str], kept: Answer | None, patience: Patience
-    ) -> bytes:
+    async def _patiently(self, asked: "_Asked", kept: Answer | None) -> bytes:
         # Each attempt and each pause ends in time, and nothing from outside ends them: a time that ran out is an answer
         # that did not come, and the breaker is to hear of it.
-        loop_clock, clock = asyncio.get_running_loop().time, self._means.clock
-        until, begun = loop_clock() + patience.seconds, clock()
-        most = patience.attempts
-        for attempt in range(1, most + 1):
-            wait = self._breaker.wait(clock())
+        why = "has failed several times in a row"
+        for attempt in itertools.count(1):
+            wait = asked.breaker.wait(self._means.clock())
             if wait is not None:
-                raise Unavailable(f"{self.name} has failed several times in a row: try again in {wait:.0f} seconds")
-            tried = await self._once(kind, where, secret, kept, until)
+                raise Unavailable(f"{self.name} {why}: try again in {wait:.0f} seconds")
+            tried = await self._once(asked, kept)
             if isinstance(tried, bytes):
                 return tried
+            why = tried.why
             seconds = pause(attempt, self._settings.pause, self._means.chance)
             if tried.wait is not None:
                 seconds = max(seconds, tried.wait)
-            left = min(until - loop_clock(), patience.seconds - (clock() - begun))
-            if attempt == most or seconds >= left:
+            # Who has something else to ask than this does not where every question is one too many.
+            most = self._settings.attempts if tried.busy else asked.attempts
+            if attempt >= most or seconds >= asked.deadline.left():
                 when = "later" if tried.wait is None else f"in {tried.wait:.0f} seconds"
-                raise Unavailable(f"{self.name} {tried.why}: try again {when}")
+                raise (Busy if tried.busy else Unavailable)(f"{self.name} {why}: try again {when}")
             await self._means.sleep(seconds)
-        raise Unavailable(f"{self.name} was not asked")
+        raise AssertionError
 
-    async def _once(
-        self, kind: type[Any], where: str, secret: Mapping[str, str], kept: Answer | None, until: float
-    ) -> "bytes | _Passing":
+    async def _once(self, asked: "_Asked", kept: Answer | None) -> "bytes | _Passing":
         """Ask once: a body, or why there is none for now."""
-        clock = self._means.clock
+        clock, breaker, kind, where = self._means.clock, asked.breaker, asked.kind, asked.where
         try:
-            status, headers, body = await self._exchange(where, secret, {} if kept is None else kept.conditions, until)
+            status, headers, body = await self._exchange(asked, {} if kept is None else kept.conditions)
         except (DovetailError, TimeoutError) as error:
-            self._breaker.failed(clock())
+            breaker.failed(clock())
             return _Passing(_why(error))
         except BaseException:
-            self._breaker.left()
+            breaker.left()
             raise
         if status == 304 and kept is not None:
             status, body = 200, kept.body
         if status == 200 and _reads(body, kind):
-            self._breaker.worked()
+            breaker.worked()
             self._shelf.put(where, answer_of(body, headers, clock()))
             return body
         if status != 200 and status not in PASSING:
-            self._breaker.worked()
+            breaker.worked()
             raise Refused(status)
         if status == 429:
-            self._breaker.worked()  # it is there, and knows what it says
+            breaker.worked()  # it is there, and knows what it says
         else:
-            self._breaker.failed(clock())
-        return _Passing(_what(status, body), retry_after(headers, clock()))
+            breaker.failed(clock())
+        return _Passing(_what(status, body), retry_after(headers, clock()), status == 429)
 
-    async def _exchange(
-        self, where: str, secret: Mapping[str, str], more: Mapping[str, str], until: float
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        url = self._base + where
-        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + _ATTEMPT_SECONDS, until)):
+    async def _exchange(self, asked: "_Asked", more: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        url, secret = self._base + asked.where, asked.secret
+        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + _ATTEMPT_SECONDS, asked.deadline.at)):
             for _ in range(_REDIRECTS + 1):
                 full = url + ("&" if "?" in url else "?") + urlencode(secret) if secret else url
                 response = await self._http.send("GET", full, {**self._fields, **more})
@@ -224,11 +246,23 @@ class Service:
         return goal if goal.startswith(f"{self._base}/") and goal.isascii() and goal.isprintable() else None
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """A question: see `Service.ask`; and the breaker of what it is asked of."""
+
+    kind: type[Any]
+    where: str
+    secret: Mapping[str, str]
+    deadline: Deadline
+    breaker: Breaker
+    attempts: int
+
+
 class _Passing(msgspec.Struct, frozen=True):
-    """Why there is no answer for now, and how long the service asks to be left alone."""
+    """Why there is no answer for now, how long the service asks to be left alone, and whether it is asked too much."""
 
     why: str
     wait: float | None = None
+    busy: bool = False
 
 
 def base_of(url: str, setting: str) -> str:
