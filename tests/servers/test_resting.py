@@ -5,7 +5,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dovetail import Client
 from dovetail.errors import StoreUnusable, ToolError
 from dovetail.servers import memory, resting, sql
 from dovetail.servers.memory import Graph
+from dovetail.servers.sql import sqlite_reader
 from dovetail.servers.sql.sqlite_running import unusable
 
 
@@ -47,6 +49,86 @@ async def test_sql_reads_a_file_that_nothing_can_be_made_beside_and_sees_when_it
             assert sorted(os.listdir(tmp_path)) == ["a.db", "b.db"][: 3 - len(rows)], "nothing was made beside it"
             if other.exists():
                 other.replace(path)
+
+
+def written_in_pieces(path: Path, content: bytes) -> Iterator[None]:
+    path.write_bytes(b"")
+    yield
+    path.write_bytes(content[:100])
+    yield
+    path.write_bytes(content)
+
+
+def taken_away(path: Path, content: bytes) -> Iterator[None]:
+    path.unlink()
+    yield
+    path.write_bytes(content)
+
+
+@pytest.mark.usefixtures("unwritable")
+@pytest.mark.parametrize("replaced", [written_in_pieces, taken_away])
+async def test_sql_reads_a_file_again_that_was_not_whole_for_a_while(
+    tmp_path: Path, replaced: Callable[[Path, bytes], Iterator[None]]
+) -> None:
+    path, other = database(tmp_path / "a.db", 1), database(tmp_path / "b.db", 2, 3)
+    async with Client(sql.make(sql.Settings(url=str(path), poll=0.0))) as client:
+        assert (await client.call_tool("query", {"sql": "SELECT a FROM t"})).structured["rows"] == [[1]]
+        for _ in replaced(path, other.read_bytes()):
+            result = await client.call_tool("query", {"sql": "SELECT a FROM t"})
+            assert result.is_error and "closed" not in result.text, "what is there is no database with a table t"
+        assert (await client.call_tool("query", {"sql": "SELECT a FROM t"})).structured["rows"] == [[2], [3]]
+
+
+async def test_sql_follows_a_file_whose_place_another_one_takes(tmp_path: Path) -> None:
+    path, other = database(tmp_path / "a.db", 1), database(tmp_path / "b.db", 2, 3)
+    async with Client(sql.make(sql.Settings(url=str(path), poll=0.0))) as client:
+        for rows in ([[1]], [[2], [3]]):
+            assert (await client.call_tool("query", {"sql": "SELECT a FROM t"})).structured["rows"] == rows
+            if other.exists():
+                other.replace(path)
+
+
+@pytest.mark.usefixtures("unwritable")
+async def test_sql_says_that_changes_came_in_a_log_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = database(tmp_path / "a.db", 1)
+    here = sqlite_reader.opened
+
+    def opened(uri: str, busy: float, longest: int) -> sqlite3.Connection:
+        if "immutable" not in uri:  # as SQLite does where it cannot make what it needs
+            error = sqlite3.OperationalError("unable to open database file")
+            error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+            raise error
+        return here(uri, busy, longest)
+
+    monkeypatch.setattr("dovetail.servers.sql.sqlite_reader.opened", opened)
+    async with Client(sql.make(sql.Settings(url=str(path), poll=0.0))) as client:
+        log = tmp_path / "a.db-wal"
+        log.write_bytes(b"changes")
+        result = await client.call_tool("query", {"sql": "SELECT a FROM t"})
+        assert result.is_error and "close what writes to the database" in result.text
+        log.write_bytes(b"")
+        assert (await client.call_tool("query", {"sql": "SELECT a FROM t"})).structured["rows"] == [[1]]
+
+
+@pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="POSIX takes locks from who closes a file")
+@pytest.mark.usefixtures("unwritable")
+def test_readers_of_one_process_do_not_end_each_others_locks(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE t (a)")
+    first, second = (
+        resting.Follower(path, lambda stamp: sqlite3.connect(resting.uri(path, stamp), uri=True)) for _ in range(2)
+    )
+    first.connection.execute("BEGIN")
+    first.connection.execute("SELECT a FROM t").fetchall()
+    assert not second.renew() and resting.stamp(path) is None and not resting.out_of_reach(path)
+    second.close()
+    other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('CREATE TABLE u (a)')"
+    done = subprocess.run([sys.executable, "-c", other, str(path)], capture_output=True, text=True, check=False)
+    assert "database is locked" in done.stderr
+    first.close()
 
 
 @pytest.mark.usefixtures("unwritable")

@@ -1,13 +1,19 @@
 """What was imported comes whole, whatever its sizes, and every tool can show and delete it, in bounded answers."""
 
+import asyncio
 import json
+import threading
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dovetail.errors import DefinitionError
-from dovetail.servers.memory import Settings, make
+from dovetail.servers.memory import Graph, Settings, make
+from dovetail.servers.memory.lines import read
+from dovetail.servers.memory.writing import Writer
 from tests.servers.memory.worlds import memory, names, refused, told
 
 ANN: dict[str, Any] = {"type": "entity", "name": "Ann", "entityType": "person", "observations": ["likes coffee"]}
@@ -223,3 +229,57 @@ async def test_what_two_forms_say_both_say_when_they_are_exported(tmp_path: Path
     async with memory(tmp_path / "m.db", **imported(tmp_path, *items)) as client:
         exported = (await client.read_resource("memory://export")).contents[0].text or ""
     assert exported == lines({**ANN, "observations": ["x", "y"]}, items[1])
+
+
+async def test_other_fields_of_a_relation_are_a_change_that_is_announced_once(tmp_path: Path) -> None:
+    tie = {"type": "relation", "from": "Ann", "to": "Bob", "relationType": "knows"}
+    graph = Graph(tmp_path / "m.db", read_only=False, max_bytes=2**30)
+    settings = Settings(file=str(tmp_path / "m.db"))
+    for line, changed in (
+        (tie, {"Ann", "Bob"}),
+        (tie, set()),
+        ({**tie, "since": 2024}, {"Ann", "Bob"}),
+        ({**tie, "since": 2024}, set()),
+    ):
+        touched: set[str] = set()
+        found = list(read(lines(line)))
+        graph.write(
+            partial(lambda found, touched, db: Writer(settings, touched).take_in(db, found), found, touched), touched
+        )
+        assert touched == changed
+    graph.close()
+
+
+@pytest.mark.timeout(60)
+async def test_an_import_whose_call_is_cancelled_takes_nothing_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended, going = asyncio.Event(), asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    take_in = Writer.take_in
+
+    def slow(self: Writer, db: Any, found: Any, *stopped: Any) -> Any:
+        def one_by_one() -> Iterator[Any]:
+            for line in found:
+                yield line
+                loop.call_soon_threadsafe(begun.set)
+                going.wait(30)
+
+        try:
+            return take_in(self, db, one_by_one(), *stopped)
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+
+    monkeypatch.setattr(Writer, "take_in", slow)
+    async with memory(tmp_path / "m.db", "2026-07-28") as client:
+        given = lines(*({**ANN, "name": f"n{number}"} for number in range(3)))
+        call = asyncio.create_task(client.call_tool("import_graph", {"lines": given}))
+        await begun.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await told(client, "graph_statistics")  # which arrives after what cancels the call
+        going.set()
+        await ended.wait()
+        await told(client, "create_entities", entities=[])  # which waits for the other write
+        assert (await told(client, "graph_statistics"))["entities"] == 0

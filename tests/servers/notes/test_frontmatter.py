@@ -18,6 +18,9 @@ from dovetail.servers.notes.frontmatter import LONGEST, About, about, below, fro
         ("# Only a heading", About("Only a heading", ())),
         ("---\nnever closed\ntags: [a]", About("", ())),
         ("--- not at all\n---\n", About("", ())),
+        ("---\n\nIntro, at 12:30, see\nhttps://a.b\n# Why: not\n\n---\n\n# H\n", About("Why: not", ())),
+        ("---\n\n---\n# H", About("H", ())),
+        ("---\ntitle:T\n---\n", About("T", ())),
         ("", About("", ())),
     ],
 )
@@ -56,7 +59,12 @@ def test_a_text_begins_on_a_line_of_its_own_below_a_front_matter(block: str, tex
 
 
 def test_the_end_of_what_is_looked_at_ends_no_front_matter() -> None:
-    start = "---\n" + "x" * (LONGEST - 8) + "\n---"
+    start = "---\na: " + "x" * (LONGEST - 11) + "\n---"
     assert len(start) == LONGEST
     assert front_matter(start) == start
     assert front_matter(start + "- a: b") == ""
+
+
+@pytest.mark.parametrize("text", ["---\n\nIntro\n\n---\n\nRest", "---\n- one\n- two\n---\n", "---\n# Why: not\n---\n"])
+def test_what_stands_between_two_rules_is_no_front_matter(text: str) -> None:
+    assert front_matter(text) == ""

@@ -256,55 +256,6 @@ async def test_a_folder_is_taken_in_whatever_its_files_are_called(folder: Path, 
     assert everything(other) == before
 
 
-@pytest.mark.parametrize("into", ["", "old"])
-async def test_notes_that_lie_in_the_imported_folder_are_left_out(tmp_path: Path, into: str) -> None:
-    (tmp_path / "a.md").write_text("A")
-    inside = tmp_path / "some" / "notes"
-    inside.mkdir(parents=True)
-    (inside / "own.md").write_text("own")
-    async with notes(inside, import_folder=(str(tmp_path),)) as client:
-        assert (await told(client, "import_folder", into=into))["created"] == [f"{into}/a".strip("/")]
-        for _ in range(2):
-            again = await told(client, "import_folder", into=into)
-            assert again["created"] == [] and again["unchanged"] == 1
-
-
-async def test_notes_are_copied_within_themselves_once(tmp_path: Path) -> None:
-    (tmp_path / "a.md").write_text("A")
-    (tmp_path / "z").mkdir()
-    async with notes(tmp_path, import_folder=(str(tmp_path),)) as client:
-        assert (await told(client, "import_folder", into="z/new"))["created"] == ["z/new/a"]
-        assert (await told(client, "import_folder", into="z/new"))["created"] == []
-        assert (await told(client, "import_folder"))["created"] == []
-
-
-@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
-async def test_an_import_looks_at_what_is_there_once_and_tells_how_far_it_is(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str
-) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    for number in range(20):
-        (other / f"n{number:02}.md").write_text(str(number))
-    heard: list[float] = []
-    scans = 0
-    scan = Folder.scan
-
-    def counted(self: Folder) -> Any:
-        nonlocal scans
-        scans += 1
-        return scan(self)
-
-    monkeypatch.setattr("dovetail.servers.notes.importing._TOLD_SECONDS", 0.0)
-    async with notes(folder, revision, import_folder=(str(other),), max_notes=22, no_watch=True) as client:
-        monkeypatch.setattr(Folder, "scan", counted)
-        result = await client.call_tool("import_folder", {}, on_progress=lambda told: heard.append(told.progress))
-        assert len(result.structured["created"]) == 19, "and the limit counts what came meanwhile"
-        assert "--max-notes" in result.structured["skipped"]["n19.md"]
-    assert scans < 5
-    assert heard and heard == sorted(heard) and heard[-1] <= 20
-
-
 @pytest.mark.parametrize("end", ["---", "..."])
 async def test_a_front_matter_that_ends_the_file_stays_one(folder: Path, end: str) -> None:
     async with notes(folder) as client:

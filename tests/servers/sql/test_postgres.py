@@ -76,7 +76,7 @@ TYPES = """SELECT 1::int2, 9223372036854775807, 1.10::numeric, 1.5::float4, 'NaN
 async def test_every_type_is_a_number_a_boolean_or_a_text(postgres: str) -> None:
     async with client(postgres) as session:
         assert (await rows(session, TYPES))[0] == [
-            1, 9223372036854775807, "1.10", 1.5, "nan", True, None, "x'00ff'", '{"a": 1}', "2026-01-02", "12:30:00",
+            1, 9223372036854775807, "1.10", 1.5, "NaN", True, None, "x'00ff'", '{"a": 1}', "2026-01-02", "12:30:00",
             "{1,NULL}", "(1,x)", "1 day", "a", "10.0.0.0/8", "[1,5)", "b1946ac9-2492-4347-8af1-7f5d5b3c0a11", "a\tb",
             "it's", "00011111", 8.0, 3,
         ]  # fmt: skip

@@ -106,7 +106,7 @@ async def test_values_that_json_has_no_words_for_are_texts(shop: Path) -> None:
     sql = "SELECT 9e999, -9e999, x'00ff', CAST(x'ff41' AS TEXT), 1.5, NULL, 9223372036854775807"
     async with client(shop) as session:
         page = (await session.call_tool("query", {"sql": sql})).structured
-    assert page["rows"] == [["inf", "-inf", "x'00ff'", "\ufffdA", 1.5, None, 9223372036854775807]]
+    assert page["rows"] == [["Infinity", "-Infinity", "x'00ff'", "\ufffdA", 1.5, None, 9223372036854775807]]
 
 
 async def test_a_statement_that_takes_too_long_is_stopped_and_the_next_one_works(shop: Path) -> None:

@@ -1,6 +1,7 @@
 """Changing rows: asked every time, done once, and only as it was confirmed. On SQLite; PostgreSQL has its own file."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ async def test_what_changed_while_the_user_thought_is_asked_again_or_refused(sho
         ("insert", {"table": "bills", "rows": [{"item": "x"}]}, "bills is a view"),
         ("insert", {"table": "customers", "rows": [{"tail": "x"}]}, "tail is computed by the database"),
         ("insert", {"table": "orders", "rows": []}, "$.rows"),
-        ("insert", {"table": "orders", "rows": [{"id": 2**70, "customer": 1}]}, "do not fit"),
+        ("insert", {"table": "orders", "rows": [{"id": 2**70, "customer": 1}]}, "whole numbers"),
         ("update", {"table": "orders", "values": {"price": 1}, "where": {}}, "$.where"),
         ("update", {"table": "orders", "values": {}, "where": {"id": 1}}, "$.values"),
         ("update", {"table": "orders", "values": {"price": 1}, "where": {"id": 77}}, "No row fits"),
@@ -249,3 +250,28 @@ async def test_too_many_values_of_a_condition_are_told_before_anybody_is_asked(s
     async with client(shop, user) as session:
         result = await session.call_tool("delete", {"table": "orders", "where": {"id": list(range(2_000))}})
     assert "2000 values, of at most 1000" in result.text and not user.asked
+
+
+async def test_a_trigger_that_passes_over_rows_is_not_told_as_a_change_of_somebody_else(shop: Path) -> None:
+    with closing(sqlite3.connect(shop)) as db:
+        db.execute("CREATE TRIGGER keep BEFORE DELETE ON orders BEGIN SELECT RAISE(IGNORE); END")
+    async with client(shop, User()) as session:
+        result = await session.call_tool("delete", {"table": "orders", "where": {"id": 3}})
+    assert result.is_error and "a trigger, passes over rows" in result.text
+    assert orders(shop) == BEFORE
+
+
+async def test_a_number_that_the_database_does_not_have_is_told_with_its_column(shop: Path) -> None:
+    user = User()
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("update", {"table": "orders", "values": {"Price": 2**63}, "where": {"id": 1}}),
+        ("delete", {"table": "orders", "where": {"price": [1, -(2**63) - 1]}}),
+        ("insert", {"table": "orders", "rows": [{"price": 2**63}]}),
+    ]
+    async with client(shop, user) as session:
+        for name, arguments in calls:
+            result = await session.call_tool(name, arguments)
+            assert result.is_error and result.text.startswith("'price': whole numbers are from -92"), result.text
+        result = await session.call_tool("query", {"sql": "SELECT ?", "params": [2**63]})
+        assert result.is_error and "whole numbers are from" in result.text
+    assert user.asked == [] and orders(shop) == BEFORE

@@ -51,9 +51,12 @@ def say_first(db: sqlite3.Connection, entity: int, observations: Sequence[str]) 
         db.execute("UPDATE entity_forms SET brought = ? WHERE id = ?", (_encode(left).decode(), form))
 
 
-def keep_relation(db: sqlite3.Connection, relation: int, extra: str) -> None:
-    """Keep a form of a relation: the fields that nobody here knows."""
-    db.execute("INSERT INTO relation_forms (relation, extra) VALUES (?, ?) ON CONFLICT DO NOTHING", (relation, extra))
+def keep_relation(db: sqlite3.Connection, relation: int, extra: str) -> bool:
+    """Keep a form of a relation: the fields that nobody here knows; tell whether it is a new one."""
+    made = db.execute(
+        "INSERT INTO relation_forms (relation, extra) VALUES (?, ?) ON CONFLICT DO NOTHING", (relation, extra)
+    )
+    return bool(made.rowcount)
 
 
 def types_of(db: sqlite3.Connection, entity: int, but: str) -> list[str]:

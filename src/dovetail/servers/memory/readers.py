@@ -5,14 +5,15 @@ one that does not change while nobody writes, and as any other while somebody do
 for the one sees nothing of the other, so that each is asked before every use, whoever had it meanwhile.
 """
 
+from functools import partial
 from pathlib import Path
 
 from dovetail.servers.memory.places import reader
-from dovetail.servers.resting import Stamp, stamp
+from dovetail.servers.resting import Follower, Mark
 
 
-class Reader:
-    """A connection that can only read.
+class Reader(Follower):
+    """A connection that can only read; whatever fails is a `StoreUnusable`.
 
     Args:
         path: The file.
@@ -23,38 +24,16 @@ class Reader:
     """
 
     def __init__(self, path: Path, *, alone: bool) -> None:
-        self._path = path
-        self._alone = alone
-        self._stamp = self._now()
-        self.connection = reader(path, self._stamp)
+        super().__init__(path, partial(reader, path), still=not alone)
 
     def __repr__(self) -> str:
-        return f"<Reader of {self._path.name}{'' if self._stamp is None else ' as it rests'}>"
+        return f"<Reader of {self._path.name}{'' if self.stamp is None else ' as it rests'}>"
 
-    def close(self) -> None:
-        """Close the connection."""
-        self.connection.close()
-
-    def renew(self) -> None:
-        """Open the file anew where it is another one than it was opened for.
-
-        Raises:
-            StoreUnusable: It cannot be opened now; a later `renew` tries again.
-        """
-        now = self._now()
-        if now != self._stamp:
-            fresh = reader(self._path, now)
-            self.connection.close()
-            self.connection, self._stamp = fresh, now
-
-    def version(self) -> tuple[Stamp | None, int]:
+    def version(self) -> tuple[Mark | None, int]:
         """Return what is another one after a commit by any other connection.
 
         Raises:
             StoreUnusable: The file cannot be opened now.
         """
         self.renew()
-        return self._stamp, self.connection.execute("PRAGMA data_version").fetchone()[0]
-
-    def _now(self) -> Stamp | None:
-        return stamp(self._path) if self._alone else None
+        return self.mark, self.connection.execute("PRAGMA data_version").fetchone()[0]

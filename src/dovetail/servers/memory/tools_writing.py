@@ -115,7 +115,7 @@ def import_graph(lines: Annotated[str, Meta(max_length=IMPORT_CHARS)], ctx: Cont
         found = list(read(lines))
     except Unreadable as error:
         raise ToolError(f"{error}. Nothing was imported.") from None
-    return desk(ctx).write(lambda writer, db: writer.take_in(db, found))
+    return desk(ctx).write(lambda writer, db: writer.take_in(db, found, lambda: ctx.cancelled))
 
 
 def _done(what: str, asked: int, deleted: int) -> Done:

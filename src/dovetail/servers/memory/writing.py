@@ -6,7 +6,7 @@ elsewhere, under other limits, and is kept whole.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from dovetail.errors import ToolError, quote
@@ -134,10 +134,21 @@ class Writer:
                 deleted += 1
         return deleted
 
-    def take_in(self, db: sqlite3.Connection, lines: Iterable[EntityLine | RelationLine]) -> Imported:
-        """Import lines, in their order; what is there already is completed, and never changed."""
+    def take_in(
+        self,
+        db: sqlite3.Connection,
+        lines: Iterable[EntityLine | RelationLine],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Imported:
+        """Import lines, in their order; what is there already is completed, and never changed.
+
+        Raises:
+            ToolError: `stopped` told to stop; the transaction is to be rolled back.
+        """
         done = Imported(0, 0, 0)
         for line in lines:
+            if stopped():
+                raise ToolError("The import was given up; nothing of it was taken in. Call again for all of it.")
             if isinstance(line, RelationLine):
                 self._take_relation(db, line, done)
             else:
@@ -153,7 +164,8 @@ class Writer:
             number, extra = db.execute(_RELATION, (line.source, line.target, line.type)).fetchone()
             other = ""
             if line.extra not in ("", extra):
-                keep_relation(db, number, line.extra)
+                if keep_relation(db, number, line.extra):
+                    self.touched.update((line.source, line.target))
                 other = " Its other fields are kept beside it."
             self.told.setdefault(REPEATED, []).append(line.source)
             done.notes.append(f"Line {line.number}: this relation was there already.{other}")

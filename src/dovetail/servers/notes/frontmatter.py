@@ -14,6 +14,7 @@ LONGEST: Final = 65_536
 MOST_TAGS: Final = 100
 _BLOCK: Final = re.compile(r"\ufeff?---[ \t]*\r?\n(?P<body>(?:.*\n)*?)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)")
 _KEY: Final = re.compile(r"(title|tags)[ \t]*:(.*)", re.IGNORECASE)
+_ANY_KEY: Final = re.compile(r"^(?:[^\s#:][^:\n]*:(?=\s|\Z)|[\w-]+:(?!//))", re.MULTILINE)
 _ITEM: Final = re.compile(r"[ \t]*-[ \t]+(.*)")
 _HEADING: Final = re.compile(r"#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*")
 
@@ -35,7 +36,10 @@ def front_matter(text: str) -> str:
     if not text.startswith(("---", "\ufeff---")):
         return ""
     found = _BLOCK.match(text[: LONGEST + 1])
-    return "" if found is None or found.end() > LONGEST else found[0]
+    if found is None or found.end() > LONGEST:
+        return ""
+    # Two rules with prose between them are none.
+    return found[0] if not found["body"].strip() or _ANY_KEY.search(found["body"]) else ""
 
 
 def below(block: str, text: str) -> str:

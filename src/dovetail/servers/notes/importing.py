@@ -13,13 +13,15 @@ from typing import Final
 
 from dovetail.errors import ToolError, UnsafePath
 from dovetail.servers.notes.descriptors import DIRECTORY, ROOT, read_file
-from dovetail.servers.notes.names import MOST_STEPS, importable, is_folder, tamed
+from dovetail.servers.notes.names import MOST_STEPS, importable, is_folder, shown, tamed
 from dovetail.servers.notes.notebook import Notebook
 from dovetail.servers.notes.records import Taken
 
 _TOLD: Final = 200
 """Files that one answer names."""
 _TOLD_SECONDS: Final = 1.0
+_COUNTED_SECONDS: Final = 1.0
+"""Between two looks how many notes other processes have made."""
 
 
 def take_in(
@@ -63,38 +65,46 @@ def take_in(
 
 
 class _Taking:
-    """Takes in one file after the other; how many notes there are is looked at once, not for each."""
+    """Takes in one file after the other. What other processes add is counted now and then, not for each."""
 
     def __init__(self, notebook: Notebook, taken: Taken, into: str) -> None:
         self._notebook = notebook
         self._taken = taken
         self._into = into
-        self._before = len(notebook.scan().notes)
+        self._elsewhere = notebook.made_elsewhere()
+        self._due = time.monotonic() + _COUNTED_SECONDS
+
+    def _count(self) -> None:
+        if time.monotonic() > self._due:
+            with suppress(ToolError):
+                self._elsewhere = self._notebook.made_elsewhere()
+            self._due = time.monotonic() + _COUNTED_SECONDS
 
     def take(self, steps: list[str], data: bytes | str) -> None:
         """Take a file in, or say why not."""
-        taken, shown = self._taken, "/".join(steps)
+        taken, path = self._taken, shown(steps)
         try:
             text = data if isinstance(data, str) else data.decode()
         except UnicodeDecodeError:
             text = data = "not UTF-8"
         if isinstance(data, str):
-            taken.skipped[shown] = text
+            taken.skipped[path] = text
             return
         name = self._free(steps, text)
         if name is None:
             return
+        self._count()
         try:
-            self._notebook.create_among(self._before + len(taken.created), name, text)
+            self._notebook.create_among(self._elsewhere, name, text)
         except (ToolError, UnsafePath) as error:
             if self._here(name, text):  # somebody else took it in at this moment
                 taken.unchanged += 1
             else:
-                taken.skipped[shown] = str(error)[:200]
+                taken.skipped[path] = str(error)[:200]
             return
         taken.created.append(name)
-        if name != "/".join(filter(None, (self._into, shown.rpartition(".")[0]))):
-            taken.renamed[shown] = name
+        if name != "/".join(filter(None, (self._into, path.rpartition(".")[0]))):
+            taken.renamed[path] = name
 
     def _here(self, name: str, text: str) -> bool:
         with suppress(ToolError, UnsafePath):
@@ -103,15 +113,15 @@ class _Taking:
 
     def _free(self, steps: list[str], text: str) -> str | None:
         """Return the name for a file; None where it is here already, or another note of that name is."""
-        shown, plain = "/".join(steps), tamed(steps)
+        path, plain = shown(steps), tamed(steps)
         name = base = "/".join(filter(None, (self._into, plain)))
         for number in range(2, 101):
             try:
                 if self._notebook.read(name)[0] == text:
                     self._taken.unchanged += 1
                     return None
-                if number == 2 and plain == shown.rpartition(".")[0]:
-                    self._taken.skipped[shown] = "there is another note of that name"
+                if number == 2 and plain == path.rpartition(".")[0]:
+                    self._taken.skipped[path] = "there is another note of that name"
                     return None
             except ToolError:
                 break

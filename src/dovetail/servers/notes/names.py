@@ -4,6 +4,7 @@ Invariants: a name is a safe path on every system (S-19), no step of it is hidde
 """
 
 import hashlib
+import os
 import re
 import unicodedata
 from functools import lru_cache
@@ -92,6 +93,11 @@ def uri_of(name: str) -> str:
 def importable(file: str) -> bool:
     """Tell whether a file of another folder is Markdown to take in."""
     return not file.startswith(".") and file.lower().endswith(_IMPORTED)
+
+
+def shown(steps: list[str]) -> str:
+    """Return the path of a file of another folder as JSON can hold it: bytes that are no UTF-8 become `\\xe9`."""
+    return os.fsencode("/".join(steps)).decode("utf-8", "backslashreplace")
 
 
 def tamed(steps: list[str]) -> str:

@@ -60,6 +60,8 @@ class Notebook:
         self._remembering = threading.Lock()
         self._remembered: OrderedDict[str, Indexed] = OrderedDict()
         self._held = 0
+        self._made = 0
+        """Notes that were made here; changed while the folder's lock is held."""
 
     def __repr__(self) -> str:
         return f"<Notebook {self.folder.root.name}>"
@@ -130,18 +132,30 @@ class Notebook:
         with self._writing(name):
             self._room(len(self.folder.scan().notes))
             self.folder.create(steps, data)
+            self._made += 1
         return self._done(steps, data)
 
-    def create_among(self, count: int, name: str, text: str) -> None:
-        """Make one of many notes, knowing how many there are; who makes them calls `changed` in the end.
+    def made_elsewhere(self) -> int:
+        """Return how many notes there are, but for those that were made here: for `create_among`."""
+        with self._writing(""):
+            return len(self.folder.scan().notes) - self._made
+
+    def create_among(self, elsewhere: int, name: str, text: str) -> None:
+        """Make one of many notes without a look how many there are; who makes them calls `changed` in the end.
+
+        Args:
+            elsewhere: As `made_elsewhere` told.
+            name: Its name.
+            text: Its text.
 
         Raises:
             ToolError: As `create`.
         """
         data, steps = self._data(text), self._steps(name)
-        self._room(count)
         with self._writing(name):
+            self._room(elsewhere + self._made)
             self.folder.create(steps, data)
+            self._made += 1
 
     def _room(self, count: int) -> None:
         if count >= self.settings.max_notes:

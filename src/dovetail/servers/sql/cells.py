@@ -6,6 +6,8 @@ from typing import Any
 from dovetail.servers.sql.answers import Cell, Page
 
 _PLAIN = (int, type(None))
+_NO_NUMBERS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+"""What JSON has no numbers for, as PostgreSQL writes it."""
 
 
 class Rows:
@@ -56,7 +58,7 @@ class Rows:
                 self._cut += 1
                 return value[: self._cell] + "…"
             case float():
-                return value if isfinite(value) else str(value)
+                return value if isfinite(value) else _NO_NUMBERS[str(value)]
             case bytes():
                 if len(value) * 2 <= self._cell:
                     return f"x'{value.hex()}'"

@@ -12,6 +12,10 @@ from dovetail.servers.sql.postgres_failures import NUL
 
 T = TypeVar("T")
 Built = tuple[str, list[Any]]
+RANGE: Final = (
+    f"whole numbers are from {-(2**63)} to {2**63 - 1} here. Write a larger one with an exponent, such as 1e19, "
+    "or as text."
+)
 MOST = 1_000
 """Values of one statement; SQLite is told to take no more."""
 SHOWN: Final = 50
@@ -68,7 +72,7 @@ def own(table: Table, given: Mapping[str, T]) -> dict[str, T]:
     """Return values by the names that the table has for its columns, where upper and lower case are alike (SQLite).
 
     Raises:
-        ToolError: One column has two values.
+        ToolError: One column has two values, or a value is a number that SQLite does not have.
     """
     names = {ascii_lower(column.name): column.name for column in table.columns}
     found: dict[str, T] = {}
@@ -76,6 +80,10 @@ def own(table: Table, given: Mapping[str, T]) -> dict[str, T]:
         own_name = names.get(ascii_lower(name), name)
         if own_name in found:
             raise ToolError(f"The column {quote(own_name, 80)} is named twice: upper and lower case are alike.")
+        if any(
+            type(one) is int and not -(2**63) <= one < 2**63 for one in (value if isinstance(value, list) else [value])
+        ):
+            raise ToolError(f"{quote(own_name, 80)}: {RANGE}")
         found[own_name] = value
     return found
 
@@ -168,5 +176,6 @@ def drifted(expected: int, found: int) -> ToolError:
     """Say that the data is not what was confirmed any more."""
     return ToolError(
         f"Nothing was changed: {expected} rows were confirmed, and {found} would be changed now. "
-        "Somebody changed the data meanwhile; call again."
+        "Either somebody changed the data meanwhile, or a rule of the database, such as a trigger, passes over rows. "
+        "Look with query which rows fit: if their number is another one, call again; else tell the user."
     )

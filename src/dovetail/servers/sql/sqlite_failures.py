@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from re import search
 
 from dovetail.errors import ToolError, quote
+from dovetail.servers.sql.changes import RANGE
 from dovetail.servers.sql.names import unknown
 
 BUSY = frozenset((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED))
@@ -50,7 +51,9 @@ def explained(
         return _denied(message, star)
     if said := _nameless(message, columns, tables):
         return ToolError(said)
-    if isinstance(error, sqlite3.ProgrammingError | OverflowError | sqlite3.InterfaceError):
+    if isinstance(error, OverflowError):
+        return ToolError(f"A parameter does not fit: {RANGE}")
+    if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
         return ToolError(f"The parameters do not fit the statement: {quote(message, 200)}")
     return ToolError(_SAID.get(number) or f"SQLite refused: {quote(message, 220)}")
 

@@ -7,7 +7,7 @@ refuses all but reading, and a statement has been parsed before it comes here. `
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import Struct
 
 from dovetail.errors import ToolError
-from dovetail.servers.resting import stamp, uri
+from dovetail.servers.resting import Follower, Stamp, uri
 from dovetail.servers.sql import sqlite_quotes
 from dovetail.servers.sql.cells import Rows
 from dovetail.servers.sql.names import quoted
@@ -116,32 +116,34 @@ class Reader:
         self._path = path
         self._busy = busy
         self._longest = longest
-        self._stamp = stamp(path)
-        self.connection = self._connected()
+        self._file = Follower(path, self._connected)
 
-    def _connected(self) -> sqlite3.Connection:
-        connection = opened(uri(self._path, self._stamp), self._busy, self._longest)
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The one that is open now."""
+        return self._file.connection
+
+    def _connected(self, stamp: Stamp | None) -> sqlite3.Connection:
+        connection = opened(uri(self._path, stamp), self._busy, self._longest)
         connection.execute("PRAGMA query_only=1").close()
         connection.set_authorizer(self._authorizer)
         connection.set_progress_handler(self._late, STEPS)
         return connection
 
     def _renew(self) -> None:
-        """Open a file anew that is read as one that does not change, and did."""
-        if self._stamp is not None and (now := stamp(self._path)) != self._stamp:
-            self.connection.close()
-            self._stamp, self._version = now, None
-            self._authorizer.trusted = True
-            self.connection = self._connected()
+        """Open the file anew if it is another one."""
+        if self._file.renew():
+            self._version = None
 
     def close(self) -> None:
         """Close the file."""
-        self.connection.close()
+        self._file.close()
 
     def stop(self) -> None:
         """End what runs, from any thread."""
         self._stopped = True
-        self.connection.interrupt()
+        with suppress(sqlite3.ProgrammingError):  # it was closed just now, for a new one
+            self.connection.interrupt()
 
     def _late(self) -> bool:
         if self._ending:
@@ -268,5 +270,5 @@ class Reader:
         """What changes when others change the file: something for the data, and a number for the schema."""
         self._renew()
         self._authorizer.trusted = True
-        data = self._stamp or self.connection.execute("PRAGMA data_version").fetchone()[0]
-        return data, self.connection.execute("PRAGMA schema_version").fetchone()[0]
+        data = self.connection.execute("PRAGMA data_version").fetchone()[0]
+        return (self._file.mark, data), self.connection.execute("PRAGMA schema_version").fetchone()[0]

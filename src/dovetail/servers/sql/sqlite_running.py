@@ -34,6 +34,10 @@ _log = logging.getLogger("dovetail.servers.sql")
 _RESTING: Final = (
     "The database's folder cannot be written: the file is read as one that nobody changes, and opened again when it did"
 )
+_OUT_OF_REACH: Final = (
+    "The database's newest changes stand in the file's -wal, and cannot be read here: tell the user to close what "
+    "writes to the database, or to let its folder be written. Then call again."
+)
 IN_PLACE: Final = 0.004
 """Seconds that a statement may keep the event loop."""
 SHORT, LONG = 1 << 15, 1 << 24
@@ -154,6 +158,9 @@ class Running:
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, work))
 
     def _explained(self, error: Exception, statement: Statement | None) -> ToolError:
+        if code(error) == sqlite3.SQLITE_CANTOPEN and out_of_reach(self.path):
+            return ToolError(_OUT_OF_REACH)
+
         def columns() -> list[str]:
             read = statement.tables if statement else frozenset()
             return [name for one in self._visible() if one.name.lower() in read for name, _ in one.columns]
