@@ -170,6 +170,45 @@ def test_equations_do_not_take_products_for_names_either(
     assert f"write {written}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("equation", "unknown", "names"),
+    [
+        ("PMT = P*r/(1-(1+r)^-n)", "P", ["PMT"]),
+        ("EPS = NI/S", "S", ["EPS"]),
+        ("GDP = C+I+G+NX", "G", ["GDP"]),
+        ("pH = -log10(H)", "H", ["pH"]),
+        ("vx = v*cos(theta)", "v", ["vx"]),
+        ("v*cos(theta) = vx", "v", ["vx"]),
+        ("vx^2+vy^2=v^2", "v", ["vx", "vy"]),
+        ("Fx = F*cos(theta)", "F", ["Fx"]),
+        ("Px*x+Py*y = M", "x", ["Px"]),
+    ],
+)
+def test_everyday_names_are_names_and_the_answer_says_so(equation: str, unknown: str, names: list[str]) -> None:
+    notes = "; ".join(read_equations([equation], [unknown]).notes)
+    for name in names:
+        assert f"{name} was read as one name; for a product, write {'*'.join(name)}" in notes
+
+
+@pytest.mark.parametrize(
+    ("equations", "unknowns"),
+    [
+        (["kx = F - x"], ["x"]),
+        (["ax + by = c"], ["a"]),
+        (["ax = a + b"], ["a"]),
+        (["v = u + at"], ["t"]),
+        (["at = v - t"], ["t"]),
+        (["V = IRT"], ["T"]),
+        (["PV = n*R*T"], ["V"]),
+        (["Ax = 5", "A = 2"], []),
+        (["ABC = 6", "A + B + C = 6"], []),
+    ],
+)
+def test_what_is_a_product_to_people_stays_refused(equations: list[str], unknowns: list[str]) -> None:
+    with pytest.raises(CalculatorError, match="was read as one name, not as a product"):
+        read_equations(equations, unknowns)
+
+
 def test_names_that_the_caller_names_are_theirs() -> None:
     read_equations(["2xy = 6", "x = 1"], ["xy", "x"])
     read_equations(["cost = 5*t", "t = 3"], [])

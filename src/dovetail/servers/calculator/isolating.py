@@ -1,6 +1,6 @@
 """Equations whose unknown stands in one place, as in formulas of growth: undone from the outside, step by step.
 
-`A = 5000*(1 + r)^t` is `t = log(A/5000)/log(1 + r)`: no search for a formula, which long numbers and decimals make slow.
+`A = 5000*(1 + r)^t` is `t = log(A/5000)/log(1 + r)`: no search for a formula, which decimals make slow.
 Sums, products, powers and exponents are undone, and nothing that has endless branches. What comes out may not be all,
 and is to be tried. Loaded only in a computing process.
 """

@@ -19,6 +19,8 @@ from dovetail.servers.calculator.tree import Tree, name, node, number
 
 _NESTING: Final = 64
 _COMPARISONS: Final = frozenset(["=", "==", "!=", "<", ">", "<=", ">="])
+_AMPLITUDES: Final = frozenset(f"A{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh"))
+"""An amplitude times a sine to most, although the names of functions ignore case."""
 _CLOSING: Final = {"(": ")", "[": "]"}
 
 
@@ -254,6 +256,12 @@ class _Reader:
             if token.text == "sqrt" or (token.text in KNOWN and self.here.sort == "number"):
                 raise CalculatorError(f"Write {token.text}(...): a function's argument stands in parentheses", token.at)
             return leaf(token.text, self._variables)
+        if token.text in _AMPLITUDES:
+            rest = token.text[1:]
+            raise CalculatorError(
+                f"This can be read in two ways: write A*{rest}(...) for a product, or a{rest}(...) for the inverse",
+                token.at,
+            )
         called = KNOWN.get(token.text) or KNOWN.get(token.text.lower())
         if called is None:  # a name, and what stands beside it
             self.before_brackets.append(token.text)

@@ -15,7 +15,7 @@ from dovetail.servers.calculator.failures import CalculatorError
 from dovetail.servers.calculator.functions import KNOWN
 from dovetail.servers.calculator.names import LETTERS, is_product, taken
 from dovetail.servers.calculator.parsing import Expression, parse
-from dovetail.servers.calculator.run_together import Parts, parts_of
+from dovetail.servers.calculator.run_together import Parts, own, parts_of
 from dovetail.servers.calculator.tree import Tree
 
 _TOGETHER: Final = 200_000
@@ -56,12 +56,16 @@ def read(texts: Sequence[str], variables: Sequence[str] = (), guessed: str | Non
     _check_functions(_called(expressions), named)
     names = {name for tree in trees for name in tree.names()}
     alone = {*names, *named, *(word for tree in trees for word in tree.constants())}
+    notes = [_of_constant(word) for word in taken(trees)]
     for name in sorted(names - set(variables)):
-        related = [one for one in named if one != name]
-        parts = Parts(tuple(name)) if is_product(name, alone) else parts_of(name, related, names - {name})
-        if parts is not None:
+        if is_product(name, alone):
+            raise CalculatorError(_one_name(name, Parts(tuple(name))))
+        parts = parts_of(name, [one for one in named if one != name], names - {name})
+        if parts is not None and not own(name, parts, named, trees):
             raise CalculatorError(_one_name(name, parts))
-    return Reading(trees, tuple(_of_constant(word) for word in taken(trees)))
+        if parts is not None:
+            notes.append(f"{name} was read as one name; for a product, write {'*'.join(parts.factors)}")
+    return Reading(trees, tuple(notes))
 
 
 def read_equations(texts: Sequence[str], unknowns: Sequence[str]) -> Reading:
