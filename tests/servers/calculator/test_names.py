@@ -252,3 +252,27 @@ async def test_where_in_can_be_read_in_two_ways_it_is_refused() -> None:
     ):
         assert "two ways" in await asked("calculate", expression=expression), expression
     assert (await asked("calculate", expression="5 in lbf to N*m"))["unit"] == "N*m"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("e^2x", "e^(2*x) or e^2*x"), ("2^3x", "2^(3*x) or 2^3*x"), ("e^-2x", "e^(-2*x) or e^-2*x")],
+)
+def test_a_name_run_together_with_an_exponent_is_refused(text: str, written: str) -> None:
+    with pytest.raises(CalculatorError) as caught:
+        read_in([text], "x")
+    assert f"write {written}" in str(caught.value)
+    for clear in ("e^2*x", "e^2 x", "e²x", "x^2y", "e^(2x)"):
+        read_in([clear], "x")
+
+
+@pytest.mark.parametrize("equation", ["dy/dx = 3", "d^2y/dx^2 = -y", "dy / dx = y"])
+def test_differential_equations_are_refused_in_words(equation: str) -> None:
+    with pytest.raises(CalculatorError, match="Differential equations are not solved"):
+        read_equations([equation], [])
+    read_equations(["dx/2 = 3"], ["dx"])
+
+
+async def test_greek_letters_can_be_given_as_the_variable() -> None:
+    assert (await asked("differentiate", expression="θ^2", variable="θ"))["exact"] == "2*θ"
+    assert (await asked("solve", equations=["2*θ = 3"], unknowns=["θ"]))["complete"]

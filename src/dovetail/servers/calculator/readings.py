@@ -6,6 +6,7 @@ What would give a wrong answer without a word, such as `xy` for a product, is re
 from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
+from re import compile as pattern
 from typing import Final
 
 import msgspec
@@ -21,6 +22,7 @@ from dovetail.servers.calculator.tree import Tree
 _TOGETHER: Final = 200_000
 """Characters that all expressions of one call may have."""
 _USUAL: Final = "x"
+_DIFFERENTIAL: Final = pattern(r"(?<!\w)d(?:\^\d)?[A-Za-z] ?/ ?\(?d[A-Za-z](?!\w)")
 _NAMED: Final = "or name it as the variable or among the unknowns, where the tool takes these"
 
 
@@ -52,6 +54,11 @@ def read(texts: Sequence[str], variables: Sequence[str] = (), guessed: str | Non
     expressions = [parse(text, named) for text in texts]
     if any(one.unit is not None for one in expressions):
         raise CalculatorError("Units are for calculate and convert; leave them out here")
+    beside = next((text for one in expressions for text in one.beside_exponents), None)
+    if beside is not None:
+        power, name = f"{beside[0]}^{beside[1]}", beside[2]
+        inside = f"{beside[0]}^({beside[1]}*{name})"
+        raise CalculatorError(f"{power}{name} can be read in two ways: write {inside} or {power}*{name}")
     trees = [one.tree for one in expressions]
     _check_functions(_called(expressions), named)
     names = {name for tree in trees for name in tree.names()}
@@ -74,6 +81,12 @@ def read_equations(texts: Sequence[str], unknowns: Sequence[str]) -> Reading:
     Raises:
         CalculatorError: See `read`.
     """
+    check_length(texts)
+    if any(_DIFFERENTIAL.search(text) for text in texts) and not any(name.startswith("d") for name in unknowns):
+        raise CalculatorError(
+            "Differential equations are not solved here; of dy/dx = f(x), integrate gives y. If these are names, write "
+            "other ones, such as d_y and d_x"
+        )
     found = read(texts, unknowns)
     constants = taken(found.trees)
     if constants and not any(True for tree in found.trees for _ in tree.names()):
