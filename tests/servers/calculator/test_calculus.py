@@ -62,6 +62,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("differentiate", {"expression": "abs(x)", "at": "0"}, "no derivative there"),
     ("differentiate", {"expression": "sign(x)", "at": "0"}, "no derivative there"),
     ("differentiate", {"expression": "floor(x)", "at": "2"}, "no derivative there"),
+    ("differentiate", {"expression": "floor(x)", "at": "(sqrt(2) + sqrt(3))^2 - 2*sqrt(6)"}, "no derivative there"),
     ("matrix", {"operation": "determinant", "rows": [[1, 2], [3, 4], [5, 6]]}, "needs a square matrix"),
     ("matrix", {"operation": "add", "rows": [[1, 2]], "other": [[1]]}, "1x2 and 1x1"),
 ]

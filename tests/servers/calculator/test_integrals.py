@@ -170,3 +170,58 @@ def test_what_only_sums_over_points_bear_out_says_so() -> None:
 
 def test_a_formula_that_nothing_bears_out_is_not_given() -> None:
     assert integral("1/(x*log(x)^2)", "2", "inf") is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "lower", "upper"),
+    [
+        *((f"1/{below}", "1/2", "2") for below in ("ln(x)", "log10(x)", "(3*ln(x))", "ln(x)^3", "(x*ln(x))")),
+        *((f"{above}/ln(x)", "3/4", "5/4") for above in ("x", "sin(x)", "x^2")),
+        ("1/ln(x)", "0", "2"),
+        ("1/ln(x/2)", "1", "3"),
+    ],
+)
+def test_a_pole_with_another_sign_on_either_side_is_no_infinity(expression: str, lower: str, upper: str) -> None:
+    assert integral(expression, lower, upper) is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "lower", "upper", "value"),
+    [
+        ("1/ln(x)", "1", "2", inf),
+        ("1/ln(x)", "2", "1", -inf),
+        ("1/ln(x)", "0", "1", -inf),
+        ("1/ln(x)^2", "0", "2", inf),
+        ("1/abs(ln(x))", "1/2", "2", inf),
+        ("1/sin(x)", "0", "pi", inf),
+    ],
+)
+def test_an_infinite_integral_next_to_a_zero_of_a_logarithm_or_a_sine_is_told(
+    expression: str, lower: str, upper: str, value: float
+) -> None:
+    assert number(integral(expression, lower, upper)) == value
+
+
+@pytest.mark.parametrize(
+    ("expression", "side", "grows"),
+    [
+        ("1/log(x)", 1, "up"),
+        ("1/log(x)", -1, "down"),
+        ("1/sqrt(x - 1)", 1, "stays"),
+        ("1/sqrt(x - 1)", -1, "not known"),
+        ("1/((x - 1)*log(x - 1))", 1, "not known"),
+        ("sin(1/(x - 1))/(x - 1)**2", 1, "not known"),
+    ],
+)
+def test_what_is_not_known_of_a_pole_is_not_taken_for_no_pole(expression: str, side: int, grows: str) -> None:
+    from dovetail.servers.calculator.convergence import _growth
+
+    x = sympy.Symbol("x", real=True)
+    assert _growth(sympy.sympify(expression, locals={"x": x}), x, sympy.Integer(1), side) == grows
+
+
+def test_bounds_that_are_infinite_are_none() -> None:
+    from dovetail.servers.calculator.enclosures import enclosed
+
+    x = sympy.Symbol("x", real=True)
+    assert enclosed(1 / sympy.log(x) ** 2, x, (sympy.Rational(1, 2), sympy.Integer(2)), []) is None

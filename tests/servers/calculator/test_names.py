@@ -170,6 +170,45 @@ def test_equations_do_not_take_products_for_names_either(
     assert f"write {written}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("equation", "unknown", "names"),
+    [
+        ("PMT = P*r/(1-(1+r)^-n)", "P", ["PMT"]),
+        ("EPS = NI/S", "S", ["EPS"]),
+        ("GDP = C+I+G+NX", "G", ["GDP"]),
+        ("pH = -log10(H)", "H", ["pH"]),
+        ("vx = v*cos(theta)", "v", ["vx"]),
+        ("v*cos(theta) = vx", "v", ["vx"]),
+        ("vx^2+vy^2=v^2", "v", ["vx", "vy"]),
+        ("Fx = F*cos(theta)", "F", ["Fx"]),
+        ("Px*x+Py*y = M", "x", ["Px"]),
+    ],
+)
+def test_everyday_names_are_names_and_the_answer_says_so(equation: str, unknown: str, names: list[str]) -> None:
+    notes = "; ".join(read_equations([equation], [unknown]).notes)
+    for name in names:
+        assert f"{name} was read as one name; for a product, write {'*'.join(name)}" in notes
+
+
+@pytest.mark.parametrize(
+    ("equations", "unknowns"),
+    [
+        (["kx = F - x"], ["x"]),
+        (["ax + by = c"], ["a"]),
+        (["ax = a + b"], ["a"]),
+        (["v = u + at"], ["t"]),
+        (["at = v - t"], ["t"]),
+        (["V = IRT"], ["T"]),
+        (["PV = n*R*T"], ["V"]),
+        (["Ax = 5", "A = 2"], []),
+        (["ABC = 6", "A + B + C = 6"], []),
+    ],
+)
+def test_what_is_a_product_to_people_stays_refused(equations: list[str], unknowns: list[str]) -> None:
+    with pytest.raises(CalculatorError, match="was read as one name, not as a product"):
+        read_equations(equations, unknowns)
+
+
 def test_names_that_the_caller_names_are_theirs() -> None:
     read_equations(["2xy = 6", "x = 1"], ["xy", "x"])
     read_equations(["cost = 5*t", "t = 3"], [])
@@ -213,3 +252,27 @@ async def test_where_in_can_be_read_in_two_ways_it_is_refused() -> None:
     ):
         assert "two ways" in await asked("calculate", expression=expression), expression
     assert (await asked("calculate", expression="5 in lbf to N*m"))["unit"] == "N*m"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("e^2x", "e^(2*x) or e^2*x"), ("2^3x", "2^(3*x) or 2^3*x"), ("e^-2x", "e^(-2*x) or e^-2*x")],
+)
+def test_a_name_run_together_with_an_exponent_is_refused(text: str, written: str) -> None:
+    with pytest.raises(CalculatorError) as caught:
+        read_in([text], "x")
+    assert f"write {written}" in str(caught.value)
+    for clear in ("e^2*x", "e^2 x", "e²x", "x^2y", "e^(2x)"):
+        read_in([clear], "x")
+
+
+@pytest.mark.parametrize("equation", ["dy/dx = 3", "d^2y/dx^2 = -y", "dy / dx = y"])
+def test_differential_equations_are_refused_in_words(equation: str) -> None:
+    with pytest.raises(CalculatorError, match="Differential equations are not solved"):
+        read_equations([equation], [])
+    read_equations(["dx/2 = 3"], ["dx"])
+
+
+async def test_greek_letters_can_be_given_as_the_variable() -> None:
+    assert (await asked("differentiate", expression="θ^2", variable="θ"))["exact"] == "2*θ"
+    assert (await asked("solve", equations=["2*θ = 3"], unknowns=["θ"]))["complete"]

@@ -197,3 +197,12 @@ def test_places_are_counted_from_one() -> None:
     with pytest.raises(CalculatorError, match=r"at character 5") as caught:
         parse("1 + $")
     assert caught.value.at == 4
+
+
+@pytest.mark.parametrize("name", ["Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh"])
+def test_an_amplitude_before_a_function_is_not_read_as_its_inverse(name: str) -> None:
+    with pytest.raises(CalculatorError, match=rf"A\*{name[1:]}\(\.\.\.\) for a product, or {name.lower()}\("):
+        parse(f"{name}(omega*t)")
+    for spelled in (name.lower(), name.upper()):
+        assert parse(f"{spelled}(x)").tree.text == name.lower()
+    assert parse("ArcSin(x)").tree.text == "asin"

@@ -188,3 +188,12 @@ async def test_a_unit_to_convert_from_is_no_sum() -> None:
     from tests.servers.calculator.test_calculator import asked
 
     assert "without sums" in await asked("convert", value=5, from_unit="m+m", to_unit="km")
+
+
+async def test_dozens_and_fluid_ounces_are_units_and_of_two_kilobytes_neither_is_chosen() -> None:
+    from tests.servers.calculator.test_calculator import asked
+
+    assert (await asked("convert", value=3, from_unit="dozen", to_unit="percent"))["exact"] == "3600"
+    assert (await asked("convert", value=8, from_unit="fl oz", to_unit="cup"))["exact"] == "1"
+    assert (await asked("calculate", expression="2 cups to fl oz"))["exact"] == "16"
+    assert "kB for 1000, or KiB for 1024" in await asked("calculate", expression="5 KB to MB")

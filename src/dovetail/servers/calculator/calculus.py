@@ -49,7 +49,8 @@ def _value_of(found: Expr, inside: Expr, variable: Expr, place: Expr) -> Expr:
     """Return a derivative's value; where a sign in it changes, both sides have to give the same."""
 
     def changes(expression: Expr) -> bool:
-        return any(one.args[0].subs(variable, place).is_zero for one in expression.atoms(sympy.sign))
+        inside = [one.args[0].subs(variable, place) for one in expression.atoms(sympy.sign)]
+        return any(one.is_zero or value_at(one, {}) == 0 for one in inside)
 
     if jumps_at(inside, variable, place) or changes(inside):
         raise CalculatorError(_NO_DERIVATIVE)

@@ -6,7 +6,7 @@ Loaded only in a computing process.
 
 from itertools import pairwise
 from math import log
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import sympy  # type: ignore[import-untyped]
 
@@ -15,11 +15,17 @@ from dovetail.servers.calculator.searching import WITHOUT_POLES, real_zeros
 from dovetail.servers.calculator.zeros import value_at
 
 Bounds = tuple[Any, Any]
+Growth = Literal["up", "down", "stays", "not known"]
+"""Whether an integrand grows so fast next to a place that its integral is infinite, with which sign, or not at all."""
 _SAMPLES: Final = 24
 _OFF: Final = sympy.Rational(389, 1009)
 _NEAR: Final = tuple(sympy.Rational(1, 10**power) for power in (10, 13, 16, 20, 25, 30))
+_APART: Final = 60
+"""Digits of values there: with fewer of them, 1 + 10^-30 is 1, and its logarithm 0."""
 _FASTER: Final = sympy.Rational(9, 10)
 """What `size * distance` keeps of itself, at least, where an integral is infinite."""
+_STAYS: Final = sympy.Rational(3, 5)
+"""What it keeps of itself, at most, where an integral is finite."""
 _BETWEEN: Final = tuple(sympy.Rational(share, 1009) for share in (1009, 853, 607, 401))
 _SLACK: Final = 1e-6
 _FALLS: Final = 0.6
@@ -66,7 +72,7 @@ def breaks(inside: Any, variable: Any, bounds: Bounds, search: bool) -> tuple[li
     complete = True
     for one in _critical(inside, variable):
         here, known = _zeros(one, variable, max(abs(low), abs(high)), search)
-        found |= {place for place in here if low < place < high}
+        found |= {place for place in here if low < place < high and not _same(low, place) and not _same(place, high)}
         complete = complete and known
     ordered = sorted(found, key=lambda place: place.evalf(30))
     return [place for at, place in enumerate(ordered) if not at or not _same(ordered[at - 1], place)], complete
@@ -118,17 +124,17 @@ def infinite(inside: Any, variable: Any, bounds: Bounds, search: bool = True) ->
 
     Returns:
         Infinity with its sign where that is sure; nan where it is infinite with another one on another side, or may be
-        so where it was not looked; None where neither is known.
+        so where it was not looked or cannot be told; None where neither is known.
     """
     places, complete = breaks(inside, variable, bounds, search)
     low, high = sorted(bounds, key=lambda bound: bound.evalf(20))
     sides = [(low, 1), *((place, side) for place in places for side in (-1, 1)), (high, -1)]
-    signs = {_grows(inside, variable, place, side) for place, side in sides} - {0}
-    if not signs:
+    told = {_growth(inside, variable, place, side) for place, side in sides} - {"stays"}
+    if told.isdisjoint(("up", "down")):
         return None
-    if signs not in ({1}, {-1}) or not complete:
+    if len(told) > 1 or not complete:
         return sympy.nan
-    upwards = (signs == {1}) == (bounds[0] == low)
+    upwards = (told == {"up"}) == (bounds[0] == low)
     return sympy.oo if upwards else -sympy.oo
 
 
@@ -168,25 +174,28 @@ def beyond(
     return whole - abs(whole) / 20, whole + abs(whole) / 20
 
 
-def _value(inside: Any, variable: Any, place: Any, side: int, near: Any) -> Any:
+def _value(inside: Any, variable: Any, place: Any, side: int, near: Any, digits: int = 5) -> Any:
     """Return the real value at a distance; None without one."""
     point = -side / near if place.is_infinite else place + side * near
-    value = value_at(inside, {variable: point})
+    value = value_at(inside, {variable: point}, digits)
     return value if value is not None and value.is_real else None
 
 
-def _grows(inside: Any, variable: Any, place: Any, side: int) -> int | None:
-    """Return the sign with which an integrand is too large next to a place; 0 if it is not known to be.
+def _growth(inside: Any, variable: Any, place: Any, side: int) -> Growth:
+    """Tell how an integrand grows next to a place.
 
-    Between the places of `_NEAR` it is looked at, too: what oscillates has another sign at one of them.
+    Between the places of `_NEAR` it is looked at, too: what oscillates has another sign at one of them. What has no
+    value, and what falls so slowly that it may be infinite all the same, as 1/(h*log(h)) does, is not known.
     """
     sizes, signs = [], set()
     for near in _NEAR:
-        values = [_value(inside, variable, place, side, near * share) for share in _BETWEEN]
+        values = [_value(inside, variable, place, side, near * share, _APART) for share in _BETWEEN]
         if any(value is None for value in values):
-            return 0
+            return "not known"
         signs |= {int(sympy.sign(value)) for value in values}
-        sizes.append(abs(values[0]) * (1 / near if place.is_infinite else near))
-    if len(signs) != 1 or not sizes[0] or any(after < before * _FASTER for before, after in pairwise(sizes)):
-        return 0
-    return int(signs.pop())
+        sizes.append(max(map(abs, values)) * (1 / near if place.is_infinite else near))
+    if all(after <= before * _STAYS for before, after in pairwise(sizes)):
+        return "stays"
+    if signs in ({1}, {-1}) and all(after >= before * _FASTER for before, after in pairwise(sizes)):
+        return "up" if signs == {1} else "down"
+    return "not known"

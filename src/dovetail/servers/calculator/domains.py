@@ -18,6 +18,8 @@ _TINY: Final = sympy.Rational(1, 10**15)
 _DIGITS: Final = 40
 _LONG: Final = 30
 """Operations up to which a value is put in as it is; a longer one as a number."""
+_MANY: Final = 10**6
+"""Denominator above which an exponent is a rounded number; roots of so high a degree are not looked at exactly."""
 _OTHERS: Final = (sympy.Rational(1371, 1000), sympy.Rational(-2719, 1000), sympy.Rational(613, 1000))
 """What is put in for other names: an expression without a value there may have one elsewhere, so each is tried."""
 _LOGARITHMS: Final = frozenset(["log", "log2", "log10"])
@@ -55,6 +57,8 @@ class _At(Builder):
     def power(self, base: Expr, exponent: Expr) -> Expr:
         if exponent.is_extended_negative:
             self._not_zero(base)
+        if base.is_Rational and exponent.is_Rational and exponent.q > _MANY:  # sympy would split it, for minutes
+            base = base.evalf(_DIGITS)
         return super().power(base, exponent)
 
     def _call(self, name: str, parts: list[Expr]) -> Expr:

@@ -267,7 +267,7 @@ def _size(heap: _Cells) -> float:
 
 def _close(heap: _Cells, share: float) -> bool:
     width = -sum(one[0] for one in heap)
-    return width <= share * _size(heap)
+    return width < inf and width <= share * _size(heap)  # infinity is within any share of itself
 
 
 def _evenly(heap: _Cells, charts: list[_Chart], count: int = 10) -> list[float]:

@@ -24,7 +24,7 @@ from dovetail.servers.calculator.readings import Reading, check_length, read, re
 from dovetail.servers.calculator.summaries import Summary
 from dovetail.servers.calculator.tree import Tree
 from dovetail.servers.calculator.units import joined, units
-from dovetail.servers.calculator.workers import Expired, Workers
+from dovetail.servers.calculator.workers import Expired, Stopped, Workers
 
 _Told = TypeVar("_Told", Answer, Solutions, Matrix)
 _FIRST_HALF = 0.6
@@ -152,12 +152,12 @@ class Engine:
         return reply.summary
 
     async def _by_formula(self, do: str, second: str | None, trees: list[Tree], names: list[str], digits: int) -> Reply:
-        """Do a job, and if that takes more than its share of the time, a second one that needs no formulas."""
+        """Do a job, and if that takes more than its share of time or memory, a second one that needs no formulas."""
         if second is None:
             return await self.run(do, trees, names, digits)
         try:
             return await self.run(do, trees, names, digits, share=_FIRST_HALF)
-        except Expired:
+        except Stopped:
             pass
         try:
             return await self.run(second, trees, names, digits, share=1 - _FIRST_HALF)

@@ -14,6 +14,7 @@ from dovetail.servers.calculator.answers import Job, Reply, Solution, Solutions
 from dovetail.servers.calculator.domains import LEFT_OUT, defined
 from dovetail.servers.calculator.failures import CalculatorError
 from dovetail.servers.calculator.inequalities import inequality
+from dovetail.servers.calculator.isolating import isolated
 from dovetail.servers.calculator.polynomials import Roots, roots_without_formula
 from dovetail.servers.calculator.roots import RealRoot, as_polynomials
 from dovetail.servers.calculator.searching import MOST, Found, real_zeros
@@ -104,7 +105,7 @@ def _equations(zeros: list[Expr], unknowns: list[Expr], job: Job) -> Solutions:
     roots = roots_without_formula(zeros[0], unknowns[0], job.digits) if alone else None
     if roots is not None:
         return _of_roots(roots, unknowns[0], job)
-    found = _formulas(zeros, unknowns)
+    found = _in_one_place(zeros, unknowns) or _formulas(zeros, unknowns)
     good = [one for one in (found or [])[:_MOST] if _fits(zeros, one)]
     if not good and len(zeros) > 1:
         found = by_one_root(zeros, unknowns) or found
@@ -169,6 +170,19 @@ def _formulas(zeros: list[Expr], unknowns: list[Expr]) -> list[dict[Expr, Expr]]
     if any(value.has(*roots) for one in kept for value in one.values() if roots):
         return None
     return [one for place, one in enumerate(kept) if one and one not in kept[:place]]
+
+
+def _in_one_place(zeros: list[Expr], unknowns: list[Expr]) -> list[dict[Expr, Expr]]:
+    """Return what is undone step by step: an exponent, or the base of a power whose roots have other names in them."""
+    if len(zeros) > 1 or len(unknowns) > 1 or zeros[0].has(RealRoot):
+        return []
+    zero, unknown = zeros[0], unknowns[0]
+    powers = [one for one in zero.atoms(sympy.Pow, sympy.exp) if one.has(unknown)]
+    in_exponent = any(one.exp.has(unknown) for one in powers)
+    high = [one for one in powers if one.exp.is_Integer and abs(one.exp) > (4 if one.base == unknown else 2)]
+    if not in_exponent and (not high or zero.free_symbols == {unknown}):
+        return []
+    return [one for one in ({unknown: value} for value in isolated(zero, unknown) or []) if _fits(zeros, one)]
 
 
 def _with_short_numbers(zeros: list[Expr], unknowns: list[Expr]) -> tuple[list[Expr], dict[Expr, Expr]]:

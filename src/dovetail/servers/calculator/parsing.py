@@ -19,6 +19,8 @@ from dovetail.servers.calculator.tree import Tree, name, node, number
 
 _NESTING: Final = 64
 _COMPARISONS: Final = frozenset(["=", "==", "!=", "<", ">", "<=", ">="])
+_AMPLITUDES: Final = frozenset(f"A{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh"))
+"""An amplitude times a sine to most, although the names of functions ignore case."""
 _CLOSING: Final = {"(": ")", "[": "]"}
 
 
@@ -32,12 +34,15 @@ class Expression(msgspec.Struct, frozen=True):
             they may have been meant for functions.
         inches: Whether an `in` was read in one of two ways, as in `12 in cm` and `10 lbf in in J`; if the units fit, it
             was the right one.
+        beside_exponents: Of each `e^2x` and `2^3x` the base, the exponent and the name: read as `e^2*x`, although the
+            name may have been meant to stand in the exponent.
     """
 
     tree: Tree
     unit: Tree | None = None
     before_brackets: tuple[str, ...] = ()
     inches: bool = False
+    beside_exponents: tuple[tuple[str, str, str], ...] = ()
 
 
 def parse(text: str, variables: Collection[str] = ()) -> Expression:
@@ -60,7 +65,7 @@ def parse(text: str, variables: Collection[str] = ()) -> Expression:
         reader.step()
         unit = reader.wanted()
     reader.expect_end()
-    return Expression(tree, unit, tuple(reader.before_brackets), inches)
+    return Expression(tree, unit, tuple(reader.before_brackets), inches, tuple(reader.beside_exponents))
 
 
 def _is_percent(term: Tree) -> bool:
@@ -75,6 +80,7 @@ class _Reader:
         self._at = 0
         self._nesting = 0
         self.before_brackets: list[str] = []
+        self.beside_exponents: list[tuple[str, str, str]] = []
 
     @property
     def here(self) -> Token:
@@ -205,10 +211,23 @@ class _Reader:
         base = self._postfix()
         if not self._is("^"):
             return base
-        self._deeper(self.step())
+        sign = self.step()
+        self._deeper(sign)
         exponent = self._signed()
         self._nesting -= 1
+        self._note_beside(base, sign, exponent)
         return node("power", base, exponent)
+
+    def _note_beside(self, base: Tree, sign: Token, exponent: Tree) -> None:
+        """Note a name that is run together with the number before it, which a number or constant is raised to."""
+        plain = exponent.parts[0] if exponent.kind == "negative" else exponent
+        digits, after = self._tokens[self._at - 1], self.here
+        if base.kind not in ("number", "constant") or plain.kind != "number" or digits.sort != "number":
+            return
+        raised = digits.at == sign.at  # as in e²x, which is read in one way only
+        if not raised and after.sort == "name" and after.at == digits.at + len(digits.text) and after.text not in WORDS:
+            written = f"-{digits.text}" if plain is not exponent else digits.text
+            self.beside_exponents.append((base.text, written, after.text))
 
     def _postfix(self) -> Tree:
         operand = self._primary()
@@ -254,6 +273,12 @@ class _Reader:
             if token.text == "sqrt" or (token.text in KNOWN and self.here.sort == "number"):
                 raise CalculatorError(f"Write {token.text}(...): a function's argument stands in parentheses", token.at)
             return leaf(token.text, self._variables)
+        if token.text in _AMPLITUDES:
+            rest = token.text[1:]
+            raise CalculatorError(
+                f"This can be read in two ways: write A*{rest}(...) for a product, or a{rest}(...) for the inverse",
+                token.at,
+            )
         called = KNOWN.get(token.text) or KNOWN.get(token.text.lower())
         if called is None:  # a name, and what stands beside it
             self.before_brackets.append(token.text)

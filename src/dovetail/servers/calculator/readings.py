@@ -6,6 +6,7 @@ What would give a wrong answer without a word, such as `xy` for a product, is re
 from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
+from re import compile as pattern
 from typing import Final
 
 import msgspec
@@ -15,12 +16,13 @@ from dovetail.servers.calculator.failures import CalculatorError
 from dovetail.servers.calculator.functions import KNOWN
 from dovetail.servers.calculator.names import LETTERS, is_product, taken
 from dovetail.servers.calculator.parsing import Expression, parse
-from dovetail.servers.calculator.run_together import Parts, parts_of
+from dovetail.servers.calculator.run_together import Parts, own, parts_of
 from dovetail.servers.calculator.tree import Tree
 
 _TOGETHER: Final = 200_000
 """Characters that all expressions of one call may have."""
 _USUAL: Final = "x"
+_DIFFERENTIAL: Final = pattern(r"(?<!\w)d(?:\^\d)?[A-Za-z] ?/ ?\(?d[A-Za-z](?!\w)")
 _NAMED: Final = "or name it as the variable or among the unknowns, where the tool takes these"
 
 
@@ -52,16 +54,25 @@ def read(texts: Sequence[str], variables: Sequence[str] = (), guessed: str | Non
     expressions = [parse(text, named) for text in texts]
     if any(one.unit is not None for one in expressions):
         raise CalculatorError("Units are for calculate and convert; leave them out here")
+    beside = next((text for one in expressions for text in one.beside_exponents), None)
+    if beside is not None:
+        power, name = f"{beside[0]}^{beside[1]}", beside[2]
+        inside = f"{beside[0]}^({beside[1]}*{name})"
+        raise CalculatorError(f"{power}{name} can be read in two ways: write {inside} or {power}*{name}")
     trees = [one.tree for one in expressions]
     _check_functions(_called(expressions), named)
     names = {name for tree in trees for name in tree.names()}
     alone = {*names, *named, *(word for tree in trees for word in tree.constants())}
+    notes = [_of_constant(word) for word in taken(trees)]
     for name in sorted(names - set(variables)):
-        related = [one for one in named if one != name]
-        parts = Parts(tuple(name)) if is_product(name, alone) else parts_of(name, related, names - {name})
-        if parts is not None:
+        if is_product(name, alone):
+            raise CalculatorError(_one_name(name, Parts(tuple(name))))
+        parts = parts_of(name, [one for one in named if one != name], names - {name})
+        if parts is not None and not own(name, parts, named, trees):
             raise CalculatorError(_one_name(name, parts))
-    return Reading(trees, tuple(_of_constant(word) for word in taken(trees)))
+        if parts is not None:
+            notes.append(f"{name} was read as one name; for a product, write {'*'.join(parts.factors)}")
+    return Reading(trees, tuple(notes))
 
 
 def read_equations(texts: Sequence[str], unknowns: Sequence[str]) -> Reading:
@@ -70,6 +81,12 @@ def read_equations(texts: Sequence[str], unknowns: Sequence[str]) -> Reading:
     Raises:
         CalculatorError: See `read`.
     """
+    check_length(texts)
+    if any(_DIFFERENTIAL.search(text) for text in texts) and not any(name.startswith("d") for name in unknowns):
+        raise CalculatorError(
+            "Differential equations are not solved here; of dy/dx = f(x), integrate gives y. If these are names, write "
+            "other ones, such as d_y and d_x"
+        )
     found = read(texts, unknowns)
     constants = taken(found.trees)
     if constants and not any(True for tree in found.trees for _ in tree.names()):

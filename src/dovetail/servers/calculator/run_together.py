@@ -2,13 +2,15 @@
 
 Asked for every name that the caller of a tool did not name as the variable or an unknown. What is told here is refused
 by whoever asks: such a name would be a constant, and the answer wrong without a word. Names with an underscore are
-names as they are, and so are words that are related to nothing else in the call.
+names as they are, and so are words that are related to nothing else in the call; `PMT`, `pH` and `vx` may be (`own`).
 """
 
 from collections.abc import Collection, Iterator
 from typing import Final
 
 import msgspec
+
+from dovetail.servers.calculator.tree import Tree
 
 _FUNCTIONS: Final = (
     "arcsin arccos arctan asinh acosh atanh asin acos atan sinh cosh tanh sin cos tan cot sec csc log10 log2 log ln "
@@ -26,6 +28,8 @@ _WORDS: Final = frozenset(
 _VOWELS: Final = frozenset("aeiou")
 _CHANGES: Final = ("Δ", "∆", "δ")
 _BRIEF: Final = 4
+_INDICES: Final = frozenset("xyz")
+_ACRONYM: Final = 3
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -51,6 +55,40 @@ def parts_of(word: str, variables: Collection[str], others: Collection[str]) -> 
     if "_" in word or len(word) < 2 or word.lower() in _GREEK:
         return None
     return _of_functions(word, variables, others) or _of_product(word, variables, others)
+
+
+def own(word: str, parts: Parts, variables: Collection[str], trees: Collection[Tree]) -> bool:
+    """Tell whether people write what may be a product for a name: `PMT`, `pH = ...`, `vx = ...`, `vx^2 + vy^2`.
+
+    Not where a variable of the product stands nowhere else, for which nothing could be solved then.
+
+    Args:
+        word: The name.
+        parts: What it may have been meant for.
+        variables: As for `parts_of`.
+        trees: All that was read.
+    """
+    names = {name for tree in trees for name in tree.names()} - {word}
+    if parts.function or not {one for one in parts.factors if one in variables} <= names:
+        return False
+    if word.isupper() and len(word) >= _ACRONYM:
+        return True
+    sides = [side for tree in trees for side in _opposite(word, tree)]
+    told = [side for side in sides if not set(parts.factors).isdisjoint(side.names())]
+    if not (len(word) == len(parts.factors) == 2 and word[1] in _INDICES):
+        return bool(told) and word != word.lower()
+    companion = any(len(one) == len(word) and one[0] == word[0] and one[1] in _INDICES for one in names)
+    if word[1] in names:
+        return companion and word[0].isupper() and word[0] not in names
+    return companion or any(side.kind != "add" for side in told)  # a factor on both sides would cancel out
+
+
+def _opposite(word: str, tree: Tree) -> Iterator[Tree]:
+    """Return the other side of an equation on one side of which a name stands alone."""
+    if tree.kind == "compare":
+        for here, there in (tree.parts, tree.parts[::-1]):
+            if here.kind == "name" and here.text == word:
+                yield there
 
 
 def _of_functions(word: str, variables: Collection[str], others: Collection[str]) -> Parts | None:

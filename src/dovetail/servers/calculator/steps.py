@@ -9,6 +9,7 @@ from typing import Any, Final
 import sympy  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.certainty import whole_below
+from dovetail.servers.calculator.zeros import value_at
 
 _PIECES: Final = 200
 """Steps that an integral is taken over, one by one."""
@@ -70,10 +71,16 @@ def derivative(expression: Any, variable: Any, order: int) -> Any:
 def jumps_at(expression: Any, variable: Any, place: Any) -> bool:
     """Tell whether something in an expression steps where its variable is at a place."""
     for step in steps(expression):
-        inside = _levels(step).subs(variable, place)
-        if inside.is_integer and step.args[0].has(variable):
+        if step.args[0].has(variable) and _is_whole(_levels(step).subs(variable, place)):
             return True
     return False
+
+
+def _is_whole(value: Any) -> bool:
+    """Tell whether a value is a whole number; of what sympy cannot tell, by many digits."""
+    if value.is_integer is not None or not value.is_number or not value.is_real:
+        return bool(value.is_integer)
+    return bool(value_at(value - whole_below(value + _HALF), {}) == 0)
 
 
 def pieces(expression: Any, variable: Any, low: Any, high: Any) -> list[tuple[Any, Any, Any]] | None:

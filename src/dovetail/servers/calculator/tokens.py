@@ -16,7 +16,8 @@ _EXPONENT: Final = 100_000
 Sort = Literal["number", "name", "sign", "end"]
 
 _NUMBER: Final = pattern(r"(?:[0-9]+(?:_[0-9]+)*)?(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?(?:[eE][+-]?[0-9]+)?", 0)
-_NAME: Final = pattern(r"[^\W\d_](?:(?![⁰¹²³⁴⁵⁶⁷⁸⁹])\w)*|°[^\W\d_]*")
+_NAME: Final = pattern(r"fl[ \u00a0]oz(?!\w)|[^\W\d_](?:(?![⁰¹²³⁴⁵⁶⁷⁸⁹])\w)*|°[^\W\d_]*")
+_SPACES_IN: Final = pattern(r"[ \u00a0]")
 _SIGNS: Final = ("**", "->", "==", "!=", "<=", ">=", "//", *"+-*/^%!()[],=<>")
 _SAME: Final = {
     "×": "*", "·": "*", "⋅": "*", "÷": "/", "−": "-", "–": "-", "→": "->", "≤": "<=", "≥": ">=", "≠": "!=",
@@ -73,7 +74,7 @@ def _next(text: str, at: int) -> tuple[list[Token], int]:
     match = _NAME.match(text, at)
     if match is None or len(match[0]) > 64:
         raise CalculatorError(f"{quote(text[at : at + 8], 32)} means nothing here", at)
-    return [Token("name", match[0], at)], match.end()
+    return [Token("name", _SPACES_IN.sub("_", match[0]), at)], match.end()
 
 
 def _number(text: str, at: int) -> tuple[list[Token], int]:

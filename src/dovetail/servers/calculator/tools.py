@@ -13,7 +13,7 @@ from dovetail.servers.calculator.summaries import Summary
 
 Digits = Annotated[int, Meta(ge=1, le=1000, description="Significant digits of decimals.")]
 Text = Annotated[str, Meta(max_length=10_000)]
-Variable = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,31}$")]
+Variable = Annotated[str, Meta(pattern=r"^[A-Za-zÀ-ɏͰ-Ͽ][A-Za-z0-9_À-ɏͰ-Ͽ]{0,31}$")]
 Cells = Annotated[list[Annotated[list[Text | int | float], Meta(min_length=1, max_length=30)]], Meta(max_length=30)]
 
 

@@ -72,6 +72,7 @@ class Units:
         import pint
 
         self._registry: Any = pint.UnitRegistry(non_int_type=Fraction, cache_folder=None)
+        self._registry.define("dozen = 12")
         self._container = pint.util.UnitsContainer
         self._pi = self._root("pi")[0]
         self.find = lru_cache(maxsize=1024)(self._find)
@@ -189,6 +190,10 @@ def unknown(name: str) -> CalculatorError:
         return CalculatorError(f"{name} is a currency, and rates are not known here: compute with plain numbers")
     if name.lower() == "mpg":
         return CalculatorError("mpg is not known, as there are two gallons: write mile/gallon, or mile/imperial_gallon")
+    if name in ("KB", "Kb"):
+        return CalculatorError(
+            f"{name} is not known, as there are two: write k{name[1]} for 1000, or Ki{name[1]} for 1024"
+        )
     close = get_close_matches(name, units().names(), 3)
     hint = f" Did you mean {', '.join(close)}?" if close else ""
     return CalculatorError(

@@ -25,7 +25,11 @@ _SHORT: Final = (
 _PROGRAM: Final = "dovetail.servers.calculator.computing"
 
 
-class Expired(CalculatorError):
+class Stopped(CalculatorError):
+    """A calculation took more time or memory than it may have."""
+
+
+class Expired(Stopped):
     """A calculation took too long, and was stopped."""
 
     def __init__(self, seconds: float) -> None:
@@ -139,17 +143,15 @@ class Workers:
         """Do a job in one of the processes.
 
         Raises:
-            Expired: It took too long.
+            Stopped: It took too long, or too much memory.
             CalculatorError: It failed, in words for the model.
         """
         async with self._places:
             reply = await self._reply(job)
         if reply is None:  # its limits on time or memory ended it
-            raise CalculatorError(
-                "Stopped: this takes more time or memory than a calculation may have; use smaller numbers"
-            )
+            raise Stopped("Stopped: this takes more time or memory than a calculation may have; use smaller numbers")
         if reply.error is not None:
-            raise CalculatorError(reply.error)
+            raise (Stopped if reply.spent else CalculatorError)(reply.error)
         return reply
 
     async def _reply(self, job: Job) -> Reply | None:

@@ -1,0 +1,67 @@
+"""Formulas of growth and loans: an unknown that stands in one place is isolated, and what cannot be is searched for."""
+
+import pytest
+
+from dovetail.servers.calculator.answers import Job, Reply
+from dovetail.servers.calculator.engine import Engine
+from dovetail.servers.calculator.failures import CalculatorError
+from dovetail.servers.calculator.workers import Stopped, Workers
+from tests.servers.calculator.test_calculator import asked
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.mark.parametrize(
+    ("equation", "unknown", "exact"),
+    [
+        ("A = 5000*(1+r)^t", "t", "log(A/5000)/log(r + 1)"),
+        ("1000*(1+r)^n = 2000", "n", "log(2)/log(r + 1)"),
+        ("P = 1000*1.05^n", "n", "log(P/1000)/log(21/20)"),
+        ("V = 20000*0.85^n", "n", "log(V/20000)/log(17/20)"),
+        ("principal*(1+rate)^years = 2000", "years", "log(2000/principal)/log(rate + 1)"),
+        ("F = P*(1+r)^5", "r", "(F/P)**(1/5) - 1"),
+        ("9 = 100*(1/2)^(t/h)", "t", "-h*log(9/100)/log(2)"),
+        ("9^x = 27", "x", "3/2"),
+        ("50 = 100*e^(-k*5)", "k", "log(2)/5"),
+    ],
+)
+async def test_an_unknown_in_one_place_is_isolated(equation: str, unknown: str, exact: str) -> None:
+    found = await asked("solve", equations=[equation], unknowns=[unknown])
+    assert [one["values"][unknown]["exact"] for one in found["solutions"]] == [exact]
+    assert not found["complete"]
+
+
+@pytest.mark.parametrize(
+    ("equation", "decimal"),
+    [
+        ("300000*0.004/(1-1.004^-n)=2000", "229.530523513549"),
+        ("2000*(1-1.004^-n)/0.004 = 300000 + 10*n", "232.459122813292"),
+    ],
+)
+async def test_decimals_under_an_exponent_are_solved_in_time(equation: str, decimal: str) -> None:
+    found = await asked("solve", equations=[equation])
+    assert [one["values"]["n"]["decimal"] for one in found["solutions"]] == [decimal]
+
+
+async def test_what_formulas_take_too_much_memory_for_is_searched_for() -> None:
+    class Short(Engine):
+        async def run(self, do: str, trees: object, names: object, digits: int, share: float = 1.0) -> Reply:
+            if do == "solve":
+                raise Stopped("This needs more memory than a calculation may have; use smaller numbers")
+            return await super().run(do, trees, names, digits, share)  # type: ignore[arg-type]
+
+    async with Workers(processes=1, memory=512, seconds=30) as workers:
+        found = await Short(workers, 15).solutions(["x*1.07^x = 12345.678"], [], None)
+    assert [one.values["x"].decimal for one in found.solutions] == ["75.3603576258584"]
+
+
+async def test_a_job_that_runs_out_of_memory_is_told_from_one_that_fails() -> None:
+    class Spent(Workers):
+        async def _reply(self, job: Job) -> Reply | None:
+            return Reply(error="words", spent=job.do == "solve")
+
+    async with Spent(processes=1, memory=512, seconds=1) as workers:
+        for do, kind in (("solve", Stopped), ("limit", CalculatorError)):
+            with pytest.raises(CalculatorError, match="words") as caught:
+                await workers.run(Job(do=do, trees=[], names=[], digits=15, seconds=1))
+            assert type(caught.value) is kind
