@@ -15,9 +15,9 @@ from dovetail.servers.git.marks import Marks, entry_in, read_marks, without_inte
 from dovetail.servers.git.names import quote_name, read_path
 from dovetail.servers.git.objects import MODULE, TREE, Commit, Entry
 from dovetail.servers.git.repository import Refused, Repository
+from dovetail.servers.git.storing import standing
 from dovetail.servers.git.text import cut
 from dovetail.servers.git.types import FileState
-from dovetail.servers.git.worktree import standing
 
 _RENAMES: Final = 200
 _EXACT: Final = DiffFind.FIND_RENAMES | DiffFind.FIND_EXACT_MATCH_ONLY

@@ -19,7 +19,7 @@ from dovetail.servers.git.holding import Hold, take
 from dovetail.servers.git.marks import intended_in, without_intended
 from dovetail.servers.git.objects import Commit
 from dovetail.servers.git.repository import Refused, Repository
-from dovetail.servers.git.worktree import blob_id, file_mode
+from dovetail.servers.git.storing import stored
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -54,12 +54,10 @@ class Staging:
 
     def add(self, path: str) -> None:
         """Stage a file of the working tree as it is."""
-        git = self._repository.git
-        seen = os.lstat(os.path.join(git.workdir, path))
-        draft = self._hold is None
-        blob = blob_id(self._repository, path, seen) if draft else git.create_blob_fromworkdir(path)
         known = int(self.index[path].mode) if path in self.index else 0
-        self.index.add(pygit2.IndexEntry(path, blob, FileMode(file_mode(self._repository, seen, known))))
+        mode, data = stored(self._repository, os.fsencode(path), self.index, known=known, strict=True)
+        blob = pygit2.hash(data) if self._hold is None else self._repository.git.create_blob(data)
+        self.index.add(pygit2.IndexEntry(path, blob, FileMode(mode)))
 
     def changes(self, head: Commit | None) -> list[Change]:
         """Return what would be committed; of a draft and of the real thing it is the same."""
