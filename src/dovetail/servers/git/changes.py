@@ -11,7 +11,7 @@ import pygit2
 from pygit2.enums import DeltaStatus, DiffFind, DiffOption
 
 from dovetail.servers.git.conflicts import Conflict, conflicts
-from dovetail.servers.git.marks import Marks, entry_in, read_marks, without_intended
+from dovetail.servers.git.marks import Marks, entry_in, read_marks, unmarked
 from dovetail.servers.git.names import quote_name, read_path
 from dovetail.servers.git.objects import MODULE, TREE, Commit, Entry
 from dovetail.servers.git.repository import Refused, Repository
@@ -76,8 +76,7 @@ def staged(repository: Repository) -> list[Change]:
     """Return what the index has and HEAD has not."""
     index = _index(repository)
     torn = conflicts(index)
-    meant = without_intended(index, Path(repository.git.path) / "index")
-    found = [one for one in against(repository, repository.head, meant) if one.path not in torn]
+    found = [one for one in against(repository, repository.head, _unmarked(repository, index)) if one.path not in torn]
     return _joined(found, [_torn(one) for one in torn.values()])
 
 
@@ -87,7 +86,7 @@ def against(repository: Repository, head: Commit | None, index: pygit2.Index, *,
     Args:
         repository: Of both.
         head: The commit; None before the first one.
-        index: It needs no blobs when renames are exact.
+        index: None of its files bears a mark. It needs no blobs when renames are exact.
         exact: Take a file for renamed only when its contents are the same.
     """
     if head is None:
@@ -108,7 +107,7 @@ def since(repository: Repository, old: Commit) -> list[Change]:
     torn = conflicts(index)
     marks = read_marks(repository, index)
     ours = torn.keys() | marks.back
-    diff = _tree(repository, old).diff_to_index(index, flags=_FLAGS)
+    diff = _tree(repository, old).diff_to_index(_unmarked(repository, index, intended=True), flags=_FLAGS)
     unseen = [one for one in _listed(diff) if one.path in marks.unseen]  # before it is merged with what lies there
     diff.merge(index.diff_to_workdir(flags=_FLAGS | _WORK))
     found = [one for one in _listed(diff) if one.path not in ours and one.path not in marks.unseen]
@@ -188,6 +187,10 @@ def _index(repository: Repository) -> pygit2.Index:
     index: pygit2.Index = repository.git.index
     index.read(False)
     return index
+
+
+def _unmarked(repository: Repository, index: pygit2.Index, *, intended: bool = False) -> pygit2.Index:
+    return unmarked(index, Path(repository.git.path) / "index", intended=intended)
 
 
 def _listed(diff: pygit2.Diff, *, renames: DiffFind | None = None) -> list[Change]:

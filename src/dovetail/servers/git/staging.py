@@ -16,7 +16,7 @@ from pygit2.enums import FileMode
 
 from dovetail.servers.git.changes import Change, against
 from dovetail.servers.git.holding import Hold, take
-from dovetail.servers.git.marks import intended_in, without_intended
+from dovetail.servers.git.marks import strip_marks, unmarked
 from dovetail.servers.git.objects import Commit
 from dovetail.servers.git.repository import Refused, Repository
 from dovetail.servers.git.storing import stored
@@ -69,12 +69,11 @@ class Staging:
 
     def _meant(self) -> pygit2.Index:
         """Return what is to be committed. What is only intended (`git add -N`) is no part of it, and stays."""
-        if self._hold is None:  # nobody sees a draft's index
-            for path in intended_in(self.index):
-                self.index.remove(os.fsdecode(path))
+        if self._hold is None:
+            strip_marks(self.index)  # nobody sees a draft's index
             return self.index
         self.index.write()
-        return without_intended(self.index, self._file)
+        return unmarked(self.index, self._file)
 
     def put(self) -> None:
         """Put the copy in the place of the index."""
