@@ -33,12 +33,14 @@ class Marks(msgspec.Struct, frozen=True):
         intended: Only meant to be added (`git add -N`).
         unseen: The working tree is not looked at, there or not: the file is as it is staged. A sparse checkout left it
             out, or it was marked with `git update-index --skip-worktree` or `--assume-unchanged`.
+        ignores: The `.gitignore` files that a sparse checkout left out; they are heeded nevertheless, see `ignoring`.
         back: A sparse checkout left it out, and something lies there nevertheless: compared, as Git does.
     """
 
     intended: frozenset[bytes]
     unseen: frozenset[bytes]
     back: frozenset[bytes]
+    ignores: frozenset[bytes]
 
 
 def read_marks(repository: Repository, index: pygit2.Index) -> Marks:
@@ -53,7 +55,9 @@ def read_marks(repository: Repository, index: pygit2.Index) -> Marks:
             intended.add(path)
     work = repository.places.work
     back = lying(work, skipped) if work is not None and _comes_back(repository) else set()
-    return Marks(frozenset(intended), frozenset(assumed | skipped - back), frozenset(back))
+    ignores = {path for path in skipped if path.rpartition(b"/")[2] == b".gitignore"}
+    ignores -= set() if work is None else lying(work, ignores)
+    return Marks(frozenset(intended), frozenset(assumed | skipped - back), frozenset(back), frozenset(ignores))
 
 
 def _entries(index: pygit2.Index) -> Iterable[tuple[bytes, int, int]]:
