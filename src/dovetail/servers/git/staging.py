@@ -15,7 +15,7 @@ import pygit2
 from pygit2.enums import FileMode
 
 from dovetail.servers.git.changes import Change, against
-from dovetail.servers.git.holding import Hold, take
+from dovetail.servers.git.holding import Hold, take, wait
 from dovetail.servers.git.marks import strip_marks, unmarked
 from dovetail.servers.git.objects import Commit
 from dovetail.servers.git.repository import Refused, Repository
@@ -82,6 +82,22 @@ class Staging:
         self.index.write()
         os.replace(self._hold.copy, self._hold.index)
         self._repository.git.index.read(True)
+
+
+def drafted(repository: Repository) -> tuple[Staging, Commit | None]:
+    """Return a draft and the commit checked out, both of one moment.
+
+    Whoever commits holds the index until both are as they are to be: between the two, what was just committed looks
+    like a change to be undone.
+    """
+    git = Path(repository.git.path)
+    while True:
+        free = wait(git, min(_PATIENCE, repository.left / 2))
+        head = repository.head
+        draft = Staging(repository)
+        if not free or (wait(git, 0) and repository.head == head):
+            return draft, head
+        repository.check()
 
 
 @contextmanager
