@@ -1,12 +1,17 @@
 """What the user is asked before a commit: all that will be committed, and nothing else."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pygit2
 import pytest
 
+from dovetail.servers.git.arguments import CommitArgs
+from dovetail.servers.git.committing import preview
+from dovetail.servers.git.places import locate
+from dovetail.servers.git.repository import Repository
 from dovetail.wire import ElicitRequestParams
-from tests.servers.git.conftest import Maker, Open
+from tests.servers.git.conftest import ASSUMED, Maker, Open
 
 
 class User:
@@ -135,3 +140,56 @@ async def test_what_the_configuration_says_of_files_holds_in_the_question_too(
     story.write("README.md", "new\r\n")
     user = User()
     assert await commit(opened, story, user, "README.md") == user.shown == ["modified: README.md"]
+
+
+async def test_what_is_staged_and_marked_not_to_be_looked_at_is_shown_too(story: Maker, opened: Open) -> None:
+    """`git update-index --assume-unchanged`, then `git mv`; and each file that is added with `core.ignoreStat`."""
+    (story.path / "src/main.py").rename(story.path / "start.py")
+    story.write("new", "new\n")
+    story.stage("src/main.py", "start.py", "new")
+    story.mark(ASSUMED, "start.py", "new")
+    async with opened(story.path) as client:
+        status = (await client.call_tool("git_status")).structured
+        assert status["staged"] == [
+            {"path": "new", "state": "added"},
+            {"path": "start.py", "state": "renamed", "old_path": "src/main.py"},
+        ]
+        assert "+new" in (await client.call_tool("git_diff_staged")).text
+        assert "+new" in (await client.call_tool("git_diff", {"target": "HEAD"})).text
+    user = User()
+    assert await commit(opened, story, user) == user.shown
+    assert user.shown == ["added: new", "renamed: src/main.py -> start.py"]
+    assert story.git.index["new"].id == (story.tip.tree / "new").id
+
+
+async def test_a_file_that_gave_way_to_a_folder_is_committed_as_deleted(story: Maker, opened: Open) -> None:
+    (story.path / "README.md").unlink()
+    story.write("README.md/part", "one\n")
+    user = User()
+    assert await commit(opened, story, user, "README.md", "README.md/part") == user.shown
+    assert {one.name for one in cast("pygit2.Tree", story.tip.tree / "README.md")} == {"part"}
+
+
+async def test_the_user_is_asked_of_what_is_there_once_another_has_committed(
+    story: Maker, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between another's commit and its index, the other's change looks like one to be undone."""
+    lock = story.path / ".git" / "index.lock"
+    story.write("mine", "mine\n")
+    story.write("theirs", "theirs\n")
+    index = story.git.index
+    index.read(True)
+    index.add("theirs")
+    story.record("Theirs", index.write_tree())
+    lock.touch()
+    waited = []
+
+    def other_ends(seconds: float) -> None:
+        waited.append(seconds)
+        lock.unlink()
+        index.write()
+
+    monkeypatch.setattr("dovetail.servers.git.holding.time.sleep", other_ends)
+    repository = Repository(locate(str(story.path), ()), 1_000_000, 1_000_000)
+    found = preview(repository, CommitArgs(message="Mine", paths=("mine",)))
+    assert found.files == ["added: mine"] and len(waited) == 1

@@ -10,6 +10,9 @@ import pygit2
 import pytest
 from pygit2.enums import FileMode
 
+from dovetail.servers.git.ignoring import Ignored
+from dovetail.servers.git.places import locate
+from dovetail.servers.git.repository import Repository
 from dovetail.servers.git.worktree import Absent, look, lying
 from tests.servers.git.conftest import ASSUMED, SKIPPED, Maker, Open
 
@@ -163,3 +166,62 @@ def test_a_path_that_leads_out_is_nowhere(tmp_path: Path) -> None:
     (tmp_path / "secret").touch()
     with pytest.raises(Absent):
         look(tmp_path / "in", (b"..", b"secret"))
+
+
+async def test_what_a_gitignore_says_that_was_left_out_holds(sparse: Maker, opened: Open) -> None:
+    sparse.commit("Ignore", {".gitignore": ".env\nbuild/\n", "in/.gitignore": "!kept.env\n*.log\n"})
+    sparse.mark(SKIPPED, ".gitignore", "in/.gitignore", "out/b", "out/c")
+    for name in (".gitignore", "in/.gitignore"):
+        (sparse.path / name).unlink()
+    for name in ("in/.env", "in/build/o", "in/x.log", "out/new/.env"):
+        sparse.write(name, "SECRET=1\n")
+    assert (await told(opened, sparse.path))[0] == {}
+    sparse.write("in/new/file", "new\n")
+    sparse.write("in/new/.env", "SECRET=1\n")
+    assert (await told(opened, sparse.path))[0] == {"untracked": ["in/new/"]}
+    async with opened(sparse.path, allow_commit=True, confirm="never") as client:
+        status = (await client.call_tool("git_status", {"untracked": "files"})).structured
+        assert status["untracked"] == ["in/new/file"]
+        result = await client.call_tool("git_commit", {"message": "Secret", "paths": ["in/.env"]})
+        assert result.is_error and "in/.env is not changed, or ignored" in result.text
+        assert not (await client.call_tool("git_commit", {"message": "New", "paths": ["in/new/file"]})).is_error
+
+
+RULES = [
+    ("*.o", "a.o d/a.o d/a.o/b", "a.oo a.o.c"),
+    ("/a", "a a/b", "d/a"),
+    ("a/b", "a/b", "d/a/b"),
+    ("d/", "d/x", "d x/d"),
+    ("**/a", "a d/a d/e/a", "ab"),
+    ("a/**/b", "a/b a/x/b a/x/y/b", "a/bb b"),
+    ("a/**", "a/x a/x/y", "a"),
+    ("[!a-c]x", "dx", "ax"),
+    ("[[:digit:]]?", "1x", "x1 1"),
+    ("a\\ ", "a\\x20", "a"),
+    ("\\#a\n#b", "#a", "b #b"),
+    ("*\n!a\n", "b", "a"),
+    ("d\n!d/a\n", "d/a", "a"),
+    ("a\r\nb  \n", "a b", "c"),
+    ("[a\nb\\\n[z-a]", "", "a [a b z"),
+    ("\ufeffa", "a", "b"),
+]
+
+
+@pytest.mark.parametrize(("lines", "ignored", "not_ignored"), RULES)
+def test_lines_of_a_gitignore_that_was_left_out_mean_what_they_mean_to_git(
+    maker: Maker, lines: str, ignored: str, not_ignored: str
+) -> None:
+    maker.commit("Begin", {".gitignore": lines})
+    repository = Repository(locate(str(maker.path), ()), 1_000_000, 1_000_000)
+    rules = Ignored(repository, repository.git.index, [b".gitignore"])
+    for names, expected in ((ignored, True), (not_ignored, False)):
+        for name in names.split():
+            assert rules.holds(name.replace("\\x20", " ").encode()) is expected, name
+
+
+def test_a_gitignore_further_down_has_the_last_word(maker: Maker) -> None:
+    maker.commit("Begin", {".gitignore": "*.log\n", "d/.gitignore": "!a.log\n"})
+    repository = Repository(locate(str(maker.path), ()), 1_000_000, 1_000_000)
+    rules = Ignored(repository, repository.git.index, [b".gitignore"])
+    assert rules.holds(b"a.log") and rules.holds(b"d/b.log") and not rules.holds(b"d/a.log")
+    assert rules.holds(b"x.log/") and "1 files" in repr(rules)

@@ -1,6 +1,7 @@
 """Which files differ: between revisions, in the index, in the working tree. Runs in a worker; no contents are compared
 here but by libgit2 for renames, and no attribute, filter, driver or program of the repository has a say in it."""
 
+import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,13 +12,14 @@ import pygit2
 from pygit2.enums import DeltaStatus, DiffFind, DiffOption
 
 from dovetail.servers.git.conflicts import Conflict, conflicts
-from dovetail.servers.git.marks import Marks, entry_in, read_marks, without_intended
+from dovetail.servers.git.ignoring import Ignored
+from dovetail.servers.git.marks import Marks, entry_in, read_marks, unmarked
 from dovetail.servers.git.names import quote_name, read_path
 from dovetail.servers.git.objects import MODULE, TREE, Commit, Entry
 from dovetail.servers.git.repository import Refused, Repository
+from dovetail.servers.git.storing import standing
 from dovetail.servers.git.text import cut
 from dovetail.servers.git.types import FileState
-from dovetail.servers.git.worktree import standing
 
 _RENAMES: Final = 200
 _EXACT: Final = DiffFind.FIND_RENAMES | DiffFind.FIND_EXACT_MATCH_ONLY
@@ -76,8 +78,7 @@ def staged(repository: Repository) -> list[Change]:
     """Return what the index has and HEAD has not."""
     index = _index(repository)
     torn = conflicts(index)
-    meant = without_intended(index, Path(repository.git.path) / "index")
-    found = [one for one in against(repository, repository.head, meant) if one.path not in torn]
+    found = [one for one in against(repository, repository.head, _unmarked(repository, index)) if one.path not in torn]
     return _joined(found, [_torn(one) for one in torn.values()])
 
 
@@ -87,7 +88,7 @@ def against(repository: Repository, head: Commit | None, index: pygit2.Index, *,
     Args:
         repository: Of both.
         head: The commit; None before the first one.
-        index: It needs no blobs when renames are exact.
+        index: None of its files bears a mark. It needs no blobs when renames are exact.
         exact: Take a file for renamed only when its contents are the same.
     """
     if head is None:
@@ -108,7 +109,7 @@ def since(repository: Repository, old: Commit) -> list[Change]:
     torn = conflicts(index)
     marks = read_marks(repository, index)
     ours = torn.keys() | marks.back
-    diff = _tree(repository, old).diff_to_index(index, flags=_FLAGS)
+    diff = _tree(repository, old).diff_to_index(_unmarked(repository, index, intended=True), flags=_FLAGS)
     unseen = [one for one in _listed(diff) if one.path in marks.unseen]  # before it is merged with what lies there
     diff.merge(index.diff_to_workdir(flags=_FLAGS | _WORK))
     found = [one for one in _listed(diff) if one.path not in ours and one.path not in marks.unseen]
@@ -160,11 +161,11 @@ def unstaged(repository: Repository, *, untracked: bool = False, all_files: bool
     flags = _FLAGS | _WORK
     if untracked:
         flags |= DiffOption.INCLUDE_UNTRACKED
-    if all_files:
-        flags |= DiffOption.RECURSE_UNTRACKED_DIRS
     index = _index(repository)
     torn = conflicts(index)
     marks = read_marks(repository, index)
+    if all_files or marks.ignores:
+        flags |= DiffOption.RECURSE_UNTRACKED_DIRS
     modules = {path + b"/" for path, one in torn.items() if one.module}  # whose folders libgit2 takes for untracked
     left = torn.keys() | marks.unseen | marks.back | modules
     found = [
@@ -172,9 +173,39 @@ def unstaged(repository: Repository, *, untracked: bool = False, all_files: bool
         for one in _listed(index.diff_to_workdir(flags=flags))
         if one.path not in left and (one.path not in marks.intended or one.state == "deleted")
     ]
+    if untracked and marks.ignores:
+        found = _heeded(found, Ignored(repository, index, marks.ignores), None if all_files else index)
     ours = (None if one.ours is None else _compared(repository, one.path, one.ours) for one in torn.values())
     conflicting = [_torn(one, change) for one, change in zip(torn.values(), ours, strict=True)]
     return _joined(found, [*conflicting, *_marked(repository, index, marks)])
+
+
+def _heeded(found: list[Change], ignored: Ignored, index: pygit2.Index | None) -> list[Change]:
+    """Leave out what is ignored.
+
+    Args:
+        found: With each untracked file.
+        ignored: Tells what is.
+        index: A folder of which it has no file is put together as one; without an index none is.
+    """
+    known = {b""}
+    for entry in index or ():
+        folder = os.fsencode(entry.path).rpartition(b"/")[0]
+        while folder not in known:
+            known.add(folder)
+            folder = folder.rpartition(b"/")[0]
+    kept, folders = [], set()
+    for one in found:
+        if one.state != "untracked":
+            kept.append(one)
+        elif not ignored.holds(one.path):
+            steps = one.path.split(b"/")
+            above = (b"/".join(steps[:at]) for at in range(1, len(steps)))
+            folder = b"" if index is None else next((path for path in above if path not in known), b"")
+            if folder not in folders:
+                kept.append(msgspec.structs.replace(one, old_path=folder + b"/", path=folder + b"/") if folder else one)
+            folders |= {folder} if folder else set()
+    return kept
 
 
 def _marked(repository: Repository, index: pygit2.Index, marks: Marks) -> list[Change]:
@@ -188,6 +219,10 @@ def _index(repository: Repository) -> pygit2.Index:
     index: pygit2.Index = repository.git.index
     index.read(False)
     return index
+
+
+def _unmarked(repository: Repository, index: pygit2.Index, *, intended: bool = False) -> pygit2.Index:
+    return unmarked(index, Path(repository.git.path) / "index", intended=intended)
 
 
 def _listed(diff: pygit2.Diff, *, renames: DiffFind | None = None) -> list[Change]:

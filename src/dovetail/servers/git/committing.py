@@ -17,9 +17,9 @@ from dovetail.servers.git.arguments import CommitArgs
 from dovetail.servers.git.changes import Change, between, staged, unstaged
 from dovetail.servers.git.marks import Marks, read_marks
 from dovetail.servers.git.names import quote_name, read_path
-from dovetail.servers.git.objects import Commit
+from dovetail.servers.git.objects import MODULE, Commit
 from dovetail.servers.git.repository import Refused, Repository
-from dovetail.servers.git.staging import Staging, staging
+from dovetail.servers.git.staging import Staging, drafted, staging
 from dovetail.servers.git.status import doing
 from dovetail.servers.git.text import cut, plain
 from dovetail.servers.git.types import Committed, Preview
@@ -41,7 +41,7 @@ def preview(repository: Repository, asked: CommitArgs) -> Preview:
     author = _author(repository)
     _check(repository, asked)
     _check_named(repository, asked)
-    draft, head = Staging(repository), repository.head
+    draft, head = drafted(repository)
     _stage(repository, draft, asked, head)
     changes = draft.changes(head)
     if not changes:
@@ -222,7 +222,10 @@ def _paths(repository: Repository, asked: CommitArgs) -> list[tuple[tuple[bytes,
             found.append((steps, False))
             continue
         if stat.S_ISDIR(seen.st_mode):
-            raise Refused(f"{cut(quote_name(steps[-1]), 256)} is a folder: name each file; git_status lists them.")
+            if not _is_file(repository, steps):
+                raise Refused(f"{cut(quote_name(steps[-1]), 256)} is a folder: name each file; git_status lists them.")
+            found.append((steps, False))  # the file gave way to a folder
+            continue
         if not (stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)):
             raise Refused(f"{cut(quote_name(steps[-1]), 256)} is no regular file.")
         if seen.st_size > repository.max_file:
@@ -230,6 +233,12 @@ def _paths(repository: Repository, asked: CommitArgs) -> list[tuple[tuple[bytes,
         _check_filters(repository, steps)
         found.append((steps, True))
     return found
+
+
+def _is_file(repository: Repository, steps: tuple[bytes, ...]) -> bool:
+    """Tell whether the index has a file at a path, rather than what is below it, or a repository of its own."""
+    index, path = repository.git.index, os.fsdecode(b"/".join(steps))
+    return path in index and int(index[path].mode) != MODULE
 
 
 def _check_filters(repository: Repository, steps: tuple[bytes, ...]) -> None:

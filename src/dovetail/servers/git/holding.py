@@ -73,6 +73,18 @@ def take(git: Path, patience: float) -> Hold | None:
         return hold
 
 
+def wait(git: Path, patience: float) -> bool:
+    """Wait until nobody holds the index; False when somebody still does after `patience` seconds."""
+    until = time.monotonic() + patience
+    while os.path.lexists(_lock(git)):
+        if let_go(git):
+            continue
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_LOOK)
+    return True
+
+
 def let_go(git: Path, dead: int | None = None) -> bool:
     """Remove what a process of ours left when it was killed; True when there was something.
 

@@ -1,7 +1,8 @@
 """What the index says of a file besides its contents: that it is only meant to be added, or not to be looked at.
 
-libgit2 keeps these marks and heeds them by half: it takes what is meant for an empty file, and what a sparse checkout
-leaves out for deleted. So they are read here, and its word on such a file is never used. Runs in a worker.
+libgit2 keeps these marks and heeds them by half: it takes what is meant for an empty file, what a sparse checkout
+leaves out for deleted, and what is not to be looked at for unchanged even where no working tree is looked at. So they
+are read here, and its word on such a file is never used; what is staged is compared without marks. Runs in a worker.
 """
 
 import os
@@ -22,6 +23,7 @@ _ASSUMED: Final = 1 << 15
 _STAGE: Final = 3 << 12
 _INTENDED: Final = 1 << 13
 _SKIPPED: Final = 1 << 14
+_MARKS: Final = _INTENDED | _SKIPPED
 
 
 class Marks(msgspec.Struct, frozen=True):
@@ -31,12 +33,14 @@ class Marks(msgspec.Struct, frozen=True):
         intended: Only meant to be added (`git add -N`).
         unseen: The working tree is not looked at, there or not: the file is as it is staged. A sparse checkout left it
             out, or it was marked with `git update-index --skip-worktree` or `--assume-unchanged`.
+        ignores: The `.gitignore` files that a sparse checkout left out; they are heeded nevertheless, see `ignoring`.
         back: A sparse checkout left it out, and something lies there nevertheless: compared, as Git does.
     """
 
     intended: frozenset[bytes]
     unseen: frozenset[bytes]
     back: frozenset[bytes]
+    ignores: frozenset[bytes]
 
 
 def read_marks(repository: Repository, index: pygit2.Index) -> Marks:
@@ -51,13 +55,15 @@ def read_marks(repository: Repository, index: pygit2.Index) -> Marks:
             intended.add(path)
     work = repository.places.work
     back = lying(work, skipped) if work is not None and _comes_back(repository) else set()
-    return Marks(frozenset(intended), frozenset(assumed | skipped - back), frozenset(back))
+    ignores = {path for path in skipped if path.rpartition(b"/")[2] == b".gitignore"}
+    ignores -= set() if work is None else lying(work, ignores)
+    return Marks(frozenset(intended), frozenset(assumed | skipped - back), frozenset(back), frozenset(ignores))
 
 
 def _entries(index: pygit2.Index) -> Iterable[tuple[bytes, int, int]]:
     for at in range(len(index)):
         entry = C.git_index_get_byindex(index._index, at)
-        if (entry.flags & _ASSUMED or entry.flags_extended) and not entry.flags & _STAGE:
+        if (entry.flags & _ASSUMED or entry.flags_extended & _MARKS) and not entry.flags & _STAGE:
             yield ffi.string(entry.path), entry.flags, entry.flags_extended
 
 
@@ -71,29 +77,34 @@ def _comes_back(repository: Repository) -> bool:
     return said("core.sparseCheckout") and not said("sparse.expectFilesOutsideOfPatterns")
 
 
-def intended_in(index: pygit2.Index) -> set[bytes]:
-    """Return the paths of an index that are only meant to be added (`git add -N`)."""
-    return {path for path, _, extended in _entries(index) if extended & _INTENDED}
-
-
 def entry_in(index: pygit2.Index, path: bytes) -> Entry:
     """Return what an index has at a path that it has."""
     one = index[os.fsdecode(path)]
     return Entry(path, int(one.mode), str(one.id))
 
 
-def without_intended(index: pygit2.Index, file: Path) -> pygit2.Index:
-    """Return what an index holds to be committed: not the files that are only meant to be added; Git leaves them out.
+def unmarked(index: pygit2.Index, file: Path, *, intended: bool = False) -> pygit2.Index:
+    """Return what an index holds, to be compared or committed: no file of it bears a mark.
 
     Args:
         index: As it was read of the file.
-        file: It is read anew where something is to be left out, and never written.
+        file: It is read anew where there are marks, and never written.
+        intended: Keep the files that are only meant to be added; no part of a commit, Git leaves them out.
     """
-    intended = intended_in(index)
-    if not intended:
+    if next(iter(_entries(index)), None) is None:
         return index
     kept = pygit2.Index(str(file))
     kept.read(True)
-    for path in intended:
-        kept.remove(os.fsdecode(path))
+    strip_marks(kept, intended=intended)
     return kept
+
+
+def strip_marks(index: pygit2.Index, *, intended: bool = False) -> None:
+    """Take the marks off an index that is never written; see `unmarked`."""
+    if not intended:
+        for path in [path for path, _, extended in _entries(index) if extended & _INTENDED]:
+            index.remove(os.fsdecode(path))
+    for at in range(len(index)):
+        entry = C.git_index_get_byindex(index._index, at)
+        entry.flags &= ~_ASSUMED
+        entry.flags_extended &= ~_MARKS

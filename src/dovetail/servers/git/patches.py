@@ -15,8 +15,9 @@ from dovetail.servers.git.history import commit_info, merge_base
 from dovetail.servers.git.names import quote_name, read_path
 from dovetail.servers.git.objects import MODULE, Commit
 from dovetail.servers.git.repository import Refused, Repository
+from dovetail.servers.git.storing import stored
 from dovetail.servers.git.text import cut, is_binary, readable
-from dovetail.servers.git.worktree import Absent, read
+from dovetail.servers.git.worktree import Absent
 
 LINES: Final = 200_000
 """Lines of a file that is compared with one that differs much; comparing takes more than linear time."""
@@ -108,9 +109,7 @@ def patch(repository: Repository, change: Change, context: int, *, work: bool = 
         return f"{head}Submodule {change.old_id[:12] or 'none'} -> {change.id[:12] or 'none'}\n"
     try:
         old = repository.blob(change.old_id) if change.old_mode and change.old_id else b""
-        new = (
-            _new(repository, change, old) if work else repository.blob(change.id) if change.mode and change.id else b""
-        )
+        new = _new(repository, change) if work else repository.blob(change.id) if change.mode and change.id else b""
     except (Refused, Absent) as error:
         return f"{head}[not compared: {error or 'no regular file'}]\n"
     if is_binary(old) or is_binary(new):
@@ -119,7 +118,7 @@ def patch(repository: Repository, change: Change, context: int, *, work: bool = 
     if found is None:
         return f"{head}[not compared: more than {LINES} lines that differ; read parts of it with git_read_file]\n"
     at = found.find(b"@@")
-    return head if at < 0 else head + _hunks(found[at:])
+    return head if at < 0 else head + _hunks(_with_returns(found[at:]))
 
 
 def _conflict(repository: Repository, change: Change, context: int, *, work: bool) -> str:
@@ -131,27 +130,31 @@ def _conflict(repository: Repository, change: Change, context: int, *, work: boo
     return said + patch(repository, msgspec.structs.replace(change, state=state, conflict=""), context, work=work)
 
 
-def _new(repository: Repository, change: Change, old: bytes) -> bytes:
+def _new(repository: Repository, change: Change) -> bytes:
     """Return a file of the working tree as it would be stored."""
-    work = repository.places.work
-    if work is None or change.state == "deleted":
+    if repository.places.work is None or change.state == "deleted":
         return b""
     if change.id and pygit2.Oid(hex=change.id) in repository.git.odb:
         return repository.blob(change.id)
-    data = read(work, read_path_bytes(change.path), repository.max_file)
-    if b"\r\n" in data and b"\r\n" not in old and not is_binary(data) and _converts(repository):
-        data = data.replace(b"\r\n", b"\n")
-    return data
-
-
-def _converts(repository: Repository) -> bool:
-    config = repository.git.config
-    return "core.autocrlf" in config and str(config["core.autocrlf"]).lower() in ("true", "input", "1", "yes", "on")
+    return stored(repository, b"/".join(read_path_bytes(change.path)), repository.git.index)[1]
 
 
 def read_path_bytes(path: bytes) -> tuple[bytes, ...]:
     """Return the steps of a path that the index or a tree holds, when it is one that may be opened."""
     return read_path(quote_name(path))
+
+
+def _with_returns(hunks: bytes) -> bytes:
+    """Show the carriage returns of the lines that changed, where a line differs in nothing else."""
+    if b"\r\n" not in hunks:
+        return hunks
+    lines = hunks.split(b"\n")
+    gone, come = ({line[1:] for line in lines if line.startswith(sign)} for sign in (b"-", b"+"))
+    if not any(line.endswith(b"\r") and line[:-1] in (come if line in gone else gone) for line in gone ^ come):
+        return hunks
+    return b"\n".join(
+        line[:-1] + b"\\x0d" if line.startswith((b"-", b"+")) and line.endswith(b"\r") else line for line in lines
+    )
 
 
 def _hunks(data: bytes) -> str:

@@ -15,11 +15,11 @@ import pygit2
 from pygit2.enums import FileMode
 
 from dovetail.servers.git.changes import Change, against
-from dovetail.servers.git.holding import Hold, take
-from dovetail.servers.git.marks import intended_in, without_intended
+from dovetail.servers.git.holding import Hold, take, wait
+from dovetail.servers.git.marks import strip_marks, unmarked
 from dovetail.servers.git.objects import Commit
 from dovetail.servers.git.repository import Refused, Repository
-from dovetail.servers.git.worktree import blob_id, file_mode
+from dovetail.servers.git.storing import stored
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -54,12 +54,10 @@ class Staging:
 
     def add(self, path: str) -> None:
         """Stage a file of the working tree as it is."""
-        git = self._repository.git
-        seen = os.lstat(os.path.join(git.workdir, path))
-        draft = self._hold is None
-        blob = blob_id(self._repository, path, seen) if draft else git.create_blob_fromworkdir(path)
         known = int(self.index[path].mode) if path in self.index else 0
-        self.index.add(pygit2.IndexEntry(path, blob, FileMode(file_mode(self._repository, seen, known))))
+        mode, data = stored(self._repository, os.fsencode(path), self.index, known=known, strict=True)
+        blob = pygit2.hash(data) if self._hold is None else self._repository.git.create_blob(data)
+        self.index.add(pygit2.IndexEntry(path, blob, FileMode(mode)))
 
     def changes(self, head: Commit | None) -> list[Change]:
         """Return what would be committed; of a draft and of the real thing it is the same."""
@@ -71,12 +69,11 @@ class Staging:
 
     def _meant(self) -> pygit2.Index:
         """Return what is to be committed. What is only intended (`git add -N`) is no part of it, and stays."""
-        if self._hold is None:  # nobody sees a draft's index
-            for path in intended_in(self.index):
-                self.index.remove(os.fsdecode(path))
+        if self._hold is None:
+            strip_marks(self.index)  # nobody sees a draft's index
             return self.index
         self.index.write()
-        return without_intended(self.index, self._file)
+        return unmarked(self.index, self._file)
 
     def put(self) -> None:
         """Put the copy in the place of the index."""
@@ -85,6 +82,22 @@ class Staging:
         self.index.write()
         os.replace(self._hold.copy, self._hold.index)
         self._repository.git.index.read(True)
+
+
+def drafted(repository: Repository) -> tuple[Staging, Commit | None]:
+    """Return a draft and the commit checked out, both of one moment.
+
+    Whoever commits holds the index until both are as they are to be: between the two, what was just committed looks
+    like a change to be undone.
+    """
+    git = Path(repository.git.path)
+    while True:
+        free = wait(git, min(_PATIENCE, repository.left / 2))
+        head = repository.head
+        draft = Staging(repository)
+        if not free or (wait(git, 0) and repository.head == head):
+            return draft, head
+        repository.check()
 
 
 @contextmanager

@@ -7,11 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import pygit2
-from pygit2.enums import FileMode
-
-from dovetail.servers.git.objects import LINK
-from dovetail.servers.git.repository import Refused, Repository
+from dovetail.servers.git.repository import Refused
 
 _STEP: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _FILE: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -84,15 +80,21 @@ def _missing(root: bytes, steps: list[bytes]) -> bytes | None:
 
 
 def read(root: Path, steps: tuple[bytes, ...], most: int) -> bytes:
-    """Return the bytes of a file, or what a symbolic link says.
+    """Return the bytes of a file, or what a symbolic link says; see `take`."""
+    return take(root, steps, most)[1]
+
+
+def take(root: Path, steps: tuple[bytes, ...], most: int) -> tuple[os.stat_result, bytes]:
+    """Return what a file is, and its bytes; of a symbolic link, what it says.
 
     Raises:
         Absent: It is neither.
         Refused: It is larger than that.
     """
     with _folder(root, steps) as held:
-        if stat.S_ISLNK(os.stat(steps[-1], dir_fd=held, follow_symlinks=False).st_mode):
-            return os.readlink(steps[-1], dir_fd=held)
+        found = os.stat(steps[-1], dir_fd=held, follow_symlinks=False)
+        if stat.S_ISLNK(found.st_mode):
+            return found, os.readlink(steps[-1], dir_fd=held)
         file = os.open(steps[-1], _FILE, dir_fd=held)
         try:
             found = os.fstat(file)
@@ -100,7 +102,7 @@ def read(root: Path, steps: tuple[bytes, ...], most: int) -> bytes:
                 raise Absent
             if found.st_size > most:
                 raise Refused(f"The file has {found.st_size} bytes; at most {most} are read.")
-            return _all(file, most)
+            return found, _all(file, most)
         finally:
             os.close(file)
 
@@ -113,49 +115,3 @@ def _all(file: int, most: int) -> bytes:
     if room < 0:
         raise Refused(f"The file has more than {most} bytes; at most that many are read.")
     return b"".join(parts)
-
-
-def file_mode(repository: Repository, seen: os.stat_result, known: int) -> int:
-    """Return the mode that a file would be stored with.
-
-    Args:
-        repository: Its configuration may say that modes of this file system mean nothing.
-        seen: What lies there.
-        known: The mode that it is stored with so far; 0 when it is not.
-    """
-    if stat.S_ISLNK(seen.st_mode):
-        return LINK
-    config = repository.git.config
-    if "core.filemode" in config and not config.get_bool("core.filemode"):
-        return known if known in (FileMode.BLOB, FileMode.BLOB_EXECUTABLE) else int(FileMode.BLOB)
-    return int(FileMode.BLOB_EXECUTABLE if seen.st_mode & stat.S_IXUSR else FileMode.BLOB)
-
-
-def blob_id(repository: Repository, path: str, seen: os.stat_result) -> pygit2.Oid:
-    """Return the id that a file's contents would be stored under; they are not stored."""
-    if stat.S_ISLNK(seen.st_mode):
-        return pygit2.hash(os.fsencode(os.readlink(os.path.join(repository.git.workdir, path))))
-    return repository.git.hashfile(path)
-
-
-def standing(repository: Repository, path: bytes, known: int) -> tuple[int, str]:
-    """Return the mode and the id that a file would be stored with; (0, "") when none is there.
-
-    The id is empty where the contents are too large, or cannot be told without a loss.
-    """
-    work = repository.places.work
-    try:
-        if work is None:
-            raise Absent
-        seen = look(work, tuple(path.split(b"/")))
-    except Absent:
-        return 0, ""
-    if not (stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)):
-        return 0, ""
-    mode = file_mode(repository, seen, known)
-    if seen.st_size > repository.max_file:
-        return mode, ""
-    try:
-        return mode, str(blob_id(repository, os.fsdecode(path), seen))
-    except (pygit2.GitError, OSError, ValueError):
-        return mode, ""
