@@ -23,8 +23,6 @@ def identical(expression: Any) -> bool:
     names = sorted(expression.free_symbols, key=str)
     if not names:
         return bool(expression.is_zero)
-    if expression.is_rational_function(*names):
-        return bool(sympy.cancel(sympy.together(expression)) == 0)
     told = False
     for start in range(len(_POINTS)):
         here = {name: _POINTS[(start + place) % len(_POINTS)] + place for place, name in enumerate(names)}
@@ -32,6 +30,8 @@ def identical(expression: Any) -> bool:
         if value is not None and value != 0:
             return False
         told = told or value is not None
+    if expression.is_rational_function(*names):  # only now: this takes seconds where powers are high
+        return bool(sympy.cancel(sympy.together(expression)) == 0)
     return told
 
 
