@@ -29,6 +29,9 @@ def test_line_ends_of_the_file_stay() -> None:
         ("a\r\nb\nc", Edit("a\nb\nc", "d"), "d"),
         ("a\r\nb\na\r\nb\n", Edit("a\nb", "x\ny", everywhere=True), "x\r\ny\nx\r\ny\n"),
         ("a\r\nb\r\nc\n", Edit("a\r\nb\r\n", "a\nb\n"), "a\nb\nc\n"),
+        ("a\r\nb\na\nb\n", Edit("a\nb\n", "x\n", everywhere=True), "x\r\nx\n"),
+        ("a\r\nb\r\nc\n", Edit("b", "x\ny"), "a\r\nx\r\ny\r\nc\n"),
+        ("a\nb\r\nc", Edit("c", "x\ny"), "a\nb\r\nx\r\ny"),
         ("a\r\nb\n\u2028\r\r\n", Edit("\nb\n", "\n\n"), "a\r\n\n\u2028\r\r\n"),
     ],
 )

@@ -1,8 +1,8 @@
 """Edits of a text, and the diff that shows them. Sans-I/O.
 
 An edit names the text that it replaces, which stands in the file once. The file keeps its line ends and its byte order
-mark: where it has `\\r\\n` throughout, so has what an edit says with `\\n`; where lines end in both ways, a text is
-found whatever its line ends, unless it stands there exactly, and what comes ends as what it replaces.
+mark: where it has `\\r\\n` throughout, so has what an edit says with `\\n`; where lines end in both ways, `\\n` is either,
+and what comes ends as what it replaces. Who says `\\r\\n` there means it, if the text stands there so.
 """
 
 import difflib
@@ -46,15 +46,15 @@ def apply(text: str, edits: Sequence[Edit]) -> str:
         ToolError: One does not fit; says which, and what to do.
     """
     windows = "\r\n" in text and not re.search(r"(?<!\r)\n", text)
+    mixed = "\r\n" in text and not windows
     for number, edit in enumerate(edits):
         old, new = edit.old_text, edit.new_text
         if windows:
             old, new = (re.sub(r"\r?\n", "\r\n", part) for part in (old, new))
         who = f"edits[{number}].old_text"
-        if not windows and "\r\n" in text and "\n" in old and old not in text:
-            text = _replaced_lines(text, old, new, edit.everywhere, who)
-        else:
-            text = _replaced(text, old, new, edit.everywhere, who)
+        exact = "\r\n" in old + new and old in text
+        replaced = _replaced_lines if mixed and not exact else _replaced
+        text = replaced(text, old, new, edit.everywhere, who)
     return text
 
 
@@ -69,7 +69,8 @@ def _replaced_lines(text: str, old: str, new: str, everywhere: bool, who: str) -
     while (at := flat.find(old, begin)) >= 0:
         first += flat.count("\n", begin, at)
         replaced = ends[first : first + gone]
-        kept += ends[done:first] + replaced[:come] + replaced[-1:] * (come - gone)
+        like = replaced[-1:] or ends[first : first + 1] or ends[-1:]
+        kept += ends[done:first] + replaced[:come] + like * (come - gone)
         begin, first = at + len(old), first + gone
         done = first
     return "".join(map(str.__add__, lines, [*kept, *ends[done:], ""]))
