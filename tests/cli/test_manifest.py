@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from dovetail import Client
 from dovetail.cli.loading import NotLoaded
 from dovetail.cli.manifest import Entry, read_manifest
+from dovetail.cli.reading import MOST_BYTES
 from dovetail.cli.serving_many import serve_manifest
 from dovetail.errors import DefinitionError
 
@@ -310,12 +311,51 @@ def test_a_file_that_fails_is_told_of() -> None:
 
 
 def test_a_file_that_is_no_manifest_is_not_read_whole() -> None:
-    with pytest.raises(DefinitionError, match="that is no manifest"):
-        read_manifest(written("x" * (1 << 20) + "x"))
+    for name, most in (("servers.json", MOST_BYTES), ("servers.yaml", 1 << 20)):
+        Path(name).write_bytes(b" " * (most + 1))
+        with pytest.raises(DefinitionError, match="MiB: that is no manifest"):
+            read_manifest(name)
     with pytest.raises(DefinitionError, match="No such file"):
         read_manifest("nothing.json")
     with pytest.raises(DefinitionError, match="a manifest is"):
         read_manifest(written("x", "servers.txt"))
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        '"theme": "a", "theme": "b"',
+        '"projects": {"p": {"k": 1, "k": 2}}',
+        '"history": ["\\ud83d", 1e999]',
+        f'"items": [{"0, " * 300_000}0]',
+    ],
+)
+def test_what_a_client_keeps_beside_its_servers_is_its_own_business(beside: str) -> None:
+    found = read_manifest(written(f'{{{beside}, "mcpServers": {{"shop": {json.dumps(SHOP)}}}}}'))
+    assert [entry.name for entry in found.entries] == ["shop"]
+
+
+@pytest.mark.parametrize(
+    ("whole", "twin"),
+    [
+        ('{"mcpServers": {"a": ONE, "a": ONE}}', "a"),
+        ('{"mcp": {"servers": {"a": ONE, "a": ONE}}}', "a"),
+        ('{"mcpServers": {"a": ONE}, "mcpServers": {"b": ONE}}', "mcpServers"),
+        ('{"mcp": {"servers": {"a": ONE}}, "mcp": {"servers": {"b": ONE}}}', "mcp"),
+        ('{"mcpServers": {"a": {"command": "dovetail", "args": ["serve", "git"], "args": []}}}', "args"),
+        ('{"mcpServers": [{"name": "a", "command": "dovetail", "x": [{"y": 1, "y": 2}]}]}', "y"),
+        ('{"command": "dovetail", "command": "npx"}', "command"),
+    ],
+)
+def test_two_things_that_are_said_of_servers_under_one_name_are_refused(whole: str, twin: str) -> None:
+    with pytest.raises(DefinitionError, match=f"servers.json says '{twin}' twice, a duplicate key"):
+        read_manifest(written(whole.replace("ONE", json.dumps(SHOP))))
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": ' + "[" * 100_000, "9" * 5_000, '{"command": "\\ud83d"}'])
+def test_what_is_no_json_is_said_to_be_none(text: str) -> None:
+    with pytest.raises(DefinitionError, match="cannot be read: "):
+        read_manifest(written(text))
 
 
 KEYS = ["a", "command", "args", "try", "env", "cwd", "disabled", "mcpServers"]

@@ -36,6 +36,9 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "latin.json").write_bytes(b'{"mcpServers": {"\xfc": {}}}')
     same = f'"orders": {json.dumps(ORDERS)}'
     (tmp_path / "same.json").write_text(f'{{"mcpServers": {{{same}, {same}}}}} // as VS Code keeps it')
+    (tmp_path / "unmarked.json").write_text(json.dumps({"mcpServers": {"orders": ORDERS}}), "utf-16-le")
+    (tmp_path / "alloff.json").write_text(json.dumps({"mcpServers": {"a": off, "b": off}}))
+    (tmp_path / "mixed.json").write_text(f'{{"theme": 1, "theme": 2, "mcpServers": {{{same}}}}}')
     (tmp_path / "list.json").write_text(json.dumps({"mcpServers": [ORDERS, "https://example.com/mcp"]}))
 
 
@@ -55,6 +58,8 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("off.json:billing", {**BILLING, "disabled": "true"}),
         ("wide.json", ORDERS),
         ("wide.toml", {"command": "npx"}),
+        ("mixed.json", ORDERS),
+        ("alloff.json:a", {**BILLING, "disabled": "true"}),
         ("config.toml:orders", {"command": "npx", "args": ["-y", "orders"]}),
         (json.dumps(BILLING), BILLING),
     ],
@@ -78,7 +83,12 @@ def test_a_program_takes_the_place_of_the_target() -> None:
         ("wrong.json", "wrong.json is not JSON"),
         ("other.json", "other.json is no manifest"),
         ("twins.json:a", "twins.json: two servers of the manifest have the name 'a': rename one of them"),
-        ("same.json", "duplicate key"),
+        ("same.json", "same.json says 'orders' twice, a duplicate key: rename or remove one"),
+        ("unmarked.json", "unmarked.json is neither UTF-8 nor UTF-16 with its mark: save it as UTF-8"),
+        (
+            "alloff.json",
+            "alloff.json names no server that is switched on; choose one all the same with",
+        ),
         ("latin.json", "latin.json is neither UTF-8 nor UTF-16 with its mark: save it as UTF-8"),
         ("list.json:2", "list.json: '2' is no entry: expected an object with `command` or `url`"),
         ("{", "the entry is not JSON"),

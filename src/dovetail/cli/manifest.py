@@ -19,7 +19,7 @@ import msgspec
 
 from dovetail.cli.loading import load
 from dovetail.cli.options import SERVE, Usage
-from dovetail.cli.reading import strict_json, utf8
+from dovetail.cli.reading import MOST_BYTES, read_bytes, strict_json
 from dovetail.cli.serve import ordered
 from dovetail.client import environment_key, read_entry, servers_in, switched_off, words_in
 from dovetail.errors import DefinitionError, quote
@@ -28,7 +28,7 @@ from dovetail.servers import make_server
 if TYPE_CHECKING:
     from dovetail.server import Server
 
-MOST_BYTES: Final = 1 << 20
+_MOST_YAML: Final = 1 << 20
 _OURS: Final = ("serve", "run")
 _TEXT: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "tag:yaml.org,2002:merge"
@@ -142,17 +142,14 @@ def read_manifest(path: str) -> Manifest:
 
 def _decoded(path: str) -> dict[str, Any]:
     name = Path(path).name
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise DefinitionError(f"Cannot read {name}: {error.strerror}") from None
-    if len(data) > MOST_BYTES:
-        raise DefinitionError(f"{name} has more than {MOST_BYTES // 1024} KiB: that is no manifest")
     decode = _decoders().get(Path(path).suffix.lower())
     if decode is None:
         raise DefinitionError(f"{name}: a manifest is .json, .toml, .yaml or .yml")
     try:
-        found = decode(utf8(data))
+        # YAML takes minutes for what the others read in a second, and no client keeps its own configuration in it.
+        found = decode(read_bytes(Path(path), _MOST_YAML if decode is _strict_yaml else MOST_BYTES))
+    except OSError as error:
+        raise DefinitionError(f"Cannot read {name}: {error.strerror}") from None
     except ImportError:
         raise DefinitionError('YAML needs the "cli" extra: pip install "dovetail-mcp[cli]"') from None
     except DefinitionError as error:

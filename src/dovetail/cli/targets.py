@@ -11,11 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from dovetail.cli.options import Usage
-from dovetail.cli.reading import strict_json, utf8
-from dovetail.client import address_in, meant, servers_in
+from dovetail.cli.reading import read_bytes, strict_json
+from dovetail.client import address_in, meant, servers_in, switched_off
 from dovetail.errors import DefinitionError, DovetailError
 
 _FILES: Final = frozenset({".py", ".js", ".mjs", ".cjs"})
@@ -68,7 +66,7 @@ def _split(word: str) -> tuple[str, str]:
 
 def _read(path: Path) -> Any:
     try:
-        data = utf8(path.read_bytes())
+        data = read_bytes(path)
     except OSError as error:
         raise Usage(f"cannot read {path}: {error.strerror}") from None
     except DefinitionError as error:
@@ -79,7 +77,9 @@ def _read(path: Path) -> Any:
 def _parsed(data: bytes, what: str, *, toml: bool = False) -> Any:
     try:
         return tomllib.loads(data.decode()) if toml else strict_json(data)
-    except (msgspec.DecodeError, DovetailError, tomllib.TOMLDecodeError) as error:
+    except DefinitionError as error:
+        raise Usage(f"{what} {error}") from None
+    except (DovetailError, tomllib.TOMLDecodeError) as error:
         raise Usage(f"{what} is not {'TOML' if toml else 'JSON'}: {error}") from None
 
 
@@ -100,6 +100,8 @@ def _entry_of(document: Any, what: str, name: str) -> Json:
             raise Usage(f"{what}: {name[:64]!r} is no entry: expected an object with `command` or `url`")
         return entry
     there = ", ".join(servers) or "none"
+    if not name and all(isinstance(each, dict) and switched_off(each) for each in servers.values()):
+        raise Usage(f"{what} names no server that is switched on; choose one all the same with {what}:NAME: {there}")
     if not name:
         raise Usage(f"{what} has several servers: {there}; choose one with {what}:NAME")
     close = get_close_matches(name, servers, 1)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dovetail.client.manifest import read_entry as read_entry
     from dovetail.client.manifest import servers_in as servers_in
     from dovetail.client.manifest import switched_off as switched_off
+    from dovetail.client.manifest import telling as telling
     from dovetail.client.manifest import words_in as words_in
     from dovetail.client.options import Caching as Caching
     from dovetail.client.options import CallOptions as CallOptions
@@ -46,7 +47,7 @@ __getattr__, __dir__, __all__ = lazy(
         "login_grants": "credentials_login managed_login oauth_login workload_login",
         "login_keeper": "Login",
         "login_world": "known_logins",
-        "manifest": "address_in environment_key meant read_entry servers_in switched_off words_in",
+        "manifest": "address_in environment_key meant read_entry servers_in switched_off telling words_in",
         "options": "CallOptions Caching ClientOptions Retry",
         "portal": "SyncClient",
         "results": "ToolResult",

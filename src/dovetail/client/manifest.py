@@ -10,7 +10,7 @@ up.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,6 +76,20 @@ def servers_in(document: Any) -> dict[str, Any] | None:
         return servers_in(document["mcp"])
     bare = {str(name): each for name, each in document.items() if isinstance(each, Mapping)}
     return bare if any(_ENTRY & each.keys() for each in bare.values()) else None
+
+
+def telling(document: Any) -> Iterator[tuple[Any, Collection[str]]]:
+    """Yield the objects of a manifest that tell which servers there are, each with those of its names that do."""
+    if not isinstance(document, Mapping):
+        return
+    yield document, (*_WRAPPERS, "mcp")
+    wrapped = [found for key in _WRAPPERS if isinstance(found := document.get(key), list | Mapping)]
+    for each in wrapped:
+        yield each, list(map(str, each)) if isinstance(each, Mapping) else ()
+    if not wrapped and isinstance(document.get("mcp"), Mapping):
+        yield from telling(document["mcp"])
+    elif not wrapped:
+        yield document, servers_in(document) or ()
 
 
 def _by_name(given: list[Any] | Mapping[Any, Any]) -> dict[str, Any]:

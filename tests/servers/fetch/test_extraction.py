@@ -79,6 +79,30 @@ def test_a_links_goal_is_encoded_as_browsers_do_and_can_be_fetched(href: str, go
 COMMITTEE = "The committee met on Tuesday and agreed upon the budget. The new library will open in May."
 
 
+LINK = "<html><body><p>Some words come first, see <a href='{}'>that</a> and the end of it, with more.</p></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("href", "goal"),
+    [
+        ("///h.com/x", "https://h.com/x"),
+        ("////h.com//x", "https://h.com//x"),
+        ("http:///h.com/x", "http://h.com/x"),
+        ("/x//y", "https://e.com/x//y"),
+        ("a\u200bb", "https://e.com/a/a%E2%80%8Bb"),
+        ("a\u202eb", "https://e.com/a/a%E2%80%AEb"),
+    ],
+)
+def test_what_nobody_sees_in_an_address_is_encoded_and_a_host_comes_after_any_slashes(href: str, goal: str) -> None:
+    found = extract(LINK.format(href), URL)
+    assert found.links == [("that", goal)] and f"[that]({goal})" in found.text
+
+
+@pytest.mark.parametrize("href", ["http://exa mple.com/", "http://user@e.com/", "https://u:p@e.com/", "https:///"])
+def test_what_would_be_refused_for_its_host_is_no_link_of_the_list(href: str) -> None:
+    assert extract(LINK.format(href), URL).links == []
+
+
 @pytest.mark.parametrize(
     ("html", "text"),
     [

@@ -93,9 +93,50 @@ def test_breakers_are_bounded_and_what_was_needed_longest_ago_is_forgotten() -> 
     breakers.of("b")
     assert breakers.of("a") is first
     breakers.of("c")
-    assert breakers.of("a") is first and "2 known" in repr(breakers)
+    assert breakers.of("a") is first and "2 parts known" in repr(breakers)
     breakers.of("d"), breakers.of("e")
     assert breakers.of("a") is not first
+
+
+def test_one_part_that_keeps_failing_is_left_alone_and_the_whole_is_not() -> None:
+    breakers = Breakers()
+    for _ in range(9):
+        breakers.failed("a", "a", NOW)
+    assert breakers.wait("a", NOW) == 30 and breakers.whole.spared(NOW) is None and breakers.wait("b", NOW) is None
+
+
+def test_the_whole_is_left_alone_for_different_parts_that_failed_with_nothing_that_worked_in_between() -> None:
+    breakers = Breakers()
+    for name in ("a", "b", "c", "d", "a", "b"):
+        breakers.failed(name, name, NOW)
+    breakers.worked("x")
+    for name in ("a", "b", "c", "d"):
+        breakers.failed(name, name, NOW)
+    assert breakers.wait("y", NOW) is None
+    breakers.failed("e", "e", NOW)
+    assert breakers.wait("y", NOW) == 30 and breakers.of("y").spared(NOW) is None
+    assert breakers.wait("y", NOW + 30) is None and breakers.wait("z", NOW + 30) == 1  # any part is the test
+    breakers.failed("y", "y", NOW + 31)
+    assert breakers.wait("z", NOW + 90) == 1 and breakers.wait("z", NOW + 91) is None
+    breakers.worked("z")
+    assert breakers.wait("y", NOW + 91) is None and "closed" in repr(breakers)
+
+
+def test_failures_of_several_parts_for_one_cause_are_one_to_the_whole() -> None:
+    breakers = Breakers()
+    for name in "abcdefg":
+        breakers.failed(name, "all near one place", NOW)
+    assert breakers.whole.spared(NOW) is None
+
+
+def test_a_part_that_is_left_alone_does_not_take_the_test_of_the_whole() -> None:
+    breakers = Breakers()
+    for name in ("a", "b", "c", "d", "e"):
+        breakers.failed(name, name, NOW)
+    for _ in range(4):
+        breakers.failed("a", "a", NOW + 20)
+    assert breakers.wait("a", NOW + 49) == 1  # when the whole may be asked again
+    assert breakers.wait("b", NOW + 49) is None
 
 
 def test_a_deadline_comes_with_the_clock_that_is_there_first() -> None:
@@ -103,7 +144,8 @@ def test_a_deadline_comes_with_the_clock_that_is_there_first() -> None:
     deadline = Deadline(20, lambda: loop[0], lambda: clock[0])
     loop[0] += 5
     assert deadline.left() == 15 and deadline.at == 120 and "15.0" in repr(deadline)
-    assert deadline.share(3).left() == 5 and deadline.share(3).at == 110
+    assert deadline.half().left() == 7.5 and deadline.half().at == 112.5
+    assert deadline.later(deadline.half()) is deadline and deadline.half().later(deadline) is deadline
     clock[0] += 30
     assert deadline.left() == -10
 

@@ -25,8 +25,11 @@ _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _SKIPPED: Final = re.compile(r"[\x00-\x20]+")
 """What browsers leave out of a URL, at its beginning at least: `java\\nscript:` is a script to them."""
 _ENDS: Final = "".join(map(chr, range(0x21)))
-_ENCODED: Final = re.compile(r'[\x00-\x20"<>\x7f-\x9f\u2028\u2029]')
-"""What browsers encode in a path and a query alike, and nobody takes in a URL as it is."""
+_ENCODED: Final = re.compile(
+    r'[\x00-\x20"<>\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]'
+)
+"""What browsers encode in a path and a query alike, and nobody takes in a URL as it is; or sees there at all."""
+_SLASHES: Final = re.compile(r"(?i:(https?:))?//+")
 _LEADING: Final = frozenset({"http", "https", "mailto", "tel", "ftp"})
 """Schemes of links that lead somewhere. Others (`javascript`, `data`) are programs, or bodies by themselves."""
 _WEB: Final = frozenset({"http", "https"})
@@ -180,7 +183,12 @@ def _tidied(href: str) -> str:
     address = re.sub(r"[\t\r\n]", "", href.strip(_ENDS))
     cut = re.search(r"[?#]", address)
     end = len(address) if cut is None else cut.start()
-    return address[:end].replace("\\", "/") + address[end:].replace("\\", "%5C")
+    where = address[:end].replace("\\", "/")
+    # However many slashes, a host comes after them.
+    many = _SLASHES.match(where)
+    if many is not None:
+        where = f"{many[1] or ''}//{where[many.end() :]}"
+    return where + address[end:].replace("\\", "%5C")
 
 
 def _links(tree: Any, url: str, start: str) -> list[tuple[str, str]]:
@@ -205,7 +213,9 @@ def _goal(start: str, href: str | None) -> str | None:
         parts = urlsplit(goal)
     except ValueError:
         return None
-    return goal if parts.scheme in _WEB and parts.netloc else None
+    # A host with blanks is none; and no credentials are sent, so that nobody could ask for what is behind them.
+    fit = parts.hostname and "%" not in parts.netloc and "@" not in parts.netloc
+    return goal if parts.scheme in _WEB and fit else None
 
 
 def _text(anchor: Any) -> str:

@@ -13,7 +13,7 @@ from msgspec import Meta
 from dovetail.servers.weather.patience import Deadline
 from dovetail.servers.weather.places import Point
 from dovetail.servers.weather.reports import MOST_PERIODS, TIME, Alert, Forecast, Period, Source, cut
-from dovetail.servers.weather.service import Refused, Service, Unavailable
+from dovetail.servers.weather.service import Part, Refused, Service, Unavailable
 from dovetail.servers.weather.units import Quantity, System, converted, spelled, units_of, wind
 
 T = TypeVar("T")
@@ -43,9 +43,9 @@ class Measured(msgspec.Struct, rename="camel"):
 class Cell(msgspec.Struct, rename="camel"):
     """Of an office's grid: what a point belongs to."""
 
-    grid_id: str
-    grid_x: int
-    grid_y: int
+    grid_id: str | None
+    grid_x: int | None
+    grid_y: int | None
     relative_location: "_Near | None" = None
 
     @property
@@ -119,15 +119,14 @@ class _AlertsAnswer(msgspec.Struct):
 async def forecast(service: Service, point: Point, system: System, deadline: Deadline, *, hourly: bool) -> Forecast:
     """Ask for a forecast: of days and nights, or of hours.
 
-    That of one cell may fail while all others are there: it is left alone by itself.
-
     Raises:
         Outside: It makes none for that place.
         Unavailable: It does not answer, or not as it should.
     """
     cell = await cell_of(service, point, deadline)
     path = f"{cell.path}/forecast{'/hourly' if hourly else ''}"
-    answer = await asked(service, _ForecastAnswer, path, {"units": _SYSTEMS[system]}, deadline, part=True)
+    part = Part(path, f"the {'hourly ' if hourly else ''}forecast for that place")
+    answer = await asked(service, _ForecastAnswer, path, {"units": _SYSTEMS[system]}, deadline, part)
     found = answer.properties
     return Forecast(
         source=SOURCE,
@@ -152,7 +151,8 @@ async def alerts(service: Service, where: dict[str, str], deadline: Deadline) ->
         Outside: It has none for such a place.
         Unavailable: It does not answer, or not as it should.
     """
-    found = await asked(service, _AlertsAnswer, "/alerts/active", where, deadline)
+    part = Part(f"/alerts/active {'/'.join(where.values())}", "the alerts there")
+    found = await asked(service, _AlertsAnswer, "/alerts/active", where, deadline, part)
     actual = [feature.properties for feature in found.features if feature.properties.status == "Actual"]
     actual.sort(key=lambda alert: (_RANKS.get(alert.severity, 4), _SOON.get(alert.urgency, 3), alert.event))
     return [_alert(alert) for alert in actual]
@@ -165,7 +165,12 @@ async def cell_of(service: Service, point: Point, deadline: Deadline) -> Cell:
         Outside: To none.
         Unavailable: The service does not answer, or not as it should.
     """
-    cell = (await asked(service, _PointAnswer, f"/points/{point.path}", {}, deadline)).properties
+    path = f"/points/{point.path}"
+    cell = (
+        await asked(service, _PointAnswer, path, {}, deadline, Part(path, "the grid cell of that place"))
+    ).properties
+    if cell.grid_id is None or cell.grid_x is None or cell.grid_y is None:  # a place at sea, or far up north
+        raise Outside("has no forecast grid for that place")
     if not _OFFICE.fullmatch(cell.grid_id) or not (0 <= cell.grid_x < 10_000 and 0 <= cell.grid_y < 10_000):
         raise Unavailable(f"{service.name} answered without what was asked for: try again later")
     return cell
@@ -177,9 +182,9 @@ async def asked(
     path: str,
     query: dict[str, str],
     deadline: Deadline,
+    part: Part,
     *,
-    part: bool = False,
-    attempts: int | None = None,
+    soon: bool = False,
 ) -> T:
     """Ask the service: see `Service.ask`.
 
@@ -188,7 +193,7 @@ async def asked(
         Unavailable: It does not answer, or not as it should, or refuses to.
     """
     try:
-        return await service.ask(kind, path, query, deadline, part=part, attempts=attempts)
+        return await service.ask(kind, path, query, deadline, part, soon=soon)
     except Refused as refused:
         if refused.status in _UNKNOWN:
             raise Outside(

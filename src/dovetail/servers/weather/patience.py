@@ -37,9 +37,13 @@ class Deadline:
         """Return how many seconds are left: none or less when it has passed."""
         return min(self.at - self._loop(), self._until - self._clock())
 
-    def share(self, parts: int) -> "Deadline":
-        """Return an earlier one: an equal part of what is left."""
-        return Deadline(self.left() / parts, self._loop, self._clock)
+    def half(self) -> "Deadline":
+        """Return an earlier one: for a question after which there is to be time for another."""
+        return Deadline(self.left() / 2, self._loop, self._clock)
+
+    def later(self, other: "Deadline") -> "Deadline":
+        """Return whichever leaves more time."""
+        return self if self.left() >= other.left() else other
 
 
 def pause(attempt: int, first: float, random: Callable[[], float]) -> float:
@@ -61,7 +65,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 class Breaker:
-    """Spares a service that fails: after some failures in a row nobody asks it for a while; then one does, as a test.
+    """Spares what fails: after some failures in a row nobody asks it for a while; then one does, as a test.
 
     *Closed*: everybody asks. *Open*: nobody does until `seconds` have passed. *Half open*: one asks; if that works, it
     is closed; if not, it is open for twice as long, up to eight times.
@@ -78,6 +82,7 @@ class Breaker:
         self._first = seconds
         self._seconds = seconds
         self._failures = 0
+        self._causes: set[str] = set()
         self._until: float | None = None
         self._trying = False
 
@@ -86,7 +91,7 @@ class Breaker:
         return f"<Breaker {state}, {self._failures} failures>"
 
     def wait(self, now: float) -> float | None:
-        """Return None when the service may be asked now, which the caller then does; else the seconds to wait."""
+        """Return None when it may be asked now, which the caller then does; else the seconds to wait."""
         spared = self.spared(now)
         self._trying = self._trying or (spared is None and self._until is not None)
         return spared
@@ -100,13 +105,23 @@ class Breaker:
     def worked(self) -> None:
         """It answered, whatever it said."""
         self._failures = 0
+        self._causes.clear()
         self._seconds = self._first
         self._until = None
         self._trying = False
 
-    def failed(self, now: float) -> None:
-        """It did not answer, or said that it cannot."""
+    def failed(self, now: float, cause: str | None = None) -> None:
+        """It did not answer, or said that it cannot.
+
+        Args:
+            now: The time.
+            cause: What failed of it: failures of the same are one until something works. Without, each is one more.
+        """
+        if cause in self._causes and not self._trying:
+            return
         self._failures += 1
+        if cause is not None:
+            self._causes.add(cause)
         if self._trying:
             self._seconds = min(self._seconds * 2, self._first * 8)
         if self._trying or self._failures >= self._most:
@@ -119,20 +134,49 @@ class Breaker:
 
 
 class Breakers:
-    """A breaker for each of many things; of those that were needed longest ago nothing is known any more."""
+    """Of a service as a whole, and of each of its parts, which fail by themselves.
+
+    A part is left alone for what it did; the whole for *different* parts that failed in a row, nothing of it having
+    worked in between: one that is broken, however often it is asked, says nothing of the others. Of parts that were
+    needed longest ago nothing is known any more.
+    """
 
     def __init__(self, most: int = 1000) -> None:
-        """Know of so many."""
+        """Know of so many parts."""
+        self.whole = Breaker()
         self._most = most
         self._known: OrderedDict[str, Breaker] = OrderedDict()
 
     def __repr__(self) -> str:
-        return f"<Breakers, {len(self._known)} known>"
+        return f"<Breakers, {self.whole!r} of the whole, {len(self._known)} parts known>"
 
     def of(self, name: str) -> Breaker:
-        """Return the one of a thing: a closed one where nothing is known of it."""
+        """Return the one of a part: a closed one where nothing is known of it."""
         found = self._known.setdefault(name, Breaker())
         self._known.move_to_end(name)
         if len(self._known) > self._most:
             self._known.popitem(last=False)
         return found
+
+    def wait(self, name: str, now: float) -> float | None:
+        """Return None when a part may be asked now, which the caller then does; else the seconds to wait."""
+        waits = self.whole.spared(now), self.of(name).spared(now)
+        if any(waits):  # neither has its test taken by somebody whom the other one does not let through
+            return max(wait or 0.0 for wait in waits)
+        self.whole.wait(now)
+        return self.of(name).wait(now)
+
+    def worked(self, name: str) -> None:
+        """A part answered, whatever it said: so did the whole."""
+        self.of(name).worked()
+        self.whole.worked()
+
+    def failed(self, name: str, cause: str, now: float) -> None:
+        """A part did not answer, or said that it cannot: the whole has failed for that cause."""
+        self.of(name).failed(now)
+        self.whole.failed(now, cause)
+
+    def left(self, name: str) -> None:
+        """Whoever asked a part went away before there was an answer."""
+        self.of(name).left()
+        self.whole.left()

@@ -1,9 +1,9 @@
 """Asking a service: bounded, patient, and sparing it. The one module of this server that talks to anybody.
 
 An answer is used again for as long as its head allows; equal questions at a time are one; what may only have failed for
-now is tried again with growing pauses, or after the one that the service asks for; a service that keeps failing is left
-alone for a while, and so is a part of it, by itself: what becomes of a part says nothing of the service. Nothing of an
-answer that was not understood reaches an error, and no URL does: one holds a key.
+now is tried again with growing pauses, or after the one that the service asks for; a part of a service that keeps
+failing is left alone for a while, by itself, and the service where different parts do. Nothing of an answer that was
+not understood reaches an error, and no URL does: one holds a key.
 """
 
 import asyncio
@@ -19,8 +19,9 @@ import msgspec
 from dovetail.auth import is_loopback
 from dovetail.errors import DefinitionError, Disconnected, DovetailError, LimitExceeded, ProtocolViolation, ToolError
 from dovetail.net import HttpClient
+from dovetail.servers.weather.flights import Flight, Wish
 from dovetail.servers.weather.keeping import Answer, Shelf, answer_of
-from dovetail.servers.weather.patience import PASSING, Breaker, Breakers, Deadline, pause, retry_after
+from dovetail.servers.weather.patience import PASSING, Breakers, Deadline, pause, retry_after
 from dovetail.servers.weather.settings import Settings
 
 T = TypeVar("T")
@@ -62,6 +63,20 @@ class Refused(Exception):
         self.status = status
 
 
+class Part(msgspec.Struct, frozen=True):
+    """What fails by itself, and is left alone by itself.
+
+    Attributes:
+        name: Like that of no other part.
+        said: It, for people: after "asked for".
+        cause: What its failures count as for the service, where several parts fail for one; empty for itself.
+    """
+
+    name: str
+    said: str
+    cause: str = ""
+
+
 class Service:
     """One service, on one event loop."""
 
@@ -81,13 +96,12 @@ class Service:
         self._means = means
         self._fields = {"user-agent": agent_of(settings), "accept": accept}
         self._http = HttpClient(connections=8, trust_env=settings.use_proxy)
-        self._breaker = Breaker()
-        self._parts = Breakers()
+        self._breakers = Breakers()
         self._shelf = Shelf(settings.cache_entries)
-        self._flights: dict[str, asyncio.Task[bytes]] = {}
+        self._flights: dict[str, Flight] = {}
 
     def __repr__(self) -> str:
-        return f"<Service {self.name}, {self._breaker!r}>"
+        return f"<Service {self.name}, {self._breakers!r}>"
 
     def deadline(self) -> Deadline:
         """Return when a call that begins now has waited long enough."""
@@ -99,10 +113,7 @@ class Service:
 
     async def aclose(self) -> None:
         """End what is under way, and close every connection."""
-        flights = list(self._flights.values())
-        for task in flights:
-            task.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        await asyncio.gather(*(flight.aclose() for flight in list(self._flights.values())))
         await self._http.aclose()
 
     async def ask(
@@ -111,10 +122,10 @@ class Service:
         path: str,
         query: Mapping[str, str],
         deadline: Deadline,
+        part: Part,
         *,
         secret: Mapping[str, str] | None = None,
-        part: bool = False,
-        attempts: int | None = None,
+        soon: bool = False,
     ) -> T:
         """Ask a question; return its answer.
 
@@ -123,9 +134,9 @@ class Service:
             path: Of the URL, below the service's own.
             query: Of the URL.
             deadline: Of the call that it is for.
+            part: Of the service: what is asked for.
             secret: More of the query, which is neither kept nor told.
-            part: The path is a part of the service that fails by itself, and is left alone by itself.
-            attempts: Fewer than usual, for a question that has another one in its place.
+            soon: Ask once, and leave half of the time: another question can take the place of this.
 
         Raises:
             Refused: The service will not answer that.
@@ -133,108 +144,135 @@ class Service:
             Unavailable: It does not answer, or not with what it should.
         """
         where = path + (f"?{urlencode(query)}" if query else "")
-        breaker = self._parts.of(path) if part else self._breaker
-        usual = self._settings.attempts
-        body = await self._body(_Asked(kind, where, secret or {}, deadline, breaker, attempts or usual))
+        wish = Wish(deadline.half() if soon else deadline, deadline, 1 if soon else self._settings.attempts)
+        body = await self._body(_Asked(kind, where, secret or {}, part), wish)
         try:
             return msgspec.json.decode(body, type=kind)
         except (msgspec.MsgspecError, UnicodeError):
             raise Unavailable(f"{self.name} answered without what was asked for: try again later") from None
 
-    def spared(self, path: str) -> float | None:
+    def spared(self, part: Part) -> float | None:
         """Return for how many seconds a part is still left alone; None for one that may be asked."""
-        return self._parts.of(path).spared(self._means.clock())
+        return self._breakers.of(part.name).spared(self._means.clock())
 
-    async def _body(self, asked: "_Asked") -> bytes:
+    async def _body(self, asked: "_Asked", wish: Wish) -> bytes:
         where = asked.where
         kept = self._shelf.get(where)
         if kept is not None and self._means.clock() < kept.until:
             return kept.body
-        left = asked.deadline.left()
-        late = Unavailable(f"{self.name} did not answer in time: try again later")
-        if left <= 0:
+        late = Unavailable(f"{self.name}, asked for {asked.part.said}, did not answer in time: try again later")
+        if wish.deadline.left() <= 0:
             raise late  # by what was asked before; this was not, and is no failure of it
-        # It is short, and others may want it, too: who leaves does not end it.
-        task = self._flights.get(where)
-        if task is None:
-            task = self._flights[where] = asyncio.ensure_future(self._patiently(asked, kept))
-            task.add_done_callback(lambda done: self._landed(where, done))
-            return await asyncio.shield(task)
+        flight = self._flights.get(where)
+        if flight is not None and not flight.over:
+            flight.join(wish)
+        else:
+            flight = self._flights[where] = Flight(wish)
+            flight.start(self._patiently(asked, kept, flight), lambda: self._landed(where, flight))
         try:
-            async with asyncio.timeout(left):  # whoever asked may have more
-                return await asyncio.shield(task)
+            return await flight.wait(wish)
         except TimeoutError:
             raise late from None
 
-    def _landed(self, where: str, task: asyncio.Task[bytes]) -> None:
-        del self._flights[where]
-        if not task.cancelled():
-            task.exception()  # taken note of, also when everybody who wanted to know has left
+    def _landed(self, where: str, flight: Flight | None) -> None:
+        if self._flights.get(where) is flight:
+            del self._flights[where]
 
-    async def _patiently(self, asked: "_Asked", kept: Answer | None) -> bytes:
+    async def _patiently(self, asked: "_Asked", kept: Answer | None, flight: Flight) -> bytes:
         # Each attempt and each pause ends in time, and nothing from outside ends them: a time that ran out is an answer
-        # that did not come, and the breaker is to hear of it.
-        why = "has failed several times in a row"
+        # that did not come, and the breakers are to hear of it.
+        try:
+            return await self._attempts(asked, kept, flight)
+        finally:
+            flight.over = True
+
+    async def _attempts(self, asked: "_Asked", kept: Answer | None, flight: Flight) -> bytes:
+        why = ""
         for attempt in itertools.count(1):
-            wait = asked.breaker.wait(self._means.clock())
+            wait = self._breakers.wait(asked.part.name, self._means.clock())
             if wait is not None:
-                raise Unavailable(f"{self.name} {why}: try again in {wait:.0f} seconds")
-            tried = await self._once(asked, kept)
+                raise Unavailable(self._spared(asked.part, why, wait))
+            tried = await self._once(asked, kept, flight)
             if isinstance(tried, bytes):
                 return tried
-            why = tried.why
+            why = f"{self.name}, asked for {asked.part.said}, {tried.why}"
             seconds = pause(attempt, self._settings.pause, self._means.chance)
             if tried.wait is not None:
                 seconds = max(seconds, tried.wait)
             # Who has something else to ask than this does not where every question is one too many.
-            most = self._settings.attempts if tried.busy else asked.attempts
-            if attempt >= most or seconds >= asked.deadline.left():
+            most = self._settings.attempts if tried.busy else flight.attempts
+            if tried.busy:
+                flight.pause()
+            if attempt >= most or seconds >= flight.deadline.left():
                 when = "later" if tried.wait is None else f"in {tried.wait:.0f} seconds"
-                raise (Busy if tried.busy else Unavailable)(f"{self.name} {why}: try again {when}")
+                raise (Busy if tried.busy else Unavailable)(f"{why}: try again {when}")
             await self._means.sleep(seconds)
         raise AssertionError
 
-    async def _once(self, asked: "_Asked", kept: Answer | None) -> "bytes | _Passing":
+    def _spared(self, part: Part, why: str, wait: float) -> str:
+        """Say that nothing is asked for now: because of the service as a whole, or of that part alone."""
+        if not why and self._breakers.whole.spared(self._means.clock()) is not None:
+            why = f"{self.name} has failed several times in a row"
+        elif not why:
+            said = part.said[0].upper() + part.said[1:]
+            why = f"{said} failed several times in a row"
+        return f"{why}: try again in {wait:.0f} seconds"
+
+    async def _once(self, asked: "_Asked", kept: Answer | None, flight: Flight) -> "bytes | _Passing":
         """Ask once: a body, or why there is none for now."""
-        clock, breaker, kind, where = self._means.clock, asked.breaker, asked.kind, asked.where
+        clock, name, loop = self._means.clock, asked.part.name, asyncio.get_running_loop()
+        begun = loop.time()
         try:
-            status, headers, body = await self._exchange(asked, {} if kept is None else kept.conditions)
+            async with flight.attempt(_ATTEMPT_SECONDS):
+                status, headers, body = await self._exchange(asked, {} if kept is None else kept.conditions)
         except (DovetailError, TimeoutError) as error:
-            breaker.failed(clock())
+            if isinstance(error, TimeoutError) and loop.time() - begun < self._enough:
+                self._breakers.left(name)  # what was asked before took the time that this would have had
+            else:
+                self._failed(asked.part)
             return _Passing(_why(error))
         except BaseException:
-            breaker.left()
+            self._breakers.left(name)
             raise
         if status == 304 and kept is not None:
             status, body = 200, kept.body
-        if status == 200 and _reads(body, kind):
-            breaker.worked()
-            self._shelf.put(where, answer_of(body, headers, clock()))
+        if status == 200 and _reads(body, asked.kind):
+            self._breakers.worked(name)
+            self._shelf.put(asked.where, answer_of(body, headers, clock()))
             return body
         if status != 200 and status not in PASSING:
-            breaker.worked()
+            self._breakers.worked(name)
             raise Refused(status)
         if status == 429:
-            breaker.worked()  # it is there, and knows what it says
+            self._breakers.worked(name)  # it is there, and knows what it says
         else:
-            breaker.failed(clock())
+            self._failed(asked.part)
+        if status == 200 and _reads(body, dict[str, Any]):
+            self._breakers.whole.worked()  # it is there, too, whatever became of that part
         return _Passing(_what(status, body), retry_after(headers, clock()), status == 429)
+
+    @property
+    def _enough(self) -> float:
+        """Seconds in which an answer may be expected: one that was waited for less has not failed to come."""
+        return min(_ATTEMPT_SECONDS, self._settings.seconds / 4)
+
+    def _failed(self, part: Part) -> None:
+        self._breakers.failed(part.name, part.cause or part.name, self._means.clock())
 
     async def _exchange(self, asked: "_Asked", more: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         url, secret = self._base + asked.where, asked.secret
-        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + _ATTEMPT_SECONDS, asked.deadline.at)):
-            for _ in range(_REDIRECTS + 1):
-                full = url + ("&" if "?" in url else "?") + urlencode(secret) if secret else url
-                response = await self._http.send("GET", full, {**self._fields, **more})
-                try:
-                    goal = response.headers.get("location", "")
-                    if response.status in _MOVED and (moved := self._within(url, goal)):
-                        url = moved
-                        continue
-                    body = await response.read(LARGEST) if response.status == 200 else b""
-                    return response.status, response.headers, body
-                finally:
-                    await response.aclose()
+        for _ in range(_REDIRECTS + 1):
+            full = url + ("&" if "?" in url else "?") + urlencode(secret) if secret else url
+            response = await self._http.send("GET", full, {**self._fields, **more})
+            try:
+                goal = response.headers.get("location", "")
+                if response.status in _MOVED and (moved := self._within(url, goal)):
+                    url = moved
+                    continue
+                body = await response.read(LARGEST) if response.status == 200 else b""
+                return response.status, response.headers, body
+            finally:
+                await response.aclose()
         raise ProtocolViolation("More redirects than are followed")
 
     def _within(self, url: str, location: str) -> str | None:
@@ -247,14 +285,12 @@ class Service:
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """A question: see `Service.ask`; and the breaker of what it is asked of."""
+    """A question: see `Service.ask`."""
 
     kind: type[Any]
     where: str
     secret: Mapping[str, str]
-    deadline: Deadline
-    breaker: Breaker
-    attempts: int
+    part: Part
 
 
 class _Passing(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from dovetail.servers.weather.nws import SOURCE, Cell, Measured, Outside, asked,
 from dovetail.servers.weather.patience import Deadline
 from dovetail.servers.weather.places import Point
 from dovetail.servers.weather.reports import TIME, Conditions, cut
-from dovetail.servers.weather.service import Busy, Service, Unavailable
+from dovetail.servers.weather.service import Busy, Part, Service, Unavailable
 from dovetail.servers.weather.units import System, compass, units_of
 
 _STATION: Final = re.compile(r"[A-Z0-9]{3,10}")
@@ -62,20 +62,22 @@ class _ObservationAnswer(msgspec.Struct):
 async def conditions(service: Service, point: Point, system: System, deadline: Deadline) -> Conditions:
     """Ask for what was measured last near a place: by the nearest station that has something to say.
 
-    Many stations say nothing at times, or cannot be asked, and the next one is seldom far. Each gets an equal share of
-    the time that is left. One that measures other things than the temperature speaks only where no other one does.
+    Many stations say nothing at times, or cannot be asked, and the next one is seldom far. Each gets half of the time
+    that is left, and the last one all of it. One that measures other things than the temperature speaks only where no
+    other one does.
 
     Raises:
         Outside: It has nothing for that place; the text says whether that is the place, or the stations near it.
         Unavailable: It does not answer, or not as it should.
     """
     cell = await cell_of(service, point, deadline)
-    near, failed = _willing(service, await _stations(service, cell, deadline))
+    near, failed = _willing(service, await _stations(service, cell, deadline), cell)
     silent: list[str] = []
     partial: Conditions | None = None
-    for left, station in zip(range(len(near), 0, -1), near, strict=True):
+    for station in near:
         try:
-            found = await _observed(service, station, system, deadline, left)
+            answer = await _observed(service, station, cell, deadline, last=station is near[-1])
+            found = None if answer is None else _conditions(station, answer, system)
         except Unavailable as error:
             failed = error
             if isinstance(error, Busy):  # by which every station is meant
@@ -98,16 +100,18 @@ async def conditions(service: Service, point: Point, system: System, deadline: D
 
 async def _stations(service: Service, cell: Cell, deadline: Deadline) -> list[_Station]:
     try:
-        found = await asked(service, _StationsAnswer, f"{cell.path}/stations", {"limit": str(_STATIONS)}, deadline)
+        path = f"{cell.path}/stations"
+        part = Part(path, "the list of stations near that place")
+        found = await asked(service, _StationsAnswer, path, {"limit": str(_STATIONS)}, deadline, part)
     except Outside:  # of a cell that it has named itself: the place is known
         return []
     near = [each.properties for each in found.features]
     return [each for each in near if _STATION.fullmatch(each.station_identifier)][:_STATIONS]
 
 
-def _willing(service: Service, near: list[_Station]) -> tuple[list[_Station], Unavailable | None]:
+def _willing(service: Service, near: list[_Station], cell: Cell) -> tuple[list[_Station], Unavailable | None]:
     """Return the stations that are not left alone for now, and what to say of the others if those say nothing."""
-    spared = [service.spared(_latest(station)) for station in near]
+    spared = [service.spared(_part(station, cell)) for station in near]
     waits = [wait for wait in spared if wait is not None]
     if not waits:
         return near, None
@@ -119,22 +123,24 @@ def _willing(service: Service, near: list[_Station]) -> tuple[list[_Station], Un
 
 
 async def _observed(
-    service: Service, station: _Station, system: System, deadline: Deadline, left: int
-) -> Conditions | None:
-    """Ask one of the stations that are left; None where it has no observation.
+    service: Service, station: _Station, cell: Cell, deadline: Deadline, *, last: bool
+) -> _Observation | None:
+    """Ask a station; None where it has no observation.
 
     While there is another one, it is asked once: that one is sooner asked than this one again.
     """
-    share, attempts = deadline.share(left), None if left == 1 else 1
+    part = _part(station, cell)
     try:
-        answer = await asked(service, _ObservationAnswer, _latest(station), {}, share, part=True, attempts=attempts)
+        answer = await asked(service, _ObservationAnswer, part.name, {}, deadline, part, soon=not last)
     except Outside:
         return None
-    return _conditions(station, answer.properties, system)
+    return answer.properties
 
 
-def _latest(station: _Station) -> str:
-    return f"/stations/{station.station_identifier}/observations/latest"
+def _part(station: _Station, cell: Cell) -> Part:
+    """Return what a station is of the service: broken ones that are neighbours are but one sign that all of it is."""
+    path = f"/stations/{station.station_identifier}/observations/latest"
+    return Part(path, "the observation of a station near that place", f"{cell.path}/stations")
 
 
 def _lack(found: Conditions | None, now: float) -> str:
