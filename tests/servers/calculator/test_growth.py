@@ -21,7 +21,13 @@ pytestmark = pytest.mark.timeout(60)
         ("principal*(1+rate)^years = 2000", "years", "log(2000/principal)/log(rate + 1)"),
         ("F = P*(1+r)^5", "r", "(F/P)**(1/5) - 1"),
         ("9 = 100*(1/2)^(t/h)", "t", "-h*log(9/100)/log(2)"),
+        ("P*(1+r/12)^(12*t) = A", "r", "12*(A/P)**(1/(12*t)) - 12"),
+        ("P*(1+r/12)^(12*t) = A", "t", "log(A/P)/(12*log(r/12 + 1))"),
+        ("P1*V1^1.4 = P2*V2^1.4", "V2", "(P1*V1**(7/5)/P2)**(5/7)"),
         ("9^x = 27", "x", "3/2"),
+        ("2^x*3^x = 36", "x", "2"),
+        ("a^x = a^3", "x", "3"),
+        ("10^x = 10^(2y)", "x", "2*y"),
         ("50 = 100*e^(-k*5)", "k", "log(2)/5"),
     ],
 )
@@ -29,6 +35,17 @@ async def test_an_unknown_in_one_place_is_isolated(equation: str, unknown: str, 
     found = await asked("solve", equations=[equation], unknowns=[unknown])
     assert [one["values"][unknown]["exact"] for one in found["solutions"]] == [exact]
     assert not found["complete"]
+
+
+@pytest.mark.parametrize(("equation", "root"), [("(x+1)^3 = a^3", "a - 1"), ("x^5 = a^5", "a")])
+async def test_a_root_that_sympy_knows_in_short_is_kept(equation: str, root: str) -> None:
+    found = await asked("solve", equations=[equation], unknowns=["x"])
+    assert root in [one["values"]["x"]["exact"] for one in found["solutions"]]
+
+
+async def test_the_rate_of_a_loan_by_the_month_is_found() -> None:
+    found = await asked("solve", equations=["300000*r/12/(1-(1+r/12)^-360) = 2000"])
+    assert found["solutions"][-1]["values"]["r"]["decimal"] == "0.0702030405211159"
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,22 @@ def test_what_is_not_known_of_a_pole_is_not_taken_for_no_pole(expression: str, s
     assert _growth(sympy.sympify(expression, locals={"x": x}), x, sympy.Integer(1), side) == grows
 
 
+@pytest.mark.parametrize(
+    ("expression", "lower", "upper"),
+    [
+        ("1/x^1.001", "1", "inf"),
+        ("log(x)/x^1.01", "1", "inf"),
+        ("log(x)^3/x^1.001", "1", "inf"),
+        ("1/x^0.999", "0", "1"),
+        ("x^(0.001-1)*exp(-0.001*x)", "0", "inf"),
+        ("1/(x-1)^0.999", "1", "2"),
+    ],
+)
+def test_an_integral_that_converges_by_little_is_not_infinite(expression: str, lower: str, upper: str) -> None:
+    answer = integral(expression, lower, upper)
+    assert answer is None or number(answer) not in (inf, -inf)
+
+
 def test_bounds_that_are_infinite_are_none() -> None:
     from dovetail.servers.calculator.enclosures import enclosed
 

@@ -1,6 +1,7 @@
 """Where an integrand is infinite or has a kink, and whether its integral is infinite by that.
 
-An integral counts as infinite only where the integrand grows as fast as 1/h at a distance of h, and with one sign.
+An integral counts as infinite only where the integrand grows as fast as 1/h at a distance of h, however small, and with
+one sign.
 Loaded only in a computing process.
 """
 
@@ -23,7 +24,15 @@ _NEAR: Final = tuple(sympy.Rational(1, 10**power) for power in (10, 13, 16, 20, 
 _APART: Final = 60
 """Digits of values there: with fewer of them, 1 + 10^-30 is 1, and its logarithm 0."""
 _FASTER: Final = sympy.Rational(9, 10)
-"""What `size * distance` keeps of itself, at least, where an integral is infinite."""
+"""What `size * distance` keeps of itself, at least, where an integral may be infinite."""
+_FAR: Final = (sympy.Rational(1, 10**10_000), _APART)
+_FAR_BESIDE: Final = (sympy.Rational(1, 10**1_000), 1_000 + _APART)
+"""A distance, next to 0 or infinity and next to other places, and the digits of values there: from values at 10^-30
+alone, h^-0.999 cannot be told from 1/h, and log(h)/h^0.99 grows even faster."""
+_KEEPS: Final = sympy.Rational(999, 1000)
+"""What `size * distance` keeps of itself, at least, as far as that, where an integral is infinite."""
+_MUCH_FASTER: Final = 10**15
+"""By how much it grows, where nobody has to look as far as that."""
 _STAYS: Final = sympy.Rational(3, 5)
 """What it keeps of itself, at most, where an integral is finite."""
 _BETWEEN: Final = tuple(sympy.Rational(share, 1009) for share in (1009, 853, 607, 401))
@@ -187,15 +196,27 @@ def _growth(inside: Any, variable: Any, place: Any, side: int) -> Growth:
     Between the places of `_NEAR` it is looked at, too: what oscillates has another sign at one of them. What has no
     value, and what falls so slowly that it may be infinite all the same, as 1/(h*log(h)) does, is not known.
     """
-    sizes, signs = [], set()
-    for near in _NEAR:
-        values = [_value(inside, variable, place, side, near * share, _APART) for share in _BETWEEN]
-        if any(value is None for value in values):
-            return "not known"
-        signs |= {int(sympy.sign(value)) for value in values}
-        sizes.append(max(map(abs, values)) * (1 / near if place.is_infinite else near))
-    if all(after <= before * _STAYS for before, after in pairwise(sizes)):
+    signs: set[int] = set()
+    sizes = [_size(inside, variable, place, side, near, _APART, signs) for near in _NEAR]
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes):
+        return "not known"
+    if all(after <= before * _STAYS for before, after in pairwise(known)):
         return "stays"
-    if signs in ({1}, {-1}) and all(after >= before * _FASTER for before, after in pairwise(sizes)):
-        return "up" if signs == {1} else "down"
-    return "not known"
+    if signs not in ({1}, {-1}) or any(after < before * _FASTER for before, after in pairwise(known)):
+        return "not known"
+    if known[-1] < known[0] * _MUCH_FASTER:
+        far, digits = _FAR if place.is_infinite or place == 0 else _FAR_BESIDE
+        size = _size(inside, variable, place, side, far, digits, signs)
+        if size is None or len(signs) > 1 or size < known[-1] * _KEEPS:
+            return "not known"
+    return "up" if signs == {1} else "down"
+
+
+def _size(inside: Any, variable: Any, place: Any, side: int, near: Any, digits: int, signs: set[int]) -> Any:
+    """Return the largest size around a distance, times that distance; None where one has no value. Adds the signs."""
+    values = [_value(inside, variable, place, side, near * share, digits) for share in _BETWEEN]
+    if any(value is None for value in values):
+        return None
+    signs |= {int(sympy.sign(value)) for value in values}
+    return max(map(abs, values)) * (1 / near if place.is_infinite else near)

@@ -27,6 +27,7 @@ _MOST: Final = 100
 _SHOWN_DEGREE: Final = 40
 _MONOMIALS: Final = 400
 _LONG_NUMBER: Final = 300
+_SHORT_NUMBER: Final = 100
 _CLOSE: Final = sympy.Rational(1, 10**12)
 _ANYTHING: Final = "the equations hold whatever the unknowns are, wherever they are defined"
 _SEARCHED: Final = (
@@ -105,8 +106,11 @@ def _equations(zeros: list[Expr], unknowns: list[Expr], job: Job) -> Solutions:
     roots = roots_without_formula(zeros[0], unknowns[0], job.digits) if alone else None
     if roots is not None:
         return _of_roots(roots, unknowns[0], job)
-    found = _in_one_place(zeros, unknowns) or _formulas(zeros, unknowns)
+    undone = _in_one_place(zeros, unknowns)
+    found = undone if undone and _is_heavy(zeros[0], unknowns[0]) else _formulas(zeros, unknowns)
     good = [one for one in (found or [])[:_MOST] if _fits(zeros, one)]
+    if undone and (not good or (_in_exponent(zeros[0], unknowns[0]) and _length(undone) <= _length(good))):
+        found = good = undone
     if not good and len(zeros) > 1:
         found = by_one_root(zeros, unknowns) or found
         good = [one for one in (found or [])[:_MOST] if _fits(zeros, one)]
@@ -173,16 +177,33 @@ def _formulas(zeros: list[Expr], unknowns: list[Expr]) -> list[dict[Expr, Expr]]
 
 
 def _in_one_place(zeros: list[Expr], unknowns: list[Expr]) -> list[dict[Expr, Expr]]:
-    """Return what is undone step by step: an exponent, or the base of a power whose roots have other names in them."""
+    """Return what is undone step by step, as far as it fits: an exponent, or the base of a power."""
     if len(zeros) > 1 or len(unknowns) > 1 or zeros[0].has(RealRoot):
         return []
     zero, unknown = zeros[0], unknowns[0]
-    powers = [one for one in zero.atoms(sympy.Pow, sympy.exp) if one.has(unknown)]
-    in_exponent = any(one.exp.has(unknown) for one in powers)
-    high = [one for one in powers if one.exp.is_Integer and abs(one.exp) > (4 if one.base == unknown else 2)]
-    if not in_exponent and (not high or zero.free_symbols == {unknown}):
+    if not any(one.has(unknown) for one in zero.atoms(sympy.Pow, sympy.exp)):
         return []
-    return [one for one in ({unknown: value} for value in isolated(zero, unknown) or []) if _fits(zeros, one)]
+    values = [one for one in isolated(zero, unknown) or [] if not one.has(sympy.zoo, sympy.oo, sympy.nan)]
+    return [one for one in ({unknown: value} for value in values) if _fits(zeros, one)]
+
+
+def _is_heavy(zero: Expr, unknown: Expr) -> bool:
+    """Tell whether sympy is to be spared a power: it makes others as high as the numbers in it are long, or many."""
+    if _in_exponent(zero, unknown) and zero.free_symbols == {unknown}:
+        if any(max(abs(one.p), one.q) > _SHORT_NUMBER for one in zero.atoms(sympy.Rational)):
+            return True
+    for one in zero.atoms(sympy.Pow, sympy.exp):
+        if one.base.has(unknown) and (one.exp.free_symbols or (one.exp.is_Rational and one.exp.q > 2)):
+            return True
+    return False
+
+
+def _in_exponent(zero: Expr, unknown: Expr) -> bool:
+    return any(one.exp.has(unknown) for one in zero.atoms(sympy.Pow, sympy.exp))
+
+
+def _length(solutions: list[dict[Expr, Expr]]) -> int:
+    return int(sum(sympy.count_ops(value) for one in solutions for value in one.values()))
 
 
 def _with_short_numbers(zeros: list[Expr], unknowns: list[Expr]) -> tuple[list[Expr], dict[Expr, Expr]]:

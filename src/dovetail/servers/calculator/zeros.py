@@ -72,7 +72,7 @@ def _is_zero_at(expression: Any, numbers: dict[Any, Any], tiny: Any) -> bool:
 def value_at(expression: Any, values: dict[Any, Any], digits: int = 5) -> Any:
     """Return a number right to so many digits; 0 if that is all that can be told, None where it is undefined."""
     try:
-        return _number(expression.evalf(digits, subs=values, maxn=_DEEP, strict=True))
+        return _number(expression.evalf(digits, subs=values, maxn=_DEEP + digits, strict=True))
     except PrecisionExhausted:
         if any(value_at(one.args[0], values) == 0 for one in expression.atoms(sympy.log)):
             return None  # rounding would make a logarithm of what is next to 0

@@ -1,8 +1,8 @@
 """Edits of a text, and the diff that shows them. Sans-I/O.
 
 An edit names the text that it replaces, which stands in the file once. The file keeps its line ends and its byte order
-mark: where it has `\\r\\n` throughout, so has what an edit says with `\\n`; where lines end in both ways, `\\n` is either,
-and what comes ends as what it replaces. Who says `\\r\\n` there means it, if the text stands there so.
+mark: where it has `\\r\\n` throughout, so has what an edit says with `\\n`; where lines end in both ways, `\\n` is
+either, and what comes ends as what it replaces. Who says `\\r\\n` there means it, if the text stands there so.
 """
 
 import difflib
