@@ -51,6 +51,19 @@ async def test_sql_reads_a_file_that_nothing_can_be_made_beside_and_sees_when_it
                 other.replace(path)
 
 
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+async def test_sql_sees_that_another_file_was_copied_over_the_one_that_it_reads(tmp_path: Path, mode: str) -> None:
+    path, other = database(tmp_path / "a.db", 1), database(tmp_path / "b.db", *range(1000))
+    for one in (path, other):
+        with closing(sqlite3.connect(one)) as db:
+            db.execute(f"PRAGMA journal_mode = {mode}")
+    async with Client(sql.make(sql.Settings(url=str(path), poll=0.0))) as client:
+        for rows in (1, 1000):
+            result = await client.call_tool("query", {"sql": "SELECT count(*) FROM t"})
+            assert result.structured["rows"] == [[rows]]
+            shutil.copyfile(other, path)  # into the same file, as cp does
+
+
 def written_in_pieces(path: Path, content: bytes) -> Iterator[None]:
     path.write_bytes(b"")
     yield

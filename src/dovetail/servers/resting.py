@@ -54,13 +54,15 @@ class Follower:
         self._path = path
         self._open_for = open_for
         self._still = still
-        self._header, self.mark = (None, None) if still else _look(path)
+        self._header, self._mark = (None, None) if still else _look(path)
         self.connection = open_for(self.stamp)
+        self.opened = 1
+        """How often that was done."""
 
     @property
     def stamp(self) -> Stamp | None:
         """What the connection was opened for."""
-        return None if self.mark is None else self.mark.stamp
+        return None if self._mark is None else self._mark.stamp
 
     def renew(self) -> bool:
         """Open the file anew where it is another one than it was opened for; tell whether it was.
@@ -71,17 +73,25 @@ class Follower:
         if self._still:
             return False
         header, mark = _look(self._path)
-        if mark == self.mark:
+        if not self._differs(mark):
             self._header = header or self._header
             return False
         # First the new one: without it, the old one stays, and is none that was closed.
         fresh = self._open_for(None if mark is None else mark.stamp)
         old, self.connection = self.connection, fresh
         old.close()
-        if header is not None or self.mark is None or mark is None or mark.file != self.mark.file:
+        if header is not None or self._mark is None or mark is None or mark.file != self._mark.file:
             self._header = header
-        self.mark = mark
+        self._mark = mark
+        self.opened += 1
         return True
+
+    def _differs(self, mark: "Mark | None") -> bool:
+        if mark is None or self._mark is None or (mark.file, mark.stamp) != (self._mark.file, self._mark.stamp):
+            return mark is not self._mark
+        # In WAL mode SQLite looks for changes in the log alone: it does not see that another file was copied over this
+        # one. What moves changes from the log into the file changes its time, too, which costs one opening then.
+        return mark.modified != self._mark.modified and _beside(self._path, "-wal").exists()
 
     def close(self) -> None:
         """Close the connection."""
@@ -94,10 +104,12 @@ class Mark(msgspec.Struct, frozen=True):
 
     Attributes:
         file: Device and inode.
+        modified: In nanoseconds.
         stamp: If it is read as one that does not change.
     """
 
     file: tuple[int, int]
+    modified: int
     stamp: Stamp | None
 
 
@@ -111,7 +123,7 @@ def _look(path: Path) -> "tuple[_Header | None, Mark | None]":
         found = path.stat()
     except OSError:
         return header, None
-    return header, Mark((found.st_dev, found.st_ino), _stamped(path, header))
+    return header, Mark((found.st_dev, found.st_ino), found.st_mtime_ns, _stamped(path, header))
 
 
 def stamp(path: Path) -> Stamp | None:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from dovetail.servers.memory.places import reader
-from dovetail.servers.resting import Follower, Mark
+from dovetail.servers.resting import Follower
 
 
 class Reader(Follower):
@@ -29,11 +29,11 @@ class Reader(Follower):
     def __repr__(self) -> str:
         return f"<Reader of {self._path.name}{'' if self.stamp is None else ' as it rests'}>"
 
-    def version(self) -> tuple[Mark | None, int]:
+    def version(self) -> tuple[int, int]:
         """Return what is another one after a commit by any other connection.
 
         Raises:
             StoreUnusable: The file cannot be opened now.
         """
         self.renew()
-        return self.mark, self.connection.execute("PRAGMA data_version").fetchone()[0]
+        return self.opened, self.connection.execute("PRAGMA data_version").fetchone()[0]

@@ -15,11 +15,10 @@ from urllib.parse import quote
 from dovetail.errors import StoreUnusable
 from dovetail.servers.memory.graph import Graph, changes_after, last_change
 from dovetail.servers.memory.readers import Reader
-from dovetail.servers.resting import Mark
 
 GRAPH_URI: Final = "memory://graph"
 EXPORT_URI: Final = "memory://export"
-Version = tuple[Mark | None, int] | None
+Version = tuple[int, int] | None
 log = logging.getLogger("dovetail.servers.memory")
 
 

@@ -271,4 +271,4 @@ class Reader:
         self._renew()
         self._authorizer.trusted = True
         data = self.connection.execute("PRAGMA data_version").fetchone()[0]
-        return (self._file.mark, data), self.connection.execute("PRAGMA schema_version").fetchone()[0]
+        return (self._file.opened, data), self.connection.execute("PRAGMA schema_version").fetchone()[0]
