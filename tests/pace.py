@@ -72,8 +72,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keep the collector out, whose work depends on what all earlier tests left behind."""
-    gc.collect()
+    """Keep the collector out, whose work depends on what all earlier tests left behind: seconds, near the end."""
     gc.disable()
     try:
         yield

@@ -229,6 +229,10 @@ def test_what_is_not_known_of_a_pole_is_not_taken_for_no_pole(expression: str, s
         ("1/x^0.999", "0", "1"),
         ("x^(0.001-1)*exp(-0.001*x)", "0", "inf"),
         ("1/(x-1)^0.999", "1", "2"),
+        ("1/x^1.00000001", "1", "inf"),
+        ("log(x)/x^1.0002", "1", "inf"),
+        ("x^2*exp(-x^0.05)", "0", "inf"),
+        ("1/(x^2 + 1e-66)", "0", "1"),
     ],
 )
 def test_an_integral_that_converges_by_little_is_not_infinite(expression: str, lower: str, upper: str) -> None:

@@ -3,19 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from dovetail import Client
 from dovetail.servers.weather import Settings
-from dovetail.servers.weather.patience import Deadline
-from dovetail.servers.weather.service import Part, Service, Unavailable
+from dovetail.servers.weather.patience import Deadline, Part
+from dovetail.servers.weather.service import Service, Unavailable
 from tests.servers.fetch.site import Request, Serve, Site, answer
 from tests.servers.weather import recorded
 from tests.servers.weather.conftest import BUSY, GEO, GRID, KEY, WASHINGTON, Made, Time, sequence
 
 LATEST = "/stations/{}/observations/latest"
 DAY = "public, max-age=86400"
-PART = Part("a part", "a part")
+PART = Part("a part", "a part", "parts")
 
 
 def late(seconds: float, body: str) -> Serve:
@@ -50,7 +51,7 @@ async def test_what_fails_for_one_place_is_said_of_that_and_everything_else_is_a
         assert usual.paths().count(path) == 5
 
 
-async def test_an_outage_is_known_by_different_places_and_the_service_left_alone_until_any_question_works(
+async def test_an_outage_is_known_by_different_places_and_all_of_the_kind_left_alone_until_any_of_it_works(
     usual: Site, server: Made, time: Time
 ) -> None:
     places = [{"latitude": float(north), "longitude": -77.0} for north in range(30, 38)]
@@ -59,10 +60,12 @@ async def test_an_outage_is_known_by_different_places_and_the_service_left_alone
     async with Client(server()) as client:
         texts = [(await client.call_tool("get_forecast", place)).text for place in places]
         assert "asked for the grid cell of that place, answered with status 503: try again in 30 seconds" in texts[4]
-        assert all("Service has failed several times in a row: try again in 30 seconds" in text for text in texts[5:])
+        said = "Service, asked for grid cells, failed several times in a row: try again in 30 seconds"
+        assert all(said in text for text in texts[5:])
         assert len(usual.requests) == 4 * 4 + 1
+        assert not (await client.call_tool("get_alerts", {"state": "CA"})).is_error, "alerts are of another kind"
+        assert (await client.call_tool("get_forecast", WASHINGTON)).is_error
         time.now += 31
-        assert not (await client.call_tool("get_alerts", {"state": "CA"})).is_error
         assert not (await client.call_tool("get_forecast", WASHINGTON)).is_error
 
 
@@ -198,6 +201,24 @@ async def test_who_waits_for_a_pause_that_the_service_asks_for_waits_beyond_his_
     asked = asking(made, time, 3, soon=True)
     asyncio.get_running_loop().call_later(1.7, done.set)
     assert await asked == {}
+    await made.aclose()
+
+
+async def test_who_leaves_in_a_pause_hears_what_the_service_said(site: Site, time: Time) -> None:
+    paused, go_on = asyncio.Event(), asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        paused.set()
+        await go_on.wait()
+
+    site.routes["/x"] = answer("", "", 503)
+    made = Service("It", site.origin, GEO, Settings(), msgspec.structs.replace(time.means(), sleep=sleep))
+    first, second = asking(made, time, 0.5), asking(made, time, 20)
+    await paused.wait()
+    with pytest.raises(Unavailable, match="It, asked for a part, answered with status 503: try again later"):
+        await first
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
     await made.aclose()
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovetail.servers.weather.keeping import Answer, Shelf, answer_of
-from dovetail.servers.weather.patience import Breaker, Breakers, Deadline, pause, retry_after
+from dovetail.servers.weather.patience import Breaker, Breakers, Deadline, Part, pause, retry_after
 
 NOW = 1_700_000_000.0
 
@@ -87,56 +87,67 @@ def test_who_only_looks_at_a_breaker_does_not_take_the_test_from_others() -> Non
     assert breaker.wait(NOW + 10) is None and breaker.spared(NOW + 10) == 1
 
 
+def part(name: str, kind: str = "forecasts", cause: str = "") -> Part:
+    return Part(name, f"the forecast of {name}", kind, cause)
+
+
 def test_breakers_are_bounded_and_what_was_needed_longest_ago_is_forgotten() -> None:
     breakers = Breakers(2)
-    first = breakers.of("a")
-    breakers.of("b")
-    assert breakers.of("a") is first
-    breakers.of("c")
-    assert breakers.of("a") is first and "2 parts known" in repr(breakers)
-    breakers.of("d"), breakers.of("e")
-    assert breakers.of("a") is not first
+    first = breakers.of(part("a"))
+    breakers.of(part("b"))
+    assert breakers.of(part("a")) is first
+    breakers.of(part("c"))
+    assert breakers.of(part("a")) is first and "2 parts known" in repr(breakers)
+    breakers.of(part("d")), breakers.of(part("e"))
+    assert breakers.of(part("a")) is not first
 
 
-def test_one_part_that_keeps_failing_is_left_alone_and_the_whole_is_not() -> None:
+def test_one_part_that_keeps_failing_is_left_alone_and_its_kind_is_not() -> None:
     breakers = Breakers()
     for _ in range(9):
-        breakers.failed("a", "a", NOW)
-    assert breakers.wait("a", NOW) == 30 and breakers.whole.spared(NOW) is None and breakers.wait("b", NOW) is None
+        breakers.failed(part("a"), NOW)
+    assert breakers.wait(part("a"), NOW) == 30 and breakers.wait(part("b"), NOW) is None
 
 
-def test_the_whole_is_left_alone_for_different_parts_that_failed_with_nothing_that_worked_in_between() -> None:
+def test_a_kind_is_left_alone_for_different_parts_that_failed_with_none_that_worked_in_between() -> None:
     breakers = Breakers()
-    for name in ("a", "b", "c", "d", "a", "b"):
-        breakers.failed(name, name, NOW)
-    breakers.worked("x")
-    for name in ("a", "b", "c", "d"):
-        breakers.failed(name, name, NOW)
-    assert breakers.wait("y", NOW) is None
-    breakers.failed("e", "e", NOW)
-    assert breakers.wait("y", NOW) == 30 and breakers.of("y").spared(NOW) is None
-    assert breakers.wait("y", NOW + 30) is None and breakers.wait("z", NOW + 30) == 1  # any part is the test
-    breakers.failed("y", "y", NOW + 31)
-    assert breakers.wait("z", NOW + 90) == 1 and breakers.wait("z", NOW + 91) is None
-    breakers.worked("z")
-    assert breakers.wait("y", NOW + 91) is None and "closed" in repr(breakers)
+    for name in "abcdab":
+        breakers.failed(part(name), NOW)
+    breakers.worked(part("x"))
+    for name in "abcd":
+        breakers.failed(part(name), NOW)
+    assert breakers.wait(part("y"), NOW) is None
+    breakers.failed(part("e"), NOW)
+    assert breakers.wait(part("y"), NOW) == 30 and breakers.of(part("y")).spared(NOW) is None
+    assert breakers.wait(part("y"), NOW + 30) is None and breakers.wait(part("z"), NOW + 30) == 1  # any is the test
+    breakers.failed(part("y"), NOW + 31)
+    assert breakers.wait(part("z"), NOW + 90) == 1 and breakers.wait(part("z"), NOW + 91) is None
+    breakers.worked(part("z"))
+    assert breakers.wait(part("y"), NOW + 91) is None and "closed" in repr(breakers)
 
 
-def test_failures_of_several_parts_for_one_cause_are_one_to_the_whole() -> None:
+def test_a_kind_that_is_left_alone_leaves_the_others_as_they_are() -> None:
     breakers = Breakers()
     for name in "abcdefg":
-        breakers.failed(name, "all near one place", NOW)
-    assert breakers.whole.spared(NOW) is None
+        breakers.failed(part(name), NOW)
+    assert breakers.wait(part("h"), NOW) == 30 and breakers.wait(part("h", "alerts"), NOW) is None
 
 
-def test_a_part_that_is_left_alone_does_not_take_the_test_of_the_whole() -> None:
+def test_failures_of_several_parts_for_one_cause_are_one_to_their_kind() -> None:
     breakers = Breakers()
-    for name in ("a", "b", "c", "d", "e"):
-        breakers.failed(name, name, NOW)
+    for name in "abcdefg":
+        breakers.failed(part(name, cause="all near one place"), NOW)
+    assert breakers.spared(part("h"), NOW) is None
+
+
+def test_a_part_that_is_left_alone_does_not_take_the_test_of_its_kind() -> None:
+    breakers = Breakers()
+    for name in "abcde":
+        breakers.failed(part(name), NOW)
     for _ in range(4):
-        breakers.failed("a", "a", NOW + 20)
-    assert breakers.wait("a", NOW + 49) == 1  # when the whole may be asked again
-    assert breakers.wait("b", NOW + 49) is None
+        breakers.failed(part("a"), NOW + 20)
+    assert breakers.wait(part("a"), NOW + 49) == 1  # when its kind may be asked again
+    assert breakers.wait(part("b"), NOW + 49) is None
 
 
 def test_a_deadline_comes_with_the_clock_that_is_there_first() -> None:

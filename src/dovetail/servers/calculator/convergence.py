@@ -21,18 +21,25 @@ Growth = Literal["up", "down", "stays", "not known"]
 _SAMPLES: Final = 24
 _OFF: Final = sympy.Rational(389, 1009)
 _NEAR: Final = tuple(sympy.Rational(1, 10**power) for power in (10, 13, 16, 20, 25, 30))
+_DEEP: Final = 300
+"""Digits with which parts of a value are computed there, where they cancel."""
 _APART: Final = 60
 """Digits of values there: with fewer of them, 1 + 10^-30 is 1, and its logarithm 0."""
 _FASTER: Final = sympy.Rational(9, 10)
 """What `size * distance` keeps of itself, at least, where an integral may be infinite."""
-_FAR: Final = (sympy.Rational(1, 10**10_000), _APART)
-_FAR_BESIDE: Final = (sympy.Rational(1, 10**1_000), 1_000 + _APART)
-"""A distance, next to 0 or infinity and next to other places, and the digits of values there: from values at 10^-30
+_FAR: Final = (100, 1_000, 10_000)
+_FAR_BESIDE: Final = (250, 1_000, 4_000)
+_FAR_OF_POWERS: Final = (30, 100, 1_000)
+"""Powers of ten, next to 0 or infinity, next to other places, and for what grows by `_MUCH`: from values at 10^-30
 alone, h^-0.999 cannot be told from 1/h, and log(h)/h^0.99 grows even faster."""
-_KEEPS: Final = sympy.Rational(999, 1000)
-"""What `size * distance` keeps of itself, at least, as far as that, where an integral is infinite."""
-_MUCH_FASTER: Final = 10**15
-"""By how much it grows, where nobody has to look as far as that."""
+_FAR_OF_ROUNDED: Final = (13, 20, 30)
+"""Next to a place that is known to 60 digits: farther, it is not the place any more."""
+_MUCH: Final = 10**15
+_SAME: Final = sympy.Rational(1, 10**9)
+"""By how much `size * distance` may differ between those, as a share, where an integrand is as 1/h."""
+_MORE: Final = sympy.Rational(101, 100)
+_AS_MUCH: Final = sympy.Rational(95, 100)
+"""What grows as a power of a logarithm grows by one factor from one to the next, and by this share of it at least."""
 _STAYS: Final = sympy.Rational(3, 5)
 """What it keeps of itself, at most, where an integral is finite."""
 _BETWEEN: Final = tuple(sympy.Rational(share, 1009) for share in (1009, 853, 607, 401))
@@ -183,10 +190,10 @@ def beyond(
     return whole - abs(whole) / 20, whole + abs(whole) / 20
 
 
-def _value(inside: Any, variable: Any, place: Any, side: int, near: Any, digits: int = 5) -> Any:
+def _value(inside: Any, variable: Any, place: Any, side: int, near: Any, digits: int = 5, deep: int = _DEEP) -> Any:
     """Return the real value at a distance; None without one."""
     point = -side / near if place.is_infinite else place + side * near
-    value = value_at(inside, {variable: point}, digits)
+    value = value_at(inside, {variable: point}, digits, deep)
     return value if value is not None and value.is_real else None
 
 
@@ -197,7 +204,7 @@ def _growth(inside: Any, variable: Any, place: Any, side: int) -> Growth:
     value, and what falls so slowly that it may be infinite all the same, as 1/(h*log(h)) does, is not known.
     """
     signs: set[int] = set()
-    sizes = [_size(inside, variable, place, side, near, _APART, signs) for near in _NEAR]
+    sizes = [_size(inside, variable, place, side, near, _APART, _DEEP, signs) for near in _NEAR]
     known = [size for size in sizes if size is not None]
     if len(known) < len(sizes):
         return "not known"
@@ -205,17 +212,31 @@ def _growth(inside: Any, variable: Any, place: Any, side: int) -> Growth:
         return "stays"
     if signs not in ({1}, {-1}) or any(after < before * _FASTER for before, after in pairwise(known)):
         return "not known"
-    if known[-1] < known[0] * _MUCH_FASTER:
-        far, digits = _FAR if place.is_infinite or place == 0 else _FAR_BESIDE
-        size = _size(inside, variable, place, side, far, digits, signs)
-        if size is None or len(signs) > 1 or size < known[-1] * _KEEPS:
-            return "not known"
+    beside = not (place.is_infinite or place == 0)
+    far = _FAR_OF_POWERS if known[-1] > known[0] * _MUCH else _FAR_BESIDE if beside else _FAR
+    far = _FAR_OF_ROUNDED if place.has(sympy.Float) else far
+    sizes = [
+        _size(inside, variable, place, side, sympy.Rational(1, 10**power), digits, _DEEP + 3 * power, signs)
+        for power, digits in ((power, _APART + beside * power) for power in far)
+    ]
+    if len(signs) > 1 or not _goes_on(*sizes):
+        return "not known"
     return "up" if signs == {1} else "down"
 
 
-def _size(inside: Any, variable: Any, place: Any, side: int, near: Any, digits: int, signs: set[int]) -> Any:
+def _goes_on(first: Any, second: Any, third: Any) -> bool:
+    """Tell whether sizes times distances, at distances that are powers of each other, will never fall."""
+    if not (first and second and third):
+        return False
+    once, again = second / first, third / second
+    if abs(once - 1) < _SAME:
+        return bool(abs(again - 1) < _SAME)
+    return bool(once > _MORE and again >= once * _AS_MUCH)
+
+
+def _size(inside: Any, variable: Any, place: Any, side: int, near: Any, digits: int, deep: int, signs: set[int]) -> Any:
     """Return the largest size around a distance, times that distance; None where one has no value. Adds the signs."""
-    values = [_value(inside, variable, place, side, near * share, digits) for share in _BETWEEN]
+    values = [_value(inside, variable, place, side, near * share, digits, deep) for share in _BETWEEN]
     if any(value is None for value in values):
         return None
     signs |= {int(sympy.sign(value)) for value in values}

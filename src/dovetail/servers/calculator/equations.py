@@ -108,12 +108,12 @@ def _equations(zeros: list[Expr], unknowns: list[Expr], job: Job) -> Solutions:
         return _of_roots(roots, unknowns[0], job)
     undone = _in_one_place(zeros, unknowns)
     found = undone if undone and _is_heavy(zeros[0], unknowns[0]) else _formulas(zeros, unknowns)
-    good = [one for one in (found or [])[:_MOST] if _fits(zeros, one)]
+    good = _fitting(zeros, found or [])
     if undone and (not good or (_in_exponent(zeros[0], unknowns[0]) and _length(undone) <= _length(good))):
         found = good = undone
     if not good and len(zeros) > 1:
         found = by_one_root(zeros, unknowns) or found
-        good = [one for one in (found or [])[:_MOST] if _fits(zeros, one)]
+        good = _fitting(zeros, found or [])
     alone = alone and zeros[0].free_symbols == set(unknowns)
     complete = found is not None and len(found) <= _MOST and _complete(zeros, unknowns, len(good))
     if found is None and not alone:
@@ -184,7 +184,7 @@ def _in_one_place(zeros: list[Expr], unknowns: list[Expr]) -> list[dict[Expr, Ex
     if not any(one.has(unknown) for one in zero.atoms(sympy.Pow, sympy.exp)):
         return []
     values = [one for one in isolated(zero, unknown) or [] if not one.has(sympy.zoo, sympy.oo, sympy.nan)]
-    return [one for one in ({unknown: value} for value in values) if _fits(zeros, one)]
+    return _fitting(zeros, [{unknown: value} for value in values])
 
 
 def _is_heavy(zero: Expr, unknown: Expr) -> bool:
@@ -268,19 +268,29 @@ def _once(zero: Expr) -> Expr:
     return sympy.Mul(*[one.base if one.is_Pow and one.exp.is_Integer and one.exp > 0 else one for one in factors])
 
 
-_TRIED: Final = (sympy.Rational(1371, 1000), sympy.Rational(-2719, 1000), sympy.Rational(613, 1000))
+_POSITIVE: Final = (sympy.Rational(1371, 1000), sympy.Rational(2719, 1000), sympy.Rational(613, 1000))
+_MIXED: Final = (_POSITIVE[0], -_POSITIVE[1], _POSITIVE[2])
 
 
-def _fits(zeros: list[Expr], values: dict[Expr, Expr]) -> bool:
-    """Tell whether a solution lies in the domain and fulfils what it was found for.
+def _fitting(zeros: list[Expr], found: list[dict[Expr, Expr]]) -> list[dict[Expr, Expr]]:
+    """Return the solutions that lie in the domain and fulfil what they were found for.
 
-    One that has other names in it fits if it does for some numbers in their place: `x = a^2` solves `sqrt(x) = a`.
+    Those that have other names in them are tried with numbers in their place: `x = a^2` solves `sqrt(x) = a` for some.
+    With positive ones first: names in formulas mostly stand for such, and what fits none is a branch that is not meant.
     """
+    for numbers in (_POSITIVE, _MIXED):
+        good = [one for one in found[:_MOST] if _fits(zeros, one, numbers)]
+        if good:
+            return good
+    return []
+
+
+def _fits(zeros: list[Expr], values: dict[Expr, Expr], tried: tuple[Expr, ...]) -> bool:
     others = sorted(set().union(*(one.free_symbols for one in zeros)) - set(values), key=str)
     if not others:
         return fulfils(zeros, values)
-    for start in range(len(_TRIED)):
-        numbers = {other: _TRIED[(start + place) % 3] + place for place, other in enumerate(others)}
+    for start in range(len(tried)):
+        numbers = {other: tried[(start + place) % 3] + place for place, other in enumerate(others)}
         here = {**numbers, **{unknown: value.subs(numbers) for unknown, value in values.items()}}
         if fulfils(zeros, here):
             return True

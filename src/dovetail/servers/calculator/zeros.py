@@ -69,10 +69,17 @@ def _is_zero_at(expression: Any, numbers: dict[Any, Any], tiny: Any) -> bool:
     return bool(abs(value) <= tiny * scale)
 
 
-def value_at(expression: Any, values: dict[Any, Any], digits: int = 5) -> Any:
-    """Return a number right to so many digits; 0 if that is all that can be told, None where it is undefined."""
+def value_at(expression: Any, values: dict[Any, Any], digits: int = 5, deep: int = _DEEP) -> Any:
+    """Return a number right to so many digits; 0 if that is all that can be told, None where it is undefined.
+
+    Args:
+        expression: With names in it.
+        values: What the names are.
+        digits: That shall be right.
+        deep: Digits with which parts of it may be computed, where they cancel.
+    """
     try:
-        return _number(expression.evalf(digits, subs=values, maxn=_DEEP + digits, strict=True))
+        return _number(expression.evalf(digits, subs=values, maxn=deep, strict=True))
     except PrecisionExhausted:
         if any(value_at(one.args[0], values) == 0 for one in expression.atoms(sympy.log)):
             return None  # rounding would make a logarithm of what is next to 0

@@ -40,6 +40,8 @@ class Flight:
         self.attempts = wish.attempts
         self.over = False
         """It has been decided that nothing more is tried: who comes now begins another one."""
+        self.why = ""
+        """What the last attempt came to: for who leaves before the next one."""
         self._whole = wish.whole
         self._busy = False
         self._ends: float | None = None

@@ -10,10 +10,10 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 from msgspec import Meta
 
-from dovetail.servers.weather.patience import Deadline
+from dovetail.servers.weather.patience import Deadline, Part
 from dovetail.servers.weather.places import Point
 from dovetail.servers.weather.reports import MOST_PERIODS, TIME, Alert, Forecast, Period, Source, cut
-from dovetail.servers.weather.service import Part, Refused, Service, Unavailable
+from dovetail.servers.weather.service import Refused, Service, Unavailable
 from dovetail.servers.weather.units import Quantity, System, converted, spelled, units_of, wind
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ async def forecast(service: Service, point: Point, system: System, deadline: Dea
     """
     cell = await cell_of(service, point, deadline)
     path = f"{cell.path}/forecast{'/hourly' if hourly else ''}"
-    part = Part(path, f"the {'hourly ' if hourly else ''}forecast for that place")
+    part = Part(path, f"the {'hourly ' if hourly else ''}forecast for that place", "forecasts")
     answer = await asked(service, _ForecastAnswer, path, {"units": _SYSTEMS[system]}, deadline, part)
     found = answer.properties
     return Forecast(
@@ -151,7 +151,7 @@ async def alerts(service: Service, where: dict[str, str], deadline: Deadline) ->
         Outside: It has none for such a place.
         Unavailable: It does not answer, or not as it should.
     """
-    part = Part(f"/alerts/active {'/'.join(where.values())}", "the alerts there")
+    part = Part(f"/alerts/active {'/'.join(where.values())}", "the alerts there", "alerts")
     found = await asked(service, _AlertsAnswer, "/alerts/active", where, deadline, part)
     actual = [feature.properties for feature in found.features if feature.properties.status == "Actual"]
     actual.sort(key=lambda alert: (_RANKS.get(alert.severity, 4), _SOON.get(alert.urgency, 3), alert.event))
@@ -166,9 +166,8 @@ async def cell_of(service: Service, point: Point, deadline: Deadline) -> Cell:
         Unavailable: The service does not answer, or not as it should.
     """
     path = f"/points/{point.path}"
-    cell = (
-        await asked(service, _PointAnswer, path, {}, deadline, Part(path, "the grid cell of that place"))
-    ).properties
+    part = Part(path, "the grid cell of that place", "grid cells")
+    cell = (await asked(service, _PointAnswer, path, {}, deadline, part)).properties
     if cell.grid_id is None or cell.grid_x is None or cell.grid_y is None:  # a place at sea, or far up north
         raise Outside("has no forecast grid for that place")
     if not _OFFICE.fullmatch(cell.grid_id) or not (0 <= cell.grid_x < 10_000 and 0 <= cell.grid_y < 10_000):

@@ -9,10 +9,10 @@ from msgspec import Meta
 
 from dovetail.errors import ToolError
 from dovetail.servers.weather.key import HOW
-from dovetail.servers.weather.patience import Deadline
+from dovetail.servers.weather.patience import Deadline, Part
 from dovetail.servers.weather.places import Point
 from dovetail.servers.weather.reports import Conditions, Forecast, Period, Source, cut
-from dovetail.servers.weather.service import Part, Refused, Service
+from dovetail.servers.weather.service import Refused, Service
 from dovetail.servers.weather.units import System, compass, converted, units_of
 
 ACCEPT: Final = "application/json"
@@ -126,7 +126,8 @@ async def forecast(
 
 async def _ask(service: Service, kind: type[T], path: str, key: str, point: Point, deadline: Deadline) -> T:
     query = {"lat": point.latitude, "lon": point.longitude, "units": "metric"}
-    part = Part(f"{path} {point.path}", "the weather of that place")
+    said = ("forecast", "forecasts") if path.endswith("forecast") else ("weather now", "observations")
+    part = Part(f"{path} {point.path}", f"the {said[0]} of that place", said[1])
     try:
         return await service.ask(kind, path, query, deadline, part, secret={"appid": key})
     except Refused as refused:

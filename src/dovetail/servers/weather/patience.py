@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+import msgspec
+
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be gone in a moment."""
 _LONGEST_PAUSE: Final = 10.0
@@ -133,50 +135,75 @@ class Breaker:
         self._trying = False
 
 
-class Breakers:
-    """Of a service as a whole, and of each of its parts, which fail by themselves.
+class Part(msgspec.Struct, frozen=True):
+    """What of a service fails by itself, and is left alone by itself.
 
-    A part is left alone for what it did; the whole for *different* parts that failed in a row, nothing of it having
-    worked in between: one that is broken, however often it is asked, says nothing of the others. Of parts that were
-    needed longest ago nothing is known any more.
+    Attributes:
+        name: Like that of no other part.
+        said: It, for people: after "asked for".
+        kind: What is of its kind, for people, in the plural: these mostly fail together, and other kinds without them.
+        cause: What its failures count as for its kind, where several parts fail for one; empty for itself.
+    """
+
+    name: str
+    said: str
+    kind: str
+    cause: str = ""
+
+
+class Breakers:
+    """Of each part of a service, and of each kind of parts, which fail by themselves.
+
+    A part is left alone for what it did; a kind for *different* parts that failed in a row, none of it having worked in
+    between: one that is broken, however often it is asked, says nothing of the others, and forecasts say nothing of
+    alerts. Of parts that were needed longest ago nothing is known any more.
     """
 
     def __init__(self, most: int = 1000) -> None:
         """Know of so many parts."""
-        self.whole = Breaker()
         self._most = most
         self._known: OrderedDict[str, Breaker] = OrderedDict()
+        self._kinds: dict[str, Breaker] = {}
 
     def __repr__(self) -> str:
-        return f"<Breakers, {self.whole!r} of the whole, {len(self._known)} parts known>"
+        return f"<Breakers, {len(self._known)} parts known, {self._kinds!r}>"
 
-    def of(self, name: str) -> Breaker:
+    def of(self, part: Part) -> Breaker:
         """Return the one of a part: a closed one where nothing is known of it."""
-        found = self._known.setdefault(name, Breaker())
-        self._known.move_to_end(name)
+        found = self._known.setdefault(part.name, Breaker())
+        self._known.move_to_end(part.name)
         if len(self._known) > self._most:
             self._known.popitem(last=False)
         return found
 
-    def wait(self, name: str, now: float) -> float | None:
+    def of_kind(self, part: Part) -> Breaker:
+        """Return the one of a part's kind."""
+        return self._kinds.setdefault(part.kind, Breaker())
+
+    def spared(self, part: Part, now: float) -> float | None:
+        """Return what `wait` would, and promise nothing."""
+        waits = self.of_kind(part).spared(now), self.of(part).spared(now)
+        return max(wait or 0.0 for wait in waits) if any(waits) else None
+
+    def wait(self, part: Part, now: float) -> float | None:
         """Return None when a part may be asked now, which the caller then does; else the seconds to wait."""
-        waits = self.whole.spared(now), self.of(name).spared(now)
-        if any(waits):  # neither has its test taken by somebody whom the other one does not let through
-            return max(wait or 0.0 for wait in waits)
-        self.whole.wait(now)
-        return self.of(name).wait(now)
+        spared = self.spared(part, now)
+        if spared is None:  # else neither has its test taken by somebody whom the other one does not let through
+            self.of_kind(part).wait(now)
+            self.of(part).wait(now)
+        return spared
 
-    def worked(self, name: str) -> None:
-        """A part answered, whatever it said: so did the whole."""
-        self.of(name).worked()
-        self.whole.worked()
+    def worked(self, part: Part) -> None:
+        """A part answered, whatever it said: so did its kind."""
+        self.of(part).worked()
+        self.of_kind(part).worked()
 
-    def failed(self, name: str, cause: str, now: float) -> None:
-        """A part did not answer, or said that it cannot: the whole has failed for that cause."""
-        self.of(name).failed(now)
-        self.whole.failed(now, cause)
+    def failed(self, part: Part, now: float) -> None:
+        """A part did not answer, or said that it cannot: its kind has failed for that cause."""
+        self.of(part).failed(now)
+        self.of_kind(part).failed(now, part.cause or part.name)
 
-    def left(self, name: str) -> None:
+    def left(self, part: Part) -> None:
         """Whoever asked a part went away before there was an answer."""
-        self.of(name).left()
-        self.whole.left()
+        self.of(part).left()
+        self.of_kind(part).left()

@@ -2,7 +2,7 @@
 
 An answer is used again for as long as its head allows; equal questions at a time are one; what may only have failed for
 now is tried again with growing pauses, or after the one that the service asks for; a part of a service that keeps
-failing is left alone for a while, by itself, and the service where different parts do. Nothing of an answer that was
+failing is left alone for a while, by itself, and a kind of parts where different ones do. Nothing of an answer that was
 not understood reaches an error, and no URL does: one holds a key.
 """
 
@@ -21,7 +21,7 @@ from dovetail.errors import DefinitionError, Disconnected, DovetailError, LimitE
 from dovetail.net import HttpClient
 from dovetail.servers.weather.flights import Flight, Wish
 from dovetail.servers.weather.keeping import Answer, Shelf, answer_of
-from dovetail.servers.weather.patience import PASSING, Breakers, Deadline, pause, retry_after
+from dovetail.servers.weather.patience import PASSING, Breakers, Deadline, Part, pause, retry_after
 from dovetail.servers.weather.settings import Settings
 
 T = TypeVar("T")
@@ -61,20 +61,6 @@ class Refused(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(f"status {status}")
         self.status = status
-
-
-class Part(msgspec.Struct, frozen=True):
-    """What fails by itself, and is left alone by itself.
-
-    Attributes:
-        name: Like that of no other part.
-        said: It, for people: after "asked for".
-        cause: What its failures count as for the service, where several parts fail for one; empty for itself.
-    """
-
-    name: str
-    said: str
-    cause: str = ""
 
 
 class Service:
@@ -153,7 +139,7 @@ class Service:
 
     def spared(self, part: Part) -> float | None:
         """Return for how many seconds a part is still left alone; None for one that may be asked."""
-        return self._breakers.of(part.name).spared(self._means.clock())
+        return self._breakers.spared(part, self._means.clock())
 
     async def _body(self, asked: "_Asked", wish: Wish) -> bytes:
         where = asked.where
@@ -172,7 +158,7 @@ class Service:
         try:
             return await flight.wait(wish)
         except TimeoutError:
-            raise late from None
+            raise (late if not flight.why else Unavailable(f"{flight.why}: try again later")) from None
 
     def _landed(self, where: str, flight: Flight | None) -> None:
         if self._flights.get(where) is flight:
@@ -189,13 +175,13 @@ class Service:
     async def _attempts(self, asked: "_Asked", kept: Answer | None, flight: Flight) -> bytes:
         why = ""
         for attempt in itertools.count(1):
-            wait = self._breakers.wait(asked.part.name, self._means.clock())
+            wait = self._breakers.wait(asked.part, self._means.clock())
             if wait is not None:
                 raise Unavailable(self._spared(asked.part, why, wait))
             tried = await self._once(asked, kept, flight)
             if isinstance(tried, bytes):
                 return tried
-            why = f"{self.name}, asked for {asked.part.said}, {tried.why}"
+            why = flight.why = f"{self.name}, asked for {asked.part.said}, {tried.why}"
             seconds = pause(attempt, self._settings.pause, self._means.chance)
             if tried.wait is not None:
                 seconds = max(seconds, tried.wait)
@@ -210,54 +196,50 @@ class Service:
         raise AssertionError
 
     def _spared(self, part: Part, why: str, wait: float) -> str:
-        """Say that nothing is asked for now: because of the service as a whole, or of that part alone."""
-        if not why and self._breakers.whole.spared(self._means.clock()) is not None:
-            why = f"{self.name} has failed several times in a row"
-        elif not why:
-            said = part.said[0].upper() + part.said[1:]
-            why = f"{said} failed several times in a row"
+        """Say that nothing is asked for now: because of all that is of its kind, or of that part alone."""
+        if not why:
+            of_all = self._breakers.of_kind(part).spared(self._means.clock()) is not None
+            asked = f"{self.name}, asked for {part.kind}," if of_all else f"{part.said[0].upper()}{part.said[1:]}"
+            why = f"{asked} failed several times in a row"
         return f"{why}: try again in {wait:.0f} seconds"
 
     async def _once(self, asked: "_Asked", kept: Answer | None, flight: Flight) -> "bytes | _Passing":
         """Ask once: a body, or why there is none for now."""
-        clock, name, loop = self._means.clock, asked.part.name, asyncio.get_running_loop()
+        clock, part, loop = self._means.clock, asked.part, asyncio.get_running_loop()
         begun = loop.time()
         try:
             async with flight.attempt(_ATTEMPT_SECONDS):
                 status, headers, body = await self._exchange(asked, {} if kept is None else kept.conditions)
         except (DovetailError, TimeoutError) as error:
             if isinstance(error, TimeoutError) and loop.time() - begun < self._enough:
-                self._breakers.left(name)  # what was asked before took the time that this would have had
+                self._breakers.left(part)  # what was asked before took the time that this would have had
             else:
-                self._failed(asked.part)
+                self._breakers.failed(part, clock())
             return _Passing(_why(error))
         except BaseException:
-            self._breakers.left(name)
+            self._breakers.left(part)
             raise
         if status == 304 and kept is not None:
             status, body = 200, kept.body
         if status == 200 and _reads(body, asked.kind):
-            self._breakers.worked(name)
+            self._breakers.worked(part)
             self._shelf.put(asked.where, answer_of(body, headers, clock()))
             return body
         if status != 200 and status not in PASSING:
-            self._breakers.worked(name)
+            self._breakers.worked(part)
             raise Refused(status)
         if status == 429:
-            self._breakers.worked(name)  # it is there, and knows what it says
+            self._breakers.worked(part)  # it is there, and knows what it says
         else:
-            self._failed(asked.part)
+            self._breakers.failed(part, clock())
         if status == 200 and _reads(body, dict[str, Any]):
-            self._breakers.whole.worked()  # it is there, too, whatever became of that part
+            self._breakers.of_kind(part).worked()  # it is there, too, whatever became of that part
         return _Passing(_what(status, body), retry_after(headers, clock()), status == 429)
 
     @property
     def _enough(self) -> float:
         """Seconds in which an answer may be expected: one that was waited for less has not failed to come."""
         return min(_ATTEMPT_SECONDS, self._settings.seconds / 4)
-
-    def _failed(self, part: Part) -> None:
-        self._breakers.failed(part.name, part.cause or part.name, self._means.clock())
 
     async def _exchange(self, asked: "_Asked", more: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         url, secret = self._base + asked.where, asked.secret

@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 from dovetail.servers.weather.nws import SOURCE, Cell, Measured, Outside, asked, cell_of, number_of, value_of
-from dovetail.servers.weather.patience import Deadline
+from dovetail.servers.weather.patience import Deadline, Part
 from dovetail.servers.weather.places import Point
 from dovetail.servers.weather.reports import TIME, Conditions, cut
-from dovetail.servers.weather.service import Busy, Part, Service, Unavailable
+from dovetail.servers.weather.service import Busy, Service, Unavailable
 from dovetail.servers.weather.units import System, compass, units_of
 
 _STATION: Final = re.compile(r"[A-Z0-9]{3,10}")
@@ -101,7 +101,7 @@ async def conditions(service: Service, point: Point, system: System, deadline: D
 async def _stations(service: Service, cell: Cell, deadline: Deadline) -> list[_Station]:
     try:
         path = f"{cell.path}/stations"
-        part = Part(path, "the list of stations near that place")
+        part = Part(path, "the list of stations near that place", "lists of stations")
         found = await asked(service, _StationsAnswer, path, {"limit": str(_STATIONS)}, deadline, part)
     except Outside:  # of a cell that it has named itself: the place is known
         return []
@@ -116,8 +116,8 @@ def _willing(service: Service, near: list[_Station], cell: Cell) -> tuple[list[_
     if not waits:
         return near, None
     why = Unavailable(
-        f"Stations near that place have failed several times in a row: try again in {min(waits):.0f} seconds; "
-        "get_hourly_forecast has what is expected now"
+        f"Stations near there, or most of all, have failed several times in a row: try again in {min(waits):.0f} "
+        "seconds; get_hourly_forecast has what is expected now"
     )
     return [station for station, wait in zip(near, spared, strict=True) if wait is None], why
 
@@ -140,7 +140,7 @@ async def _observed(
 def _part(station: _Station, cell: Cell) -> Part:
     """Return what a station is of the service: broken ones that are neighbours are but one sign that all of it is."""
     path = f"/stations/{station.station_identifier}/observations/latest"
-    return Part(path, "the observation of a station near that place", f"{cell.path}/stations")
+    return Part(path, "the observation of a station near that place", "observations", cell.path)
 
 
 def _lack(found: Conditions | None, now: float) -> str:
