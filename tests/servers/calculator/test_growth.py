@@ -34,9 +34,7 @@ pytestmark = pytest.mark.timeout(60)
         ("50 = 100*e^(-k*5)", "k", "log(2)/5"),
     ],
 )
-async def test_formulas_of_every_day_are_solved_for_their_names(
-    equation: str, unknown: str, exact: str
-) -> None:
+async def test_formulas_of_every_day_are_solved_for_their_names(equation: str, unknown: str, exact: str) -> None:
     found = await asked("solve", equations=[equation], unknowns=[unknown])
     assert [one["values"][unknown]["exact"] for one in found["solutions"]] == [exact]
     assert not found["complete"]
