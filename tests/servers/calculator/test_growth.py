@@ -1,6 +1,7 @@
 """Formulas of growth and loans: an unknown that stands in one place is isolated, and what cannot be is searched for."""
 
 import pytest
+import sympy  # type: ignore[import-untyped]
 
 from dovetail.servers.calculator.answers import Job, Reply
 from dovetail.servers.calculator.engine import Engine
@@ -46,9 +47,23 @@ async def test_a_root_that_sympy_knows_in_short_is_kept(equation: str, root: str
     assert root in [one["values"]["x"]["exact"] for one in found["solutions"]]
 
 
+async def test_the_branch_that_holds_for_positive_names_is_given_whatever_their_letters_are() -> None:
+    for equation, clock, start in (("T-t = h/c+sqrt(2*h/g)", "T", "t"), ("t-T = h/c+sqrt(2*h/g)", "t", "T")):
+        found = await asked("solve", equations=[equation], unknowns=["h"])
+        values = [one["values"]["h"]["exact"] for one in found["solutions"]]
+        numbers = {clock: 3, start: 1, "c": 1, "g": 2}
+        assert [sympy.sympify(value).subs(numbers) for value in values] == [1]
+
+
+async def test_solutions_of_which_other_names_decide_are_said_to_be_such() -> None:
+    found = await asked("solve", equations=["sqrt(a*x^2) = b*x + c"], unknowns=["x"])
+    assert len(found["solutions"]) == 2 and "each holds for some values of the other names only" in found["note"]
+
+
 async def test_the_rate_of_a_loan_by_the_month_is_found() -> None:
-    found = await asked("solve", equations=["300000*r/12/(1-(1+r/12)^-360) = 2000"])
-    assert found["solutions"][-1]["values"]["r"]["decimal"] == "0.0702030405211159"
+    async with Workers(processes=1, memory=512, seconds=60) as workers:
+        found = await Engine(workers, 15).solutions(["300000*r/12/(1-(1+r/12)^-360) = 2000"], [], None)
+    assert found.solutions[-1].values["r"].decimal == "0.0702030405211159"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 Loaded only in a computing process.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any, Final
 
@@ -28,6 +28,9 @@ _SHOWN_DEGREE: Final = 40
 _MONOMIALS: Final = 400
 _LONG_NUMBER: Final = 300
 _SHORT_NUMBER: Final = 100
+_TRIED: Final = 6
+"""Sets of numbers that are put in place of other names."""
+_COMPARED: Final = 6
 _CLOSE: Final = sympy.Rational(1, 10**12)
 _ANYTHING: Final = "the equations hold whatever the unknowns are, wherever they are defined"
 _SEARCHED: Final = (
@@ -45,6 +48,7 @@ _NO_TIME: Final = (
 )
 _INTERVALS: Final = "it holds on whole intervals, of which these are not all: try an inequality, or plot it"
 _PERIODIC: Final = "there may be others, such as with multiples of a period added"
+_SOME: Final = "each holds for some values of the other names only: put these in, and try which one does"
 _OTHERS: Final = "there may be others, complex ones among them"
 _GENERAL: Final = "for general values of the other names; where a divisor becomes 0, for instance, there may be others"
 
@@ -128,6 +132,8 @@ def _equations(zeros: list[Expr], unknowns: list[Expr], job: Job) -> Solutions:
         for one in kept
     ]
     note = None if complete else _why(zeros, unknowns) if kept else _NONE_FOUND
+    if not complete and _depends(zeros, kept):
+        note = f"{_SOME}; {note}"
     return Solutions(solutions=solutions, complete=complete, note=_with_left_out(note, len(kept) < len(good)))
 
 
@@ -268,33 +274,36 @@ def _once(zero: Expr) -> Expr:
     return sympy.Mul(*[one.base if one.is_Pow and one.exp.is_Integer and one.exp > 0 else one for one in factors])
 
 
-_POSITIVE: Final = (sympy.Rational(1371, 1000), sympy.Rational(2719, 1000), sympy.Rational(613, 1000))
-_MIXED: Final = (_POSITIVE[0], -_POSITIVE[1], _POSITIVE[2])
-
-
 def _fitting(zeros: list[Expr], found: list[dict[Expr, Expr]]) -> list[dict[Expr, Expr]]:
     """Return the solutions that lie in the domain and fulfil what they were found for.
 
     Those that have other names in them are tried with numbers in their place: `x = a^2` solves `sqrt(x) = a` for some.
     With positive ones first: names in formulas mostly stand for such, and what fits none is a branch that is not meant.
     """
-    for numbers in (_POSITIVE, _MIXED):
-        good = [one for one in found[:_MOST] if _fits(zeros, one, numbers)]
+    for signs in ((1, 1), (1, -1)):
+        good = [one for one in found[:_MOST] if any(fits for fits in _fits(zeros, one, signs))]
         if good:
             return good
     return []
 
 
-def _fits(zeros: list[Expr], values: dict[Expr, Expr], tried: tuple[Expr, ...]) -> bool:
+def _depends(zeros: list[Expr], solutions: list[dict[Expr, Expr]]) -> bool:
+    """Tell whether one of some solutions does not hold where another does: which holds, the other names decide."""
+    if not 0 < len(solutions) <= _COMPARED:
+        return False
+    held = [tuple(_fits(zeros, one, (1, 1))) for one in solutions]
+    return any(any(at) and not all(at) for at in zip(*held, strict=True))
+
+
+def _fits(zeros: list[Expr], values: dict[Expr, Expr], signs: tuple[int, int]) -> Iterator[bool]:
+    """Yield whether a solution holds, for some numbers in the place of other names; once, where there is none."""
     others = sorted(set().union(*(one.free_symbols for one in zeros)) - set(values), key=str)
-    if not others:
-        return fulfils(zeros, values)
-    for start in range(len(tried)):
-        numbers = {other: tried[(start + place) % 3] + place for place, other in enumerate(others)}
-        here = {**numbers, **{unknown: value.subs(numbers) for unknown, value in values.items()}}
-        if fulfils(zeros, here):
-            return True
-    return False
+    for start in range(_TRIED if others else 1):
+        numbers = {
+            other: sympy.Rational((place + 2) * (start * 691 + 397) % 4001 + 203, 1000) * signs[(place + start) % 2]
+            for place, other in enumerate(others)
+        }
+        yield fulfils(zeros, {**numbers, **{unknown: value.subs(numbers) for unknown, value in values.items()}})
 
 
 def _complete(zeros: list[Expr], unknowns: list[Expr], count: int) -> bool:
