@@ -72,12 +72,17 @@ def expressions(draw: st.DrawFn) -> str:
     return f"{before}{name}({', '.join(inside)})"
 
 
+def _jumps(text: str, at: str) -> bool:
+    """Tell whether this may be acot at 0: it is pi/2, and -pi/2 of `acot(-x)`, which sympy writes as `-acot(x)`."""
+    return "acot(-{})" in text and at == "0"
+
+
 @given(expressions(), _POINTS)
 def test_a_function_of_a_name_is_that_of_the_number_put_in(text: str, at: str) -> None:
     with_name = _value(text.replace("{}", "x"), at)
     with_number = text.replace("{}", f"({at})")
     for other in (_value(with_number, None), _exact(with_number)):
-        if with_name is not None and other is not None:
+        if with_name is not None and other is not None and not _jumps(text, at):
             assert abs(with_name - other) <= 1e-9 * (1 + abs(other)), (text, at, with_name, other)
 
 
