@@ -303,7 +303,9 @@ def _fits(zeros: list[Expr], values: dict[Expr, Expr], signs: tuple[int, int]) -
             other: sympy.Rational((place + 2) * (start * 691 + 397) % 4001 + 203, 1000) * signs[(place + start) % 2]
             for place, other in enumerate(others)
         }
-        yield fulfils(zeros, {**numbers, **{unknown: value.subs(numbers) for unknown, value in values.items()}})
+        # As decimals: powers of fractions are taken exactly, by their factors, which may take for ever.
+        here = {unknown: value.evalf(60, subs=numbers) if others else value for unknown, value in values.items()}
+        yield fulfils(zeros, {**numbers, **here})
 
 
 def _complete(zeros: list[Expr], unknowns: list[Expr], count: int) -> bool:
