@@ -115,7 +115,7 @@ def search(pattern: "re.Pattern[str]", file: int, path: str, task: dict[str, Any
             if not most:
                 return
         before += data.count(b"\n", block, end)
-        sys.stdout.flush()  # what was found is heard of, though the next line may take all the time that there is
+        sys.stdout.flush()  # what was found is heard of, though the next block may take all the time that there is
 
 
 def blocks(data: bytes) -> Iterator[tuple[int, int]]:
